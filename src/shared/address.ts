@@ -1,0 +1,119 @@
+// Addresses: what a person writes (`Endpoint`: a host may be a name) and what a socket takes (`SocketAddress`: always
+// numeric). Parsing is pure; names are resolved by the control plane only.
+import { isIP } from "node:net";
+
+import { ProxyError } from "./errors.ts";
+
+/** An address as written: `host:port`, `:port`, `[::1]:port` or `unix:/path`. An empty host means every address. */
+export type Endpoint =
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  | { readonly kind: "unix"; readonly path: string };
+
+/** An address that a socket takes without any lookup. `host` is numeric, without brackets. */
+export type SocketAddress =
+  | { readonly kind: "ip"; readonly host: string; readonly port: number }
+  | { readonly kind: "unix"; readonly path: string };
+
+/** sun_path holds 108 bytes with its terminating zero (unix(7)). */
+export const UNIX_PATH_MAX_BYTES = 107;
+
+const FORMS = "Write host:port, :port, [::1]:port or unix:/path";
+
+/**
+ * Parses an address as people write it.
+ * @param role `listen` allows an empty host (all addresses) and port 0 (any free port); `target` allows neither.
+ * @throws ProxyError `ERR_ADDRESS`, whose message quotes the text and says the cure.
+ */
+export function parseEndpoint(text: string, role: "listen" | "target"): Endpoint {
+  if (text.startsWith("unix:")) return parseUnixPath(text);
+  const { host, port: portText } = splitHostPort(text);
+  const port = parsePort(text, portText, role);
+  if (host === "" && role === "target") {
+    throw bad(text, "a target needs a host", `Write 127.0.0.1:${port} for this machine`);
+  }
+  if (host !== "" && !isIP(host) && !isHostName(host)) {
+    throw bad(text, `"${host}" is neither an IP address nor a host name`, FORMS);
+  }
+  return { kind: "tcp", host, port };
+}
+
+function parseUnixPath(text: string): Endpoint {
+  const path = text.slice("unix:".length);
+  if (path === "") throw bad(text, "the path is missing", "Write unix:/run/app.sock");
+  if (path.includes("\0"))
+    throw bad(text, "the path holds a zero byte", "Write unix:/run/app.sock");
+  const bytes = Buffer.byteLength(path);
+  if (bytes > UNIX_PATH_MAX_BYTES) {
+    throw bad(
+      text,
+      `the path has ${bytes} bytes, and the system takes ${UNIX_PATH_MAX_BYTES}`,
+      "Use a shorter path",
+    );
+  }
+  return { kind: "unix", path };
+}
+
+function splitHostPort(text: string): { host: string; port: string } {
+  if (text.startsWith("[")) {
+    const end = text.indexOf("]");
+    if (end < 0) throw bad(text, "the bracket is not closed", FORMS);
+    const host = text.slice(1, end);
+    if (isIP(host) !== 6) throw bad(text, `"${host}" in brackets is not an IPv6 address`, FORMS);
+    if (text[end + 1] !== ":") throw bad(text, "the port is missing", `Write [${host}]:8080`);
+    return { host, port: text.slice(end + 2) };
+  }
+  const colon = text.lastIndexOf(":");
+  if (colon < 0) {
+    const portAlone = /^\d+$/.test(text);
+    throw bad(
+      text,
+      portAlone ? "the colon is missing" : "the port is missing",
+      portAlone ? `Write :${text} or 127.0.0.1:${text}` : `Write ${text || "127.0.0.1"}:8080`,
+    );
+  }
+  const host = text.slice(0, colon);
+  if (host.includes(":")) {
+    const cure = isIP(host) === 6 ? `Write [${host}]:${text.slice(colon + 1)}` : FORMS;
+    throw bad(text, "an IPv6 address needs brackets before its port", cure);
+  }
+  return { host, port: text.slice(colon + 1) };
+}
+
+function parsePort(text: string, port: string, role: "listen" | "target"): number {
+  if (!/^\d{1,5}$/.test(port)) {
+    throw bad(text, `"${port}" is not a port`, "A port is a number from 1 to 65535");
+  }
+  const number = Number(port);
+  if (number > 65535 || (number === 0 && role === "target")) {
+    throw bad(text, `port ${number} is out of range`, "A port is a number from 1 to 65535");
+  }
+  return number;
+}
+
+/** RFC 1123 section 2.1, with the underscore that service discovery names use. */
+function isHostName(host: string): boolean {
+  if (host.length > 253 || /^[\d.]+$/.test(host)) return false;
+  return host
+    .replace(/\.$/, "")
+    .split(".")
+    .every((label) => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i.test(label));
+}
+
+function bad(text: string, reason: string, cure: string): ProxyError {
+  return new ProxyError("ERR_ADDRESS", `"${text}" is not an address: ${reason}`, { cure });
+}
+
+/** The text that `parseEndpoint` reads back to the same value. */
+export function formatEndpoint(endpoint: Endpoint): string {
+  if (endpoint.kind === "unix") return `unix:${endpoint.path}`;
+  return formatHostPort(endpoint.host, endpoint.port);
+}
+
+export function formatSocketAddress(address: SocketAddress): string {
+  if (address.kind === "unix") return `unix:${address.path}`;
+  return formatHostPort(address.host, address.port);
+}
+
+function formatHostPort(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}

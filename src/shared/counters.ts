@@ -1,0 +1,159 @@
+// Counters in shared memory: one buffer for each worker and listener, written by that worker alone and read by the control
+// plane without a message. A Float64 holds exact integers to 2^53; an aligned 8-byte store does not tear on any platform
+// that Bun runs on, and there is one writer, so no atomic operation is needed.
+//
+//   slot   0         1        2         3      4 …            4+R …          then for each target
+//          accepted  closed   bytesUp   down   refused[R]     errors[E]      connects, failures, closed, up, down
+import { type Refusal, REFUSALS } from "./messages.ts";
+
+/** Errors by the names of errno(3); what is not named counts as OTHER. */
+export const COUNTED_ERRORS = [
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ETIMEDOUT",
+  "EPIPE",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EADDRNOTAVAIL",
+  "EMFILE",
+  "ENFILE",
+  "ENOMEM",
+  "ENOBUFS",
+  "ENOENT",
+  "OTHER",
+] as const;
+export type CountedError = (typeof COUNTED_ERRORS)[number];
+
+const ACCEPTED = 0;
+const CLOSED = 1;
+const BYTES_UP = 2;
+const BYTES_DOWN = 3;
+const REFUSED = 4;
+const ERRORS = REFUSED + REFUSALS.length;
+const TARGETS = ERRORS + COUNTED_ERRORS.length;
+
+const TARGET_CONNECTS = 0;
+const TARGET_FAILURES = 1;
+const TARGET_CLOSED = 2;
+const TARGET_UP = 3;
+const TARGET_DOWN = 4;
+const TARGET_SLOTS = 5;
+
+export function createCounters(targets: number): SharedArrayBuffer {
+  return new SharedArrayBuffer((TARGETS + targets * TARGET_SLOTS) * Float64Array.BYTES_PER_ELEMENT);
+}
+
+/** A worker's end. Bytes go `up` from client to target and `down` from target to client. */
+export class CounterWriter {
+  readonly #slots: Float64Array;
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.#slots = new Float64Array(buffer);
+  }
+
+  accepted(): void {
+    this.#add(ACCEPTED, 1);
+  }
+
+  refused(reason: Refusal): void {
+    this.#add(REFUSED + REFUSALS.indexOf(reason), 1);
+  }
+
+  error(errno: string): void {
+    const index = COUNTED_ERRORS.indexOf(errno as CountedError);
+    this.#add(ERRORS + (index < 0 ? COUNTED_ERRORS.length - 1 : index), 1);
+  }
+
+  connected(target: number): void {
+    this.#add(TARGETS + target * TARGET_SLOTS + TARGET_CONNECTS, 1);
+  }
+
+  connectFailed(target: number): void {
+    this.#add(TARGETS + target * TARGET_SLOTS + TARGET_FAILURES, 1);
+  }
+
+  /** An accepted connection ended before it reached a target. */
+  closedUnconnected(): void {
+    this.#add(CLOSED, 1);
+  }
+
+  /** A connection that `connected` counted ended. */
+  closed(target: number): void {
+    this.#add(CLOSED, 1);
+    this.#add(TARGETS + target * TARGET_SLOTS + TARGET_CLOSED, 1);
+  }
+
+  bytesUp(target: number, bytes: number): void {
+    this.#add(BYTES_UP, bytes);
+    this.#add(TARGETS + target * TARGET_SLOTS + TARGET_UP, bytes);
+  }
+
+  bytesDown(target: number, bytes: number): void {
+    this.#add(BYTES_DOWN, bytes);
+    this.#add(TARGETS + target * TARGET_SLOTS + TARGET_DOWN, bytes);
+  }
+
+  #add(slot: number, amount: number): void {
+    this.#slots[slot] = this.#slots[slot]! + amount;
+  }
+}
+
+export interface TargetStats {
+  connects: number;
+  failures: number;
+  active: number;
+  bytesUp: number;
+  bytesDown: number;
+}
+
+export interface ListenerStats {
+  /** Connections accepted since the start. */
+  total: number;
+  active: number;
+  bytesUp: number;
+  bytesDown: number;
+  refused: Record<Refusal, number>;
+  errors: Record<CountedError, number>;
+  targets: TargetStats[];
+}
+
+export function emptyStats(targets: number): ListenerStats {
+  return {
+    total: 0,
+    active: 0,
+    bytesUp: 0,
+    bytesDown: 0,
+    refused: Object.fromEntries(REFUSALS.map((name) => [name, 0])) as Record<Refusal, number>,
+    errors: Object.fromEntries(COUNTED_ERRORS.map((name) => [name, 0])) as Record<
+      CountedError,
+      number
+    >,
+    targets: Array.from({ length: targets }, () => ({
+      connects: 0,
+      failures: 0,
+      active: 0,
+      bytesUp: 0,
+      bytesDown: 0,
+    })),
+  };
+}
+
+/** Adds one worker's counters to `sum`, which `emptyStats` made. */
+export function addCounters(sum: ListenerStats, buffer: SharedArrayBuffer): void {
+  const slots = new Float64Array(buffer);
+  const at = (slot: number): number => slots[slot]!;
+  sum.total += at(ACCEPTED);
+  sum.active += at(ACCEPTED) - at(CLOSED);
+  sum.bytesUp += at(BYTES_UP);
+  sum.bytesDown += at(BYTES_DOWN);
+  REFUSALS.forEach((name, i) => (sum.refused[name] += at(REFUSED + i)));
+  COUNTED_ERRORS.forEach((name, i) => (sum.errors[name] += at(ERRORS + i)));
+  sum.targets.forEach((target, i) => {
+    const base = TARGETS + i * TARGET_SLOTS;
+    target.connects += at(base + TARGET_CONNECTS);
+    target.failures += at(base + TARGET_FAILURES);
+    target.active += at(base + TARGET_CONNECTS) - at(base + TARGET_CLOSED);
+    target.bytesUp += at(base + TARGET_UP);
+    target.bytesDown += at(base + TARGET_DOWN);
+  });
+}

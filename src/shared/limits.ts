@@ -1,0 +1,49 @@
+// Every limit and default of the program in one table: the unit is in the name, the reason beside the value. The
+// configuration's presets start from here; the data plane's own constants are here too, so that they can be reviewed together.
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** What a listener gets when neither the configuration nor a preset says otherwise. */
+export const LISTENER_DEFAULTS = {
+  maxConnections: 0, // no limit of our own: the descriptor limit bounds it, and it is reported as table_full
+  connectMs: 5_000, // a target that needs longer is down for the person who waits
+  idleMs: 0, // never, as nginx and haproxy must be told too; a database client may rest for a day
+  nodelay: true, // a proxy must not hold back what the sender has sent
+  quickack: false, // costs a packet for each message
+  fastopen: false, // needs the system's consent, and repeats data when replayed
+  keepaliveSeconds: 30, // finds dead peers within minutes; the interval that the pool uses too
+  copyBytes: 64 * KIB, // BUFFER_SIZE_DEFAULT: past the largest TSO segment nothing is gained by a larger read
+  highWatermarkBytes: 1 * MIB, // the largest pipe an unprivileged user may have (pipe-max-size)
+  lowWatermarkBytes: 512 * KIB, // half of high, so that resuming is worth its system calls
+} as const;
+
+export const PROXY_DEFAULTS = {
+  shutdownTimeoutMs: 30_000, // as long as Kubernetes waits before SIGKILL
+  logLevel: "info",
+} as const;
+
+/** Bounds of what the configuration accepts, each with its reason. */
+export const BOUNDS = {
+  workersMax: 256, // one thread each, ten times the cores of most machines
+  maxConnectionsMax: 1 << 20, // rows of the table of live connections
+  copyBytesMin: 1 * KIB, // below this the system calls cost more than the bytes
+  copyBytesMax: 16 * MIB,
+  watermarkMin: 4 * KIB, // one page, the smallest pipe
+  watermarkMax: 64 * MIB, // bounds what one stalled connection may hold
+  socketBufferMin: 2 * KIB, // the kernel's own minimum (socket(7))
+  socketBufferMax: 256 * MIB,
+  timeoutMaxMs: 2 ** 31 - 1, // a 32-bit count of milliseconds: 24 days
+  keepaliveMaxSeconds: 32_767, // MAX_TCP_KEEPIDLE in the kernel
+} as const;
+
+/** The data plane's own constants. */
+export const RELAY = {
+  rowsMax: 1 << 20, // a million connections a worker; address space only, memory is taken row by row
+  descriptorReserve: 64, // descriptors kept for listeners, pipes, logs and the runtime
+  acceptPauseMs: 100, // after EMFILE: long enough not to spin, short enough not to be noticed when one becomes free
+  reportIntervalMs: 1_000, // at most one refusal line a second for each reason
+  sweepMinMs: 20, // timeouts are kept to an eighth of their length, but no finer than this
+  sweepMaxMs: 1_000, // one wake-up a second at most costs nothing when idle
+  listenBacklog: 4_096, // the kernel cuts it to net.core.somaxconn, 4096 since Linux 5.4
+} as const;

@@ -1,0 +1,174 @@
+// The table of live connections of one worker, in shared memory: the worker writes its rows as it works, the control plane
+// reads them without a message. Columns, not rows, so that a sweep over one property touches little memory.
+//
+// A row's generation is odd while the row is in use and grows by one at each opening and closing. A reader that finds the
+// same odd generation before and after it read a row has read one connection, not two halves.
+//
+//   header: capacity, used (highest row ever used + 1)
+//   columns: startedMs, activeMs, bytesUp, bytesDown (Float64) · generation, slot (Int32) · client, target (20 bytes each)
+//   address: family (0 unix, 4, 6) · 0 · port, big endian (2) · IPv4 or IPv6 bytes (16)
+
+const HEADER_BYTES = 16;
+const ADDRESS_BYTES = 20;
+const ROW_BYTES = 4 * 8 + 2 * 4 + 2 * ADDRESS_BYTES;
+
+export const FAMILY_UNIX = 0;
+export const FAMILY_IPV4 = 4;
+export const FAMILY_IPV6 = 6;
+
+export interface LiveConnection {
+  /** Names this connection as long as it lives; never reused within a worker before 2^30 connections in the same row. */
+  readonly id: number;
+  /** OpenRequest.slot of its listener; -1 for an adopted pair. */
+  readonly slot: number;
+  /** `127.0.0.1:5123`, `[::1]:5123` or `unix:`. */
+  readonly client: string;
+  /** As `client`; empty while the target is being connected. */
+  readonly target: string;
+  /** Unix time in milliseconds. */
+  readonly startedMs: number;
+  readonly activeMs: number;
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+}
+
+export class LiveTable {
+  readonly buffer: SharedArrayBuffer;
+  readonly capacity: number;
+  readonly startedMs: Float64Array;
+  readonly activeMs: Float64Array;
+  readonly bytesUp: Float64Array;
+  readonly bytesDown: Float64Array;
+  readonly generation: Int32Array;
+  readonly slot: Int32Array;
+  readonly clients: Uint8Array;
+  readonly targets: Uint8Array;
+  readonly #header: Int32Array;
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.buffer = buffer;
+    this.#header = new Int32Array(buffer, 0, HEADER_BYTES / 4);
+    const capacity = this.#header[0]!;
+    this.capacity = capacity;
+    let offset = HEADER_BYTES;
+    const f64 = (): Float64Array => {
+      const column = new Float64Array(buffer, offset, capacity);
+      offset += capacity * 8;
+      return column;
+    };
+    const i32 = (): Int32Array => {
+      const column = new Int32Array(buffer, offset, capacity);
+      offset += capacity * 4;
+      return column;
+    };
+    this.startedMs = f64();
+    this.activeMs = f64();
+    this.bytesUp = f64();
+    this.bytesDown = f64();
+    this.generation = i32();
+    this.slot = i32();
+    this.clients = new Uint8Array(buffer, offset, capacity * ADDRESS_BYTES);
+    this.targets = new Uint8Array(
+      buffer,
+      offset + capacity * ADDRESS_BYTES,
+      capacity * ADDRESS_BYTES,
+    );
+  }
+
+  /** A table of zero pages: memory is taken as rows are used. */
+  static create(capacity: number): LiveTable {
+    const buffer = new SharedArrayBuffer(HEADER_BYTES + capacity * ROW_BYTES);
+    new Int32Array(buffer)[0] = capacity;
+    return new LiveTable(buffer);
+  }
+
+  /** Marks a row as in use. The caller fills the columns first. */
+  open(row: number): void {
+    this.generation[row] = this.generation[row]! + 1;
+    if (row >= this.#header[1]!) this.#header[1] = row + 1;
+  }
+
+  close(row: number): void {
+    this.generation[row] = this.generation[row]! + 1;
+  }
+
+  isOpen(row: number): boolean {
+    return (this.generation[row]! & 1) === 1;
+  }
+
+  idOf(row: number): number {
+    return (this.generation[row]! >>> 1) * this.capacity + row;
+  }
+
+  /** The row that an id names, or -1 if that connection is over. */
+  rowOf(id: number): number {
+    const row = id % this.capacity;
+    return this.isOpen(row) && this.idOf(row) === id ? row : -1;
+  }
+
+  setAddress(
+    column: Uint8Array,
+    row: number,
+    family: number,
+    port: number,
+    bytes: Uint8Array,
+  ): void {
+    const at = row * ADDRESS_BYTES;
+    column[at] = family;
+    column[at + 2] = port >>> 8;
+    column[at + 3] = port & 0xff;
+    const length = family === FAMILY_IPV4 ? 4 : family === FAMILY_IPV6 ? 16 : 0;
+    for (let i = 0; i < length; i++) column[at + 4 + i] = bytes[i]!;
+  }
+
+  clearAddress(column: Uint8Array, row: number): void {
+    column[row * ADDRESS_BYTES] = 0xff;
+  }
+
+  /** The connections that are open now. */
+  read(): LiveConnection[] {
+    const live: LiveConnection[] = [];
+    const used = this.#header[1]!;
+    for (let row = 0; row < used; row++) {
+      const generation = this.generation[row]!;
+      if ((generation & 1) === 0) continue;
+      const connection = {
+        id: this.idOf(row),
+        slot: this.slot[row]!,
+        client: formatAddress(this.clients, row * ADDRESS_BYTES),
+        target: formatAddress(this.targets, row * ADDRESS_BYTES),
+        startedMs: this.startedMs[row]!,
+        activeMs: this.activeMs[row]!,
+        bytesUp: this.bytesUp[row]!,
+        bytesDown: this.bytesDown[row]!,
+      };
+      if (this.generation[row] === generation) live.push(connection);
+    }
+    return live;
+  }
+}
+
+function formatAddress(column: Uint8Array, at: number): string {
+  const family = column[at]!;
+  if (family === FAMILY_UNIX) return "unix:";
+  const port = (column[at + 2]! << 8) | column[at + 3]!;
+  if (family === FAMILY_IPV4) return `${column.subarray(at + 4, at + 8).join(".")}:${port}`;
+  if (family === FAMILY_IPV6) return `[${formatIPv6(column.subarray(at + 4, at + 20))}]:${port}`;
+  return "";
+}
+
+/** RFC 5952: lower case, no leading zeros, the longest run of zero groups as `::`. */
+export function formatIPv6(bytes: Uint8Array): string {
+  const groups: number[] = [];
+  for (let i = 0; i < 16; i += 2) groups.push((bytes[i]! << 8) | bytes[i + 1]!);
+  let best = -1;
+  let bestLength = 1;
+  for (let i = 0; i < 8; i++) {
+    let length = 0;
+    while (i + length < 8 && groups[i + length] === 0) length++;
+    if (length > bestLength) [best, bestLength] = [i, length];
+  }
+  const hex = (part: number[]): string => part.map((group) => group.toString(16)).join(":");
+  if (best < 0) return hex(groups);
+  return `${hex(groups.slice(0, best))}::${hex(groups.slice(best + bestLength))}`;
+}

@@ -1,0 +1,129 @@
+// What the control plane and a relay worker say to each other. Plain data only: it is structured-cloned between threads.
+// A worker that blocks in a system call is woken through `ready.wakeFd` and then reads its mailbox.
+import type { SocketAddress } from "./address.ts";
+import type { ErrorRecord } from "./errors.ts";
+import type { EngineChoice, EngineName, ListenerPlan } from "./plan.ts";
+
+/** What a worker is started with. */
+export interface WorkerInit {
+  readonly index: number;
+  readonly engine: EngineChoice;
+  /** Emits `connection` events for every connection that opens or closes; costs a message each. */
+  readonly traceConnections: boolean;
+}
+
+/** Where and how one worker opens a listener. */
+export interface OpenRequest {
+  readonly listener: ListenerPlan;
+  /** Names the listener in the table of live connections. Never reused while the proxy runs. */
+  readonly slot: number;
+  /** What to bind, in order; more than one when a host name has several addresses. */
+  readonly binds: readonly SocketAddress[];
+  /** Target addresses, in the order in which they are tried. May be empty: nothing resolved yet. */
+  readonly targets: readonly SocketAddress[];
+  /** Layout in counters.ts. One for each worker and listener. */
+  readonly counters: SharedArrayBuffer;
+  /** Connections open at this moment over all workers: one Int32, changed atomically. */
+  readonly active: SharedArrayBuffer;
+  /** Several workers bind the same address (SO_REUSEPORT). */
+  readonly reusePort: boolean;
+  /** This is the first worker to bind: it makes sure that no other process holds the address. */
+  readonly exclusive: boolean;
+  /** Listening descriptors of another worker to accept from instead of binding: unix sockets, which cannot be bound twice. */
+  readonly sharedFds: readonly number[];
+}
+
+export type Command =
+  | { readonly type: "open"; readonly request: OpenRequest }
+  | { readonly type: "targets"; readonly key: string; readonly targets: readonly SocketAddress[] }
+  /** Stops accepting; connections go on. */
+  | { readonly type: "close"; readonly key: string }
+  /** Relays between two connected stream sockets of this process. The engine duplicates both descriptors. */
+  | { readonly type: "adopt"; readonly id: number; readonly request: AdoptRequest }
+  /** Ends the connection in this row if it still is the one named (see LiveConnection.id). */
+  | { readonly type: "disconnect"; readonly id: number }
+  /** Closes every listener; `drained` follows when the last connection ends. */
+  | { readonly type: "drain" }
+  /** Resets what is left and ends the worker. */
+  | { readonly type: "end" };
+
+export interface AdoptRequest {
+  readonly fds: readonly [number, number];
+  readonly idleMs: number;
+  readonly copyBytes: number;
+  readonly highWatermarkBytes: number;
+  readonly lowWatermarkBytes: number;
+}
+
+/** Why a client was turned away. The order is the layout of counters.ts. */
+export const REFUSALS = [
+  "max_connections", // limits.max_connections is reached
+  "table_full", // the process holds as many connections as its descriptors allow
+  "descriptors", // EMFILE or ENFILE while opening the target's socket
+  "no_address", // the target's name has never resolved
+  "target_down", // no address of the target accepted
+  "connect_timeout", // the target did not answer in time
+] as const;
+export type Refusal = (typeof REFUSALS)[number];
+
+export type WorkerEvent =
+  | {
+      readonly type: "ready";
+      readonly engine: EngineName;
+      /** Why `auto` did not take a faster engine; empty if it took the fastest. */
+      readonly reason: string;
+      /** An eventfd to write 8 bytes to after posting a command; -1 when the worker runs an event loop. */
+      readonly wakeFd: number;
+      /** Layout in live-table.ts. */
+      readonly live: SharedArrayBuffer;
+    }
+  | {
+      readonly type: "opened";
+      readonly key: string;
+      readonly bound: readonly SocketAddress[];
+      /** Listening descriptors, for `sharedFds` of the other workers; empty where descriptors cannot be shared. */
+      readonly fds: readonly number[];
+    }
+  | { readonly type: "open_failed"; readonly key: string; readonly error: ErrorRecord }
+  /** A setting that this platform or engine cannot honour, said once for each listener. */
+  | { readonly type: "warning"; readonly key: string; readonly message: string }
+  /** Clients turned away since the last such event for this listener and reason: at most one a second. */
+  | {
+      readonly type: "refused";
+      readonly key: string;
+      readonly reason: Refusal;
+      readonly count: number;
+      /** For target_down and connect_timeout: the target and the system's error. */
+      readonly detail: string;
+    }
+  /** EMFILE or ENFILE on accept: the listener rests for `pauseMs`. At most one a second. */
+  | {
+      readonly type: "accept_paused";
+      readonly key: string;
+      readonly errno: string;
+      readonly pauseMs: number;
+    }
+  /** Only with `traceConnections`. */
+  | {
+      readonly type: "connection";
+      readonly key: string;
+      readonly phase: "open" | "close";
+      readonly client: string;
+      readonly target: string;
+      readonly bytesUp: number;
+      readonly bytesDown: number;
+      /** For close: `end` (both sides finished), `reset`, `idle`, or an errno's name. */
+      readonly reason: string;
+    }
+  | { readonly type: "adopted"; readonly id: number; readonly error: ErrorRecord | null }
+  | {
+      readonly type: "pair_closed";
+      readonly id: number;
+      readonly bytesUp: number;
+      readonly bytesDown: number;
+      /** null: both sides finished; otherwise why the pair was reset. */
+      readonly error: ErrorRecord | null;
+    }
+  | { readonly type: "drained" }
+  /** The last event of a worker. `connections` were still open and were reset. */
+  | { readonly type: "ended"; readonly connections: number };

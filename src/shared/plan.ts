@@ -1,0 +1,73 @@
+// The plan: what the configuration means, as plain frozen data with every default filled in. The control plane compiles
+// it once; the data plane reads it and never sees the configuration.
+import type { Endpoint } from "./address.ts";
+
+/** What the user may ask for. `uring` is named here because the configuration's grammar knows it. */
+export type EngineChoice = "auto" | "uring" | "epoll" | "bun";
+/** What runs. */
+export type EngineName = "uring" | "epoll" | "bun";
+export type LogLevel = "debug" | "info" | "warn" | "error";
+export type LogFormat = "pretty" | "json";
+export type PresetName = "server" | "client" | "high_throughput";
+
+export interface Plan {
+  readonly engine: EngineChoice;
+  /** Data plane threads, at least 1. */
+  readonly workers: number;
+  /** How long connections may go on after a drain began. */
+  readonly shutdownTimeoutMs: number;
+  readonly log: { readonly level: LogLevel; readonly format: LogFormat };
+  readonly listeners: readonly ListenerPlan[];
+}
+
+/** A raw TCP (or unix stream) listener and where its bytes go. */
+export interface ListenerPlan {
+  /** Identity in messages, logs and counters: protocol and address as written, `tcp :8080`. Unique in a plan. */
+  readonly key: string;
+  readonly protocol: "tcp";
+  readonly listen: Endpoint;
+  readonly target: Endpoint;
+  readonly limits: LimitsPlan;
+  readonly timeouts: TimeoutsPlan;
+  readonly socket: SocketPlan;
+  readonly buffers: BuffersPlan;
+}
+
+export interface LimitsPlan {
+  /** Connections at once over all workers; 0: as many as the descriptors allow. */
+  readonly maxConnections: number;
+}
+
+export interface TimeoutsPlan {
+  /** For reaching the target, over all of its addresses together. */
+  readonly connectMs: number;
+  /** A connection on which no byte moves either way for this long is reset; 0: never. */
+  readonly idleMs: number;
+}
+
+/** Socket options. `null` leaves the system's own value. */
+export interface SocketPlan {
+  /** TCP_NODELAY. */
+  readonly nodelay: boolean;
+  /** TCP_QUICKACK, Linux only. */
+  readonly quickack: boolean;
+  /** TCP_FASTOPEN on listeners, TCP_FASTOPEN_CONNECT towards targets. */
+  readonly fastopen: boolean;
+  /** SO_KEEPALIVE with TCP_KEEPIDLE and TCP_KEEPINTVL of this many seconds; 0: off. */
+  readonly keepaliveSeconds: number;
+  /** SO_SNDBUF in bytes. */
+  readonly sendBufferBytes: number | null;
+  /** SO_RCVBUF in bytes. */
+  readonly receiveBufferBytes: number | null;
+  /** TCP_NOTSENT_LOWAT in bytes, Linux and macOS. */
+  readonly notsentLowatBytes: number | null;
+}
+
+export interface BuffersPlan {
+  /** The most that one read takes in copy mode. */
+  readonly copyBytes: number;
+  /** A direction that holds this many undelivered bytes stops reading. */
+  readonly highWatermarkBytes: number;
+  /** It reads again at this many. */
+  readonly lowWatermarkBytes: number;
+}
