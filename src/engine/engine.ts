@@ -1,0 +1,53 @@
+// What a relay engine is. An engine lives in one worker thread, owns that worker's listeners and connections, and knows
+// nothing of the configuration: commands come from worker.ts, events go back through its host.
+//
+// Contract, held by test/engine/contract.test.ts for every engine:
+// - a FIN becomes shutdown(SHUT_WR) on the other side after all bytes; the other direction goes on
+// - a reset is passed on as a reset
+// - a direction holds at most highWatermarkBytes undelivered, then stops reading until lowWatermarkBytes
+// - the client is not read before its target is connected
+import type { SocketAddress } from "../shared/address.ts";
+import type { LiveTable } from "../shared/live-table.ts";
+import type { AdoptRequest, OpenRequest, WorkerEvent } from "../shared/messages.ts";
+import type { EngineName } from "../shared/plan.ts";
+
+/** What an engine needs of the worker around it. */
+export interface EngineHost {
+  emit(event: WorkerEvent): void;
+  /** Reads the worker's mailbox and calls the engine back. Engines that block call this when they are woken. */
+  readMailbox(): void;
+  /** Emits `connection` events. */
+  readonly traceConnections: boolean;
+}
+
+export interface Engine {
+  readonly name: EngineName;
+  /** An eventfd that ends the engine's wait; -1 for engines that live on the event loop. */
+  readonly wakeFd: number;
+  readonly live: LiveTable;
+
+  /**
+   * Binds and listens.
+   * @returns the bound addresses, with the ports that the system chose, and the descriptors if they can be shared.
+   * @throws ProxyError ERR_LISTEN, naming the address, the reason and the cure. Nothing stays bound.
+   */
+  open(request: OpenRequest): { bound: SocketAddress[]; fds: number[] };
+  /** New target addresses for new connections. */
+  setTargets(key: string, targets: readonly SocketAddress[]): void;
+  /** Closes the listening sockets; its connections go on. */
+  close(key: string): void;
+  /**
+   * Relays between two connected stream sockets until both directions have ended, then emits `pair_closed`. Both
+   * descriptors are duplicated before this returns.
+   * @throws ProxyError ERR_ENGINE where the engine cannot take descriptors.
+   */
+  adopt(id: number, request: AdoptRequest): void;
+  /** Resets one connection, named as in the live table. Nothing happens if it is over. */
+  disconnect(id: number): void;
+  /** Closes every listener; emits `drained` once, when no connection is left. */
+  drain(): void;
+  /** Resets what is left, closes every descriptor, and makes `run` return. @returns how many connections were reset. */
+  end(): number;
+  /** Serves. Blocking engines return after `end`; event-loop engines return at once. */
+  run(): void;
+}
