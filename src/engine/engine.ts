@@ -22,7 +22,7 @@ export interface EngineHost {
 
 export interface Engine {
   readonly name: EngineName;
-  /** An eventfd that ends the engine's wait; -1 for engines that live on the event loop. */
+  /** An eventfd that ends the engine's wait; -1 for engines that live on the event loop. The control plane closes it. */
   readonly wakeFd: number;
   readonly live: LiveTable;
 
@@ -46,7 +46,7 @@ export interface Engine {
   disconnect(id: number): void;
   /** Closes every listener; emits `drained` once, when no connection is left. */
   drain(): void;
-  /** Resets what is left, closes every descriptor, and makes `run` return. @returns how many connections were reset. */
+  /** Resets what is left, closes every descriptor but wakeFd, and makes `run` return. @returns how many connections were reset. */
   end(): number;
   /** Serves. Blocking engines return after `end`; event-loop engines return at once. */
   run(): void;

@@ -47,3 +47,13 @@ export const RELAY = {
   sweepMaxMs: 1_000, // one wake-up a second at most costs nothing when idle
   listenBacklog: 4_096, // the kernel cuts it to net.core.somaxconn, 4096 since Linux 5.4
 } as const;
+
+/** The control plane's own constants. */
+export const CONTROL = {
+  resolveIntervalMs: 30_000, // getaddrinfo gives no TTL; what most resolvers hold at least
+  resolveRetryMs: 2_000, // for a name that has never resolved: a container's neighbour that starts later
+  restartDelayMs: 100, // for a worker that crashed again soon after its restart, doubled each time
+  restartDelayMaxMs: 10_000,
+  restartCalmMs: 60_000, // a worker that lived this long starts over with no delay
+  startTimeoutMs: 10_000, // a worker that is not ready by then never will be
+} as const;

@@ -77,6 +77,8 @@ export type WorkerEvent =
       /** Layout in live-table.ts. */
       readonly live: SharedArrayBuffer;
     }
+  /** No engine can run as asked; the worker ends. */
+  | { readonly type: "start_failed"; readonly error: ErrorRecord }
   | {
       readonly type: "opened";
       readonly key: string;

@@ -1,0 +1,38 @@
+// What workers report, as log lines: one for each event that matters. Refusals arrive already counted together, at most one
+// a second for each listener and reason, so no client can flood the log.
+import type { Log } from "../shared/log.ts";
+import type { WorkerEvent } from "../shared/messages.ts";
+
+export function logWorkerEvent(log: Log, worker: number, event: WorkerEvent): void {
+  switch (event.type) {
+    case "warning":
+      log.warn({ listener: event.key }, event.message);
+      break;
+    case "refused": {
+      const { key: listener, reason, count, detail } = event;
+      const targetDown = reason === "target_down" || reason === "connect_timeout";
+      const fields = { listener, reason, count, ...(detail === "" ? {} : { detail }) };
+      log.warn(fields, targetDown ? "target down" : "refused");
+      break;
+    }
+    case "accept_paused": {
+      const { key: listener, errno, pauseMs } = event;
+      log.warn({ listener, errno, pauseMs }, "out of descriptors, accepting pauses");
+      break;
+    }
+    case "connection": {
+      const { key: listener, client, target, bytesUp, bytesDown, reason } = event;
+      if (event.phase === "open")
+        log.debug({ worker, listener, client, target }, "connection opened");
+      else
+        log.debug(
+          { worker, listener, client, target, bytesUp, bytesDown, reason },
+          "connection closed",
+        );
+      break;
+    }
+    default:
+      // Answers to commands are not for the log; the proxy takes them.
+      break;
+  }
+}

@@ -1,0 +1,116 @@
+// Host names to addresses, for the data plane, which never looks a name up. A name that stops resolving keeps its last
+// addresses, with a warning; one that never resolved is tried again soon. Called by the proxy, one watch for each name.
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+
+import type { Endpoint, SocketAddress } from "../shared/address.ts";
+import { messageOf, ProxyError } from "../shared/errors.ts";
+import { CONTROL } from "../shared/limits.ts";
+import type { Log } from "../shared/log.ts";
+
+/** Returns the numeric addresses of a name, in the order in which they should be tried; rejects or returns none if there are none. */
+export type Lookup = (host: string) => Promise<readonly string[]>;
+
+/** getaddrinfo(3): the system's resolver with /etc/hosts, in the order of RFC 6724. */
+export const systemLookup: Lookup = async (host) =>
+  (await lookup(host, { all: true, order: "verbatim" })).map((entry) => entry.address);
+
+/** Addresses of an endpoint without any watching. @throws ProxyError ERR_RESOLVE. */
+export async function resolveOnce(
+  endpoint: Endpoint,
+  look: Lookup = systemLookup,
+): Promise<SocketAddress[]> {
+  if (endpoint.kind === "unix") return [endpoint];
+  const { host, port } = endpoint;
+  if (host === "" || isIP(host) !== 0) return [{ kind: "ip", host, port }];
+  let hosts: readonly string[];
+  try {
+    hosts = await look(host);
+  } catch (cause) {
+    throw unresolved(host, messageOf(cause), cause);
+  }
+  if (hosts.length === 0) throw unresolved(host, "it has no address");
+  return [...new Set(hosts)].map((address) => ({ kind: "ip", host: address, port }));
+}
+
+function unresolved(host: string, reason: string, cause?: unknown): ProxyError {
+  return new ProxyError("ERR_RESOLVE", `the name "${host}" does not resolve: ${reason}`, {
+    cause,
+    cure: "Check the spelling and the system's resolver",
+  });
+}
+
+/** Watches one endpoint's addresses. */
+export class AddressWatch {
+  #current: SocketAddress[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+  readonly #endpoint: Endpoint;
+  readonly #changed: (addresses: readonly SocketAddress[]) => void;
+  readonly #log: Log;
+  readonly #look: Lookup;
+
+  private constructor(
+    endpoint: Endpoint,
+    changed: (addresses: readonly SocketAddress[]) => void,
+    log: Log,
+    look: Lookup,
+  ) {
+    this.#endpoint = endpoint;
+    this.#changed = changed;
+    this.#log = log;
+    this.#look = look;
+  }
+
+  /** Resolves once and goes on watching. `changed` is called when the set of addresses changes later. Never rejects. */
+  static async start(
+    endpoint: Endpoint,
+    changed: (addresses: readonly SocketAddress[]) => void,
+    log: Log,
+    look: Lookup = systemLookup,
+  ): Promise<AddressWatch> {
+    const watch = new AddressWatch(endpoint, changed, log, look);
+    await watch.refresh();
+    return watch;
+  }
+
+  get current(): readonly SocketAddress[] {
+    return this.#current;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  /** Looks the name up now. Public for tests; otherwise a timer calls it. */
+  async refresh(): Promise<void> {
+    clearTimeout(this.#timer);
+    let next: SocketAddress[];
+    try {
+      next = await resolveOnce(this.#endpoint, this.#look);
+    } catch (error) {
+      this.#log.warn(
+        { error: messageOf(error), kept: this.#current.length },
+        this.#current.length > 0
+          ? "target does not resolve any more, keeping its last addresses"
+          : "target does not resolve, clients are refused until it does",
+      );
+      next = this.#current;
+    }
+    if (this.#stopped) return;
+    const changed = JSON.stringify(next) !== JSON.stringify(this.#current);
+    const first = this.#timer === undefined;
+    this.#current = next;
+    this.#schedule();
+    if (changed && !first) this.#changed(next);
+  }
+
+  #schedule(): void {
+    const { host } = this.#endpoint.kind === "tcp" ? this.#endpoint : { host: "" };
+    if (host === "" || isIP(host) !== 0) return; // numeric and unix addresses do not change
+    const delay = this.#current.length > 0 ? CONTROL.resolveIntervalMs : CONTROL.resolveRetryMs;
+    this.#timer = setTimeout(() => void this.refresh(), delay);
+    this.#timer.unref();
+  }
+}

@@ -1,0 +1,103 @@
+// One relay worker as the control plane sees it: a thread, its mailbox, and the descriptor that wakes it. A thread that
+// blocks in a system call reads its mailbox only when woken, so every command is followed by a write to its eventfd.
+import { closeSync, writeSync } from "node:fs";
+import { Worker } from "node:worker_threads";
+
+import { fromErrorRecord, messageOf, ProxyError } from "../shared/errors.ts";
+import { CONTROL } from "../shared/limits.ts";
+import { LiveTable } from "../shared/live-table.ts";
+import type { Command, WorkerEvent, WorkerInit } from "../shared/messages.ts";
+import type { EngineName } from "../shared/plan.ts";
+
+/** eventfd(2) adds the 8-byte integer that is written to it. */
+const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
+
+export interface WorkerHandlers {
+  /** Any event but `ready` and `start_failed`. */
+  event(event: WorkerEvent): void;
+  /** The thread ended. `error` is null after `end`, and the reason otherwise. Called once. */
+  ended(error: ProxyError | null): void;
+}
+
+export class WorkerHandle {
+  readonly index: number;
+  readonly engine: EngineName;
+  readonly engineReason: string;
+  readonly live: LiveTable;
+  /** Settles when the thread is gone; never rejects. */
+  readonly exited: Promise<void>;
+  readonly #worker: Worker;
+  readonly #wakeFd: number;
+  #alive = true;
+
+  private constructor(
+    index: number,
+    worker: Worker,
+    exited: Promise<void>,
+    ready: WorkerEvent & { type: "ready" },
+  ) {
+    this.index = index;
+    this.engine = ready.engine;
+    this.engineReason = ready.reason;
+    this.live = new LiveTable(ready.live);
+    this.exited = exited;
+    this.#worker = worker;
+    this.#wakeFd = ready.wakeFd;
+    void exited.then(() => this.#release());
+  }
+
+  /** @throws ProxyError ERR_ENGINE if no engine can run as asked, ERR_WORKER if the thread does not come up. */
+  static start(init: WorkerInit, handlers: WorkerHandlers): Promise<WorkerHandle> {
+    const worker = new Worker(new URL("../worker.ts", import.meta.url), {
+      workerData: init,
+      name: `relay-${init.index}`,
+    });
+    return new Promise((resolve, reject) => {
+      let failure: ProxyError | null = null;
+      let started = false;
+      let ended = false;
+      const exit = Promise.withResolvers<void>();
+      const timer = setTimeout(() => {
+        failure = new ProxyError("ERR_WORKER", `worker ${init.index} did not become ready`);
+        void worker.terminate();
+      }, CONTROL.startTimeoutMs);
+      worker.on("message", (event: WorkerEvent) => {
+        if (event.type === "ready") {
+          clearTimeout(timer);
+          started = true;
+          resolve(new WorkerHandle(init.index, worker, exit.promise, event));
+        } else if (event.type === "start_failed") failure = fromErrorRecord(event.error);
+        else {
+          if (event.type === "ended") ended = true;
+          handlers.event(event);
+        }
+      });
+      worker.on("error", (cause) => {
+        failure = new ProxyError("ERR_WORKER", `worker ${init.index}: ${messageOf(cause)}`, {
+          cause,
+        });
+      });
+      worker.on("exit", (code) => {
+        clearTimeout(timer);
+        exit.resolve();
+        const error =
+          failure ?? new ProxyError("ERR_WORKER", `worker ${init.index} ended with code ${code}`);
+        if (!started) reject(error);
+        else handlers.ended(ended && failure === null ? null : error);
+      });
+    });
+  }
+
+  /** The eventfd belongs to this side: a worker that closed it could make `post` write into another descriptor. */
+  #release(): void {
+    this.#alive = false;
+    if (this.#wakeFd >= 0) closeSync(this.#wakeFd);
+  }
+
+  /** Posts a command and wakes the thread. A command to a thread that is gone is dropped: `ended` was or will be called. */
+  post(command: Command): void {
+    if (!this.#alive) return;
+    this.#worker.postMessage(command);
+    if (this.#wakeFd >= 0) writeSync(this.#wakeFd, ONE);
+  }
+}

@@ -1,0 +1,94 @@
+// A relay worker's entry point: composes an engine with the mailbox that the control plane writes to. The engine owns the
+// thread: it blocks in `run` (and is woken to read the mailbox), or it returns and lives on the event loop.
+import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+
+import type { Engine, EngineHost } from "./engine/engine.ts";
+import { pickEngine } from "./engine/pick.ts";
+import { toErrorRecord } from "./shared/errors.ts";
+import type { Command, OpenRequest, WorkerEvent, WorkerInit } from "./shared/messages.ts";
+
+if (parentPort === null) throw new Error("worker.ts runs in a worker thread only");
+const port = parentPort;
+const init = workerData as WorkerInit;
+
+const emit = (event: WorkerEvent): void => port.postMessage(event);
+
+const host: EngineHost = {
+  emit,
+  traceConnections: init.traceConnections,
+  readMailbox(): void {
+    for (let entry = receiveMessageOnPort(port); entry; entry = receiveMessageOnPort(port)) {
+      obey(entry.message as Command);
+    }
+  },
+};
+
+let engine: Engine;
+
+function open(request: OpenRequest): void {
+  const { key } = request.listener;
+  try {
+    const { bound, fds } = engine.open(request);
+    emit({ type: "opened", key, bound, fds });
+  } catch (error) {
+    emit({ type: "open_failed", key, error: toErrorRecord(error) });
+  }
+}
+
+function adopt(command: Command & { type: "adopt" }): void {
+  try {
+    engine.adopt(command.id, command.request);
+    emit({ type: "adopted", id: command.id, error: null });
+  } catch (error) {
+    emit({ type: "adopted", id: command.id, error: toErrorRecord(error) });
+  }
+}
+
+function end(): void {
+  const connections = engine.end();
+  emit({ type: "ended", connections });
+  port.close();
+}
+
+function obey(command: Command): void {
+  switch (command.type) {
+    case "open":
+      return open(command.request);
+    case "targets":
+      return engine.setTargets(command.key, command.targets);
+    case "close":
+      return engine.close(command.key);
+    case "adopt":
+      return adopt(command);
+    case "disconnect":
+      return engine.disconnect(command.id);
+    case "drain":
+      return engine.drain();
+    case "end":
+      return end();
+    default:
+      // The planes are one program: an unknown command is a bug, and the worker is restarted for it.
+      throw new Error(`unknown command ${JSON.stringify(command satisfies never)}`);
+  }
+}
+
+function main(): void {
+  try {
+    const picked = pickEngine(init.engine, host);
+    engine = picked.engine;
+    const { name, wakeFd, live } = engine;
+    emit({ type: "ready", engine: name, reason: picked.reason, wakeFd, live: live.buffer });
+  } catch (error) {
+    emit({ type: "start_failed", error: toErrorRecord(error) });
+    return;
+  }
+  if (engine.wakeFd < 0) port.on("message", obey);
+  try {
+    engine.run();
+  } catch (error) {
+    engine.end(); // descriptors outlive a thread: close them before the crash is reported
+    throw error;
+  }
+}
+
+main();
