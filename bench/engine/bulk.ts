@@ -1,0 +1,49 @@
+// Bulk: how many bytes iperf3 brings through the relay in one direction, and what a gigabyte costs the relay.
+import { runChild } from "../children.ts";
+import { cpuSince, cpuTime } from "../load/usage.ts";
+import type { Measurement } from "./measurement.ts";
+
+interface Iperf3Report {
+  end: {
+    sum_sent: { bytes: number };
+    sum_received: { bytes: number; bits_per_second: number };
+  };
+}
+
+const GRACE_MS = 20_000;
+const SMOKE_BYTES = "16M";
+
+export function bulk(streams: number): Measurement {
+  return {
+    name: `bulk-${streams}`,
+    title: `Bulk, ${streams} ${streams === 1 ? "stream" : "streams"}`,
+    backend: "iperf3",
+    freshPeer: false,
+    columns: [
+      { key: "rate", title: "Gbit/s", digits: 2, better: "higher" },
+      { key: "userMs", title: "user ms per GB", digits: 1, better: "lower" },
+      { key: "systemMs", title: "system ms per GB", digits: 1, better: "lower" },
+      { key: "cpuMs", title: "CPU ms per GB", digits: 1, better: "lower" },
+    ],
+    async run(peer, scale) {
+      const command = ["iperf3", "--client", "127.0.0.1", "--port", String(peer.port)];
+      command.push("--parallel", String(streams), "--json");
+      // iperf3 takes whole seconds only.
+      const seconds = String(Math.max(1, Math.round(scale.durationMs / 1000)));
+      command.push(...(scale.smoke ? ["--bytes", SMOKE_BYTES] : ["--time", seconds]));
+      const pids = peer.pids();
+      const before = cpuTime(pids);
+      const output = await runChild(command, scale.durationMs + GRACE_MS);
+      const cpu = cpuSince(before, pids);
+      const { sum_received: received } = (JSON.parse(output) as Iperf3Report).end;
+      if (received.bytes === 0) throw new Error("iperf3 received no byte");
+      const gigabytes = received.bytes / 1e9;
+      return {
+        rate: received.bits_per_second / 1e9,
+        userMs: cpu.userMs / gigabytes,
+        systemMs: cpu.systemMs / gigabytes,
+        cpuMs: (cpu.userMs + cpu.systemMs) / gigabytes,
+      };
+    },
+  };
+}

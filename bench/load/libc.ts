@@ -1,0 +1,135 @@
+// The system calls of the load generators and of the echo backend, blocking and through epoll, Linux only. They share no
+// code with src: what measures must not change with what is measured. Called by bench/load only.
+import { dlopen, ptr, read } from "bun:ffi";
+
+const libraries = [
+  `libc.so.6`,
+  `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`,
+];
+
+// size_t and ssize_t are declared as 32 bits: no size here is larger, and 64-bit results cost a conversion.
+const SYMBOLS = {
+  socket: { args: ["i32", "i32", "i32"], returns: "i32" },
+  connect: { args: ["i32", "ptr", "u32"], returns: "i32" },
+  bind: { args: ["i32", "ptr", "u32"], returns: "i32" },
+  listen: { args: ["i32", "i32"], returns: "i32" },
+  accept4: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" },
+  getsockname: { args: ["i32", "ptr", "ptr"], returns: "i32" },
+  setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
+  send: { args: ["i32", "ptr", "u32", "i32"], returns: "i32" },
+  recv: { args: ["i32", "ptr", "u32", "i32"], returns: "i32" },
+  shutdown: { args: ["i32", "i32"], returns: "i32" },
+  close: { args: ["i32"], returns: "i32" },
+  epoll_create1: { args: ["i32"], returns: "i32" },
+  epoll_ctl: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
+  epoll_wait: { args: ["i32", "ptr", "i32", "i32"], returns: "i32" },
+  __errno_location: { args: [], returns: "ptr" },
+} as const;
+
+function openLibc() {
+  let failure: unknown;
+  for (const name of libraries) {
+    try {
+      return dlopen(name, SYMBOLS).symbols;
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw new Error("the load generators need Linux with glibc or musl", { cause: failure });
+}
+
+export const libc = openLibc();
+
+export const EINTR = 4;
+export const EAGAIN = 11;
+export const EINPROGRESS = 115;
+export const MSG_DONTWAIT = 0x40;
+export const MSG_NOSIGNAL = 0x4000;
+export const SHUT_WR = 1;
+
+const AF_INET = 2;
+const SOCK_STREAM = 1;
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+const IPPROTO_TCP = 6;
+const TCP_NODELAY = 1;
+const LISTEN_BACKLOG = 4096; // somaxconn's default: a burst of 512 connections must not be dropped
+
+const one = new Int32Array([1]);
+
+export function errno(): number {
+  return read.i32(libc.__errno_location()!, 0);
+}
+
+export function fail(call: string): never {
+  throw new Error(`${call}: errno ${errno()}`);
+}
+
+/** struct sockaddr_in for 127.0.0.1 (ip(7)): family in host order, port in network order. */
+function loopback(port: number): Uint8Array {
+  const address = new Uint8Array(16);
+  address[0] = AF_INET;
+  address[2] = port >>> 8;
+  address[3] = port & 0xff;
+  address.set([127, 0, 0, 1], 4);
+  return address;
+}
+
+/** Connects to 127.0.0.1 and waits. @returns a blocking descriptor with TCP_NODELAY. */
+export function connectBlocking(port: number): number {
+  const fd = libc.socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) fail("socket");
+  if (libc.connect(fd, loopback(port), 16) < 0) fail("connect");
+  libc.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, one, 4);
+  return fd;
+}
+
+/** Begins to connect to 127.0.0.1. @returns a non-blocking descriptor, writable once it is connected. */
+export function connectBegin(port: number): number {
+  const fd = libc.socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) fail("socket");
+  if (libc.connect(fd, loopback(port), 16) < 0 && errno() !== EINPROGRESS) fail("connect");
+  libc.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, one, 4);
+  return fd;
+}
+
+/** Listens on a free port of 127.0.0.1. @returns a non-blocking descriptor and the port. */
+export function listenLoopback(): { fd: number; port: number } {
+  const fd = libc.socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) fail("socket");
+  libc.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, one, 4);
+  if (libc.bind(fd, loopback(0), 16) < 0) fail("bind");
+  if (libc.listen(fd, LISTEN_BACKLOG) < 0) fail("listen");
+  const address = new Uint8Array(16);
+  if (libc.getsockname(fd, address, new Uint32Array([16])) < 0) fail("getsockname");
+  return { fd, port: (address[2]! << 8) | address[3]! };
+}
+
+/** @returns a non-blocking descriptor with TCP_NODELAY, or -1 when no connection waits. */
+export function accept(listener: number): number {
+  const fd = libc.accept4(listener, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd >= 0) libc.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, one, 4);
+  else if (errno() !== EAGAIN && errno() !== EINTR) fail("accept4");
+  return fd;
+}
+
+/** Sends all of `bytes` on a blocking descriptor. */
+export function sendAll(fd: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) {
+    const sent = libc.send(fd, ptr(bytes, at), bytes.length - at, MSG_NOSIGNAL);
+    if (sent < 0) fail("send");
+    at += sent;
+  }
+}
+
+/** Fills `bytes` from a blocking descriptor. @throws if the connection ends first: a relay lost bytes. */
+export function recvAll(fd: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) {
+    const got = libc.recv(fd, ptr(bytes, at), bytes.length - at, 0);
+    if (got < 0) fail("recv");
+    if (got === 0) throw new Error(`the connection ended after ${at} of ${bytes.length} bytes`);
+    at += got;
+  }
+}

@@ -1,0 +1,50 @@
+// CPU time and memory of other processes, from /proc (proc(5)). Called by the load generators, which sample a relay at
+// both ends of the measured interval, and by the measurements.
+import { readdirSync, readFileSync } from "node:fs";
+
+export interface CpuTime {
+  userMs: number;
+  systemMs: number;
+}
+
+const MS_PER_TICK = 10; // USER_HZ is 100 on every Linux architecture that Bun runs on
+const KIB_PER_PAGE = 4;
+
+/** The process and its descendants: nginx works in a child of the process that was started. */
+export function processTree(pid: number): number[] {
+  const pids = [pid];
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    const children = readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").trim();
+    if (children !== "") pids.push(...children.split(" ").flatMap((c) => processTree(Number(c))));
+  }
+  return pids;
+}
+
+/** CPU time of all threads of these processes since they started, in steps of 10 ms. */
+export function cpuTime(pids: readonly number[]): CpuTime {
+  const total = { userMs: 0, systemMs: 0 };
+  for (const pid of pids) {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // The command's name, field 2, may hold spaces; utime and stime are fields 14 and 15.
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    total.userMs += Number(fields[11]) * MS_PER_TICK;
+    total.systemMs += Number(fields[12]) * MS_PER_TICK;
+  }
+  return total;
+}
+
+export function cpuSince(before: CpuTime, pids: readonly number[]): CpuTime {
+  const now = cpuTime(pids);
+  return { userMs: now.userMs - before.userMs, systemMs: now.systemMs - before.systemMs };
+}
+
+/** Resident memory of these processes in KiB. */
+export function residentKib(pids: readonly number[]): number {
+  const pages = pids.map((pid) => Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1]));
+  return pages.reduce((sum, count) => sum + count * KIB_PER_PAGE, 0);
+}
+
+/** Kernel memory of the whole machine in slabs, in KiB: sockets, files, epoll items. */
+export function slabKib(): number {
+  return Number(/^Slab:\s+(\d+)/m.exec(readFileSync("/proc/meminfo", "utf8"))![1]);
+}

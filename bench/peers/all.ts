@@ -1,0 +1,11 @@
+// The list of contestants, in the order of the tables.
+import { direct } from "./direct.ts";
+import { go } from "./go.ts";
+import { haproxy } from "./haproxy.ts";
+import { nginx } from "./nginx.ts";
+import type { Peer } from "./peer.ts";
+import { proxyPeer } from "./proxy.ts";
+
+export function peers(directory: string): Peer[] {
+  return [direct, proxyPeer("epoll", directory), proxyPeer("bun", directory), nginx, haproxy, go];
+}

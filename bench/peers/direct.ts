@@ -1,0 +1,9 @@
+// No relay at all: what the client and the backend can do, the bound of every other figure.
+import type { Peer } from "./peer.ts";
+
+export const direct: Peer = {
+  name: "direct",
+  setup: "no relay",
+  available: async () => ({ version: "" }),
+  start: async (targetPort) => ({ port: targetPort, pids: () => [], stop: async () => {} }),
+};
