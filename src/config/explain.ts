@@ -1,0 +1,193 @@
+// Turns zod's issues into problems that a person can act on: the place in the file, what is there, what belongs there,
+// and the nearest known word. Called by check.ts only.
+import type { z } from "zod";
+
+import { nearest, suggest } from "./nearest.ts";
+import { describe, formatPath, type Path, type Problem, type Source } from "./problems.ts";
+import { schema } from "./schema.ts";
+
+type Issue = z.core.$ZodIssue;
+type AnySchema = z.core.$ZodType;
+
+export function explain(issues: readonly Issue[], source: Source): Problem[] {
+  return issues.flatMap((issue) => explainIssue(issue, source, []));
+}
+
+function explainIssue(issue: Issue, source: Source, base: Path): Problem[] {
+  const path = [...base, ...issue.path] as Path;
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => ({
+      place: source.place([...path, key], "key"),
+      message: unknownKey(key, path),
+    }));
+  }
+  if (issue.code === "invalid_union") return explainUnion(issue, source, path);
+  const value = valueAt(source.value, path);
+  const place = source.place(path, "value");
+  if (value === undefined) return [{ place, message: missing(path) }];
+  if (value === null) return [{ place, message: "has no value. Write one, or remove the key" }];
+  return [{ place, message: reason(issue, value) }];
+}
+
+function reason(issue: Issue, value: unknown): string {
+  switch (issue.code) {
+    case "invalid_type":
+      return `expected ${TYPE_NAMES[issue.expected] ?? issue.expected}, found ${describe(value)}${typeCure(issue.expected, value)}`;
+    case "invalid_value":
+      return `${describe(value)} is not one of ${listed(issue.values)}${valueCure(value, issue.values)}`;
+    case "too_small":
+      if (issue.origin === "string" || issue.origin === "array") return "is empty";
+      return `${describe(value)} is too little. Write at least ${issue.minimum}`;
+    case "too_big":
+      return `${describe(value)} is too much. Write at most ${issue.maximum}`;
+    default:
+      return issue.message;
+  }
+}
+
+const TYPE_NAMES: Record<string, string> = {
+  string: "text",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  array: "a list",
+  object: "a mapping of keys to values",
+  record: "a mapping of keys to values",
+};
+
+function typeCure(expected: string, value: unknown): string {
+  if (expected === "array" && typeof value === "object") return `. Begin each entry with "- "`;
+  if (expected === "array") return `. Write it as [${value}]`;
+  if (expected === "object" && Array.isArray(value)) return `. Remove the "- " before its keys`;
+  if (expected === "object") return `. Write "key: value", with a space after the colon`;
+  if (expected === "string" && typeof value !== "object") return `. Put it in quotes: "${value}"`;
+  if (expected === "boolean" && typeof value === "string") {
+    if (/^(yes|on|true)$/i.test(value)) return ". Write true";
+    if (/^(no|off|false)$/i.test(value)) return ". Write false";
+  }
+  if (typeof value === "string" && value.trim() !== "" && Number.isFinite(Number(value))) {
+    return `. Remove the quotes: ${value}`;
+  }
+  return "";
+}
+
+function valueCure(value: unknown, values: readonly unknown[]): string {
+  if (typeof value !== "string") return "";
+  const word = nearest(
+    value,
+    values.filter((known) => typeof known === "string"),
+  );
+  return word === undefined ? "" : `. Did you mean "${word}"?`;
+}
+
+function listed(values: readonly unknown[]): string {
+  return [...new Set(values.map(String))].filter((word) => word !== "").join(", ");
+}
+
+/** Of a union, the branch that the value was meant for is the one that does not fail at the value itself. */
+function explainUnion(
+  issue: Extract<Issue, { code: "invalid_union" }>,
+  source: Source,
+  path: Path,
+): Problem[] {
+  const fitting = issue.errors.find(
+    (errors) =>
+      errors.length > 0 &&
+      errors.every(({ path: at, code }) => at.length > 0 || code === "unrecognized_keys"),
+  );
+  const custom = issue.errors.find((errors) =>
+    errors.some(({ code }) => code === "custom" || code === "too_small" || code === "too_big"),
+  );
+  const meant = fitting ?? custom;
+  if (meant) return meant.flatMap((inner) => explainIssue(inner, source, path));
+  const value = valueAt(source.value, path);
+  const place = source.place(path, "value");
+  if (value === null) return [{ place, message: "has no value. Write one, or remove the key" }];
+  const forms = issue.errors.map(([first]) => {
+    if (first?.code === "invalid_value") return listed(first.values);
+    if (first?.code === "invalid_type") return TYPE_NAMES[first.expected] ?? first.expected;
+    return first?.message ?? "";
+  });
+  return [{ place, message: `expected ${forms.join(" or ")}, found ${describe(value)}` }];
+}
+
+/** Examples for what has to be there. */
+const REQUIRED: Record<string, string> = {
+  protocols: 'Write "protocols:" and one entry for each listener',
+  name: "Write name: tcp",
+  listen: 'Write listen: ":8080"',
+  target: 'Write target: "127.0.0.1:80"',
+  address: 'Write address: "127.0.0.1:80"',
+};
+
+function missing(path: Path): string {
+  const cure = REQUIRED[String(path.at(-1))];
+  return cure === undefined ? "is missing" : `is missing. ${cure}`;
+}
+
+function unknownKey(key: string, path: Path): string {
+  const here = knownKeys(path);
+  const word = nearest(key, here);
+  if (word !== undefined) return `unknown key. Did you mean "${word}"?`;
+  const elsewhere = homes().get(key);
+  if (elsewhere)
+    return `unknown key here. It belongs ${elsewhere === "" ? "at the top level" : `under ${elsewhere}`}`;
+  return `unknown key. ${suggest(key, here)}`;
+}
+
+/** The keys that the grammar knows at a path. */
+function knownKeys(path: Path): string[] {
+  let at: AnySchema = schema;
+  for (const step of path) {
+    const shape = objectIn(at)?._zod.def.shape;
+    const next: AnySchema | undefined = typeof step === "number" ? elementOf(at) : shape?.[step];
+    if (!next) return [];
+    at = next;
+  }
+  return Object.keys(objectIn(at)?._zod.def.shape ?? {});
+}
+
+/** Through optional and union wrappers to what is inside. */
+function unwrap(at: AnySchema): AnySchema[] {
+  const { def } = (at as z.core.$ZodTypes)._zod;
+  if (def.type === "optional" || def.type === "nonoptional") return unwrap(def.innerType);
+  if (def.type === "union") return def.options.flatMap(unwrap);
+  return [at];
+}
+
+function objectIn(at: AnySchema): z.core.$ZodObject | undefined {
+  return unwrap(at).find((inner) => inner._zod.def.type === "object") as
+    z.core.$ZodObject | undefined;
+}
+
+function elementOf(at: AnySchema): AnySchema | undefined {
+  const array = unwrap(at).find((inner) => inner._zod.def.type === "array") as
+    z.core.$ZodArray | undefined;
+  return array?._zod.def.element;
+}
+
+/** For each key that has exactly one home in the grammar: where that is. */
+function homes(): Map<string, string> {
+  const found = new Map<string, string[]>();
+  const walk = (at: AnySchema, path: string): void => {
+    const element = elementOf(at);
+    if (element) walk(element, `${path}[]`);
+    for (const [key, inner] of Object.entries(objectIn(at)?._zod.def.shape ?? {})) {
+      found.set(key, [...(found.get(key) ?? []), path]);
+      walk(inner, formatPath(path === "" ? [key] : [path, key]));
+    }
+  };
+  walk(schema, "");
+  return new Map(
+    [...found].filter(([, paths]) => paths.length === 1).map(([key, [path]]) => [key, path!]),
+  );
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  let at = value;
+  for (const step of path) {
+    if (typeof at !== "object" || at === null || !Object.hasOwn(at, step)) return undefined;
+    at = (at as Record<string | number, unknown>)[step];
+  }
+  return at;
+}

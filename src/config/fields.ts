@@ -1,0 +1,193 @@
+// The schema's building blocks: scalars that are checked and converted in one step, each with what an editor shows.
+// Invariant: a value that passes is already what the plan needs (milliseconds, bytes, parsed addresses).
+import { isIP } from "node:net";
+
+import { z } from "zod";
+
+import { type Endpoint, parseEndpoint } from "../shared/address.ts";
+import { ProxyError } from "../shared/errors.ts";
+import { parseTarget, type Target } from "./target.ts";
+import {
+  formatDuration,
+  formatSize,
+  parseByteRate,
+  parseDuration,
+  parseEventRate,
+  parseSize,
+} from "./units.ts";
+
+/** JSON Schema keywords of a field: what editors complete and document. */
+interface Shown {
+  description: string;
+  [keyword: string]: unknown;
+}
+
+interface Bounds {
+  min?: number;
+  max?: number;
+  default?: string | number;
+}
+
+/** A scalar that `parse` reads. ProxyErrors become issues at the value's place; missing and non-scalar values never reach it. */
+function scalar<T>(
+  parse: (value: string | number) => T,
+  takes: "text" | "text or number",
+  shown: Shown,
+) {
+  return z
+    .custom<unknown>(() => true)
+    .transform((value, context): T => {
+      const fits = typeof value === "string" || (typeof value === "number" && takes !== "text");
+      if (!fits) {
+        context.issues.push({ code: "invalid_type", expected: "string", input: value });
+        return z.NEVER;
+      }
+      try {
+        return parse(value as string | number);
+      } catch (error) {
+        if (!(error instanceof ProxyError)) throw error;
+        context.issues.push({ code: "custom", message: error.message, input: value });
+        return z.NEVER;
+      }
+    })
+    .meta(shown);
+}
+
+function within(
+  value: number,
+  { min = 0, max }: Bounds,
+  written: unknown,
+  show: (value: number) => string,
+): number {
+  if (value < min)
+    throw new ProxyError("ERR_CONFIG", `"${written}" is too little. Write at least ${show(min)}`);
+  if (max !== undefined && value > max) {
+    throw new ProxyError("ERR_CONFIG", `"${written}" is too much. Write at most ${show(max)}`);
+  }
+  return value;
+}
+
+const stated = (bounds: Bounds): object =>
+  bounds.default === undefined ? {} : { default: bounds.default };
+
+/** Milliseconds, written `500ms`, `5s`, `10m`, `1h`. */
+export function duration(description: string, bounds: Bounds = {}) {
+  return scalar(
+    (value) => within(parseDuration(value), bounds, value, formatDuration),
+    "text or number",
+    {
+      description: `${description} A duration: 500ms, 5s, 10m, 1h.`,
+      ...stated(bounds),
+      anyOf: [{ type: "string", pattern: "^(\\d+(\\.\\d+)?(ms|s|m|h))+$" }, { const: 0 }],
+    },
+  );
+}
+
+/** Bytes, written `64KB`, `1MB` or plain. */
+export function size(description: string, bounds: Bounds = {}) {
+  return scalar((value) => within(parseSize(value), bounds, value, formatSize), "text or number", {
+    description: `${description} A size: bytes, or 64KB, 1MB, 1GB (powers of two).`,
+    ...stated(bounds),
+    anyOf: [
+      { type: "string", pattern: "^\\d+(\\.\\d+)? ?([kKmMgG]([iI]?[bB])?|[bB])?$" },
+      { type: "integer", minimum: 0 },
+    ],
+  });
+}
+
+/** Events per second, written `1000/s`. */
+export function eventRate(description: string) {
+  return scalar(
+    (value) => within(parseEventRate(value), { min: 1 }, value, (n) => `${n}/s`),
+    "text or number",
+    {
+      description: `${description} A rate: 1000/s.`,
+      type: "string",
+      pattern: "^\\d+/s$",
+    },
+  );
+}
+
+/** Bytes per second, written `100MB/s`. */
+export function byteRate(description: string) {
+  return scalar(
+    (value) => within(parseByteRate(value), { min: 1 }, value, (n) => `${formatSize(n)}/s`),
+    "text or number",
+    {
+      description: `${description} A rate in bytes: 100MB/s.`,
+      type: "string",
+      pattern: "^\\d+(\\.\\d+)? ?([kKmMgG]([iI]?[bB])?|[bB])?/s$",
+    },
+  );
+}
+
+/** Where to listen. A bare port is refused with the text to write instead. */
+export function listenAddress(description: string) {
+  // Numbers are let in for the sake of the message: `listen: 8080` is the commonest mistake.
+  return scalar((value): Endpoint => parseEndpoint(String(value), "listen"), "text or number", {
+    description: `${description} host:port, :port for every address, [::1]:port or unix:/path.`,
+    type: "string",
+    examples: [":8080", "127.0.0.1:8080", "[::1]:8080", "unix:/run/proxy.sock"],
+  });
+}
+
+/** Where to forward to. */
+export function targetAddress(description: string) {
+  return scalar((value): Target => parseTarget(String(value)), "text or number", {
+    description: `${description} host:port or unix:/path; for requests also http:// https:// h2:// h2c:// h3://; for quic also quic://.`,
+    type: "string",
+    examples: ["127.0.0.1:80", "unix:/run/app.sock", "http://127.0.0.1:3000"],
+  });
+}
+
+/** An address block, `10.0.0.0/8`, or one address. */
+export function addressBlock() {
+  return scalar(
+    (value): string => {
+      const [address = "", bits, ...rest] = String(value).split("/");
+      const family = isIP(address);
+      const most = family === 4 ? 32 : 128;
+      const fits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most);
+      if (family !== 0 && rest.length === 0 && fits) return String(value);
+      throw new ProxyError("ERR_CONFIG", `"${value}" is not an address block`, {
+        cure: "Write an IP address, or a block such as 10.0.0.0/8 or fd00::/8",
+      });
+    },
+    "text",
+    { description: "An IP address or a block: 10.0.0.0/8, ::1.", type: "string" },
+  );
+}
+
+/** A switch in the seed's manner: the words "true" and "false", quoted or not. */
+export function quotedBoolean(description: string) {
+  return z
+    .literal(["true", "false", "", true, false])
+    .transform((value) => value === true || value === "true")
+    .meta({ description, default: "false" });
+}
+
+/** A whole number. */
+export function count(description: string, min: number, max: number, fallback?: number) {
+  const shown = fallback === undefined ? { description } : { description, default: fallback };
+  return z.int().min(min).max(max).meta(shown);
+}
+
+export function text(description: string, shown: object = {}) {
+  return z
+    .string()
+    .min(1)
+    .meta({ description, ...shown });
+}
+
+export function flag(description: string, fallback: boolean) {
+  return z.boolean().meta({ description, default: fallback });
+}
+
+export function choice<const T extends readonly string[]>(
+  values: T,
+  description: string,
+  fallback?: T[number],
+) {
+  const shown = fallback === undefined ? { description } : { description, default: fallback };
+  return z.enum(values).meta(shown);
+}

@@ -1,0 +1,157 @@
+// The command line's flags as a Source, so that flags and files go the same way to a Config and their mistakes are
+// reported in the same words, with the flag's name as the place. Called by the run command.
+import { ProxyError } from "../shared/errors.ts";
+import { formatPath, type Path, type Place, type Source } from "./problems.ts";
+
+/** Flag values as typed; undefined: not given. */
+export interface Flags {
+  protocol?: string | undefined;
+  listen?: string | undefined;
+  target?: string | undefined;
+  preset?: string | undefined;
+  cert?: string | undefined;
+  key?: string | undefined;
+  "auto-tls"?: boolean | undefined;
+  email?: string | undefined;
+  domains?: string | undefined;
+  "dns-provider"?: string | undefined;
+  staging?: boolean | undefined;
+  admin?: string | undefined;
+  engine?: string | undefined;
+  workers?: string | undefined;
+  "log-level"?: string | undefined;
+  "log-format"?: string | undefined;
+}
+
+type FlagName = keyof Flags;
+
+/** Flags that describe the one listener of the command line; with -config, the file describes them all. */
+const LISTENER_FLAGS: readonly FlagName[] = [
+  "protocol",
+  "listen",
+  "target",
+  "preset",
+  "cert",
+  "key",
+  "auto-tls",
+  "email",
+  "domains",
+  "dns-provider",
+  "staging",
+];
+
+const NEEDS_AUTO_TLS: readonly FlagName[] = ["email", "domains", "dns-provider", "staging"];
+
+/** Where each flag's value stands in the configuration. */
+const PATHS: Partial<Record<FlagName, Path>> = {
+  protocol: ["protocols", 0, "name"],
+  listen: ["protocols", 0, "listen"],
+  target: ["protocols", 0, "target"],
+  preset: ["protocols", 0, "preset"],
+  cert: ["tls", "cert_file"],
+  key: ["tls", "key_file"],
+  "auto-tls": ["auto_tls"],
+  email: ["auto_tls", "email"],
+  domains: ["auto_tls", "domains"],
+  "dns-provider": ["auto_tls", "dns_provider"],
+  staging: ["auto_tls", "ca"],
+  admin: ["admin", "listen"],
+  engine: ["engine"],
+  workers: ["workers"],
+  "log-level": ["log_level"],
+  "log-format": ["log_format"],
+};
+
+/**
+ * A configuration of one listener.
+ * @throws ProxyError ERR_USAGE if -listen or -target is missing, or a flag means nothing without another.
+ */
+export function flagSource(flags: Flags): Source {
+  const faults: string[] = [];
+  if (flags.listen === undefined)
+    faults.push("-listen is missing. Write for example -listen :8080");
+  if (flags.target === undefined) {
+    faults.push("-target is missing. Write for example -target 127.0.0.1:80");
+  }
+  for (const name of NEEDS_AUTO_TLS) {
+    if (flags[name] && !flags["auto-tls"]) faults.push(`-${name} has no effect without -auto-tls`);
+  }
+  if (flags.cert !== undefined && flags.key === undefined) faults.push("-cert needs -key");
+  if (flags.key !== undefined && flags.cert === undefined) faults.push("-key needs -cert");
+  if (faults.length > 0) throw new ProxyError("ERR_USAGE", faults.join("\n"));
+  const value: Record<string, unknown> = {};
+  for (const name of LISTENER_FLAGS) place(value, name, flags);
+  // The place of a problem with an implied value is the flag that a user would write.
+  if (flags.protocol === undefined) put(value, PATHS.protocol!, "tcp");
+  return withProcessFlags({ value, place: placeOf }, flags);
+}
+
+/**
+ * A file with the flags that concern the whole process laid over it.
+ * @throws ProxyError ERR_USAGE if flags of a listener are given too.
+ */
+export function fileSource(file: Source, flags: Flags): Source {
+  const given = LISTENER_FLAGS.filter((name) => flags[name] !== undefined);
+  if (given.length > 0) {
+    const names = given.map((name) => `-${name}`).join(", ");
+    throw new ProxyError("ERR_USAGE", `${names} cannot be given together with -config`, {
+      cure: "Write the listener into the file, or leave -config out",
+    });
+  }
+  return withProcessFlags(file, flags);
+}
+
+function withProcessFlags(source: Source, flags: Flags): Source {
+  const isMapping = typeof source.value === "object" && source.value !== null;
+  if (!isMapping || Array.isArray(source.value)) return source; // the grammar will say so
+  const value: Record<string, unknown> = { ...source.value };
+  const given: FlagName[] = [];
+  for (const name of ["admin", "engine", "workers", "log-level", "log-format"] as const) {
+    if (flags[name] === undefined) continue;
+    given.push(name);
+    place(value, name, flags);
+  }
+  const ours = (path: Path): boolean => given.some((name) => PATHS[name]![0] === path[0]);
+  return { value, place: (path, part) => (ours(path) ? placeOf(path) : source.place(path, part)) };
+}
+
+function place(value: Record<string, unknown>, name: FlagName, flags: Flags): void {
+  const written = flags[name];
+  if (written !== undefined) put(value, PATHS[name]!, convert(name, written));
+}
+
+/** The flag's text as YAML would have read it. */
+function convert(name: FlagName, written: string | boolean): unknown {
+  if (name === "auto-tls") return {};
+  if (name === "staging") return "letsencrypt-staging";
+  const text = String(written);
+  if (name === "preset") return text.replaceAll("-", "_");
+  if (name === "domains") return text.split(",").map((domain) => domain.trim());
+  if (name === "workers" && /^\d+$/.test(text)) return Number(text);
+  return text;
+}
+
+function put(value: Record<string, unknown>, path: Path, leaf: unknown): void {
+  let at: Record<string | number, unknown> = value;
+  path.slice(0, -1).forEach((step, i) => {
+    at[step] ??= typeof path[i + 1] === "number" ? [] : {};
+    at = at[step] as Record<string | number, unknown>;
+  });
+  at[path.at(-1)!] = leaf;
+}
+
+/** The flag whose value stands at a path, or above it, or below it. */
+function placeOf(path: Path): Place {
+  const names = Object.keys(PATHS) as FlagName[];
+  const wanted = formatPath(path);
+  const index = names.findIndex((name) => {
+    const at = formatPath(PATHS[name]!);
+    return (
+      at === wanted ||
+      wanted.startsWith(`${at}.`) ||
+      wanted.startsWith(`${at}[`) ||
+      at.startsWith(`${wanted}.`)
+    );
+  });
+  return { text: index < 0 ? "command line" : `-${names[index]}`, order: index };
+}

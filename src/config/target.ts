@@ -1,0 +1,45 @@
+// Targets as the configuration writes them: an address, or for protocols that carry requests a URL that also names the
+// protocol towards the target. Pure. Called by the schema; which protocol takes which scheme is decided in relations.ts.
+import { type Endpoint, parseEndpoint } from "../shared/address.ts";
+import { ProxyError } from "../shared/errors.ts";
+
+/** The port that a URL without one means; null: the URL must have one. */
+const DEFAULT_PORTS = { http: 80, https: 443, h2: 443, h2c: 80, h3: 443, quic: null } as const;
+
+export const TARGET_SCHEMES = Object.keys(DEFAULT_PORTS) as readonly TargetScheme[];
+export type TargetScheme = keyof typeof DEFAULT_PORTS;
+
+export interface Target {
+  /** null: an address alone. */
+  readonly scheme: TargetScheme | null;
+  readonly endpoint: Endpoint;
+}
+
+/**
+ * Reads `host:port`, `unix:/path`, or `scheme://host[:port]`.
+ * @throws ProxyError ERR_ADDRESS, with the cure.
+ */
+export function parseTarget(text: string): Target {
+  const match = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i.exec(text);
+  if (!match) return { scheme: null, endpoint: parseEndpoint(text, "target") };
+  const scheme = TARGET_SCHEMES.find((name) => name === match[1]!.toLowerCase());
+  if (scheme === undefined) {
+    throw new ProxyError("ERR_ADDRESS", `"${text}" is not a target: unknown scheme "${match[1]}"`, {
+      cure: `Write host:port, or a URL with ${TARGET_SCHEMES.join(", ")}`,
+    });
+  }
+  const authority = match[2]!.replace(/\/$/, "");
+  if (/[/?#@]/.test(authority)) {
+    throw new ProxyError(
+      "ERR_ADDRESS",
+      `"${text}" is not a target: only a host and a port may follow ://`,
+      {
+        cure: `Write ${scheme}://host:port`,
+      },
+    );
+  }
+  const port = DEFAULT_PORTS[scheme];
+  const hasPort = /:\d*$/.test(authority.replace(/^\[[^\]]*\]/, ""));
+  const address = hasPort || port === null ? authority : `${authority}:${port}`;
+  return { scheme, endpoint: parseEndpoint(address, "target") };
+}

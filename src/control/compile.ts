@@ -1,0 +1,111 @@
+// Config to Plan: every default filled in, frozen. Pure: what depends on the machine comes in as an argument.
+// Invariant: a key that is given wins over its preset, the preset over the platform's and the general defaults.
+import { PRESET_VALUES, watermarks } from "../config/presets.ts";
+import type { Config, ProtocolConfig } from "../config/schema.ts";
+import { formatEndpoint } from "../shared/address.ts";
+import { ProxyError } from "../shared/errors.ts";
+import { LISTENER_DEFAULTS, PROXY_DEFAULTS } from "../shared/limits.ts";
+import type { BuffersPlan, ListenerPlan, Plan, SocketPlan } from "../shared/plan.ts";
+
+/** What a plan depends on besides the configuration. */
+export interface Machine {
+  readonly platform: NodeJS.Platform;
+  readonly cpus: number;
+  /** The log goes to a terminal. */
+  readonly terminal: boolean;
+}
+
+/** Socket settings that a platform needs for its best; they stand below presets. */
+const PLATFORM_SOCKET: Partial<Record<NodeJS.Platform, Partial<SocketPlan>>> = {
+  // A short unsent queue keeps latency low where there is no splice to fill it.
+  darwin: { notsentLowatBytes: 16 * 1024 },
+  // Completion ports move what the buffers hold: small ones cost a completion for every few packets.
+  win32: { sendBufferBytes: 256 * 1024, receiveBufferBytes: 256 * 1024 },
+};
+
+/** @param config passed checkSource, so that all its enabled entries can be carried out. */
+export function compile(config: Config, machine: Machine): Plan {
+  const taken = new Set<string>();
+  const enabled = config.protocols.filter((entry) => entry.enabled !== false);
+  const { workers = "auto", log_format: format = "auto" } = config;
+  return freeze({
+    engine: config.engine ?? "auto",
+    workers: workers === "auto" ? Math.max(1, machine.cpus) : workers,
+    shutdownTimeoutMs: config.shutdown_timeout ?? PROXY_DEFAULTS.shutdownTimeoutMs,
+    log: {
+      level: config.log_level ?? PROXY_DEFAULTS.logLevel,
+      format: format === "auto" ? (machine.terminal ? "pretty" : "json") : format,
+    },
+    listeners: enabled.map((entry) => compileListener(entry, machine.platform, taken)),
+  });
+}
+
+function compileListener(
+  entry: ProtocolConfig,
+  platform: NodeJS.Platform,
+  taken: Set<string>,
+): ListenerPlan {
+  if (entry.name !== "tcp" || entry.target === undefined || entry.target.scheme !== null) {
+    throw new ProxyError("ERR_NOT_AVAILABLE", `"${entry.name}" is not available in this version`);
+  }
+  const preset = entry.preset ? PRESET_VALUES[entry.preset] : {};
+  return {
+    key: uniqueKey(`${entry.name} ${formatEndpoint(entry.listen)}`, taken),
+    protocol: entry.name,
+    listen: entry.listen,
+    target: entry.target.endpoint,
+    limits: {
+      maxConnections:
+        entry.limits?.max_connections ?? preset.maxConnections ?? LISTENER_DEFAULTS.maxConnections,
+    },
+    timeouts: {
+      connectMs: entry.timeouts?.connect ?? LISTENER_DEFAULTS.connectMs,
+      idleMs: entry.timeouts?.idle ?? preset.idleMs ?? LISTENER_DEFAULTS.idleMs,
+    },
+    socket: compileSocket(entry, platform),
+    buffers: compileBuffers(entry),
+  };
+}
+
+/** Two listeners on port 0 are written alike and are not the same. */
+function uniqueKey(key: string, taken: Set<string>): string {
+  let unique = key;
+  for (let i = 2; taken.has(unique); i++) unique = `${key}#${i}`;
+  taken.add(unique);
+  return unique;
+}
+
+function compileSocket(entry: ProtocolConfig, platform: NodeJS.Platform): SocketPlan {
+  const given = entry.socket ?? {};
+  const preset = entry.preset ? PRESET_VALUES[entry.preset] : {};
+  const system = PLATFORM_SOCKET[platform] ?? {};
+  return {
+    nodelay: given.nodelay ?? preset.nodelay ?? LISTENER_DEFAULTS.nodelay,
+    quickack: given.quickack ?? preset.quickack ?? LISTENER_DEFAULTS.quickack,
+    fastopen: given.fastopen ?? preset.fastopen ?? LISTENER_DEFAULTS.fastopen,
+    keepaliveSeconds:
+      given.keepalive === undefined ? LISTENER_DEFAULTS.keepaliveSeconds : given.keepalive / 1_000,
+    sendBufferBytes: given.send_buffer ?? preset.sendBufferBytes ?? system.sendBufferBytes ?? null,
+    receiveBufferBytes:
+      given.receive_buffer ?? preset.receiveBufferBytes ?? system.receiveBufferBytes ?? null,
+    notsentLowatBytes: given.notsent_lowat ?? system.notsentLowatBytes ?? null,
+  };
+}
+
+function compileBuffers(entry: ProtocolConfig): BuffersPlan {
+  const preset = entry.preset ? PRESET_VALUES[entry.preset] : {};
+  const { highWatermarkBytes, lowWatermarkBytes } = watermarks(entry);
+  const copyBytes = preset.copyBytes ?? LISTENER_DEFAULTS.copyBytes;
+  // One read must not overshoot the high watermark; reads have no key of their own, so they follow it.
+  return {
+    copyBytes: Math.min(copyBytes, highWatermarkBytes),
+    highWatermarkBytes,
+    lowWatermarkBytes,
+  };
+}
+
+function freeze<T extends object>(value: T): T {
+  for (const inner of Object.values(value))
+    if (typeof inner === "object" && inner !== null) freeze(inner);
+  return Object.freeze(value);
+}
