@@ -121,8 +121,9 @@ async function measure(
       scale,
     );
   // The first run of all warms relays and client up; it does not count.
-  if (!options.scale.smoke && !measurement.freshPeer)
-    for (const peer of contestants) await once(peer);
+  if (!options.scale.smoke && !measurement.freshPeer) {
+    for (const peer of contestants) await once(peer, { smoke: false, durationMs: WARM_MS });
+  }
   for (let run = 0; run < options.runs; run++) {
     for (const peer of contestants) {
       await Bun.sleep(SETTLE_MS);

@@ -81,7 +81,7 @@ function measure(request: PingPongRequest): PingPongResult {
   const elapsedMs = serve(request.runMs);
   const cpu = cpuSince(before, request.pids);
   for (const fd of fds) libc.close(fd);
-  const sorted = samples.subarray(0, Math.min(count, SAMPLES_MAX)).sort();
+  const sorted = samples.subarray(0, Math.min(count, SAMPLES_MAX)).toSorted();
   const at = (share: number): number => (sorted[Math.floor(sorted.length * share)] ?? 0) * 1000;
   return { messages: count, elapsedMs, p50Us: at(0.5), p99Us: at(0.99), ...cpu };
 }
