@@ -106,23 +106,30 @@ export class LiveTable {
     return this.isOpen(row) && this.idOf(row) === id ? row : -1;
   }
 
+  /** @param offset where the 4 or 16 bytes of the address begin in `bytes`. */
   setAddress(
     column: Uint8Array,
     row: number,
     family: number,
     port: number,
     bytes: Uint8Array,
+    offset = 0,
   ): void {
     const at = row * ADDRESS_BYTES;
     column[at] = family;
     column[at + 2] = port >>> 8;
     column[at + 3] = port & 0xff;
     const length = family === FAMILY_IPV4 ? 4 : family === FAMILY_IPV6 ? 16 : 0;
-    for (let i = 0; i < length; i++) column[at + 4 + i] = bytes[i]!;
+    for (let i = 0; i < length; i++) column[at + 4 + i] = bytes[offset + i]!;
   }
 
   clearAddress(column: Uint8Array, row: number): void {
     column[row * ADDRESS_BYTES] = 0xff;
+  }
+
+  addressesOf(row: number): { client: string; target: string } {
+    const at = row * ADDRESS_BYTES;
+    return { client: formatAddress(this.clients, at), target: formatAddress(this.targets, at) };
   }
 
   /** The connections that are open now. */
@@ -130,21 +137,27 @@ export class LiveTable {
     const live: LiveConnection[] = [];
     const used = this.#header[1]!;
     for (let row = 0; row < used; row++) {
-      const generation = this.generation[row]!;
-      if ((generation & 1) === 0) continue;
-      const connection = {
-        id: this.idOf(row),
-        slot: this.slot[row]!,
-        client: formatAddress(this.clients, row * ADDRESS_BYTES),
-        target: formatAddress(this.targets, row * ADDRESS_BYTES),
-        startedMs: this.startedMs[row]!,
-        activeMs: this.activeMs[row]!,
-        bytesUp: this.bytesUp[row]!,
-        bytesDown: this.bytesDown[row]!,
-      };
-      if (this.generation[row] === generation) live.push(connection);
+      const connection = this.at(row);
+      if (connection !== null) live.push(connection);
     }
     return live;
+  }
+
+  /** The connection in this row; null if there is none, or if it changed while it was read. */
+  at(row: number): LiveConnection | null {
+    const generation = this.generation[row]!;
+    if ((generation & 1) === 0) return null;
+    const connection = {
+      id: this.idOf(row),
+      slot: this.slot[row]!,
+      client: formatAddress(this.clients, row * ADDRESS_BYTES),
+      target: formatAddress(this.targets, row * ADDRESS_BYTES),
+      startedMs: this.startedMs[row]!,
+      activeMs: this.activeMs[row]!,
+      bytesUp: this.bytesUp[row]!,
+      bytesDown: this.bytesDown[row]!,
+    };
+    return this.generation[row] === generation ? connection : null;
   }
 }
 

@@ -1,0 +1,188 @@
+// One relayed connection: two sides, each with its socket and at most one buffer of bytes that its socket did not take.
+//
+//   client ──data──▶ receive ──▶ target.send ──▶ socket.write, the rest waits in target.pending while client is paused
+//   client ◀─────── client.send ◀── receive ◀──data── target
+//
+// Invariant: while a side has pending bytes its peer is paused, so a direction holds at most what one read of the runtime
+// returns (512 KiB). Created by listener.ts and engine.ts; the runtime's socket handlers below drive it.
+import type { Socket, SocketHandler } from "bun";
+
+import type { CounterWriter } from "../../shared/counters.ts";
+import type { LiveTable } from "../../shared/live-table.ts";
+
+/** What a socket's `data` takes: a side of a connection, or an attempt that is still connecting. */
+export interface SocketEvents {
+  receive(chunk: Uint8Array): void;
+  flush(): void;
+  receiveFin(): void;
+  close(error: Error | undefined): void;
+}
+
+export type RelaySocket = Socket<SocketEvents>;
+
+/** What a connection tells its owner. */
+export interface ConnectionOwner {
+  readonly live: LiveTable;
+  /** null for adopted pairs, which no listener counts. */
+  readonly counters: CounterWriter | null;
+  /** 0: never. */
+  readonly idleMs: number;
+  /** Called exactly once, when both sockets are closed or reset. */
+  ended(connection: Connection, reason: string): void;
+}
+
+/** Unix time in milliseconds that never steps back: a clock that is set must not end idle connections. */
+export function nowMs(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+export class Connection {
+  readonly owner: ConnectionOwner;
+  readonly row: number;
+  readonly client: Side;
+  readonly target: Side;
+  /** Both sockets are closed, or were reset; late events are ignored. */
+  over = false;
+  /** A target was reached: bytes flow. */
+  connected = false;
+
+  constructor(owner: ConnectionOwner, row: number) {
+    this.owner = owner;
+    this.row = row;
+    this.client = new Side(this);
+    this.target = new Side(this);
+    this.client.peer = this.target;
+    this.target.peer = this.client;
+  }
+
+  /** Notes bytes that `from` has read. */
+  moved(from: Side, bytes: number): void {
+    const { live, counters } = this.owner;
+    live.activeMs[this.row] = nowMs();
+    if (from === this.client) {
+      live.bytesUp[this.row] = live.bytesUp[this.row]! + bytes;
+      counters?.bytesUp(0, bytes);
+    } else {
+      live.bytesDown[this.row] = live.bytesDown[this.row]! + bytes;
+      counters?.bytesDown(0, bytes);
+    }
+  }
+
+  /** Both sockets end with a reset; what waits is dropped. */
+  abort(reason: string): void {
+    if (this.over) return;
+    this.over = true;
+    this.client.reset();
+    this.target.reset();
+    this.owner.ended(this, reason);
+  }
+
+  /** Ends the connection once both sockets are closed. */
+  finishIfClosed(): void {
+    if (this.over || !this.client.closed || !this.target.closed) return;
+    this.over = true;
+    this.owner.ended(this, "end");
+  }
+}
+
+export class Side implements SocketEvents {
+  readonly connection: Connection;
+  peer!: Side;
+  socket: RelaySocket | null = null;
+  /** While the target is being connected. */
+  attempt: { cancel(): void } | null = null;
+  /** Bytes from the peer that this socket has not taken yet. */
+  pending: Uint8Array | null = null;
+  finReceived = false;
+  finSent = false;
+  closed = false;
+
+  constructor(connection: Connection) {
+    this.connection = connection;
+  }
+
+  receive(chunk: Uint8Array): void {
+    if (this.connection.over) return;
+    this.connection.moved(this, chunk.length);
+    this.peer.send(chunk);
+  }
+
+  send(chunk: Uint8Array): void {
+    // A reset delivers what had arrived before it, even to a paused socket.
+    if (this.pending !== null) this.pending = Buffer.concat([this.pending, chunk]);
+    else this.#write(chunk);
+  }
+
+  /** The socket takes bytes again. */
+  flush(): void {
+    const { pending, connection, peer } = this;
+    if (pending === null || connection.over) return;
+    this.pending = null;
+    this.#write(pending);
+    if (connection.over || this.pending === pending) return;
+    connection.owner.live.activeMs[connection.row] = nowMs();
+    if (this.pending !== null) return;
+    if (peer.finReceived) this.sendFin();
+    else peer.socket?.resume();
+  }
+
+  #write(chunk: Uint8Array): void {
+    const written = this.closed ? -1 : this.socket!.write(chunk);
+    if (this.connection.over || written === chunk.length) return;
+    if (written < 0) {
+      this.connection.abort("EPIPE");
+      return;
+    }
+    this.pending = written === 0 ? chunk : chunk.subarray(written);
+    this.peer.socket?.pause();
+  }
+
+  receiveFin(): void {
+    if (this.finReceived || this.connection.over) return;
+    this.finReceived = true;
+    if (this.peer.pending === null) this.peer.sendFin();
+  }
+
+  sendFin(): void {
+    this.finSent = true;
+    // After a FIN each way the runtime closes the socket, within this call.
+    if (!this.closed) this.socket!.shutdown();
+  }
+
+  /** The runtime has closed the socket: `error` names why, or both directions are over. */
+  close(error: Error | undefined): void {
+    this.closed = true;
+    const { connection } = this;
+    if (connection.over) return;
+    if (error !== undefined) {
+      connection.abort(errnoOf(error));
+      return;
+    }
+    // Without an error everything was read up to the peer's FIN. A unix socket whose peer called close(2) ends like this
+    // too while our own direction is open: bytes that are still to be written have nowhere to go.
+    this.receiveFin();
+    if (this.pending !== null) connection.abort("EPIPE");
+    else connection.finishIfClosed();
+  }
+
+  reset(): void {
+    this.pending = null;
+    this.attempt?.cancel();
+    if (!this.closed) this.socket?.terminate();
+    this.closed = true;
+  }
+}
+
+/** `ECONNRESET` from the runtime's system errors; a FIN followed by a reset shows as EPIPE. */
+export function errnoOf(error: unknown): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" ? code : "OTHER";
+}
+
+/** `data` is unset on a socket that was refused in `open`. */
+export const RELAY_HANDLERS: SocketHandler<SocketEvents> = {
+  data: (socket, chunk) => socket.data?.receive(chunk),
+  drain: (socket) => socket.data?.flush(),
+  end: (socket) => socket.data?.receiveFin(),
+  close: (socket, error) => socket.data?.close(error),
+};

@@ -1,0 +1,169 @@
+// The engine on the runtime's own sockets: macOS, Windows, and wherever an engine of system calls cannot serve. It lives on
+// its worker's event loop; the runtime does the polling, this room the rules of engine.ts. Called by pick.ts and worker.ts.
+//
+// Two places differ from the engines of system calls: a direction holds at most one read of the runtime (512 KiB), whatever
+// the watermarks say, and the runtime's accept would spin without free descriptors, so clients are refused before that.
+import { errnoName } from "../../ffi/errno.ts";
+import { errno, libc } from "../../ffi/libc.ts";
+import { F_DUPFD_CLOEXEC } from "../../ffi/linux.ts";
+import type { SocketAddress } from "../../shared/address.ts";
+import { ProxyError } from "../../shared/errors.ts";
+import { RELAY } from "../../shared/limits.ts";
+import { LiveTable } from "../../shared/live-table.ts";
+import type { AdoptRequest, OpenRequest } from "../../shared/messages.ts";
+import type { Engine, EngineHost } from "../engine.ts";
+import { AdoptedPair } from "./adopted.ts";
+import { Connection, type ConnectionOwner, nowMs } from "./connection.ts";
+import { BunListener, type Dialing } from "./listener.ts";
+import { Sweep } from "./sweep.ts";
+
+export class BunEngine implements Engine {
+  readonly name = "bun";
+  readonly wakeFd = -1;
+  readonly live: LiveTable;
+  readonly host: EngineHost;
+  readonly #fdCeiling: number;
+  readonly #listeners = new Map<string, BunListener>();
+  readonly #connections: (Connection | undefined)[] = [];
+  readonly #freeRows: number[] = [];
+  readonly #dialing = new Set<Dialing>();
+  readonly #sweep = new Sweep(() => this.#checkTimeouts());
+  #open = 0;
+  #draining = false;
+
+  constructor(host: EngineHost) {
+    this.host = host;
+    const limit = descriptorLimit();
+    this.#fdCeiling = limit - Math.min(RELAY.descriptorReserve, limit / 4);
+    this.live = LiveTable.create(Math.min(RELAY.rowsMax, Math.ceil(limit / 2)));
+  }
+
+  open(request: OpenRequest): { bound: SocketAddress[]; fds: number[] } {
+    const listener = new BunListener(this, request);
+    const bound = listener.open(request);
+    this.#listeners.set(request.listener.key, listener);
+    return { bound, fds: [] }; // the runtime cannot accept from a descriptor that it did not open
+  }
+
+  setTargets(key: string, targets: readonly SocketAddress[]): void {
+    this.#listeners.get(key)?.setTargets(targets);
+  }
+
+  close(key: string): void {
+    this.#listeners.get(key)?.close();
+    this.#listeners.delete(key);
+  }
+
+  adopt(id: number, request: AdoptRequest): void {
+    const fds = duplicate(request.fds);
+    const pair = new AdoptedPair(this, id, request.idleMs);
+    pair.start(this.addConnection(pair, -1), fds);
+  }
+
+  disconnect(id: number): void {
+    const row = this.live.rowOf(id);
+    if (row >= 0) this.#connections[row]?.abort("reset");
+  }
+
+  drain(): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    for (const key of this.#listeners.keys()) this.close(key);
+    if (this.#open === 0) this.host.emit({ type: "drained" });
+  }
+
+  end(): number {
+    const left = this.#open;
+    for (const key of this.#listeners.keys()) this.close(key);
+    this.#draining = false; // `ended` says it all
+    for (const connection of this.#connections) connection?.abort("reset");
+    this.#sweep.stop();
+    return left;
+  }
+
+  run(): void {} // the worker's event loop serves
+
+  /** Descriptors are numbered from the lowest free one, so the newest tells how many the process holds, all workers together. */
+  hasRoom(fd: number): boolean {
+    return fd < this.#fdCeiling && this.#open < this.live.capacity;
+  }
+
+  addConnection(owner: ConnectionOwner, slot: number): Connection {
+    const row = this.#freeRows.pop() ?? this.#connections.length;
+    const connection = new Connection(owner, row);
+    this.#connections[row] = connection;
+    this.#open++;
+    const { live } = this;
+    live.startedMs[row] = nowMs();
+    live.activeMs[row] = live.startedMs[row]!;
+    live.bytesUp[row] = 0;
+    live.bytesDown[row] = 0;
+    live.slot[row] = slot;
+    live.clearAddress(live.clients, row);
+    live.clearAddress(live.targets, row);
+    live.open(row);
+    if (owner.idleMs > 0) this.#sweep.need(owner.idleMs);
+    return connection;
+  }
+
+  removeConnection({ row }: Connection): void {
+    this.live.close(row);
+    this.#connections[row] = undefined;
+    this.#freeRows.push(row);
+    this.#open--;
+    if (this.#draining && this.#open === 0) this.host.emit({ type: "drained" });
+  }
+
+  watch(dialing: Dialing, timeoutMs: number): void {
+    this.#dialing.add(dialing);
+    this.#sweep.need(timeoutMs);
+  }
+
+  /** @returns whether anything can still time out. */
+  #checkTimeouts(): boolean {
+    const now = nowMs();
+    for (const dialing of this.#dialing) {
+      if (!dialing.settled && now >= dialing.deadlineMs) dialing.expire();
+      if (dialing.settled) this.#dialing.delete(dialing);
+    }
+    let idleWatched = 0;
+    for (const connection of this.#connections) {
+      const idleMs = connection?.owner.idleMs ?? 0;
+      if (connection === undefined || idleMs === 0) continue;
+      if (connection.connected && now - this.live.activeMs[connection.row]! >= idleMs) {
+        connection.abort("idle");
+      } else idleWatched++;
+    }
+    return this.#dialing.size > 0 || idleWatched > 0;
+  }
+}
+
+/** How many descriptors the process may hold; Windows has no such limit. */
+function descriptorLimit(): number {
+  const report = process.report.getReport() as {
+    userLimits?: { open_files?: { soft?: number | string } };
+  };
+  const soft = Number(report.userLimits?.open_files?.soft);
+  return soft > 0 ? Math.min(soft, 2 * RELAY.rowsMax) : 2 * RELAY.rowsMax;
+}
+
+/** @throws ProxyError ERR_ENGINE where descriptors cannot be duplicated. */
+function duplicate(fds: readonly [number, number]): [number, number] {
+  if (process.platform !== "linux") {
+    throw new ProxyError(
+      "ERR_ENGINE",
+      `the bun engine takes no descriptors on ${process.platform}`,
+    );
+  }
+  const copies: number[] = [];
+  for (const fd of fds) {
+    const copy = libc.fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0) {
+      const name = errnoName(errno());
+      for (const open of copies) libc.close(open);
+      throw new ProxyError("ERR_ENGINE", `descriptor ${fd} cannot be duplicated: ${name}`);
+    }
+    copies.push(copy);
+  }
+  return copies as [number, number];
+}

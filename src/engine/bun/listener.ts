@@ -1,0 +1,293 @@
+// A listener of this worker: its sockets, its limits, and the way of a client from accept to a connected target. Clients
+// stay paused until then, so that no byte is read before there is a place for it. Created by engine.ts.
+import { parseIPv6 } from "../../ffi/sockaddr.ts";
+import { setSocketOptions } from "../../ffi/socket-options.ts";
+import type { SocketAddress } from "../../shared/address.ts";
+import { CounterWriter } from "../../shared/counters.ts";
+import { FAMILY_IPV4, FAMILY_IPV6, FAMILY_UNIX, type LiveTable } from "../../shared/live-table.ts";
+import type { OpenRequest, Refusal } from "../../shared/messages.ts";
+import type { ListenerPlan, SocketPlan } from "../../shared/plan.ts";
+import type { EngineHost } from "../engine.ts";
+import { bind, type Bound } from "./bind.ts";
+import {
+  Connection,
+  type ConnectionOwner,
+  nowMs,
+  RELAY_HANDLERS,
+  type RelaySocket,
+} from "./connection.ts";
+import { Attempt, type TargetAddress, toTargetAddress } from "./dial.ts";
+import { RefusalReports } from "./refusals.ts";
+
+/** What a listener needs of its engine. */
+export interface ListenerEngine {
+  readonly host: EngineHost;
+  readonly live: LiveTable;
+  /** Whether the process can hold one more connection; `fd` is the descriptor just accepted. */
+  hasRoom(fd: number): boolean;
+  addConnection(owner: ConnectionOwner, slot: number): Connection;
+  removeConnection(connection: Connection): void;
+  /** Calls `expire` at `deadlineMs` as long as the dialing is not settled. `timeoutMs` is how long one attempt may take. */
+  watch(dialing: Dialing, timeoutMs: number): void;
+}
+
+export class BunListener implements ConnectionOwner {
+  readonly plan: ListenerPlan;
+  readonly counters: CounterWriter;
+  readonly live: LiveTable;
+  readonly idleMs: number;
+  readonly #engine: ListenerEngine;
+  readonly #slot: number;
+  readonly #active: Int32Array;
+  readonly #refusals: RefusalReports;
+  readonly #warned = new Set<string>();
+  readonly #isUnix: boolean;
+  #bound: Bound[] = [];
+  #targets: readonly TargetAddress[];
+
+  constructor(engine: ListenerEngine, request: OpenRequest) {
+    this.plan = request.listener;
+    this.counters = new CounterWriter(request.counters);
+    this.live = engine.live;
+    this.idleMs = this.plan.timeouts.idleMs;
+    this.#engine = engine;
+    this.#slot = request.slot;
+    this.#active = new Int32Array(request.active);
+    this.#targets = request.targets.map(toTargetAddress);
+    this.#isUnix = this.plan.listen.kind === "unix";
+    this.#refusals = new RefusalReports(this.plan.key, (event) => engine.host.emit(event));
+  }
+
+  get targets(): readonly TargetAddress[] {
+    return this.#targets;
+  }
+
+  /** @throws ProxyError ERR_LISTEN; nothing stays bound. */
+  open(request: OpenRequest): SocketAddress[] {
+    const handlers = {
+      ...RELAY_HANDLERS,
+      open: (socket: RelaySocket): void => this.#accept(socket),
+    };
+    try {
+      for (const address of request.binds) {
+        const bound = bind(address, request, handlers);
+        this.#bound.push(bound);
+        if (address.kind === "ip") this.setOptions(bound.fd, "listener");
+      }
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    return this.#bound.map((bound) => bound.address);
+  }
+
+  setTargets(targets: readonly SocketAddress[]): void {
+    this.#targets = targets.map(toTargetAddress);
+  }
+
+  close(): void {
+    for (const bound of this.#bound) bound.stop();
+    this.#bound = [];
+    this.#refusals.close();
+  }
+
+  /** Sets the plan's socket options; what cannot be had is a warning, once for each option. */
+  setOptions(
+    fd: number,
+    role: "listener" | "accepted" | "target",
+    only?: Partial<SocketPlan>,
+  ): void {
+    for (const message of setSocketOptions(fd, only ?? this.plan.socket, role)) {
+      if (this.#warned.has(message)) continue;
+      this.#warned.add(message);
+      this.#engine.host.emit({ type: "warning", key: this.plan.key, message });
+    }
+  }
+
+  #accept(socket: RelaySocket): void {
+    if (!this.#engine.hasRoom((socket as { fd?: number }).fd ?? -1)) {
+      return this.#turnAway(socket, "table_full");
+    }
+    const { maxConnections } = this.plan.limits;
+    const active = Atomics.add(this.#active, 0, 1) + 1;
+    if (maxConnections > 0 && active > maxConnections) {
+      Atomics.sub(this.#active, 0, 1);
+      return this.#turnAway(socket, "max_connections");
+    }
+    socket.pause();
+    this.#setAcceptedOptions(socket);
+    this.counters.accepted();
+    const connection = this.#engine.addConnection(this, this.#slot);
+    connection.client.socket = socket;
+    socket.data = connection.client;
+    this.#noteClient(connection, socket);
+    if (this.#targets.length === 0) this.refuse(connection, "no_address", "", "no_address");
+    else {
+      const { connectMs } = this.plan.timeouts;
+      this.#engine.watch(new Dialing(this, connection), connectMs / this.#targets.length);
+    }
+  }
+
+  #turnAway(socket: RelaySocket, reason: Refusal): void {
+    socket.terminate();
+    this.counters.refused(reason);
+    this.#refusals.add(reason, "");
+  }
+
+  /** Resets a client that was accepted but whose target cannot be had. */
+  refuse(connection: Connection, reason: Refusal, detail: string, cause: string): void {
+    if (connection.over) return;
+    this.counters.refused(reason);
+    this.#refusals.add(reason, detail);
+    connection.abort(cause);
+  }
+
+  /** Linux's sockets inherit their listener's options, but the runtime turns TCP_NODELAY on, and quickack is not kept. */
+  #setAcceptedOptions(socket: RelaySocket): void {
+    if (this.#isUnix) return;
+    const { plan } = this;
+    if (process.platform !== "linux") this.#setRuntimeOptions(socket, "accepted");
+    else if (plan.socket.quickack) {
+      this.setOptions((socket as { fd?: number }).fd ?? -1, "accepted", { quickack: true });
+    }
+    if (!plan.socket.nodelay) socket.setNoDelay(false);
+  }
+
+  /** On Linux everything was set before connect(2), but the runtime turned TCP_NODELAY on since. */
+  #setTargetOptions(socket: RelaySocket, target: TargetAddress): void {
+    if (target.address.kind === "unix") return;
+    if (process.platform !== "linux") this.#setRuntimeOptions(socket, "target");
+    if (!this.plan.socket.nodelay) socket.setNoDelay(false);
+  }
+
+  /** Options on a socket that the runtime made, through descriptors where it shows them and its own calls elsewhere. */
+  #setRuntimeOptions(socket: RelaySocket, role: "accepted" | "target"): void {
+    this.setOptions((socket as { fd?: number }).fd ?? -1, role);
+    const { nodelay, keepaliveSeconds } = this.plan.socket;
+    if (nodelay) socket.setNoDelay(true);
+    if (keepaliveSeconds > 0 && process.platform === "win32") {
+      socket.setKeepAlive(true, keepaliveSeconds * 1000);
+    }
+  }
+
+  #noteClient(connection: Connection, socket: RelaySocket): void {
+    const { live } = this;
+    const host = socket.remoteAddress as string | undefined;
+    if (host === undefined || this.#isUnix) {
+      live.setAddress(live.clients, connection.row, FAMILY_UNIX, 0, NO_BYTES);
+      return;
+    }
+    const v6 = host.includes(":");
+    const bytes = v6 ? parseIPv6(host) : Uint8Array.from(host.split("."), Number);
+    const family = v6 ? FAMILY_IPV6 : FAMILY_IPV4;
+    live.setAddress(live.clients, connection.row, family, socket.remotePort, bytes);
+  }
+
+  /** The target is reached: bytes may flow. */
+  forward(connection: Connection, target: TargetAddress): void {
+    const { live } = this;
+    connection.connected = true;
+    connection.target.attempt = null;
+    this.#setTargetOptions(connection.target.socket!, target);
+    live.setAddress(live.targets, connection.row, target.family, target.port, target.bytes);
+    live.activeMs[connection.row] = nowMs();
+    this.counters.connected(0);
+    if (this.#engine.host.traceConnections) this.#trace(connection, "open", "");
+    connection.client.socket?.resume();
+  }
+
+  ended(connection: Connection, reason: string): void {
+    if (connection.connected) this.counters.closed(0);
+    else this.counters.closedUnconnected();
+    Atomics.sub(this.#active, 0, 1);
+    if (reason.startsWith("E")) this.counters.error(reason);
+    if (this.#engine.host.traceConnections) this.#trace(connection, "close", reason);
+    this.#engine.removeConnection(connection);
+  }
+
+  #trace(connection: Connection, phase: "open" | "close", reason: string): void {
+    const row = this.live.at(connection.row);
+    if (row === null) return;
+    const { client, target, bytesUp, bytesDown } = row;
+    const { key } = this.plan;
+    this.#engine.host.emit({
+      type: "connection",
+      key,
+      phase,
+      client,
+      target,
+      bytesUp,
+      bytesDown,
+      reason,
+    });
+  }
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+/** A client waits while the target's addresses are tried in turn, within the connect timeout over all of them. */
+export class Dialing {
+  readonly connection: Connection;
+  /** Of the attempt that runs: what is left of the timeout, shared evenly with the addresses that are left. */
+  deadlineMs = 0;
+  readonly #listener: BunListener;
+  readonly #targets: readonly TargetAddress[];
+  readonly #endMs: number;
+  #next = 0;
+  #attempt!: Attempt;
+
+  constructor(listener: BunListener, connection: Connection) {
+    this.#listener = listener;
+    this.connection = connection;
+    this.#targets = listener.targets;
+    this.#endMs = nowMs() + listener.plan.timeouts.connectMs;
+    this.#try();
+  }
+
+  /** Nothing to wait for any more: connected, refused, or the client is gone. */
+  get settled(): boolean {
+    return this.connection.connected || this.connection.over;
+  }
+
+  #try(): void {
+    const target = this.#targets[this.#next++]!;
+    const now = nowMs();
+    const left = this.#targets.length - this.#next + 1;
+    this.deadlineMs = now + (this.#endMs - now) / left;
+    const listener = this.#listener;
+    this.#attempt = Attempt.start(target, this.connection.target, {
+      created: (fd) => {
+        if (target.address.kind === "ip") listener.setOptions(fd, "target");
+      },
+      reached: () => listener.forward(this.connection, target),
+      failed: (errno) => this.#failed(target, errno),
+    });
+    this.connection.target.attempt = this.#attempt;
+  }
+
+  #failed(target: TargetAddress, errno: string): void {
+    if (this.connection.over) return;
+    const { counters } = this.#listener;
+    counters.connectFailed(0);
+    if (errno === "EMFILE" || errno === "ENFILE") {
+      return this.#listener.refuse(
+        this.connection,
+        "descriptors",
+        `${target.text}: ${errno}`,
+        errno,
+      );
+    }
+    if (this.#next < this.#targets.length && nowMs() < this.#endMs) {
+      counters.error(errno); // the last failure is counted as the connection's own
+      return this.#try();
+    }
+    const reason = errno === "ETIMEDOUT" ? "connect_timeout" : "target_down";
+    this.#listener.refuse(this.connection, reason, `${target.text}: ${errno}`, errno);
+  }
+
+  /** The attempt took its share of time. */
+  expire(): void {
+    this.#attempt.cancel();
+    this.#failed(this.#targets[this.#next - 1]!, "ETIMEDOUT");
+  }
+}
