@@ -94,7 +94,7 @@ export async function firstLine(child: Child): Promise<string> {
   throw new Error(`ended before its first line: ${text}${await new Response(child.stderr).text()}`);
 }
 
-/** A port that no one listens on now. Another process could take it before its user does; then that one fails to start. */
+/** A port that no one listens on now. If another process takes it first, the one that needs it fails to start. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().once("error", reject);

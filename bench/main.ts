@@ -67,7 +67,7 @@ function readOptions(): Options {
   };
 }
 
-/** The contestants that are here. One that was asked for by name and is missing is an error; others are left out, aloud. */
+/** The contestants that are here. A missing one is an error if it was asked for by name; otherwise it is left out, aloud. */
 async function gather(options: Options, directory: string): Promise<(Peer & Contestant)[]> {
   const known = peers(directory);
   const present: (Peer & Contestant)[] = [];

@@ -1,5 +1,5 @@
-// What a measurement is: one way to load a relay, with the figures that it gives. Implemented by one file each beside this
-// one; main.ts runs them for all contestants in turn.
+// What a measurement is: one way to load a relay, with the figures that it gives. Implemented by one file each
+// beside this one; main.ts runs them for all contestants in turn.
 import type { BackendName } from "../backends.ts";
 import { runChild } from "../children.ts";
 import type { RunningPeer } from "../peers/peer.ts";
