@@ -32,16 +32,32 @@ export function createLog(options: LogOptions): Log {
   );
 }
 
-/** `12:00:00.000 INFO listening address=:8080 target=127.0.0.1:80` */
+/** `12:00:00.000 INFO  listening  address=:8080 target=127.0.0.1:80` */
 function prettyStream(
   out: { write(text: string): unknown },
   colours: boolean,
 ): pino.DestinationStream {
   const prettify = prettyFactory({
     colorize: colours,
-    singleLine: true,
+    hideObject: true,
     translateTime: "SYS:HH:MM:ss.l",
-    messageKey: "msg",
+    customPrettifiers: {
+      time: (time) => String(time),
+      level: (_value, _key, _log, extras) =>
+        extras.labelColorized.padEnd(extras.labelColorized.length + 5 - extras.label.length),
+    },
+    messageFormat: (record, messageKey, _level, { colors }) =>
+      `${record[messageKey]}${colors.gray(formatFields(record, messageKey))}`,
   });
   return { write: (line) => void out.write(prettify(line)) };
+}
+
+function formatFields(record: Record<string, unknown>, messageKey: string): string {
+  let text = "";
+  for (const [key, value] of Object.entries(record)) {
+    if (key === "level" || key === "time" || key === messageKey) continue;
+    const plain = typeof value === "string" && value !== "" && !/[\s"]/.test(value);
+    text += `${text === "" ? "  " : " "}${key}=${plain ? value : JSON.stringify(value)}`;
+  }
+  return text;
 }

@@ -1,0 +1,20 @@
+// `proxy check FILE`: every mistake of a configuration file, or the plan that it means.
+import { defineCommand } from "citty";
+
+import { compile } from "../control/compile.ts";
+import { thisMachine } from "./machine.ts";
+import { formatPlan } from "./plan-text.ts";
+import { readConfig } from "./run.ts";
+import { print } from "./terminal.ts";
+
+export const check = defineCommand({
+  meta: { name: "check", description: "check a configuration file and print what it means" },
+  args: {
+    file: { type: "positional", description: "the configuration file" },
+  },
+  run: async ({ args }): Promise<number> => {
+    const plan = compile(await readConfig({ config: args.file }), thisMachine());
+    print(`${args.file} is valid\n\n${formatPlan(plan)}`);
+    return 0;
+  },
+});

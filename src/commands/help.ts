@@ -1,0 +1,73 @@
+// Help pages: one for `proxy` that a newcomer understands, and one for each command, from its definitions.
+import type { ArgsDef } from "citty";
+
+import { NOT_YET, RUN_ARGS } from "./flags.ts";
+import type { Style } from "./terminal.ts";
+import { NAME_AND_VERSION } from "./version.ts";
+
+interface Described {
+  readonly name: string;
+  readonly description: string;
+  readonly args: ArgsDef;
+}
+
+export function mainHelp(commands: readonly Described[], style: Style): string {
+  const listed = commands
+    .filter(({ name }) => name !== "run")
+    .map(({ name, description, args }): [string, string] => [usageOf(name, args), description]);
+  const flags = Object.fromEntries(
+    Object.entries(RUN_ARGS).filter(([name]) => !NOT_YET.includes(name as keyof typeof RUN_ARGS)),
+  );
+  return `${style.bold(NAME_AND_VERSION)} forwards TCP connections: what arrives at one address goes to another.
+
+${style.bold("Usage")}
+  proxy -listen ADDRESS -target ADDRESS [flags]
+  proxy -config FILE [flags]
+  proxy COMMAND
+
+${style.bold("Examples")}
+  proxy demo                                            ${style.dim("# see it work; nothing to set up")}
+  proxy -listen :8080 -target 127.0.0.1:80              ${style.dim("# port 8080 of this machine to port 80")}
+  proxy -listen 127.0.0.1:5432 -target db.example:5432  ${style.dim("# a remote database, for this machine only")}
+  proxy -listen :3306 -target unix:/run/mysqld.sock     ${style.dim("# a unix socket")}
+  proxy -config proxy.yaml                              ${style.dim("# several listeners, from a file")}
+
+${style.bold("Commands")}
+${columns(listed, style)}
+
+${style.bold("Flags")} ${style.dim("(one dash or two, -flag value or -flag=value)")}
+${columns([...flagRows(flags), ["-h, -help", "this page; after a command, the command's"]], style)}
+
+${style.bold("Addresses")}
+  host:port, [::1]:port, unix:/path, and for -listen also :port, which is every address of this machine.
+
+${style.bold("Stopping")}
+  Ctrl-C (or SIGTERM) closes the listeners and lets connections finish; a second one ends at once.
+  Exit codes: 0 fine, 1 failed while running, 2 wrong flags or configuration.`;
+}
+
+export function commandHelp({ name, description, args }: Described, style: Style): string {
+  const rows: [string, string][] = Object.entries(args)
+    .filter(([, { type }]) => type === "positional")
+    .map(([arg, definition]) => [arg.toUpperCase(), definition.description ?? ""]);
+  rows.push(...flagRows(args), ["-h, -help", "this page"]);
+  return `${style.bold(`proxy ${usageOf(name, args)}`)}: ${description}\n\n${columns(rows, style)}`;
+}
+
+function usageOf(name: string, args: ArgsDef): string {
+  const positionals = Object.entries(args).filter(([, { type }]) => type === "positional");
+  return [name, ...positionals.map(([arg]) => arg.toUpperCase())].join(" ");
+}
+
+function flagRows(args: ArgsDef): [string, string][] {
+  return Object.entries(args)
+    .filter(([, { type }]) => type !== "positional")
+    .map(([name, { valueHint, description }]) => {
+      return [`-${name}${valueHint === undefined ? "" : ` ${valueHint}`}`, description ?? ""];
+    });
+}
+
+function columns(rows: readonly (readonly [string, string])[], style: Style): string {
+  const width = Math.max(...rows.map(([left]) => left.length)) + 2;
+  return rows.map(([left, right]) => `  ${style.cyan(left.padEnd(width))}${right}`).join("\n");
+}

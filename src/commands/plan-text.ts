@@ -1,0 +1,60 @@
+// A plan as people read it: what `proxy check` prints. Pure.
+import { formatDuration, formatSize } from "../config/units.ts";
+import { formatEndpoint } from "../shared/address.ts";
+import type { ListenerPlan, Plan, SocketPlan } from "../shared/plan.ts";
+
+export function formatPlan(plan: Plan): string {
+  const { log } = plan;
+  const head = table([
+    ["engine", plan.engine],
+    ["workers", String(plan.workers)],
+    ["shutdown", `connections may go on for ${formatDuration(plan.shutdownTimeoutMs)}`],
+    ["log", `${log.level}, ${log.format}`],
+  ]);
+  return [head, ...plan.listeners.map(formatListener)].join("\n\n");
+}
+
+function formatListener(listener: ListenerPlan): string {
+  const { limits, timeouts, buffers } = listener;
+  const rows: [string, string][] = [
+    [
+      "connections",
+      limits.maxConnections === 0
+        ? "as many as descriptors allow"
+        : `at most ${limits.maxConnections}`,
+    ],
+    ["connect", `within ${formatDuration(timeouts.connectMs)}`],
+    ["idle", timeouts.idleMs === 0 ? "for ever" : `reset after ${formatDuration(timeouts.idleMs)}`],
+    ["socket", formatSocket(listener.socket)],
+    [
+      "backpressure",
+      `stops at ${formatSize(buffers.highWatermarkBytes)}, goes on at ${formatSize(buffers.lowWatermarkBytes)}`,
+    ],
+    ["reads", `up to ${formatSize(buffers.copyBytes)}`],
+  ];
+  return `${listener.key} -> ${formatEndpoint(listener.target)}\n${table(rows, "  ")}`;
+}
+
+function formatSocket(socket: SocketPlan): string {
+  const parts: string[] = [];
+  if (socket.nodelay) parts.push("nodelay");
+  if (socket.quickack) parts.push("quickack");
+  if (socket.fastopen) parts.push("fastopen");
+  parts.push(
+    socket.keepaliveSeconds === 0
+      ? "no keepalive"
+      : `keepalive ${formatDuration(socket.keepaliveSeconds * 1_000)}`,
+  );
+  if (socket.sendBufferBytes !== null)
+    parts.push(`send buffer ${formatSize(socket.sendBufferBytes)}`);
+  if (socket.receiveBufferBytes !== null)
+    parts.push(`receive buffer ${formatSize(socket.receiveBufferBytes)}`);
+  if (socket.notsentLowatBytes !== null)
+    parts.push(`notsent_lowat ${formatSize(socket.notsentLowatBytes)}`);
+  return parts.join(", ");
+}
+
+function table(rows: readonly (readonly [string, string])[], indent = ""): string {
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, value]) => `${indent}${name.padEnd(width)}  ${value}`).join("\n");
+}

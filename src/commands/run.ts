@@ -1,0 +1,76 @@
+// `proxy` without a command: forwards until a signal asks it to stop. Exit code 0 after an orderly stop, 1 when a second
+// signal cut it short.
+import { defineCommand } from "citty";
+
+import { checkSource } from "../config/check.ts";
+import { fileSource, type Flags, flagSource } from "../config/flags.ts";
+import { loadSource } from "../config/load.ts";
+import type { Config } from "../config/schema.ts";
+import { compile } from "../control/compile.ts";
+import { createLog } from "../control/log.ts";
+import { Proxy } from "../control/proxy.ts";
+import { formatEndpoint, formatSocketAddress } from "../shared/address.ts";
+import type { Log } from "../shared/log.ts";
+import type { Plan } from "../shared/plan.ts";
+import { RUN_ARGS } from "./flags.ts";
+import { thisMachine } from "./machine.ts";
+import { type StopSignals, watchStopSignals } from "./stop.ts";
+import { wantsColours } from "./terminal.ts";
+import { printVersion } from "./version.ts";
+
+export const run = defineCommand({
+  meta: { name: "run", description: "forward (the default)" },
+  args: RUN_ARGS,
+  run: ({ args }): Promise<number> => (args.version ? printVersion() : forward(args)),
+});
+
+async function forward(flags: Flags & { config?: string | undefined }): Promise<number> {
+  const config = await readConfig(flags);
+  const plan = compile(config, thisMachine());
+  const log = createLog({ ...plan.log, colours: wantsColours(process.stderr) });
+  const signals = watchStopSignals();
+  try {
+    const proxy = await Proxy.start(plan, { log });
+    logListening(log, proxy, plan);
+    return await stopOnSignal(proxy, log, signals);
+  } finally {
+    signals.release();
+  }
+}
+
+/** @throws ProxyError ERR_USAGE, ERR_CONFIG or ERR_NOT_AVAILABLE. */
+export async function readConfig(flags: Flags & { config?: string | undefined }): Promise<Config> {
+  if (flags.config === undefined) return checkSource(flagSource(flags));
+  return checkSource(fileSource(await loadSource(flags.config), flags));
+}
+
+function logListening(log: Log, proxy: Proxy, plan: Plan): void {
+  const { engine } = proxy;
+  if (proxy.engineReason !== "") {
+    log.info({ engine, reason: proxy.engineReason }, "a faster engine does not run here");
+  }
+  const targets = new Map(plan.listeners.map(({ key, target }) => [key, formatEndpoint(target)]));
+  for (const { key, bound } of proxy.listeners()) {
+    const address = bound.map(formatSocketAddress).join(", ");
+    const target = targets.get(key);
+    log.info({ listener: key, address, target, engine, workers: plan.workers }, "listening");
+  }
+}
+
+async function stopOnSignal(proxy: Proxy, log: Log, signals: StopSignals): Promise<number> {
+  const signal = await signals.first;
+  const open = proxy.connections().length;
+  const timeoutMs = proxy.plan.shutdownTimeoutMs;
+  log.info({ signal, connections: open, timeoutMs }, "draining");
+  const stopped = proxy.stop();
+  const cut = signals.second.then(() => null);
+  const result = await Promise.race([stopped, cut]);
+  if (result === null) {
+    await proxy.kill();
+    log.warn({ signal: await signals.second, reset: (await stopped).reset }, "stopped at once");
+    return 1;
+  }
+  if (result.reset > 0) log.warn({ reset: result.reset }, "stopped, connections were left");
+  else log.info({ reset: 0 }, "stopped");
+  return 0;
+}
