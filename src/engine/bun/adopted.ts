@@ -5,7 +5,7 @@ import { ProxyError, toErrorRecord } from "../../shared/errors.ts";
 import type { LiveTable } from "../../shared/live-table.ts";
 import type { EngineHost } from "../engine.ts";
 import { type Connection, type ConnectionOwner, RELAY_HANDLERS, type Side } from "./connection.ts";
-import { connectFd } from "./dial.ts";
+import { connectFd, keepUrgentInline } from "./dial.ts";
 
 export interface PairEngine {
   readonly host: EngineHost;
@@ -39,6 +39,7 @@ export class AdoptedPair implements ConnectionOwner {
       libc.close(fd);
       return;
     }
+    keepUrgentInline(fd); // refused on a unix socket, which has no urgent data
     const handlers = {
       ...RELAY_HANDLERS,
       open: (socket: NonNullable<Side["socket"]>): void => {

@@ -55,11 +55,11 @@ export class Connection {
     this.target.peer = this.client;
   }
 
-  /** Notes bytes that `from` has read. */
-  moved(from: Side, bytes: number): void {
+  /** Notes bytes that `sink` has taken. */
+  delivered(sink: Side, bytes: number): void {
     const { live, counters } = this.owner;
     live.activeMs[this.row] = nowMs();
-    if (from === this.client) {
+    if (sink === this.target) {
       live.bytesUp[this.row] = live.bytesUp[this.row]! + bytes;
       counters?.bytesUp(0, bytes);
     } else {
@@ -103,7 +103,6 @@ export class Side implements SocketEvents {
 
   receive(chunk: Uint8Array): void {
     if (this.connection.over) return;
-    this.connection.moved(this, chunk.length);
     this.peer.send(chunk);
   }
 
@@ -119,20 +118,21 @@ export class Side implements SocketEvents {
     if (pending === null || connection.over) return;
     this.pending = null;
     this.#write(pending);
-    if (connection.over || this.pending === pending) return;
-    connection.owner.live.activeMs[connection.row] = nowMs();
-    if (this.pending !== null) return;
+    if (this.pending !== null || connection.over) return;
     if (peer.finReceived) this.sendFin();
     else peer.socket?.resume();
   }
 
   #write(chunk: Uint8Array): void {
+    const { connection } = this;
     const written = this.closed ? -1 : this.socket!.write(chunk);
-    if (this.connection.over || written === chunk.length) return;
+    if (connection.over) return;
     if (written < 0) {
-      this.connection.abort("EPIPE");
+      connection.abort("EPIPE");
       return;
     }
+    if (written > 0) connection.delivered(this, written);
+    if (written === chunk.length) return;
     this.pending = written === 0 ? chunk : chunk.subarray(written);
     this.peer.socket?.pause();
   }

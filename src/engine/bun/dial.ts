@@ -1,3 +1,5 @@
+import { ptr } from "bun:ffi";
+
 // One attempt to reach one address of a target. On Linux the socket is made and connected by system calls and handed to
 // the runtime, because a connect of the runtime's own can neither be cancelled (its descriptor stays until the kernel gives
 // up, two minutes for a host that does not answer) nor reports EMFILE as such. Called by forwarding.ts.
@@ -7,7 +9,13 @@ import type { FdSocketOptions, SocketHandler } from "bun";
 
 import { EINPROGRESS, errnoName } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
-import { SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from "../../ffi/linux.ts";
+import {
+  SO_OOBINLINE,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+  SOL_SOCKET,
+} from "../../ffi/linux.ts";
 import { encodeSockaddr, liveFamily, portOf, type Sockaddr } from "../../ffi/sockaddr.ts";
 import { formatSocketAddress, type SocketAddress } from "../../shared/address.ts";
 import {
@@ -162,6 +170,15 @@ const DESCRIPTOR_HANDLERS: SocketHandler<SocketEvents> = {
   ...RELAY_HANDLERS,
   open: (socket) => (socket.data as Attempt).opened(socket, false),
 };
+
+const ON = new Int32Array([1]);
+const ON_ADDRESS = ptr(ON);
+
+/** TCP's urgent byte (tcp(7), SO_OOBINLINE) arrives in line, so that it is not lost; its mark is not passed on. */
+export function keepUrgentInline(fd: number): void {
+  if (process.platform !== "linux" || fd < 0) return;
+  libc.setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, ON_ADDRESS, ON.byteLength);
+}
 
 type ConnectFd = (options: FdSocketOptions<SocketEvents>) => Promise<RelaySocket>;
 

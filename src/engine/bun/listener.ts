@@ -16,7 +16,7 @@ import {
   RELAY_HANDLERS,
   type RelaySocket,
 } from "./connection.ts";
-import { Attempt, type TargetAddress, toTargetAddress } from "./dial.ts";
+import { Attempt, keepUrgentInline, type TargetAddress, toTargetAddress } from "./dial.ts";
 import { RefusalReports } from "./refusals.ts";
 
 /** What a listener needs of its engine. */
@@ -72,7 +72,9 @@ export class BunListener implements ConnectionOwner {
       for (const address of request.binds) {
         const bound = bind(address, request, handlers);
         this.#bound.push(bound);
-        if (address.kind === "ip") this.setOptions(bound.fd, "listener");
+        if (address.kind === "unix") continue;
+        this.setOptions(bound.fd, "listener");
+        keepUrgentInline(bound.fd); // accepted sockets inherit it
       }
     } catch (error) {
       this.close();
@@ -257,7 +259,9 @@ export class Dialing {
     const listener = this.#listener;
     this.#attempt = Attempt.start(target, this.connection.target, {
       created: (fd) => {
-        if (target.address.kind === "ip") listener.setOptions(fd, "target");
+        if (target.address.kind === "unix") return;
+        listener.setOptions(fd, "target");
+        keepUrgentInline(fd);
       },
       reached: () => listener.forward(this.connection, target),
       failed: (errno) => this.#failed(target, errno),
