@@ -9,6 +9,9 @@ import { LiveTable } from "../shared/live-table.ts";
 import type { Command, WorkerEvent, WorkerInit } from "../shared/messages.ts";
 import type { EngineName } from "../shared/plan.ts";
 
+// In a compiled executable every entry point lies in one folder, and is found by its name as it was given to the build.
+const WORKER = Bun.isStandaloneExecutable ? "./worker.ts" : new URL("../worker.ts", import.meta.url);
+
 /** eventfd(2) adds the 8-byte integer that is written to it. */
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
@@ -48,7 +51,7 @@ export class WorkerHandle {
 
   /** @throws ProxyError ERR_ENGINE if no engine can run as asked, ERR_WORKER if the thread does not come up. */
   static start(init: WorkerInit, handlers: WorkerHandlers): Promise<WorkerHandle> {
-    const worker = new Worker(new URL("../worker.ts", import.meta.url), {
+    const worker = new Worker(WORKER, {
       workerData: init,
       name: `relay-${init.index}`,
     });
