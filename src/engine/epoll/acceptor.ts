@@ -1,0 +1,200 @@
+// Listening sockets and what comes out of them. Level triggered: as long as clients wait, each round of the loop reports the
+// listener, so an accept that was left out is not lost. Out of descriptors, a listener rests for a moment instead of spinning.
+import { ptr } from "bun:ffi";
+
+import { errnoName } from "../../ffi/errno.ts";
+import { errno, libc } from "../../ffi/libc.ts";
+import { AF_UNIX, EPOLLEXCLUSIVE, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK } from "../../ffi/linux.ts";
+import { encodeSockaddr, type Sockaddr, SOCKADDR_MAX_BYTES } from "../../ffi/sockaddr.ts";
+import { setSocketOptions } from "../../ffi/socket-options.ts";
+import type { SocketAddress } from "../../shared/address.ts";
+import { CounterWriter } from "../../shared/counters.ts";
+import { RELAY } from "../../shared/limits.ts";
+import type { OpenRequest, Refusal } from "../../shared/messages.ts";
+import type { ListenerPlan } from "../../shared/plan.ts";
+import type { EngineHost } from "../engine.ts";
+import { bindAll } from "./binding.ts";
+import { type Connections, resetSocket } from "./connections.ts";
+import { acceptOutcome } from "./errnos.ts";
+import type { Poller } from "./poller.ts";
+import type { Reports } from "./reports.ts";
+
+/** Accepted in one round at most, reached by doubling while clients keep waiting. */
+const ACCEPT_MAX = 64;
+
+/** An open listener of one worker. */
+export interface OpenListener {
+  readonly plan: ListenerPlan;
+  /** Index of its profile, which its rows name. */
+  readonly profile: number;
+  readonly counters: CounterWriter;
+  readonly active: Int32Array;
+  /** Empty once closed. */
+  fds: number[];
+  targets: readonly Sockaddr[];
+  /** How many to accept in one round, and the round that last had something. */
+  batch: number;
+  round: number;
+  /** 0, or when accepting goes on. */
+  pausedUntil: number;
+}
+
+export class Acceptor {
+  readonly #poller: Poller;
+  readonly #connections: Connections;
+  readonly #host: EngineHost;
+  readonly #reports: Reports;
+  /** Called with a new row, whose client is connected. */
+  readonly #begin: (row: number, listener: OpenListener) => void;
+  /** By profile index, as rows name them; adopted pairs' profiles have none. */
+  readonly listeners: (OpenListener | undefined)[] = [];
+  readonly #client = new Uint8Array(SOCKADDR_MAX_BYTES);
+  readonly #clientAddress = ptr(this.#client);
+  readonly #clientLength = new Uint32Array(1);
+  readonly #clientLengthAddress = ptr(this.#clientLength);
+  #round = 0;
+
+  constructor(
+    poller: Poller,
+    connections: Connections,
+    host: EngineHost,
+    reports: Reports,
+    begin: (row: number, listener: OpenListener) => void,
+  ) {
+    this.#poller = poller;
+    this.#connections = connections;
+    this.#host = host;
+    this.#reports = reports;
+    this.#begin = begin;
+  }
+
+  /** @throws ProxyError ERR_LISTEN; nothing stays open. */
+  open(
+    request: OpenRequest,
+    profile: number,
+    tag: number,
+  ): { listener: OpenListener; bound: SocketAddress[] } {
+    const { listener: plan } = request;
+    const warnings = new Set<string>();
+    const { fds, bound } = bindAll(request, (fd, family) => {
+      if (family === AF_UNIX) return;
+      for (const warning of setSocketOptions(fd, plan.socket, "listener")) warnings.add(warning);
+    });
+    for (const message of warnings) this.#host.emit({ type: "warning", key: plan.key, message });
+    const exclusive = plan.listen.kind === "unix" ? EPOLLEXCLUSIVE : 0;
+    for (const fd of fds) this.#poller.addLevel(fd, EPOLLIN | exclusive, tag);
+    const listener: OpenListener = {
+      plan,
+      profile,
+      counters: new CounterWriter(request.counters),
+      active: new Int32Array(request.active),
+      fds,
+      targets: request.targets.map(encodeSockaddr),
+      batch: 1,
+      round: 0,
+      pausedUntil: 0,
+    };
+    this.listeners[profile] = listener;
+    return { listener, bound };
+  }
+
+  find(key: string): OpenListener | undefined {
+    // The newest: a key can be closed and opened again while connections of the old one go on.
+    return this.listeners.findLast((listener) => listener?.plan.key === key);
+  }
+
+  close(listener: OpenListener): void {
+    for (const fd of listener.fds) libc.close(fd);
+    listener.fds = [];
+    listener.pausedUntil = 0;
+  }
+
+  closeAll(): void {
+    for (const listener of this.listeners) if (listener !== undefined) this.close(listener);
+  }
+
+  /** The loop begins a round of events. */
+  nextRound(): void {
+    this.#round++;
+  }
+
+  /** Clients wait on one of this listener's sockets. */
+  accept(listener: OpenListener, now: number): void {
+    // Twice as many as last time while every round finds clients; one at a time when they are rare, which spares the EAGAIN.
+    const goesOn = listener.round === this.#round - 1;
+    listener.batch = goesOn ? Math.min(listener.batch * 2, ACCEPT_MAX) : 1;
+    listener.round = this.#round;
+    for (const fd of listener.fds) {
+      for (let i = 0; i < listener.batch; i++) if (!this.#acceptOne(listener, fd, now)) break;
+      if (listener.pausedUntil > 0) return;
+    }
+  }
+
+  /** @returns false when there is nothing more to accept now. */
+  #acceptOne(listener: OpenListener, fd: number, now: number): boolean {
+    this.#clientLength[0] = SOCKADDR_MAX_BYTES;
+    const client = libc.accept4(
+      fd,
+      this.#clientAddress,
+      this.#clientLengthAddress,
+      SOCK_NONBLOCK | SOCK_CLOEXEC,
+    );
+    if (client < 0) {
+      const error = errno();
+      const outcome = acceptOutcome(error);
+      if (outcome === "pause") this.#pause(listener, error, now);
+      return outcome === "skip";
+    }
+    this.#admit(listener, client, now);
+    return true;
+  }
+
+  #admit(listener: OpenListener, client: number, now: number): void {
+    const { maxConnections } = listener.plan.limits;
+    const open = Atomics.add(listener.active, 0, 1) + 1;
+    if (maxConnections > 0 && open > maxConnections) {
+      return this.#turnAway(listener, client, "max_connections", now);
+    }
+    const row = this.#connections.accept(listener.profile, client, this.#client, now);
+    if (row < 0) return this.#turnAway(listener, client, "table_full", now);
+    if (listener.plan.socket.quickack) setSocketOptions(client, { quickack: true }, "accepted");
+    this.#begin(row, listener);
+  }
+
+  #turnAway(listener: OpenListener, client: number, reason: Refusal, now: number): void {
+    Atomics.sub(listener.active, 0, 1);
+    resetSocket(client);
+    listener.counters.refused(reason);
+    this.#reports.refused(listener.plan.key, reason, "", now);
+  }
+
+  #pause(listener: OpenListener, error: number, now: number): void {
+    listener.counters.error(errnoName(error));
+    listener.pausedUntil = now + RELAY.acceptPauseMs;
+    for (const fd of listener.fds) this.#poller.remove(fd);
+    const { key } = listener.plan;
+    this.#reports.acceptPaused(key, errnoName(error), RELAY.acceptPauseMs, now);
+  }
+
+  /** When the first paused listener goes on; Infinity if none is paused. */
+  nextResumeMs(): number {
+    let next = Infinity;
+    for (const listener of this.listeners) {
+      if (listener !== undefined && listener.pausedUntil > 0)
+        next = Math.min(next, listener.pausedUntil);
+    }
+    return next;
+  }
+
+  resume(now: number, tagOf: (profile: number) => number): void {
+    for (const listener of this.listeners) {
+      if (listener === undefined || listener.pausedUntil === 0 || now < listener.pausedUntil)
+        continue;
+      listener.pausedUntil = 0;
+      const exclusive = listener.plan.listen.kind === "unix" ? EPOLLEXCLUSIVE : 0;
+      for (const fd of listener.fds) {
+        this.#poller.addLevel(fd, EPOLLIN | exclusive, tagOf(listener.profile));
+      }
+    }
+  }
+}

@@ -1,0 +1,140 @@
+// Opens listening sockets, with errors that say which address, why, and what to do. The first worker that binds an address
+// makes sure that it has it alone: with SO_REUSEPORT a second proxy would otherwise share the port without a word.
+import { ptr } from "bun:ffi";
+import { lstatSync, rmSync } from "node:fs";
+
+import { EADDRINUSE, ECONNREFUSED, ENOENT } from "../../ffi/errno.ts";
+import * as E from "../../ffi/errno.ts";
+import { errno, libc } from "../../ffi/libc.ts";
+import {
+  AF_INET6,
+  AF_UNIX,
+  IPPROTO_IPV6,
+  IPV6_V6ONLY,
+  SO_REUSEADDR,
+  SO_REUSEPORT,
+  SOL_SOCKET,
+} from "../../ffi/linux.ts";
+import { encodeSockaddr } from "../../ffi/sockaddr.ts";
+import { formatSocketAddress, type SocketAddress } from "../../shared/address.ts";
+import { RELAY } from "../../shared/limits.ts";
+import type { OpenRequest } from "../../shared/messages.ts";
+import { listenError } from "../listen-error.ts";
+import { duplicate, localAddress, setInteger, streamSocket } from "./sockets.ts";
+
+/** The wildcard of both families, and what serves where there is no IPv6. */
+const ANY = { both: "::", v4: "0.0.0.0" } as const;
+
+/**
+ * Opens every address of the request.
+ * @param prepare sets socket options before listen(2), which accepted sockets inherit.
+ * @returns listening descriptors, in the order of `binds`, or duplicates of `sharedFds`.
+ * @throws ProxyError ERR_LISTEN; nothing stays open.
+ */
+export function bindAll(
+  request: OpenRequest,
+  prepare: (fd: number, family: number) => void,
+): { fds: number[]; bound: SocketAddress[] } {
+  if (request.sharedFds.length > 0) {
+    const fds = request.sharedFds.map(duplicate);
+    return { fds, bound: fds.map(localAddress) };
+  }
+  const fds: number[] = [];
+  const bound: SocketAddress[] = [];
+  try {
+    for (const bind of request.binds) {
+      // Addresses of one name share the port that the system chose for the first.
+      const first = bound[0];
+      const wanted =
+        bind.kind === "ip" && bind.port === 0 && first?.kind === "ip"
+          ? { ...bind, port: first.port }
+          : bind;
+      const fd = openOne(wanted, request, prepare);
+      fds.push(fd);
+      bound.push(boundAs(wanted, localAddress(fd)));
+    }
+  } catch (error) {
+    for (const fd of fds) libc.close(fd);
+    throw error;
+  }
+  return { fds, bound };
+}
+
+/** The wildcard of both families stays written as it was, so that another worker binds it in the same way. */
+function boundAs(wanted: SocketAddress, local: SocketAddress): SocketAddress {
+  if (wanted.kind === "unix" || local.kind === "unix") return wanted;
+  return { kind: "ip", host: wanted.host, port: local.port };
+}
+
+function openOne(
+  address: SocketAddress,
+  request: OpenRequest,
+  prepare: (fd: number, family: number) => void,
+): number {
+  if (address.kind === "unix") removeStale(address.path);
+  let wanted = address;
+  if (request.reusePort && request.exclusive) {
+    const probe = bindOne(address, false);
+    wanted = boundAs(address, localAddress(probe.fd));
+    libc.close(probe.fd);
+  }
+  const { fd, family } = bindOne(wanted, request.reusePort);
+  prepare(fd, family);
+  if (libc.listen(fd, RELAY.listenBacklog) < 0) {
+    const error = errno();
+    libc.close(fd);
+    throw refused(wanted, error);
+  }
+  return fd;
+}
+
+function bindOne(address: SocketAddress, reusePort: boolean): { fd: number; family: number } {
+  if (address.kind === "ip" && address.host === "") {
+    const both = tryBind({ ...address, host: ANY.both }, reusePort, false);
+    if (both.fd >= 0) return both;
+    const noIPv6 = both.error === 97 || both.error === E.EADDRNOTAVAIL; // EAFNOSUPPORT
+    if (!noIPv6) throw refused(address, both.error);
+    return bindOne({ ...address, host: ANY.v4 }, reusePort);
+  }
+  const bound = tryBind(address, reusePort, true);
+  if (bound.fd < 0) throw refused(address, bound.error);
+  return bound;
+}
+
+function tryBind(
+  address: SocketAddress,
+  reusePort: boolean,
+  v6only: boolean,
+): { fd: number; family: number; error: number } {
+  const { family, bytes } = encodeSockaddr(address);
+  const fd = streamSocket(family);
+  if (fd < 0) return { fd: -1, family, error: -fd };
+  if (family !== AF_UNIX) setInteger(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (family === AF_INET6) setInteger(fd, IPPROTO_IPV6, IPV6_V6ONLY, v6only ? 1 : 0);
+  if (reusePort) setInteger(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+  if (libc.bind(fd, ptr(bytes), bytes.length) < 0) {
+    const error = errno();
+    libc.close(fd);
+    return { fd: -1, family, error };
+  }
+  return { fd, family, error: 0 };
+}
+
+/** A socket file that nobody answers on is left over from a process that died; one that answers is in use. */
+function removeStale(path: string): void {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) return;
+  const address = { kind: "unix", path } as const;
+  if (!stat.isSocket()) throw listenError(formatSocketAddress(address), "ENOTSOCK");
+  const { bytes } = encodeSockaddr(address);
+  const fd = streamSocket(AF_UNIX);
+  if (fd < 0) throw refused(address, -fd);
+  const error = libc.connect(fd, ptr(bytes), bytes.length) < 0 ? errno() : 0;
+  libc.close(fd);
+  if (error === ECONNREFUSED) rmSync(path, { force: true });
+  else if (error !== ENOENT) throw refused(address, error === 0 ? EADDRINUSE : error);
+}
+
+function refused(address: SocketAddress, error: number): Error {
+  return listenError(formatSocketAddress(address), E.errnoName(error));
+}

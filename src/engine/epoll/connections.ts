@@ -1,0 +1,172 @@
+// A connection's way through its states, and the only place that changes them:
+//
+//   take ──▶ CONNECTING ──establish──▶ OPEN ──close──▶ FREE
+//                 └────────close (refused)──────────────┘      an adopted pair starts OPEN
+//
+// Invariant: a row that is not FREE owns its descriptors; `close` gives back descriptors, pipes, buffers, counters and the
+// row together, so that nothing of a connection can outlive it.
+import { ptr } from "bun:ffi";
+
+import { libc } from "../../ffi/libc.ts";
+import { SO_LINGER, SOL_SOCKET } from "../../ffi/linux.ts";
+import { decodeSockaddr, liveFamily, portOf } from "../../ffi/sockaddr.ts";
+import { formatSocketAddress } from "../../shared/address.ts";
+import { FAMILY_UNIX } from "../../shared/live-table.ts";
+import type { EngineHost } from "../engine.ts";
+import type { Profile } from "./profile.ts";
+import { CONNECTING, FREE, IN_PIPE, OPEN, type Rows } from "./rows.ts";
+
+/** struct linger { int l_onoff; int l_linger; }: close(2) then sends RST instead of FIN (socket(7)). */
+const LINGER_RESET = new Int32Array([1, 0]);
+const LINGER_RESET_ADDRESS = ptr(LINGER_RESET);
+
+/** One target for each listener so far. */
+export const TARGET = 0;
+
+/** Closes a socket so that its peer sees a reset. */
+export function resetSocket(fd: number): void {
+  libc.setsockopt(fd, SOL_SOCKET, SO_LINGER, LINGER_RESET_ADDRESS, LINGER_RESET.byteLength);
+  libc.close(fd);
+}
+
+/** How a connection ended: `end` is a FIN from both sides; anything else is passed on as a reset. */
+export type CloseReason = "end" | "reset" | "idle" | "disconnect" | "shutdown" | string;
+
+export class Connections {
+  readonly rows: Rows;
+  readonly profiles: Profile[] = [];
+  readonly #host: EngineHost;
+  readonly #onClose: () => void;
+
+  constructor(rows: Rows, host: EngineHost, onClose: () => void) {
+    this.rows = rows;
+    this.#host = host;
+    this.#onClose = onClose;
+  }
+
+  /** A row for an accepted client, CONNECTING; -1 if the table is full. The row owns `fd` from here on. */
+  accept(profile: number, fd: number, client: Uint8Array, now: number): number {
+    const row = this.#take(profile, now);
+    if (row < 0) return -1;
+    const { rows } = this;
+    rows.fd[row * 2] = fd;
+    rows.state[row] = CONNECTING;
+    this.#setLiveAddress(rows.live.clients, row, client);
+    rows.live.clearAddress(rows.live.targets, row);
+    rows.live.open(row);
+    this.profiles[profile]!.counters?.accepted();
+    return row;
+  }
+
+  /** A row for two sockets that are connected already, OPEN; -1 if the table is full. */
+  pair(profile: number, id: number, fds: readonly [number, number], now: number): number {
+    const row = this.#take(profile, now);
+    if (row < 0) return -1;
+    const { rows } = this;
+    rows.fd[row * 2] = fds[0];
+    rows.fd[row * 2 + 1] = fds[1];
+    rows.attempt[row] = id;
+    rows.state[row] = OPEN;
+    rows.live.clearAddress(rows.live.clients, row);
+    rows.live.clearAddress(rows.live.targets, row);
+    rows.live.open(row);
+    return row;
+  }
+
+  #take(profile: number, now: number): number {
+    const { rows } = this;
+    const row = rows.take();
+    if (row < 0) return -1;
+    rows.listener[row] = profile;
+    rows.live.slot[row] = this.profiles[profile]!.slot;
+    rows.live.startedMs[row] = now;
+    rows.live.activeMs[row] = now;
+    return row;
+  }
+
+  /** The target's socket is connected. */
+  establish(row: number, target: Uint8Array, now: number): void {
+    const { rows } = this;
+    rows.state[row] = OPEN;
+    rows.live.activeMs[row] = now;
+    this.#setLiveAddress(rows.live.targets, row, target);
+    const profile = this.profiles[rows.listener[row]!]!;
+    profile.counters?.connected(TARGET);
+    if (this.#host.traceConnections) this.#trace(row, profile, "open", "");
+  }
+
+  /** Ends a connection in whatever state it is. Both peers see a reset unless the reason is `end`. */
+  close(row: number, reason: CloseReason): void {
+    const { rows } = this;
+    const profile = this.profiles[rows.listener[row]!]!;
+    if (this.#host.traceConnections) this.#trace(row, profile, "close", reason);
+    for (let d = row * 2; d <= row * 2 + 1; d++) {
+      this.#dropHeld(d, profile);
+      const fd = rows.fd[d]!;
+      if (fd < 0) continue;
+      if (reason === "end") libc.close(fd);
+      else resetSocket(fd);
+    }
+    if (rows.state[row] === OPEN) profile.counters?.closed(TARGET);
+    else profile.counters?.closedUnconnected();
+    if (profile.active !== null) Atomics.sub(profile.active, 0, 1);
+    if (profile.slot < 0) this.#reportPair(row, reason);
+    rows.live.close(row);
+    rows.give(row);
+    this.#onClose();
+  }
+
+  /** Resets every connection. @returns how many there were. */
+  closeAll(reason: CloseReason): number {
+    const { rows } = this;
+    const count = rows.open;
+    for (let row = 0; row < rows.used; row++) {
+      if (rows.state[row] !== FREE) this.close(row, reason);
+    }
+    return count;
+  }
+
+  #dropHeld(d: number, profile: Profile): void {
+    const { rows } = this;
+    const held = rows.held[d]!;
+    if (held < 0) return;
+    if ((rows.flags[d]! & IN_PIPE) === 0) profile.buffers.release(held);
+    else if (rows.pending[d]! > 0) profile.pipes.discard(held);
+    else profile.pipes.release(held);
+    rows.held[d] = -1;
+  }
+
+  #reportPair(row: number, reason: CloseReason): void {
+    const { live, attempt } = this.rows;
+    this.#host.emit({
+      type: "pair_closed",
+      id: attempt[row]!,
+      bytesUp: live.bytesUp[row]!,
+      bytesDown: live.bytesDown[row]!,
+      error:
+        reason === "end" ? null : { code: "ERR_RESET", message: `the pair was reset: ${reason}` },
+    });
+  }
+
+  #trace(row: number, profile: Profile, phase: "open" | "close", reason: string): void {
+    const { live } = this.rows;
+    const { client, target } = live.addressesOf(row);
+    const [bytesUp, bytesDown] = [live.bytesUp[row]!, live.bytesDown[row]!];
+    const { key } = profile;
+    this.#host.emit({
+      type: "connection",
+      ...{ key, phase, client, target, bytesUp, bytesDown, reason },
+    });
+  }
+
+  #setLiveAddress(column: Uint8Array, row: number, sockaddr: Uint8Array): void {
+    const { family, offset } = liveFamily(sockaddr);
+    const port = family === FAMILY_UNIX ? 0 : portOf(sockaddr);
+    this.rows.live.setAddress(column, row, family, port, sockaddr, offset);
+  }
+}
+
+/** For messages: `127.0.0.1:80`. */
+export function describeSockaddr(bytes: Uint8Array): string {
+  return formatSocketAddress(decodeSockaddr(bytes, bytes.length));
+}

@@ -1,0 +1,22 @@
+// What connections of one kind have in common: those of one listener, or adopted pairs with the same settings. A row names
+// its profile; the relay reads its sizes from there.
+import type { CounterWriter } from "../../shared/counters.ts";
+import type { BufferPool, PipePool } from "./holders.ts";
+
+export interface Profile {
+  /** ListenerPlan.key; empty for adopted pairs. */
+  readonly key: string;
+  /** OpenRequest.slot; -1 for adopted pairs. */
+  readonly slot: number;
+  /** 0: never. */
+  readonly idleMs: number;
+  readonly copyBytes: number;
+  readonly highBytes: number;
+  readonly lowBytes: number;
+  readonly pipes: PipePool;
+  readonly buffers: BufferPool;
+  /** null for adopted pairs, whose bytes are reported when they end. */
+  readonly counters: CounterWriter | null;
+  /** Connections open over all workers, one Int32; null for adopted pairs. */
+  readonly active: Int32Array | null;
+}
