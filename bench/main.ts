@@ -67,7 +67,7 @@ function readOptions(): Options {
   };
 }
 
-/** The contestants that are here. A missing one is an error if it was asked for by name; otherwise it is left out, aloud. */
+/** The contestants that are here. One that is missing is an error if it was asked for by name; else it is left out. */
 async function gather(options: Options, directory: string): Promise<(Peer & Contestant)[]> {
   const known = peers(directory);
   const present: (Peer & Contestant)[] = [];

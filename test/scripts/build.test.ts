@@ -1,0 +1,102 @@
+// The executable as a user gets it: built for this machine, run in an empty folder with an empty environment.
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import manifest from "../../package.json" with { type: "json" };
+
+const MESSAGE = new Uint8Array(1 << 20).map((_, i) => i * 31 + (i >>> 8));
+const script = Bun.fileURLToPath(new URL("../../scripts/build.ts", import.meta.url));
+const directory = mkdtempSync(join(tmpdir(), "proxy-build-"));
+const empty = join(directory, "empty");
+const executable = join(directory, process.platform === "win32" ? "proxy.exe" : "proxy");
+
+function run(...args: string[]): { code: number; output: string } {
+  const { exitCode, stdout, stderr } = Bun.spawnSync([executable, ...args], {
+    cwd: empty,
+    env: {},
+  });
+  return { code: exitCode, output: `${stdout.toString()}${stderr.toString()}` };
+}
+
+beforeAll(() => {
+  mkdirSync(empty);
+  const built = Bun.spawnSync([process.execPath, script, "--host", "--out", directory]);
+  if (built.exitCode !== 0) throw new Error(built.stderr.toString());
+}, 60_000);
+
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+test("the build leaves the executable, its copy named after the platform, and its sum", () => {
+  const names = readdirSync(directory).filter((name) => name !== "empty");
+  const named = names.find((name) => name.startsWith("proxy-"))!;
+  expect(names.toSorted()).toEqual(
+    ["SHA256SUMS", executable.slice(directory.length + 1), named].toSorted(),
+  );
+  const sum = createHash("sha256")
+    .update(readFileSync(join(directory, named)))
+    .digest("hex");
+  expect(readFileSync(join(directory, "SHA256SUMS"), "utf8")).toBe(`${sum}  ${named}\n`);
+});
+
+test("-version starts a worker and tells the engine", () => {
+  const { code, output } = run("-version");
+  expect(output).toContain(`${manifest.name} ${manifest.version}\n`);
+  expect(output).toContain(`bun       ${Bun.version}\n`);
+  expect(output).toMatch(/^engine {4}(uring|epoll|bun)\b/m);
+  expect(code).toBe(0);
+});
+
+test("an unknown flag ends with exit code 2", () => {
+  const { code, output } = run("-lisen", ":8080");
+  expect(output).toContain("-listen");
+  expect(code).toBe(2);
+});
+
+test("files of other programs in the working directory change nothing", () => {
+  const stray = join(directory, "stray");
+  mkdirSync(stray);
+  writeFileSync(join(stray, "bunfig.toml"), 'preload = ["./not-there.ts"]\n');
+  writeFileSync(join(stray, ".env"), "BUN_OPTIONS=--no-such-option\nNODE_ENV=test\n");
+  writeFileSync(join(stray, "package.json"), "{ this is not JSON");
+  writeFileSync(join(stray, "tsconfig.json"), "{ this is not JSON");
+  const { exitCode, stdout } = Bun.spawnSync([executable, "-version"], { cwd: stray, env: {} });
+  expect(stdout.toString()).toContain(`${manifest.name} ${manifest.version}\n`);
+  expect(exitCode).toBe(0);
+  rmSync(stray, { recursive: true });
+});
+
+/** The address in the first `listening` line of a proxy's JSON log. */
+async function listeningPort(log: ReadableStream<Uint8Array>): Promise<number> {
+  let text = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of log.values({ preventCancel: true })) {
+    text += decoder.decode(chunk, { stream: true });
+    const port = /"address":"127\.0\.0\.1:(\d+)"/.exec(text)?.[1];
+    if (port !== undefined) return Number(port);
+  }
+  throw new Error(`the proxy ended before it listened: ${text}`);
+}
+
+test("it forwards every byte both ways, and ends by SIGTERM with exit code 0", async () => {
+  await using backend = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: async (request) => new Response(await request.bytes()),
+  });
+  const proxy = Bun.spawn(
+    [executable, "-listen=127.0.0.1:0", `-target=127.0.0.1:${backend.port}`, "-log-format=json"],
+    { cwd: empty, env: {}, stdout: "ignore", stderr: "pipe" },
+  );
+  const port = await listeningPort(proxy.stderr);
+  const response = await fetch(`http://127.0.0.1:${port}/`, {
+    method: "POST",
+    body: MESSAGE,
+    headers: { connection: "close" },
+  });
+  expect(Buffer.compare(await response.bytes(), MESSAGE)).toBe(0);
+  proxy.kill("SIGTERM");
+  expect(await proxy.exited).toBe(0);
+});
