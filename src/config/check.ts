@@ -3,17 +3,30 @@
 import { availabilityProblems } from "./availability.ts";
 import { explain } from "./explain.ts";
 import { type Problem, problemsError, type Source } from "./problems.ts";
-import { relationProblems } from "./relations.ts";
-import { type Config, schema } from "./schema.ts";
+import { entryProblems, relationProblems } from "./relations.ts";
+import { type Config, protocolSchema, schema } from "./schema.ts";
 
 export type Checked = { readonly config: Config } | { readonly problems: readonly Problem[] };
 
 /** The grammar and the relations, without asking whether this version carries them out. */
 export function checkGrammar(source: Source): Checked {
   const parsed = schema.safeParse(source.value);
-  if (!parsed.success) return { problems: explain(parsed.error.issues, source) };
+  if (!parsed.success) {
+    const grammar = explain(parsed.error.issues, source);
+    return { problems: [...grammar, ...relationsOfGoodEntries(source)] };
+  }
   const problems = relationProblems(parsed.data, source);
   return problems.length > 0 ? { problems } : { config: parsed.data };
+}
+
+/** One bad entry must not hide what is wrong between the keys of another. */
+function relationsOfGoodEntries(source: Source): Problem[] {
+  const entries = (source.value as { protocols?: unknown } | null)?.protocols;
+  if (!Array.isArray(entries)) return [];
+  return entries.flatMap((entry, i) => {
+    const parsed = protocolSchema.safeParse(entry);
+    return parsed.success ? entryProblems(parsed.data, i, source) : [];
+  });
 }
 
 /**

@@ -42,7 +42,6 @@ export function readDocument(text: string, file: string): ReadResult {
     lineCounter: counter,
     prettyErrors: false,
     stringKeys: true,
-    logLevel: "silent",
   });
   if (control) {
     const message = `holds the control character ${control[0].charCodeAt(0)}: this is not a text file`;
@@ -198,31 +197,53 @@ function startOf(fault: YAMLParseError | YAMLWarning, document: Document): numbe
   return start;
 }
 
-function plainWords(fault: YAMLParseError | YAMLWarning, text: string): string {
-  const there = text.slice(fault.pos[0], fault.pos[1]);
-  switch (fault.code) {
-    case "TAB_AS_INDENT":
-      return "a tab is used as indentation. Use spaces";
-    case "DUPLICATE_KEY":
-      return `the key "${/^[\w-]+/.exec(text.slice(fault.pos[0]))?.[0] ?? there}" stands twice in one mapping. Remove one of them`;
-    case "MULTIPLE_DOCS":
-      return 'a second document begins here. Remove the line "---"';
-    case "BAD_INDENT":
-      return `the indentation does not fit the lines above. Keys of one mapping begin in the same column`;
-    case "BLOCK_AS_IMPLICIT_KEY":
-      return `a second "key: value" begins inside this one. Align the lines below, or put a text that holds ": " in quotes`;
-    case "BAD_SCALAR_START":
-      return `a text cannot begin with ${there.slice(0, 1)}. Put it in quotes`;
-    case "MISSING_CHAR":
-      if (fault.message.includes("quote")) return "this quote is never closed";
-      return `${sentence(fault.message)}`;
-    case "TAG_RESOLVE_FAILED":
-      return "tags (words that begin with !) are not used here. Put a text that begins with ! in quotes";
-    default:
-      return `this is not YAML: ${sentence(fault.message)}`;
+function plainWords({ code, message, pos }: YAMLParseError | YAMLWarning, text: string): string {
+  const there = text.slice(pos[0], pos[1]);
+  const known = PLAIN_WORDS.find(([of, hint]) => of === code && message.includes(hint));
+  if (known) return known[2];
+  if (code === "DUPLICATE_KEY") {
+    const key = /^[\w-]+/.exec(text.slice(pos[0]))?.[0] ?? there;
+    return `the key "${key}" stands twice in one mapping. Remove one of them`;
   }
+  if (code === "BAD_SCALAR_START") return `a text cannot begin with ${there[0]}. Put it in quotes`;
+  return `this is not YAML: ${message.charAt(0).toLowerCase()}${message.slice(1)}`;
 }
 
-function sentence(message: string): string {
-  return message.charAt(0).toLowerCase() + message.slice(1);
-}
+/** The parser's code, a part of its message, and what a person needs to hear instead. */
+const PLAIN_WORDS: readonly (readonly [string, string, string])[] = [
+  ["TAB_AS_INDENT", "", "a tab is used as indentation. Use spaces"],
+  ["MULTIPLE_DOCS", "", 'a second document begins here. Remove the line "---"'],
+  ["BAD_INDENT", "end with a ]", 'the list above is not closed. Write "]" at its end'],
+  ["BAD_INDENT", "end with a }", 'the mapping above is not closed. Write "}" at its end'],
+  [
+    "BAD_INDENT",
+    "",
+    "the indentation does not fit the lines above. Keys of one mapping begin in the same column",
+  ],
+  [
+    "BLOCK_AS_IMPLICIT_KEY",
+    "",
+    'a second "key: value" begins inside this one. Align the lines below, or put a text that holds ": " in quotes',
+  ],
+  [
+    "MULTILINE_IMPLICIT_KEY",
+    "",
+    'a key spans several lines. Is the space missing after a colon? Write "key: value"',
+  ],
+  ["MISSING_CHAR", "quote", "this quote is never closed"],
+  [
+    "MISSING_CHAR",
+    "without - indicator",
+    'this line is neither an entry ("- ") nor aligned with the keys above it. Check its indentation',
+  ],
+  [
+    "UNEXPECTED_TOKEN",
+    "at node end",
+    "something follows a value that has already ended. Put the whole value in quotes",
+  ],
+  [
+    "TAG_RESOLVE_FAILED",
+    "",
+    "tags (words that begin with !) are not used here. Put a text that begins with ! in quotes",
+  ],
+];

@@ -33,11 +33,23 @@ const MEANS_SOMETHING_TO: Partial<Record<keyof ProtocolConfig, readonly Name[]>>
   routes: ["tcp", "tls", "http", "http2", "http3"],
 };
 
-export function relationProblems(config: Config, source: Source): Problem[] {
+/** Of one entry alone: for those that passed the grammar in a configuration that did not. */
+export function entryProblems(entry: ProtocolConfig, index: number, source: Source): Problem[] {
+  const { problems, report } = reporter(source);
+  checkEntry(entry, ["protocols", index], report);
+  return problems;
+}
+
+function reporter(source: Source): { problems: Problem[]; report: Report } {
   const problems: Problem[] = [];
-  const report = (path: Path, message: string, part: Part = "value"): void => {
+  const report: Report = (path, message, part = "value") => {
     problems.push({ place: source.place(path, part), message });
   };
+  return { problems, report };
+}
+
+export function relationProblems(config: Config, source: Source): Problem[] {
+  const { problems, report } = reporter(source);
   if (config.protocols.length === 0)
     report(["protocols"], "is empty, so there is nothing to forward. Add a listener");
   else if (config.protocols.every((entry) => entry.enabled === false)) {

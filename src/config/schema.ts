@@ -219,7 +219,7 @@ const proxyProtocol = z
   .partial()
   .meta({ description: "The PROXY protocol, which carries the client's address." });
 
-const protocol = z
+export const protocolSchema = z
   .strictObject({
     name: choice(PROTOCOLS, "What the listener speaks."),
     listen: listenAddress("Where to listen."),
@@ -320,7 +320,7 @@ export const schema = z
       .meta({ description: "Dashboard, /metrics, /livez, /readyz and /api." }),
     tls,
     auto_tls: autoTls,
-    protocols: z.array(protocol).meta({ description: "The listeners." }),
+    protocols: z.array(protocolSchema).meta({ description: "The listeners." }),
     options,
   })
   .partial()

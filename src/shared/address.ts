@@ -26,7 +26,7 @@ const FORMS = "Write host:port, :port, [::1]:port or unix:/path";
  */
 export function parseEndpoint(text: string, role: "listen" | "target"): Endpoint {
   if (text.startsWith("unix:")) return parseUnixPath(text);
-  const { host, port: portText } = splitHostPort(text);
+  const { host, port: portText } = splitHostPort(text, role);
   const port = parsePort(text, portText, role);
   if (host === "" && role === "target") {
     throw bad(text, "a target needs a host", `Write 127.0.0.1:${port} for this machine`);
@@ -53,7 +53,7 @@ function parseUnixPath(text: string): Endpoint {
   return { kind: "unix", path };
 }
 
-function splitHostPort(text: string): { host: string; port: string } {
+function splitHostPort(text: string, role: "listen" | "target"): { host: string; port: string } {
   if (text.startsWith("[")) {
     const end = text.indexOf("]");
     if (end < 0) throw bad(text, "the bracket is not closed", FORMS);
@@ -64,12 +64,11 @@ function splitHostPort(text: string): { host: string; port: string } {
   }
   const colon = text.lastIndexOf(":");
   if (colon < 0) {
-    const portAlone = /^\d+$/.test(text);
-    throw bad(
-      text,
-      portAlone ? "the colon is missing" : "the port is missing",
-      portAlone ? `Write :${text} or 127.0.0.1:${text}` : `Write ${text || "127.0.0.1"}:8080`,
-    );
+    if (!/^\d+$/.test(text)) {
+      throw bad(text, "the port is missing", `Write ${text || "127.0.0.1"}:8080`);
+    }
+    if (role === "target") throw bad(text, "the host is missing", `Write 127.0.0.1:${text}`);
+    throw bad(text, "the colon is missing", `Write :${text} or 127.0.0.1:${text}`);
   }
   const host = text.slice(0, colon);
   if (host.includes(":")) {
