@@ -88,7 +88,7 @@ async function build(target: Target, dist: string): Promise<string> {
 async function writeSums(dist: string): Promise<void> {
   const names = readdirSync(dist)
     .filter((name) => name.startsWith("proxy-"))
-    .sort();
+    .toSorted();
   const lines = names.map(async (name) => {
     const hasher = new Bun.CryptoHasher("sha256");
     for await (const chunk of Bun.file(join(dist, name)).stream()) hasher.update(chunk);

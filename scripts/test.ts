@@ -96,7 +96,7 @@ function testsAlone(name: string, files: string[]): Step {
 }
 
 function steps(): Step[] {
-  const files = [...new Bun.Glob("test/**/*.test.ts").scanSync({ cwd: root })].sort();
+  const files = [...new Bun.Glob("test/**/*.test.ts").scanSync({ cwd: root })].toSorted();
   const alone = files.filter((file) => ALONE.some((folder) => file.startsWith(folder)));
   const light = files.filter((file) => !alone.includes(file));
   const bun = process.execPath;

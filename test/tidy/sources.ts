@@ -44,7 +44,7 @@ export async function readSources(folders: readonly string[]): Promise<Source[]>
     ...new Bun.Glob(`${folder}/**/*.ts`).scanSync({ cwd: ROOT }),
   ]);
   const sources = paths
-    .sort()
+    .toSorted()
     .map(async (path) => read(path, await Bun.file(join(ROOT, path)).text()));
   return Promise.all(sources);
 }
