@@ -1,8 +1,7 @@
+import { ptr } from "bun:ffi";
 // Duplicates of connected sockets, for handing a connection from one owner to another within the process. Linux only.
 // Called by src/library/splice.ts.
 import { closeSync } from "node:fs";
-
-import { ptr } from "bun:ffi";
 
 import { libc } from "./libc.ts";
 

@@ -1,0 +1,96 @@
+import { messageOf } from "../shared/errors.ts";
+// Relaying between two connections: in the kernel where both are plain sockets and the platform can, else in this thread.
+// Either way a FIN is passed on after all bytes, a reset as a reset, and a stalled reader stalls its writer.
+import { BOUNDS, LISTENER_DEFAULTS } from "../shared/limits.ts";
+import type { Log } from "../shared/log.ts";
+import type { BuffersPlan } from "../shared/plan.ts";
+import type { Conn } from "./conn.ts";
+import { type ForwardResult, pump } from "./pump.ts";
+import { requireInteger } from "./settings.ts";
+import { splice } from "./splice.ts";
+
+export type { ForwardResult } from "./pump.ts";
+
+export interface ForwardOptions {
+  /** Milliseconds without a byte either way after which both connections are reset; 0: never. Default 0. */
+  readonly idleTimeout?: number;
+  /** Relays in the kernel where possible (two connections of `listen` or `dial`, on Linux). Default true. */
+  readonly splice?: boolean;
+  /** In the kernel: the most bytes that one read copies, before and after bulk. Default 64 KiB. */
+  readonly bufferSize?: number;
+  /** In the kernel: undelivered bytes at which a direction stops reading. Default 1 MiB. In this thread the connections' own hold. */
+  readonly highWatermark?: number;
+  /** In the kernel: undelivered bytes at which it reads again. Default: half of `highWatermark`. */
+  readonly lowWatermark?: number;
+  /** Gets a debug line for every pair that `handlePair` finishes. Default: none. */
+  readonly log?: Log;
+}
+
+/** Relays with fixed options. A `Protocol` has one. */
+export interface Forwarder {
+  /** See `forward`. */
+  forward(a: Conn, b: Conn): Promise<ForwardResult>;
+  /** See `handlePair`. */
+  handlePair(a: Conn, b: Conn): void;
+}
+
+/**
+ * Relays between two connections until both directions have ended, then closes both.
+ * @returns how many bytes went each way, counting from this call.
+ * @throws ProxyError `ERR_RESET` when either side is reset, breaks or idles too long; both connections are reset then.
+ *   `ERR_USAGE` for an option out of bounds.
+ */
+export async function forward(
+  a: Conn,
+  b: Conn,
+  options: ForwardOptions = {},
+): Promise<ForwardResult> {
+  return forwardChecked(a, b, checkOptions(options));
+}
+
+/** Relays between two connections and forgets about it: never throws, and closes or resets both. */
+export function handlePair(a: Conn, b: Conn, options: ForwardOptions = {}): void {
+  newForwarder(options).handlePair(a, b);
+}
+
+/** @throws ProxyError `ERR_USAGE` for an option out of bounds. */
+export function newForwarder(options: ForwardOptions = {}): Forwarder {
+  const checked = checkOptions(options);
+  return {
+    forward: (a, b) => forwardChecked(a, b, checked),
+    handlePair(a, b) {
+      const pair = { a: String(a.remoteAddr), b: String(b.remoteAddr) };
+      forwardChecked(a, b, checked).then(
+        (result) => options.log?.debug({ ...pair, ...result }, "pair closed"),
+        (error) => options.log?.debug({ ...pair, error: messageOf(error) }, "pair reset"),
+      );
+    },
+  };
+}
+
+interface Checked {
+  readonly idleMs: number;
+  readonly kernel: boolean;
+  readonly buffers: BuffersPlan;
+}
+
+function checkOptions(options: ForwardOptions): Checked {
+  const {
+    idleTimeout: idleMs = 0,
+    bufferSize: copyBytes = LISTENER_DEFAULTS.copyBytes,
+    highWatermark: highWatermarkBytes = LISTENER_DEFAULTS.highWatermarkBytes,
+    lowWatermark: lowWatermarkBytes = Math.floor(highWatermarkBytes / 2),
+  } = options;
+  requireInteger("idleTimeout", idleMs, 0, BOUNDS.timeoutMaxMs);
+  requireInteger("bufferSize", copyBytes, BOUNDS.copyBytesMin, BOUNDS.copyBytesMax);
+  requireInteger("highWatermark", highWatermarkBytes, BOUNDS.watermarkMin, BOUNDS.watermarkMax);
+  requireInteger("lowWatermark", lowWatermarkBytes, 0, highWatermarkBytes);
+  const buffers = { copyBytes, highWatermarkBytes, lowWatermarkBytes };
+  return { idleMs, kernel: options.splice ?? true, buffers };
+}
+
+async function forwardChecked(a: Conn, b: Conn, options: Checked): Promise<ForwardResult> {
+  const { idleMs, kernel, buffers } = options;
+  const spliced = kernel ? await splice(a, b, idleMs, buffers) : null;
+  return spliced ?? (await pump(a, b, idleMs));
+}
