@@ -107,20 +107,30 @@ export class Side implements SocketEvents {
   }
 
   send(chunk: Uint8Array): void {
-    // A reset delivers what had arrived before it, even to a paused socket.
+    // A reset delivers what had arrived before it even to a paused socket, and even before the target is connected.
     if (this.pending !== null) this.pending = Buffer.concat([this.pending, chunk]);
+    else if (this.socket === null) this.pending = chunk;
     else this.#write(chunk);
+  }
+
+  /** The target is connected: its client, paused so far, may send. */
+  start(): void {
+    if (this.pending !== null) this.flush();
+    else this.#askForMore();
+  }
+
+  #askForMore(): void {
+    if (this.peer.finReceived) this.sendFin();
+    else this.peer.socket?.resume();
   }
 
   /** The socket takes bytes again. */
   flush(): void {
-    const { pending, connection, peer } = this;
+    const { pending, connection } = this;
     if (pending === null || connection.over) return;
     this.pending = null;
     this.#write(pending);
-    if (this.pending !== null || connection.over) return;
-    if (peer.finReceived) this.sendFin();
-    else peer.socket?.resume();
+    if (this.pending === null && !connection.over) this.#askForMore();
   }
 
   #write(chunk: Uint8Array): void {
@@ -140,7 +150,8 @@ export class Side implements SocketEvents {
   receiveFin(): void {
     if (this.finReceived || this.connection.over) return;
     this.finReceived = true;
-    if (this.peer.pending === null) this.peer.sendFin();
+    const { peer } = this;
+    if (peer.pending === null && peer.socket !== null) peer.sendFin();
   }
 
   sendFin(): void {

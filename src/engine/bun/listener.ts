@@ -131,9 +131,9 @@ export class BunListener implements ConnectionOwner {
   }
 
   #turnAway(socket: RelaySocket, reason: Refusal): void {
-    socket.terminate();
-    this.counters.refused(reason);
+    this.counters.refused(reason); // first, so that a client that was told finds it counted
     this.#refusals.add(reason, "");
+    socket.terminate();
   }
 
   /** Resets a client that was accepted but whose target cannot be had. */
@@ -195,7 +195,7 @@ export class BunListener implements ConnectionOwner {
     live.activeMs[connection.row] = nowMs();
     this.counters.connected(0);
     if (this.#engine.host.traceConnections) this.#trace(connection, "open", "");
-    connection.client.socket?.resume();
+    connection.target.start();
   }
 
   ended(connection: Connection, reason: string): void {

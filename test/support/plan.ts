@@ -1,0 +1,61 @@
+// Plans for tests: every default of the program, one listener or several, written in one line. Called by engine tests.
+import { parseEndpoint } from "../../src/shared/address.ts";
+import { LISTENER_DEFAULTS } from "../../src/shared/limits.ts";
+import type { EngineChoice, ListenerPlan, Plan } from "../../src/shared/plan.ts";
+
+export interface ListenerOptions {
+  key?: string;
+  /** Default: `127.0.0.1:0`. */
+  listen?: string;
+  target: string;
+  maxConnections?: number;
+  connectMs?: number;
+  idleMs?: number;
+  socket?: Partial<ListenerPlan["socket"]>;
+  buffers?: Partial<ListenerPlan["buffers"]>;
+}
+
+export function listenerPlan(options: ListenerOptions): ListenerPlan {
+  const listen = options.listen ?? "127.0.0.1:0";
+  const d = LISTENER_DEFAULTS;
+  return {
+    key: options.key ?? `tcp ${listen}`,
+    protocol: "tcp",
+    listen: parseEndpoint(listen, "listen"),
+    target: parseEndpoint(options.target, "target"),
+    limits: { maxConnections: options.maxConnections ?? 0 },
+    timeouts: { connectMs: options.connectMs ?? 2_000, idleMs: options.idleMs ?? 0 },
+    socket: {
+      nodelay: d.nodelay,
+      quickack: d.quickack,
+      fastopen: d.fastopen,
+      keepaliveSeconds: d.keepaliveSeconds,
+      sendBufferBytes: null,
+      receiveBufferBytes: null,
+      notsentLowatBytes: null,
+      ...options.socket,
+    },
+    buffers: {
+      copyBytes: d.copyBytes,
+      highWatermarkBytes: d.highWatermarkBytes,
+      lowWatermarkBytes: d.lowWatermarkBytes,
+      ...options.buffers,
+    },
+  };
+}
+
+export interface PlanOptions {
+  engine: EngineChoice;
+  workers?: number;
+  shutdownTimeoutMs?: number;
+}
+
+export function makePlan(options: PlanOptions, ...listeners: ListenerOptions[]): Plan {
+  return {
+    engine: options.engine,
+    workers: options.workers ?? 1,
+    shutdownTimeoutMs: options.shutdownTimeoutMs ?? 10_000,
+    log: { level: "info", format: "json" },
+    listeners: listeners.map(listenerPlan),
+  };
+}

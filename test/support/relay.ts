@@ -1,0 +1,50 @@
+// A proxy in this process with one listener, and the short forms that the contract tests use on it.
+import { Proxy, type ProxyOptions } from "../../src/control/proxy.ts";
+import type { SocketAddress } from "../../src/shared/address.ts";
+import type { ListenerStats } from "../../src/shared/counters.ts";
+import type { EngineName } from "../../src/shared/plan.ts";
+import { type ListenerOptions, makePlan, type PlanOptions } from "./plan.ts";
+import { Wire, type WireAddress } from "./wire.ts";
+
+export class Relay implements AsyncDisposable {
+  readonly proxy: Proxy;
+
+  private constructor(proxy: Proxy) {
+    this.proxy = proxy;
+  }
+
+  static async start(
+    engine: EngineName,
+    listener: ListenerOptions,
+    options: Omit<PlanOptions, "engine"> & ProxyOptions = {},
+  ): Promise<Relay> {
+    return new Relay(await Proxy.start(makePlan({ engine, ...options }, listener), options));
+  }
+
+  get bound(): SocketAddress {
+    return this.proxy.listeners()[0]!.bound[0]!;
+  }
+
+  get address(): WireAddress {
+    return wireAddress(this.bound);
+  }
+
+  get stats(): ListenerStats {
+    return Object.values(this.proxy.stats().listeners)[0]!;
+  }
+
+  /** A client of the relay. */
+  connect(): Promise<Wire> {
+    return Wire.connect(this.address);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.proxy.kill();
+  }
+}
+
+export function wireAddress(address: SocketAddress): WireAddress {
+  return address.kind === "unix"
+    ? { path: address.path }
+    : { host: address.host || "127.0.0.1", port: address.port };
+}
