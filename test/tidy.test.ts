@@ -11,7 +11,7 @@ const ARROWS: Record<string, readonly string[]> = {
   cli: ["commands", "config", "control", "shared"],
   index: ["library", "control", "config", "shared"],
   commands: ["control", "config", "shared"],
-  library: ["control", "config", "shared", "ffi/socket-options.ts"],
+  library: ["control", "config", "shared", "ffi/socket-options.ts", "ffi/duplicate.ts"],
   control: ["config", "shared"],
   config: ["shared"],
   worker: ["engine", "protocols", "shared"],
