@@ -2,7 +2,7 @@
 // listener, so an accept that was left out is not lost. Out of descriptors, a listener rests for a moment instead of spinning.
 import { ptr } from "bun:ffi";
 
-import { errnoName } from "../../ffi/errno.ts";
+import { EMFILE, errnoName } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import { AF_UNIX, EPOLLEXCLUSIVE, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK } from "../../ffi/linux.ts";
 import { encodeSockaddr, type Sockaddr, SOCKADDR_MAX_BYTES } from "../../ffi/sockaddr.ts";
@@ -53,6 +53,8 @@ export class Acceptor {
   readonly #clientLength = new Uint32Array(1);
   readonly #clientLengthAddress = ptr(this.#clientLength);
   #round = 0;
+  /** How many listeners have pausedUntil set. */
+  #paused = 0;
 
   constructor(
     poller: Poller,
@@ -69,7 +71,7 @@ export class Acceptor {
   }
 
   /** @throws ProxyError ERR_LISTEN; nothing stays open. */
-  open(
+  listen(
     request: OpenRequest,
     profile: number,
     tag: number,
@@ -103,14 +105,25 @@ export class Acceptor {
     return this.listeners.findLast((listener) => listener?.plan.key === key);
   }
 
-  close(listener: OpenListener): void {
+  /** Takes the clients that the kernel has connected already, who would be reset otherwise, and closes the sockets. */
+  close(listener: OpenListener, now: number): void {
+    for (const fd of listener.fds) {
+      for (let i = 0; i < RELAY.listenBacklog; i++) if (!this.#acceptOne(listener, fd, now)) break;
+    }
+    this.drop(listener);
+  }
+
+  /** Closes the sockets with whoever waits. */
+  drop(listener: OpenListener): void {
     for (const fd of listener.fds) libc.close(fd);
     listener.fds = [];
+    if (listener.pausedUntil > 0) this.#paused--;
     listener.pausedUntil = 0;
   }
 
-  closeAll(): void {
-    for (const listener of this.listeners) if (listener !== undefined) this.close(listener);
+  /** The listeners that are open. */
+  open(): OpenListener[] {
+    return this.listeners.filter((listener) => listener !== undefined).filter(isOpen);
   }
 
   /** The loop begins a round of events. */
@@ -132,6 +145,11 @@ export class Acceptor {
 
   /** @returns false when there is nothing more to accept now. */
   #acceptOne(listener: OpenListener, fd: number, now: number): boolean {
+    if (this.#connections.rows.full) {
+      // As many rows as descriptors allow: clients wait in the kernel's queue until one is free, as with EMFILE.
+      this.#pause(listener, EMFILE, now);
+      return false;
+    }
     this.#clientLength[0] = SOCKADDR_MAX_BYTES;
     const client = libc.accept4(
       fd,
@@ -156,7 +174,6 @@ export class Acceptor {
       return this.#turnAway(listener, client, "max_connections", now);
     }
     const row = this.#connections.accept(listener.profile, client, this.#client, now);
-    if (row < 0) return this.#turnAway(listener, client, "table_full", now);
     if (listener.plan.socket.quickack) setSocketOptions(client, { quickack: true }, "accepted");
     this.#begin(row, listener);
   }
@@ -169,6 +186,8 @@ export class Acceptor {
   }
 
   #pause(listener: OpenListener, error: number, now: number): void {
+    if (listener.pausedUntil > 0) return;
+    this.#paused++;
     listener.counters.error(errnoName(error));
     listener.pausedUntil = now + RELAY.acceptPauseMs;
     for (const fd of listener.fds) this.#poller.remove(fd);
@@ -178,6 +197,7 @@ export class Acceptor {
 
   /** When the first paused listener goes on; Infinity if none is paused. */
   nextResumeMs(): number {
+    if (this.#paused === 0) return Infinity;
     let next = Infinity;
     for (const listener of this.listeners) {
       if (listener !== undefined && listener.pausedUntil > 0)
@@ -191,10 +211,15 @@ export class Acceptor {
       if (listener === undefined || listener.pausedUntil === 0 || now < listener.pausedUntil)
         continue;
       listener.pausedUntil = 0;
+      this.#paused--;
       const exclusive = listener.plan.listen.kind === "unix" ? EPOLLEXCLUSIVE : 0;
       for (const fd of listener.fds) {
         this.#poller.addLevel(fd, EPOLLIN | exclusive, tagOf(listener.profile));
       }
     }
   }
+}
+
+function isOpen(listener: OpenListener): boolean {
+  return listener.fds.length > 0;
 }

@@ -44,10 +44,9 @@ export class Connections {
     this.#onClose = onClose;
   }
 
-  /** A row for an accepted client, CONNECTING; -1 if the table is full. The row owns `fd` from here on. */
+  /** A row for an accepted client, CONNECTING; the caller has made sure that one is free. The row owns `fd` from here on. */
   accept(profile: number, fd: number, client: Uint8Array, now: number): number {
     const row = this.#take(profile, now);
-    if (row < 0) return -1;
     const { rows } = this;
     rows.fd[row * 2] = fd;
     rows.state[row] = CONNECTING;
@@ -58,10 +57,9 @@ export class Connections {
     return row;
   }
 
-  /** A row for two sockets that are connected already, OPEN; -1 if the table is full. */
+  /** A row for two sockets that are connected already, OPEN; the caller has made sure that one is free. */
   pair(profile: number, id: number, fds: readonly [number, number], now: number): number {
     const row = this.#take(profile, now);
-    if (row < 0) return -1;
     const { rows } = this;
     rows.fd[row * 2] = fds[0];
     rows.fd[row * 2 + 1] = fds[1];
@@ -76,7 +74,6 @@ export class Connections {
   #take(profile: number, now: number): number {
     const { rows } = this;
     const row = rows.take();
-    if (row < 0) return -1;
     rows.listener[row] = profile;
     rows.live.slot[row] = this.profiles[profile]!.slot;
     rows.live.startedMs[row] = now;

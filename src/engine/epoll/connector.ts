@@ -113,13 +113,13 @@ export class Connector {
   /** Events of either side of a row that is CONNECTING. */
   event(d: number, events: number): void {
     const row = d >>> 1;
-    const failed = (events & (EPOLLERR | EPOLLHUP)) !== 0;
     if ((d & 1) === 0) {
       this.#relay.note(d, events);
-      if (failed) this.#connections.close(row, "reset"); // nobody waits for the target any more
+      // A reset: nobody waits for the target any more. EPOLLHUP alone is a unix client that has sent all and closed.
+      if ((events & EPOLLERR) !== 0) this.#connections.close(row, "reset");
       return;
     }
-    if (failed) {
+    if ((events & (EPOLLERR | EPOLLHUP)) !== 0) {
       const error = socketError(this.#connections.rows.fd[d]!);
       if (error !== 0) return this.#failed(row, error);
     }

@@ -102,7 +102,7 @@ export class EpollEngine implements Engine {
 
   open(request: OpenRequest): { bound: SocketAddress[]; fds: number[] } {
     const { plan, index } = this.#profileOf(request);
-    const { listener, bound } = this.#acceptor.open(request, index, tagOfListener(index));
+    const { listener, bound } = this.#acceptor.listen(request, index, tagOfListener(index));
     this.#connections.profiles[index] = plan;
     this.#needSweep(request.listener.timeouts.connectMs);
     this.#needSweep(plan.idleMs);
@@ -138,10 +138,13 @@ export class EpollEngine implements Engine {
 
   close(key: string): void {
     const listener = this.#acceptor.find(key);
-    if (listener !== undefined) this.#acceptor.close(listener);
+    if (listener !== undefined) this.#acceptor.close(listener, this.#relay.now);
   }
 
   adopt(id: number, request: AdoptRequest): void {
+    if (this.#rows.full) {
+      throw new ProxyError("ERR_CONNECTION_LIMIT", "the table of connections is full");
+    }
     const name = JSON.stringify({ ...request, fds: null });
     let profile = this.#adoptProfiles.get(name);
     if (profile === undefined) {
@@ -159,11 +162,6 @@ export class EpollEngine implements Engine {
       throw error;
     }
     const row = this.#connections.pair(profile, id, [first, second], this.#relay.now);
-    if (row < 0) {
-      libc.close(first);
-      libc.close(second);
-      throw new ProxyError("ERR_CONNECTION_LIMIT", "the table of connections is full");
-    }
     this.#armSweep();
     for (const [side, fd] of [first, second].entries()) {
       if (isUnixSocket(fd)) this.#rows.flags[row * 2 + side]! |= UNTIL_EAGAIN;
@@ -177,7 +175,7 @@ export class EpollEngine implements Engine {
   }
 
   drain(): void {
-    this.#acceptor.closeAll();
+    for (const listener of this.#acceptor.open()) this.#acceptor.close(listener, this.#relay.now);
     this.#draining = true;
     this.#checkDrained();
   }
@@ -192,7 +190,7 @@ export class EpollEngine implements Engine {
     if (this.#ended) return 0;
     this.#ended = true;
     this.#draining = false;
-    this.#acceptor.closeAll();
+    for (const listener of this.#acceptor.open()) this.#acceptor.drop(listener);
     const connections = this.#connections.closeAll("shutdown");
     for (const pool of this.#pipes.values()) pool.close();
     this.#reports.flush(Infinity);

@@ -10,6 +10,18 @@ import { impossible, isOutOfDescriptors } from "./errnos.ts";
 /** Kept for reuse; more are closed. A blocked direction holds one, so this bounds what a burst leaves behind. */
 const IDLE_PIPES_MAX = 64;
 const IDLE_BUFFERS_MAX = 64;
+/** 16 pages (pipe(7)). */
+const PIPE_DEFAULT_BYTES = 65_536;
+
+/**
+ * As large as the system allows, up to `bytes`: EPERM means that pipe-max-size or the user's pipe-user-pages-soft (pipe(7))
+ * is reached. A pipe that keeps its default size works all the same, with more calls.
+ */
+function enlarge(pipe: number, bytes: number): void {
+  for (let size = bytes; size > PIPE_DEFAULT_BYTES; size >>>= 1) {
+    if (libc.fcntl(pipe, F_SETPIPE_SZ, size) >= 0) return;
+  }
+}
 
 /** Pipes of one size. An index names a pipe until it is released or discarded. */
 export class PipePool {
@@ -38,8 +50,7 @@ export class PipePool {
       throw impossible("pipe2", error);
     }
     const [readEnd = -1, writeEnd = -1] = this.#pair;
-    // EPERM once the user's pipe-user-pages-soft is reached: the pipe keeps its default size and works all the same.
-    libc.fcntl(writeEnd, F_SETPIPE_SZ, this.#bytes);
+    enlarge(writeEnd, this.#bytes);
     const index = this.#vacant.pop() ?? this.#readEnds.length;
     this.#readEnds[index] = readEnd;
     this.#writeEnds[index] = writeEnd;

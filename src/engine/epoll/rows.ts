@@ -82,12 +82,13 @@ export class Rows {
     return this.#used;
   }
 
-  /** A free row with cleared columns, or -1. */
+  get full(): boolean {
+    return this.#open === this.capacity;
+  }
+
+  /** A free row with cleared columns. Not to be called when full. */
   take(): number {
-    let row: number;
-    if (this.#freeCount > 0) row = this.#free[--this.#freeCount]!;
-    else if (this.#used < this.capacity) row = this.#used++;
-    else return -1;
+    const row = this.#freeCount > 0 ? this.#free[--this.#freeCount]! : this.#used++;
     this.#open++;
     for (let d = row * 2; d <= row * 2 + 1; d++) {
       this.fd[d] = -1;
