@@ -14,9 +14,27 @@ import { run } from "./run.ts";
 import { schema } from "./schema.ts";
 import { print, styleFor } from "./terminal.ts";
 
-// Each command's arguments have types of their own, which only the command itself needs.
-type AnyCommand = CommandDef<any>;
-const COMMANDS: Record<string, AnyCommand> = { run, check, demo, schema };
+interface Command {
+  readonly name: string;
+  readonly description: string;
+  readonly args: ArgsDef;
+  /** @returns the exit code. */
+  start(rawArgs: string[]): Promise<number>;
+}
+
+const RUN = entry(run);
+const COMMANDS = [RUN, entry(check), entry(demo), entry(schema)];
+
+/** Our definitions are plain objects, none of citty's lazy forms, and their `run` returns the exit code. */
+function entry<T extends ArgsDef>(command: CommandDef<T>): Command {
+  const { name, description } = command.meta as { name: string; description: string };
+  return {
+    name,
+    description,
+    args: command.args as ArgsDef,
+    start: async (rawArgs) => (await runCommand(command, { rawArgs })).result as number,
+  };
+}
 
 /** Wrong flags or configuration, as opposed to failures at run time. */
 const USAGE_CODES: readonly ErrorCode[] = ["ERR_USAGE", "ERR_CONFIG", "ERR_NOT_AVAILABLE"];
@@ -42,51 +60,31 @@ export async function main(words: readonly string[]): Promise<number> {
 async function dispatch(words: readonly string[]): Promise<number> {
   const [first] = words;
   if (first === undefined) {
-    process.stderr.write(`${mainHelp(described(), styleFor(process.stderr))}\n`);
+    process.stderr.write(`${mainHelp(COMMANDS, styleFor(process.stderr))}\n`);
     return 2;
   }
-  const named = first.startsWith("-") ? undefined : first;
-  if (named === "help") return help(undefined);
-  const command = findCommand(named);
-  const argv = parseArgv(named === undefined ? words : words.slice(1), argsOf(command));
-  if (argv.help) return help(named);
-  const { result } = await runCommand(command, { rawArgs: argv.rawArgs });
-  return result as number;
+  if (first === "help") return help(RUN);
+  const flagsAlone = first.startsWith("-");
+  const command = flagsAlone ? RUN : findCommand(first);
+  const argv = parseArgv(flagsAlone ? words : words.slice(1), command.args);
+  return argv.help ? help(command) : command.start(argv.rawArgs);
 }
 
 /** @throws ProxyError ERR_USAGE */
-function findCommand(name: string | undefined): AnyCommand {
-  if (name === undefined) return run;
-  if (Object.hasOwn(COMMANDS, name)) return COMMANDS[name]!;
+function findCommand(name: string): Command {
+  const command = COMMANDS.find((candidate) => candidate.name === name);
+  if (command !== undefined) return command;
   if (existsSync(name)) {
-    throw new ProxyError(
-      "ERR_USAGE",
-      `"${name}" is a file, not a command. Write proxy -config ${name}`,
-    );
+    throw new ProxyError("ERR_USAGE", `"${name}" is a file, not a command`, {
+      cure: `Write proxy -config ${name}`,
+    });
   }
-  const known = Object.keys(COMMANDS);
+  const known = COMMANDS.map((candidate) => candidate.name);
   throw new ProxyError("ERR_USAGE", `unknown command "${name}". ${suggest(name, known)}`);
 }
 
-function help(name: string | undefined): number {
+function help(command: Command): number {
   const style = styleFor(process.stdout);
-  const command = described().find((candidate) => candidate.name === name);
-  const page =
-    command === undefined || name === "run"
-      ? mainHelp(described(), style)
-      : commandHelp(command, style);
-  print(page);
+  print(command === RUN ? mainHelp(COMMANDS, style) : commandHelp(command, style));
   return 0;
-}
-
-function described(): { name: string; description: string; args: ArgsDef }[] {
-  return Object.entries(COMMANDS).map(([name, command]) => {
-    const meta = command.meta as { description: string };
-    return { name, description: meta.description, args: argsOf(command) };
-  });
-}
-
-/** Ours are plain objects, none of citty's lazy forms. */
-function argsOf(command: AnyCommand): ArgsDef {
-  return (command.args ?? {}) as ArgsDef;
 }

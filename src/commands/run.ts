@@ -9,9 +9,7 @@ import type { Config } from "../config/schema.ts";
 import { compile } from "../control/compile.ts";
 import { createLog } from "../control/log.ts";
 import { Proxy } from "../control/proxy.ts";
-import { formatEndpoint, formatSocketAddress } from "../shared/address.ts";
 import type { Log } from "../shared/log.ts";
-import type { Plan } from "../shared/plan.ts";
 import { RUN_ARGS } from "./flags.ts";
 import { thisMachine } from "./machine.ts";
 import { type StopSignals, watchStopSignals } from "./stop.ts";
@@ -31,7 +29,7 @@ async function forward(flags: Flags & { config?: string | undefined }): Promise<
   const signals = watchStopSignals();
   try {
     const proxy = await Proxy.start(plan, { log });
-    logListening(log, proxy, plan);
+    logStarted(log, proxy);
     return await stopOnSignal(proxy, log, signals);
   } finally {
     signals.release();
@@ -44,17 +42,10 @@ export async function readConfig(flags: Flags & { config?: string | undefined })
   return checkSource(fileSource(await loadSource(flags.config), flags));
 }
 
-function logListening(log: Log, proxy: Proxy, plan: Plan): void {
-  const { engine } = proxy;
-  if (proxy.engineReason !== "") {
-    log.info({ engine, reason: proxy.engineReason }, "a faster engine does not run here");
-  }
-  const targets = new Map(plan.listeners.map(({ key, target }) => [key, formatEndpoint(target)]));
-  for (const { key, bound } of proxy.listeners()) {
-    const address = bound.map(formatSocketAddress).join(", ");
-    const target = targets.get(key);
-    log.info({ listener: key, address, target, engine, workers: plan.workers }, "listening");
-  }
+/** The listeners have logged themselves. */
+function logStarted(log: Log, { engine, engineReason, plan }: Proxy): void {
+  const slower = engineReason === "" ? {} : { slowerBecause: engineReason };
+  log.info({ engine, ...slower, listeners: plan.listeners.length }, "started");
 }
 
 async function stopOnSignal(proxy: Proxy, log: Log, signals: StopSignals): Promise<number> {

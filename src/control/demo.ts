@@ -73,11 +73,14 @@ function page(): Response {
 /** What the backend sees of a request, and from where. */
 function headers(request: Request, server: Bun.Server<undefined>): Response {
   const from = server.requestIP(request);
-  return Response.json({
+  const seen = {
     method: request.method,
     url: request.url,
     connectedFrom: from === null ? null : `${from.address}:${from.port}`,
     headers: Object.fromEntries(request.headers),
+  };
+  return new Response(`${JSON.stringify(seen, null, 2)}\n`, {
+    headers: { "content-type": "application/json" },
   });
 }
 
