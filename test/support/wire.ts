@@ -127,7 +127,23 @@ export class Wire {
       if (total < bytes) throw new Error(`${total} of ${bytes} bytes, then ${ending}`);
     });
     await Promise.race([enough.promise, ended]);
-    return Buffer.concat(chunks).toString();
+    return Buffer.concat(chunks).toString("latin1");
+  }
+
+  /** The first `bytes` bytes; what follows stays for `onData`. */
+  readHead(bytes: number): Promise<string> {
+    return new Promise((resolve, reject) => {
+      let head = Buffer.alloc(0);
+      this.onData((chunk) => {
+        if (this.#sink === null) return void this.#early.push(chunk);
+        head = Buffer.concat([head, chunk]);
+        if (head.length < bytes) return;
+        this.#sink = null;
+        this.#early.unshift(head.subarray(bytes));
+        resolve(head.toString("latin1", 0, bytes));
+      });
+      void this.ending.then((ending) => reject(new Error(`ended with ${ending} in its head`)));
+    });
   }
 
   /** FIN; the other direction goes on. */
