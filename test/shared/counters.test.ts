@@ -1,0 +1,44 @@
+import { expect, test } from "bun:test";
+
+import {
+  addCounters,
+  CounterWriter,
+  createCounters,
+  emptyStats,
+} from "../../src/shared/counters.ts";
+
+test("what two workers counted adds up, each target apart", () => {
+  const buffers = [createCounters(2), createCounters(2)];
+  for (const [index, buffer] of buffers.entries()) {
+    const counters = new CounterWriter(buffer);
+    counters.accepted();
+    counters.accepted();
+    counters.connected(index);
+    counters.bytesUp(index, 10);
+    counters.bytesDown(index, 2 ** 40);
+    counters.closed(index);
+    counters.connectFailed(1);
+    counters.error("ECONNREFUSED");
+    counters.error("ESTRANGE");
+    counters.refused("target_down");
+  }
+  const sum = emptyStats(2);
+  for (const buffer of buffers) addCounters(sum, buffer);
+  expect(sum).toMatchObject({ total: 4, active: 2, bytesUp: 20, bytesDown: 2 ** 41 });
+  expect(sum.refused.target_down).toBe(2);
+  expect(sum.errors).toMatchObject({ ECONNREFUSED: 2, OTHER: 2 });
+  expect(sum.targets).toEqual([
+    { connects: 1, failures: 0, active: 0, bytesUp: 10, bytesDown: 2 ** 40 },
+    { connects: 1, failures: 2, active: 0, bytesUp: 10, bytesDown: 2 ** 40 },
+  ]);
+});
+
+test("a connection that ended before it reached a target is not open any more", () => {
+  const buffer = createCounters(1);
+  const counters = new CounterWriter(buffer);
+  counters.accepted();
+  counters.closedUnconnected();
+  const sum = emptyStats(1);
+  addCounters(sum, buffer);
+  expect(sum).toMatchObject({ total: 1, active: 0 });
+});
