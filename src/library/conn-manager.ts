@@ -59,8 +59,8 @@ export class ConnManager implements AsyncDisposable {
 
   /**
    * Takes a connection in. It stays counted until it is over.
-   * @throws ProxyError `ERR_CONNECTION_LIMIT` when `maxConnections` are open, `ERR_CLOSED` after `shutdown` began. The connection is
-   *   the caller's then: reset it, or say why.
+   * @throws ProxyError `ERR_CONNECTION_LIMIT` when `maxConnections` are open, `ERR_CLOSED` after `shutdown` began. The
+   *   connection is the caller's then: reset it, or say why.
    */
   accept(conn: Conn): ConnInfo {
     const full = this.#maxConnections > 0 && this.#open.size >= this.#maxConnections;

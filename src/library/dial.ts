@@ -21,8 +21,8 @@ export interface DialOptions extends ConnSettings {
 /**
  * Connects to a target. All addresses of a name are tried.
  * @param addr `host:port`, `[::1]:port` or `unix:/path`.
- * @throws ProxyError `ERR_ADDRESS` for an address that cannot be parsed, `ERR_RESOLVE` for a name without an address, `ERR_CONNECT`
- *   with the system's reason, `ERR_CONNECT_TIMEOUT`; and the reason of the signal if it was aborted.
+ * @throws ProxyError `ERR_ADDRESS` for an address that cannot be parsed, `ERR_RESOLVE` for a name without an address,
+ *   `ERR_CONNECT` with the system's reason, `ERR_CONNECT_TIMEOUT`; and the reason of the signal if it was aborted.
  */
 export async function dial(addr: string, options: DialOptions = {}): Promise<Conn> {
   const endpoint = parseEndpoint(addr, "target");

@@ -1,6 +1,6 @@
-import { messageOf } from "../shared/errors.ts";
 // Relaying between two connections: in the kernel where both are plain sockets and the platform can, else in this thread.
 // Either way a FIN is passed on after all bytes, a reset as a reset, and a stalled reader stalls its writer.
+import { messageOf } from "../shared/errors.ts";
 import { BOUNDS, LISTENER_DEFAULTS } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
 import type { BuffersPlan } from "../shared/plan.ts";
@@ -18,7 +18,7 @@ export interface ForwardOptions {
   readonly splice?: boolean;
   /** In the kernel: the most bytes that one read copies, before and after bulk. Default 64 KiB. */
   readonly bufferSize?: number;
-  /** In the kernel: undelivered bytes at which a direction stops reading. Default 1 MiB. In this thread the connections' own hold. */
+  /** In the kernel: undelivered bytes at which a direction stops reading; else the connections' own hold. Default 1 MiB. */
   readonly highWatermark?: number;
   /** In the kernel: undelivered bytes at which it reads again. Default: half of `highWatermark`. */
   readonly lowWatermark?: number;
@@ -91,6 +91,9 @@ function checkOptions(options: ForwardOptions): Checked {
 
 async function forwardChecked(a: Conn, b: Conn, options: Checked): Promise<ForwardResult> {
   const { idleMs, kernel, buffers } = options;
-  const spliced = kernel ? await splice(a, b, idleMs, buffers) : null;
-  return spliced ?? (await pump(a, b, idleMs));
+  if (!kernel) return pump(a, b, idleMs);
+  const { done, bytesUp, bytesDown } = await splice(a, b, idleMs, buffers);
+  if (done) return { bytesUp, bytesDown };
+  const rest = await pump(a, b, idleMs);
+  return { bytesUp: bytesUp + rest.bytesUp, bytesDown: bytesDown + rest.bytesDown };
 }

@@ -164,13 +164,12 @@ export class SocketConn implements Conn {
     return chunk;
   }
 
-  /** Everything unread here as one chunk, and no more is taken from the system. */
-  takeUnread(): Uint8Array {
+  /** Everything unread here; no more is taken from the system. */
+  takeUnread(): Uint8Array[] {
     this.#begun = false;
-    const chunks = this.#queue.splice(0);
     this.#unread = 0;
     this.#flow();
-    return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+    return this.#queue.splice(0);
   }
 
   unread(data: Uint8Array): void {

@@ -66,10 +66,16 @@ function handoverOf(conn: Conn): Handover | null {
   return (conn as { [HANDOVER]?: () => Handover | null })[HANDOVER]?.() ?? null;
 }
 
+export interface SpliceResult extends ForwardResult {
+  /** False: the relay is for someone else to go on with, after these bytes. */
+  readonly done: boolean;
+}
+
+const NOT_STARTED: SpliceResult = { done: false, bytesUp: 0, bytesDown: 0 };
+
 /**
- * Relays between two connections in the kernel.
- * @returns null, with both connections as they were, if that is not possible: another kind of connection, another platform, a
- *   call under way on one of them, or more bytes read ahead than the other side takes at once.
+ * Relays between two connections in the kernel, if possible. It is not for other kinds of connections, on other platforms,
+ * while a call is under way on one of them, and when more is read ahead than the other side takes at once.
  * @throws ProxyError `ERR_RESET` when the pair is reset.
  */
 export async function splice(
@@ -77,17 +83,24 @@ export async function splice(
   b: Conn,
   idleMs: number,
   buffers: BuffersPlan,
-): Promise<ForwardResult | null> {
-  if (process.platform !== "linux") return null;
+): Promise<SpliceResult> {
+  if (process.platform !== "linux") return NOT_STARTED;
   const [first, second] = [handoverOf(a), handoverOf(b)];
-  if (first === null || second === null) return null;
+  if (first === null || second === null) return NOT_STARTED;
   const idles = [idleMs, first.idleMs, second.idleMs].filter((ms) => ms > 0);
   const shortest = idles.length > 0 ? Math.min(...idles) : 0;
   const proxy = await engine.acquire();
   try {
-    if (proxy === null) return null;
+    if (proxy === null || !ready(first.socket) || !ready(second.socket)) return NOT_STARTED;
     const pair = takePair(first.socket, second.socket);
-    return pair === null ? null : await relay(proxy, pair, shortest, buffers);
+    const [bytesUp, bytesDown] = pair.ahead;
+    if (pair.fds === null) return { done: false, bytesUp, bytesDown };
+    const relayed = await relay(proxy, pair.sockets, pair.fds, shortest, buffers);
+    return {
+      done: true,
+      bytesUp: bytesUp + relayed.bytesUp,
+      bytesDown: bytesDown + relayed.bytesDown,
+    };
   } finally {
     engine.release();
   }
@@ -95,41 +108,49 @@ export async function splice(
 
 interface Pair {
   readonly sockets: readonly [SocketConn, SocketConn];
-  readonly fds: readonly [number, number];
-  /** Bytes read ahead by Bun and passed on before the engine took over. */
+  /** Duplicates of both descriptors; null if the pair has to stay. */
+  readonly fds: readonly [number, number] | null;
+  /** Bytes read ahead by Bun and passed on now. */
   readonly ahead: readonly [number, number];
 }
 
+function ready(socket: SocketConn): boolean {
+  return socket.quiet && !socket.held && socket.fd !== null;
+}
+
 /** Sends on what was read ahead and duplicates the descriptors, all in one go: no event comes between. */
-function takePair(a: SocketConn, b: SocketConn): Pair | null {
-  if (!a.quiet || !b.quiet || a.held || b.held || a.fd === null || b.fd === null) return null;
-  const up = sendAhead(a, b);
-  const down = sendAhead(b, a);
-  if (!a.quiet || !b.quiet) return null; // the pump goes on after what waits
-  const first = duplicate(a.fd);
-  const second = first < 0 ? -1 : duplicate(b.fd);
-  if (second < 0) {
-    if (first >= 0) closeSync(first);
-    return null;
-  }
-  return { sockets: [a, b], fds: [first, second], ahead: [up, down] };
+function takePair(a: SocketConn, b: SocketConn): Pair {
+  const ahead = [sendAhead(a, b), sendAhead(b, a)] as const;
+  const sockets = [a, b] as const;
+  return { sockets, ahead, fds: ready(a) && ready(b) ? duplicateBoth(a.fd!, b.fd!) : null };
+}
+
+function duplicateBoth(a: number, b: number): readonly [number, number] | null {
+  const first = duplicate(a);
+  if (first < 0) return null;
+  const second = duplicate(b);
+  if (second >= 0) return [first, second];
+  closeSync(first);
+  return null;
 }
 
 function sendAhead(from: SocketConn, to: SocketConn): number {
-  const bytes = from.takeUnread();
-  // A failure makes `quiet` false or reaches the engine as the socket's own error.
-  if (bytes.length > 0) to.write(bytes).catch(() => {});
-  return bytes.length;
+  let bytes = 0;
+  for (const chunk of from.takeUnread()) {
+    // A failure makes `quiet` false or reaches the engine as the socket's own error.
+    to.write(chunk).catch(() => {});
+    bytes += chunk.length;
+  }
+  return bytes;
 }
 
 async function relay(
   proxy: Proxy,
-  pair: Pair,
+  [a, b]: readonly [SocketConn, SocketConn],
+  fds: readonly [number, number],
   idleMs: number,
   buffers: BuffersPlan,
 ): Promise<ForwardResult> {
-  const { sockets, fds, ahead } = pair;
-  const [a, b] = sockets;
   let over = false;
   const reset = (): void => {
     if (!over) resetShared(fds[0]);
@@ -137,23 +158,23 @@ async function relay(
   a.give(reset);
   b.give(reset);
   const { taken, done } = proxy.adopt(fds, { idleMs, ...buffers });
-  let { bytesUp, bytesDown } = { bytesUp: 0, bytesDown: 0 };
-  let second: number | null = fds[1];
+  let result: ForwardResult = { bytesUp: 0, bytesDown: 0 };
+  let secondOpen = true;
   try {
     await taken;
-    closeSync(second);
-    second = null;
-    ({ bytesUp, bytesDown } = await done);
-    closeSync(fds[0]);
-    return { bytesUp: bytesUp + ahead[0], bytesDown: bytesDown + ahead[1] };
+    closeSync(fds[1]);
+    secondOpen = false;
+    result = await done;
+    closeSync(fds[0]); // kept until now as the handle by which the pair can be reset
+    return result;
   } catch (error) {
     // The engine has reset and closed its own descriptors; the peers learn of it when the last ones close.
     closeWithReset(fds[0]);
-    if (second !== null) closeWithReset(second);
+    if (secondOpen) closeWithReset(fds[1]);
     throw error;
   } finally {
     over = true;
-    a.relayed(bytesUp, bytesDown);
-    b.relayed(bytesDown, bytesUp);
+    a.relayed(result.bytesUp, result.bytesDown);
+    b.relayed(result.bytesDown, result.bytesUp);
   }
 }

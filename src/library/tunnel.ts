@@ -90,8 +90,8 @@ export class Tunnel implements AsyncDisposable {
   /**
    * Opens the listener. A stopped tunnel may start again, with new statistics.
    * @param options.signal stops the tunnel when aborted, as `stop()` does.
-   * @throws ProxyError `ERR_LISTEN` if the address cannot be bound, `ERR_RESOLVE` for a name to listen on, `ERR_ENGINE` if the engine
-   *   cannot run here, `ERR_STATE` if it has started; the signal's reason if it was aborted before.
+   * @throws ProxyError `ERR_LISTEN` if the address cannot be bound, `ERR_RESOLVE` for a name to listen on, `ERR_ENGINE` if
+   *   the engine cannot run here, `ERR_STATE` if it has started; the signal's reason if it was aborted before.
    */
   async start(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     const { signal } = options;
