@@ -64,6 +64,9 @@ class Reader {
   readonly #placeAt: PlaceAt;
   readonly #offsets = new Map<string, number>();
   readonly #open = new Set<Node>();
+  /** By name, the last anchor so far: nodes are first read in the order of the text, and that is what an alias means. */
+  readonly #anchors = new Map<string, Node>();
+  readonly #meanings = new Map<Node, Node | undefined>();
   #nodes = 0;
 
   constructor(document: Document, placeAt: PlaceAt) {
@@ -87,6 +90,10 @@ class Reader {
       return this.#refuse(node, path, "holds too many values: aliases multiply them");
     if (depth > DEPTH_MAX) return this.#refuse(node, path, "is nested too deeply");
     this.#note("value", path, node);
+    if (!isAlias(node) && node.anchor !== undefined && this.#meanings.get(node) !== node) {
+      this.#anchors.set(node.anchor, node);
+      this.#meanings.set(node, node);
+    }
     if (isScalar(node)) return node.value;
     if (isAlias(node)) return this.#follow(node, path, depth);
     if (isSeq(node)) return node.items.map((item, i) => this.read(item, [...path, i], depth + 1));
@@ -134,7 +141,9 @@ class Reader {
 
   #follow(alias: Node, path: Path, depth: number): unknown {
     if (!isAlias(alias)) return null;
-    const target = alias.resolve(this.#document);
+    // Not by Alias.resolve, which walks the whole document each time.
+    if (!this.#meanings.has(alias)) this.#meanings.set(alias, this.#anchors.get(alias.source));
+    const target = this.#meanings.get(alias);
     if (!target) {
       const name = `*${alias.source}`;
       return this.#refuse(

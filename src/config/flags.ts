@@ -140,18 +140,17 @@ function put(value: Record<string, unknown>, path: Path, leaf: unknown): void {
   at[path.at(-1)!] = leaf;
 }
 
-/** The flag whose value stands at a path, or above it, or below it. */
+/** The flag whose value stands at a path; failing that, the one whose value holds it, or is a part of it. */
 function placeOf(path: Path): Place {
   const names = Object.keys(PATHS) as FlagName[];
   const wanted = formatPath(path);
-  const index = names.findIndex((name) => {
-    const at = formatPath(PATHS[name]!);
-    return (
-      at === wanted ||
-      wanted.startsWith(`${at}.`) ||
-      wanted.startsWith(`${at}[`) ||
-      at.startsWith(`${wanted}.`)
-    );
-  });
+  const find = (fits: (at: string) => boolean): number =>
+    names.findIndex((name) => fits(formatPath(PATHS[name]!)));
+  const exact = find((at) => at === wanted);
+  const related = find(
+    (at) =>
+      wanted.startsWith(`${at}.`) || wanted.startsWith(`${at}[`) || at.startsWith(`${wanted}.`),
+  );
+  const index = exact < 0 ? related : exact;
   return { text: index < 0 ? "command line" : `-${names[index]}`, order: index };
 }

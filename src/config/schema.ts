@@ -202,7 +202,10 @@ const routes = z
       redirect: z
         .strictObject({
           to: text("Where to."),
-          status: z.literal([301, 302, 303, 307, 308]).optional(),
+          status: z
+            .literal([301, 302, 303, 307, 308])
+            .meta({ description: "The answer's status.", default: 308 })
+            .optional(),
         })
         .optional(),
     }),

@@ -32,7 +32,7 @@ export function createLog(options: LogOptions): Log {
   );
 }
 
-/** `12:00:00.000 INFO  listening  address=:8080 target=127.0.0.1:80` */
+/** `12:00:00.000 INFO: listening  address=:8080 target=127.0.0.1:80` */
 function prettyStream(
   out: { write(text: string): unknown },
   colours: boolean,
@@ -41,11 +41,7 @@ function prettyStream(
     colorize: colours,
     hideObject: true,
     translateTime: "SYS:HH:MM:ss.l",
-    customPrettifiers: {
-      time: (time) => String(time),
-      level: (_value, _key, _log, extras) =>
-        extras.labelColorized.padEnd(extras.labelColorized.length + 5 - extras.label.length),
-    },
+    customPrettifiers: { time: (time) => String(time) }, // without brackets
     messageFormat: (record, messageKey, _level, { colors }) =>
       `${record[messageKey]}${colors.gray(formatFields(record, messageKey))}`,
   });

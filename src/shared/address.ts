@@ -72,7 +72,9 @@ function splitHostPort(text: string, role: "listen" | "target"): { host: string;
   }
   const host = text.slice(0, colon);
   if (host.includes(":")) {
-    const cure = isIP(host) === 6 ? `Write [${host}]:${text.slice(colon + 1)}` : FORMS;
+    const port = text.slice(colon + 1);
+    const whole = isIP(text) === 6 ? `Write [${text}]:8080` : FORMS;
+    const cure = isIP(host) === 6 && port !== "" ? `Write [${host}]:${port}` : whole;
     throw bad(text, "an IPv6 address needs brackets before its port", cure);
   }
   return { host, port: text.slice(colon + 1) };

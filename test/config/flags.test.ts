@@ -1,0 +1,147 @@
+import { describe, expect, test } from "bun:test";
+
+import { checkSource } from "../../src/config/check.ts";
+import { fileSource, type Flags, flagSource } from "../../src/config/flags.ts";
+import { parseSource } from "../../src/config/load.ts";
+import { ProxyError } from "../../src/shared/errors.ts";
+
+const LISTENER: Flags = { listen: ":8080", target: "127.0.0.1:80" };
+const FILE = `log_level: warn
+protocols:
+  - { name: tcp, listen: ":1000", target: "127.0.0.1:80" }
+`;
+
+function messageOf(run: () => unknown): string {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof ProxyError) return error.message;
+    throw error;
+  }
+  throw new Error("nothing was thrown");
+}
+
+describe("flags alone", () => {
+  test("mean the same configuration as the file with the same content", () => {
+    const flags: Flags = {
+      ...LISTENER,
+      protocol: "tcp",
+      preset: "high-throughput",
+      engine: "bun",
+      workers: "3",
+      "log-level": "debug",
+      "log-format": "json",
+    };
+    const file = `
+engine: bun
+workers: 3
+log_level: debug
+log_format: json
+protocols: [{ name: tcp, listen: ":8080", target: "127.0.0.1:80", preset: high_throughput }]`;
+    expect(checkSource(flagSource(flags))).toEqual(checkSource(parseSource(file, "f")));
+  });
+
+  test("-protocol is tcp by default", () => {
+    expect(checkSource(flagSource(LISTENER)).protocols[0]!.name).toBe("tcp");
+  });
+
+  test("-listen and -target are needed, and both are named", () => {
+    expect(messageOf(() => flagSource({ protocol: "tcp" }))).toBe(
+      "-listen is missing. Write for example -listen :8080\n-target is missing. Write for example -target 127.0.0.1:80",
+    );
+  });
+
+  test("a wrong value is reported under its flag", () => {
+    const flags: Flags = {
+      protocol: "tpc",
+      listen: "8080",
+      target: "nowhere",
+      preset: "fast",
+      engine: "epol",
+      workers: "many",
+      "log-level": "loud",
+      "log-format": "xml",
+    };
+    expect(messageOf(() => checkSource(flagSource(flags))).split("\n")).toEqual([
+      '-protocol: the text "tpc" is not one of tcp, tls, http, http2, http3, quic, udp. Did you mean "tcp"?',
+      '-listen: "8080" is not an address: the colon is missing. Write :8080 or 127.0.0.1:8080',
+      '-target: "nowhere" is not an address: the port is missing. Write nowhere:8080',
+      '-preset: the text "fast" is not one of server, client, high_throughput',
+      '-engine: the text "epol" is not one of auto, uring, epoll, bun. Did you mean "epoll"?',
+      '-workers: expected auto or a number, found the text "many"',
+      '-log-level: the text "loud" is not one of debug, info, warn, error',
+      '-log-format: the text "xml" is not one of auto, pretty, json',
+    ]);
+  });
+
+  test.each([
+    [
+      { protocol: "http2" },
+      '-protocol: "http2" is not available in this version, which forwards tcp',
+    ],
+    [{ cert: "c.pem", key: "k.pem" }, "-cert: not available in this version"],
+    [{ admin: "127.0.0.1:9090" }, "-admin: not available in this version"],
+    [
+      {
+        "auto-tls": true,
+        email: "a@example.com",
+        domains: "a.example, b.example",
+        staging: true,
+        "dns-provider": "cloudflare",
+      },
+      "-auto-tls: not available in this version",
+    ],
+  ] as [Flags, string][])("%p is not available yet, and says so", (flags, message) => {
+    const check = (): unknown => checkSource(flagSource({ ...LISTENER, ...flags }));
+    expect(messageOf(check)).toBe(message);
+  });
+
+  test("flags that need another one say which", () => {
+    expect(
+      messageOf(() => flagSource({ ...LISTENER, email: "a@example.com", staging: true })),
+    ).toBe("-email has no effect without -auto-tls\n-staging has no effect without -auto-tls");
+    expect(messageOf(() => flagSource({ ...LISTENER, cert: "c.pem" }))).toBe("-cert needs -key");
+    expect(messageOf(() => flagSource({ ...LISTENER, key: "k.pem" }))).toBe("-key needs -cert");
+  });
+
+  test("an unknown DNS provider is refused with the known ones", () => {
+    const flags: Flags = { ...LISTENER, "auto-tls": true, "dns-provider": "cloudflair" };
+    expect(messageOf(() => checkSource(flagSource(flags)))).toContain(
+      '-dns-provider: the text "cloudflair" is not one of cloudflare, alidns, route53, digitalocean, godaddy. Did you mean "cloudflare"?',
+    );
+  });
+});
+
+describe("flags over a file", () => {
+  const source = parseSource(FILE, "f");
+
+  test("those of the whole process win over the file", () => {
+    const config = checkSource(
+      fileSource(source, { "log-level": "debug", workers: "2", engine: "bun" }),
+    );
+    expect(config).toMatchObject({ log_level: "debug", workers: 2, engine: "bun" });
+    expect(config.protocols).toHaveLength(1);
+    expect(checkSource(fileSource(source, {})).log_level).toBe("warn");
+  });
+
+  test("a mistake in one is reported under its flag, one in the file under its place", () => {
+    const broken = parseSource(FILE.replace('":1000"', "1000"), "f");
+    expect(messageOf(() => checkSource(fileSource(broken, { workers: "0" }))).split("\n")).toEqual([
+      expect.stringMatching(/^-workers: the number 0 is too little/),
+      expect.stringMatching(/^f:3:26: protocols\[0\]\.listen: "1000" is not an address/),
+    ] as unknown as string[]);
+  });
+
+  test("those of a listener are refused, and named", () => {
+    expect(messageOf(() => fileSource(source, { ...LISTENER, protocol: "tcp" }))).toBe(
+      "-protocol, -listen, -target cannot be given together with -config. Write the listener into the file, or leave -config out",
+    );
+  });
+
+  test("a file that is no mapping is still reported by the grammar", () => {
+    const list = parseSource("- a", "f");
+    expect(messageOf(() => checkSource(fileSource(list, { workers: "2" })))).toBe(
+      'f:1:1: expected a mapping of keys to values, found a list. Remove the "- " before its keys',
+    );
+  });
+});
