@@ -57,6 +57,7 @@ export class Proxy implements AsyncDisposable {
   readonly #listeners: Listener[] = [];
   readonly #pairs = new Map<number, PendingPair>();
   readonly #restartTimers = new Set<NodeJS.Timeout>();
+  readonly #restarting = new Set<Promise<void>>();
   #state: State = "running";
   #workerRestarts = 0;
   #nextPair = 1;
@@ -270,22 +271,38 @@ export class Proxy implements AsyncDisposable {
       failures === 0
         ? 0
         : Math.min(CONTROL.restartDelayMs * 2 ** Math.min(failures, 20), CONTROL.restartDelayMaxMs);
-    const timer = setTimeout(async () => {
+    const timer = setTimeout(() => {
       this.#restartTimers.delete(timer);
-      try {
-        await this.#startWorker(index);
-        const worker = this.#workers[index];
-        if (worker === undefined) return; // crashed again: its own end restarts it
-        for (const listener of this.#listeners) await listener.openOn(worker, this.#aliveWorkers());
-        this.#log.info({ worker: index }, "worker is back");
-      } catch (error) {
-        this.#log.error({ worker: index, error: messageOf(error) }, "worker did not come back");
-        if (this.#state === "running" && this.#workers[index] === undefined) {
-          this.#restart(index, failures + 1);
-        }
-      }
+      const restarting = this.#bringBack(index, failures);
+      this.#restarting.add(restarting);
+      void restarting.finally(() => this.#restarting.delete(restarting));
     }, delay);
     this.#restartTimers.add(timer);
+  }
+
+  async #bringBack(index: number, failures: number): Promise<void> {
+    try {
+      await this.#startWorker(index);
+      const worker = this.#workers[index];
+      if (worker === undefined) return; // crashed again: its own end restarts it
+      for (const listener of this.#listeners) {
+        if (this.#state !== "running") break;
+        await listener.openOn(worker, this.#aliveWorkers());
+      }
+      if (this.#state === "running") this.#log.info({ worker: index }, "worker is back");
+      else await this.#dismiss(worker);
+    } catch (error) {
+      this.#log.error({ worker: index, error: messageOf(error) }, "worker did not come back");
+      if (this.#state === "running" && this.#workers[index] === undefined) {
+        this.#restart(index, failures + 1);
+      }
+    }
+  }
+
+  /** The proxy ended while this worker came up: it has nothing to do, and nobody else knows of it. */
+  async #dismiss(worker: WorkerHandle): Promise<void> {
+    worker.post({ type: "end" });
+    await worker.exited;
   }
 
   async #drain(timeoutMs: number): Promise<void> {
@@ -305,6 +322,7 @@ export class Proxy implements AsyncDisposable {
 
   async #end(): Promise<{ reset: number }> {
     for (const timer of this.#restartTimers) clearTimeout(timer);
+    await Promise.all(this.#restarting);
     const workers = this.#aliveWorkers();
     for (const worker of workers) worker.post({ type: "end" });
     await Promise.all(workers.map((worker) => worker.exited));
