@@ -56,12 +56,13 @@ export type SocketRole = "listener" | "accepted" | "target";
 type SetInteger = (fd: number, level: number, option: number, value: number) => number;
 
 const value = new Int32Array(1);
+const valueAddress = ptr(value);
 
 function setter(): SetInteger {
   if (process.platform === "linux") {
     return (fd, level, option, number) => {
       value[0] = number;
-      return libc.setsockopt(fd, level, option, ptr(value), 4);
+      return libc.setsockopt(fd, level, option, valueAddress, 4);
     };
   }
   // int setsockopt(int socket, int level, int option_name, const void *option_value, socklen_t option_len)
@@ -70,7 +71,7 @@ function setter(): SetInteger {
   });
   return (fd, level, option, number) => {
     value[0] = number;
-    return symbols.setsockopt(fd, level, option, ptr(value), 4);
+    return symbols.setsockopt(fd, level, option, valueAddress, 4);
   };
 }
 
@@ -78,6 +79,64 @@ let setInteger: SetInteger | null = null;
 
 /** Length of the queue of Fast Open requests on a listener; the kernel bounds it by somaxconn. */
 const FASTOPEN_QUEUE = 256;
+
+/** One setsockopt call that a plan asks for. */
+export interface OptionCall {
+  /** The configuration's key, for messages. */
+  readonly label: string;
+  readonly level: number;
+  readonly option: number;
+  readonly value: number;
+}
+
+/** What `options` means on this platform: the calls to make on each socket, and a sentence for each option it lacks. */
+export function compileSocketOptions(
+  options: Partial<SocketPlan>,
+  role: SocketRole,
+): { calls: OptionCall[]; lacking: string[] } {
+  const names = NUMBERS[process.platform];
+  if (names === undefined) return { calls: [], lacking: unsupported(options) };
+  const calls: OptionCall[] = [];
+  const lacking: string[] = [];
+  const add = (label: string, level: number, option: number | null, number: number): void => {
+    if (option === null) lacking.push(`${label} is not available on ${process.platform}`);
+    else calls.push({ label, level, option, value: number });
+  };
+  const { SOL_SOCKET } = names;
+  if (options.nodelay === true) add("nodelay", IPPROTO_TCP, names.TCP_NODELAY, 1);
+  if (options.quickack === true) add("quickack", IPPROTO_TCP, names.TCP_QUICKACK, 1);
+  if (options.keepaliveSeconds !== undefined && options.keepaliveSeconds > 0) {
+    const seconds = options.keepaliveSeconds;
+    add("keepalive", SOL_SOCKET, names.SO_KEEPALIVE, 1);
+    add("keepalive", IPPROTO_TCP, names.TCP_KEEPIDLE, seconds);
+    add("keepalive", IPPROTO_TCP, names.TCP_KEEPINTVL, seconds);
+  }
+  if (options.sendBufferBytes != null)
+    add("send_buffer", SOL_SOCKET, names.SO_SNDBUF, options.sendBufferBytes);
+  if (options.receiveBufferBytes != null)
+    add("receive_buffer", SOL_SOCKET, names.SO_RCVBUF, options.receiveBufferBytes);
+  if (options.notsentLowatBytes != null)
+    add("notsent_lowat", IPPROTO_TCP, names.TCP_NOTSENT_LOWAT, options.notsentLowatBytes);
+  if (options.fastopen === true && role === "listener")
+    add("fastopen", IPPROTO_TCP, names.TCP_FASTOPEN, FASTOPEN_QUEUE);
+  if (options.fastopen === true && role === "target")
+    add("fastopen", IPPROTO_TCP, names.TCP_FASTOPEN_CONNECT, 1);
+  return { calls, lacking };
+}
+
+/** Makes the calls. @returns one sentence for each that the kernel refused. */
+export function applySocketOptions(fd: number, calls: readonly OptionCall[]): readonly string[] {
+  setInteger ??= setter();
+  let refused: string[] = NONE;
+  for (const { label, level, option, value: number } of calls) {
+    if (setInteger(fd, level, option, number) >= 0) continue;
+    if (refused === NONE) refused = [];
+    refused.push(`${label} was refused by the system`);
+  }
+  return refused;
+}
+
+const NONE: string[] = [];
 
 /**
  * Sets what `options` names on a TCP socket. Unset or null keeps the system's value.
@@ -88,35 +147,8 @@ export function setSocketOptions(
   options: Partial<SocketPlan>,
   role: SocketRole,
 ): string[] {
-  const names = NUMBERS[process.platform];
-  if (names === undefined) return unsupported(options);
-  setInteger ??= setter();
-  const set = setInteger;
-  const failed: string[] = [];
-  const apply = (label: string, level: number, option: number | null, number: number): void => {
-    if (option === null) failed.push(`${label} is not available on ${process.platform}`);
-    else if (set(fd, level, option, number) < 0) failed.push(`${label} was refused by the system`);
-  };
-  const { SOL_SOCKET } = names;
-  if (options.nodelay === true) apply("nodelay", IPPROTO_TCP, names.TCP_NODELAY, 1);
-  if (options.quickack === true) apply("quickack", IPPROTO_TCP, names.TCP_QUICKACK, 1);
-  if (options.keepaliveSeconds !== undefined && options.keepaliveSeconds > 0) {
-    const seconds = options.keepaliveSeconds;
-    apply("keepalive", SOL_SOCKET, names.SO_KEEPALIVE, 1);
-    apply("keepalive", IPPROTO_TCP, names.TCP_KEEPIDLE, seconds);
-    apply("keepalive", IPPROTO_TCP, names.TCP_KEEPINTVL, seconds);
-  }
-  if (options.sendBufferBytes != null)
-    apply("send_buffer", SOL_SOCKET, names.SO_SNDBUF, options.sendBufferBytes);
-  if (options.receiveBufferBytes != null)
-    apply("receive_buffer", SOL_SOCKET, names.SO_RCVBUF, options.receiveBufferBytes);
-  if (options.notsentLowatBytes != null)
-    apply("notsent_lowat", IPPROTO_TCP, names.TCP_NOTSENT_LOWAT, options.notsentLowatBytes);
-  if (options.fastopen === true && role === "listener")
-    apply("fastopen", IPPROTO_TCP, names.TCP_FASTOPEN, FASTOPEN_QUEUE);
-  if (options.fastopen === true && role === "target")
-    apply("fastopen", IPPROTO_TCP, names.TCP_FASTOPEN_CONNECT, 1);
-  return failed;
+  const { calls, lacking } = compileSocketOptions(options, role);
+  return [...lacking, ...applySocketOptions(fd, calls)];
 }
 
 /** Platforms without a known setsockopt: nodelay and keepalive are set by the runtime's own calls there. */

@@ -6,7 +6,12 @@ import { EMFILE, errnoName } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import { AF_UNIX, EPOLLEXCLUSIVE, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK } from "../../ffi/linux.ts";
 import { encodeSockaddr, type Sockaddr, SOCKADDR_MAX_BYTES } from "../../ffi/sockaddr.ts";
-import { setSocketOptions } from "../../ffi/socket-options.ts";
+import {
+  applySocketOptions,
+  compileSocketOptions,
+  type OptionCall,
+  setSocketOptions,
+} from "../../ffi/socket-options.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { CounterWriter } from "../../shared/counters.ts";
 import { RELAY } from "../../shared/limits.ts";
@@ -32,6 +37,10 @@ export interface OpenListener {
   /** Empty once closed. */
   fds: number[];
   targets: readonly Sockaddr[];
+  /** Set on each accepted socket: what it does not inherit from the listening one. */
+  readonly clientOptions: readonly OptionCall[];
+  /** Set on each TCP socket towards the target. */
+  readonly targetOptions: readonly OptionCall[];
   /** How many to accept in one round, and the round that last had something. */
   batch: number;
   round: number;
@@ -82,6 +91,8 @@ export class Acceptor {
       if (family === AF_UNIX) return;
       for (const warning of setSocketOptions(fd, plan.socket, "listener")) warnings.add(warning);
     });
+    const toTarget = compileSocketOptions(plan.socket, "target");
+    for (const message of toTarget.lacking) warnings.add(message);
     for (const message of warnings) this.#host.emit({ type: "warning", key: plan.key, message });
     const exclusive = plan.listen.kind === "unix" ? EPOLLEXCLUSIVE : 0;
     for (const fd of fds) this.#poller.addLevel(fd, EPOLLIN | exclusive, tag);
@@ -92,6 +103,8 @@ export class Acceptor {
       active: new Int32Array(request.active),
       fds,
       targets: request.targets.map(encodeSockaddr),
+      clientOptions: clientOptions(plan),
+      targetOptions: toTarget.calls,
       batch: 1,
       round: 0,
       pausedUntil: 0,
@@ -174,7 +187,7 @@ export class Acceptor {
       return this.#turnAway(listener, client, "max_connections", now);
     }
     const row = this.#connections.accept(listener.profile, client, this.#client, now);
-    if (listener.plan.socket.quickack) setSocketOptions(client, { quickack: true }, "accepted");
+    if (listener.clientOptions.length > 0) applySocketOptions(client, listener.clientOptions);
     this.#begin(row, listener);
   }
 
@@ -218,6 +231,12 @@ export class Acceptor {
       }
     }
   }
+}
+
+/** TCP_QUICKACK belongs to a connection and is not inherited; the rest is. */
+function clientOptions(plan: ListenerPlan): OptionCall[] {
+  if (plan.listen.kind === "unix") return [];
+  return compileSocketOptions({ quickack: plan.socket.quickack }, "accepted").calls;
 }
 
 function isOpen(listener: OpenListener): boolean {

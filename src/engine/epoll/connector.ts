@@ -6,7 +6,7 @@ import { EINPROGRESS, EINTR, errnoName, errnoText, ETIMEDOUT } from "../../ffi/e
 import { errno, libc } from "../../ffi/libc.ts";
 import { AF_UNIX, EPOLLERR, EPOLLHUP, EPOLLOUT } from "../../ffi/linux.ts";
 import type { Sockaddr } from "../../ffi/sockaddr.ts";
-import { setSocketOptions } from "../../ffi/socket-options.ts";
+import { applySocketOptions } from "../../ffi/socket-options.ts";
 import type { Refusal } from "../../shared/messages.ts";
 import type { EngineHost } from "../engine.ts";
 import type { OpenListener } from "./acceptor.ts";
@@ -101,7 +101,7 @@ export class Connector {
   }
 
   #setOptions(fd: number, listener: OpenListener): void {
-    for (const message of setSocketOptions(fd, listener.plan.socket, "target")) {
+    for (const message of applySocketOptions(fd, listener.targetOptions)) {
       const { key } = listener.plan;
       const name = `${key} ${message}`;
       if (this.#warned.has(name)) continue;
