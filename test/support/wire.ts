@@ -123,10 +123,8 @@ export class Wire {
       total += chunk.length;
       if (total >= bytes) enough.resolve();
     });
-    const ended = this.ending.then((ending) => {
-      if (total < bytes) throw new Error(`${total} of ${bytes} bytes, then ${ending}`);
-    });
-    await Promise.race([enough.promise, ended]);
+    const ending = await Promise.race([enough.promise, this.ending]);
+    if (total < bytes) throw new Error(`${total} of ${bytes} bytes, then ${ending}`);
     return Buffer.concat(chunks).toString("latin1");
   }
 

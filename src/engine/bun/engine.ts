@@ -5,7 +5,7 @@
 // the watermarks say, and the runtime's accept would spin without free descriptors, so clients are refused before that.
 import { errnoName } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
-import { F_DUPFD_CLOEXEC } from "../../ffi/linux.ts";
+import { F_DUPFD_CLOEXEC, F_GETFL, F_SETFL, O_NONBLOCK } from "../../ffi/linux.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { ProxyError } from "../../shared/errors.ts";
 import { RELAY } from "../../shared/limits.ts";
@@ -163,6 +163,7 @@ function duplicate(fds: readonly [number, number]): [number, number] {
       for (const open of copies) libc.close(open);
       throw new ProxyError("ERR_ENGINE", `descriptor ${fd} cannot be duplicated: ${name}`);
     }
+    libc.fcntl(copy, F_SETFL, libc.fcntl(copy, F_GETFL, 0) | O_NONBLOCK);
     copies.push(copy);
   }
   return copies as [number, number];

@@ -174,11 +174,12 @@ export class BunListener implements ConnectionOwner {
 
   #noteClient(connection: Connection, socket: RelaySocket): void {
     const { live } = this;
-    const host = socket.remoteAddress as string | undefined;
-    if (host === undefined || this.#isUnix) {
+    const text = socket.remoteAddress as string | undefined;
+    if (text === undefined || this.#isUnix) {
       live.setAddress(live.clients, connection.row, FAMILY_UNIX, 0, NO_BYTES);
       return;
     }
+    const host = text.replace(V4_MAPPED, "$1");
     const v6 = host.includes(":");
     const bytes = v6 ? parseIPv6(host) : Uint8Array.from(host.split("."), Number);
     const family = v6 ? FAMILY_IPV6 : FAMILY_IPV4;
@@ -226,6 +227,8 @@ export class BunListener implements ConnectionOwner {
 }
 
 const NO_BYTES = new Uint8Array(0);
+/** How an IPv4 client shows on a listener of both families (RFC 4291 section 2.5.5.2). */
+const V4_MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/;
 
 /** A client waits while the target's addresses are tried in turn, within the connect timeout over all of them. */
 export class Dialing {

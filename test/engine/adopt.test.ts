@@ -1,0 +1,94 @@
+// Pairs of descriptors that someone else connected: relayed like any other connection, reported when they end.
+import { expect, test } from "bun:test";
+
+import { Proxy } from "../../src/control/proxy.ts";
+import { errno, libc } from "../../src/ffi/libc.ts";
+import { AF_INET, SOCK_STREAM } from "../../src/ffi/linux.ts";
+import { encodeSockaddr } from "../../src/ffi/sockaddr.ts";
+import { forEveryEngine } from "../support/engines.ts";
+import { makePlan } from "../support/plan.ts";
+import { countDescriptors } from "../support/proc.ts";
+import { until, within } from "../support/until.ts";
+import { type Wire, WireServer } from "../support/wire.ts";
+
+const OPTIONS = {
+  idleMs: 0,
+  copyBytes: 64 * 1024,
+  highWatermarkBytes: 1024 * 1024,
+  lowWatermarkBytes: 512 * 1024,
+};
+
+/** A connected descriptor that no event loop knows, in blocking mode as socket(2) makes it, and its other end. */
+async function connected(server: WireServer): Promise<{ fd: number; wire: Wire }> {
+  const fd = libc.socket(AF_INET, SOCK_STREAM, 0);
+  const { bytes } = encodeSockaddr({ kind: "ip", host: "127.0.0.1", port: server.port });
+  if (libc.connect(fd, bytes, bytes.length) < 0) throw new Error(`errno ${errno()}`);
+  return { fd, wire: await server.accept() };
+}
+
+forEveryEngine((engine) => {
+  test.if(process.platform === "linux")(
+    "a pair whose first owner is gone passes bytes both ways, with half-close",
+    async () => {
+      await using server = await WireServer.listen();
+      await using proxy = await Proxy.start(makePlan({ engine }));
+      const before = countDescriptors(process.pid).sockets;
+      const first = await connected(server);
+      const second = await connected(server);
+      const pair = proxy.adopt([first.fd, second.fd], OPTIONS);
+      await within("taken", pair.taken);
+      for (const { fd } of [first, second]) libc.close(fd);
+      expect(proxy.connections()).toMatchObject([{ slot: -1, listener: "" }]);
+      const up = second.wire.expectStream(1, 3_000_000);
+      await first.wire.sendStream(1, 3_000_000);
+      first.wire.end();
+      await within("up", up);
+      const down = first.wire.expectStream(2, 2_000_000);
+      await second.wire.sendStream(2, 2_000_000);
+      second.wire.end();
+      await within("down", down);
+      expect(await within("done", pair.done)).toEqual({ bytesUp: 3_000_000, bytesDown: 2_000_000 });
+      await within("the wires end", Promise.all([first.wire.closed, second.wire.closed]));
+      await until("no row is left", () => proxy.connections().length === 0);
+      await until("no socket is left", () => countDescriptors(process.pid).sockets === before);
+    },
+  );
+
+  test.if(process.platform === "linux")(
+    "a reset of either end rejects with ERR_RESET",
+    async () => {
+      await using server = await WireServer.listen();
+      await using proxy = await Proxy.start(makePlan({ engine }));
+      const first = await connected(server);
+      const second = await connected(server);
+      const pair = proxy.adopt([first.fd, second.fd], OPTIONS);
+      await within("taken", pair.taken);
+      first.wire.reset();
+      const code = await within(
+        "done",
+        pair.done.then(
+          () => "fine",
+          (error: { code: string }) => error.code,
+        ),
+      );
+      expect(code).toBe("ERR_RESET");
+    },
+  );
+
+  test("descriptors that are none are refused", async () => {
+    await using proxy = await Proxy.start(makePlan({ engine }));
+    const pair = proxy.adopt([999_999, 999_998], OPTIONS);
+    const codes = await Promise.all(
+      [pair.taken, pair.done].map((settled) =>
+        within(
+          "refused",
+          settled.then(
+            () => "fine",
+            (error: { code: string }) => error.code,
+          ),
+        ),
+      ),
+    );
+    expect(codes).toEqual(["ERR_ENGINE", "ERR_ENGINE"]);
+  });
+});
