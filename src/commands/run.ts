@@ -3,7 +3,7 @@
 import { defineCommand } from "citty";
 
 import { checkSource } from "../config/check.ts";
-import { fileSource, type Flags, flagSource } from "../config/flags.ts";
+import { type Flags, flagSource, refuseListenerFlags, withProcessFlags } from "../config/flags.ts";
 import { loadSource } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { compile } from "../control/compile.ts";
@@ -39,7 +39,8 @@ async function forward(flags: Flags & { config?: string | undefined }): Promise<
 /** @throws ProxyError ERR_USAGE, ERR_CONFIG or ERR_NOT_AVAILABLE. */
 export async function readConfig(flags: Flags & { config?: string | undefined }): Promise<Config> {
   if (flags.config === undefined) return checkSource(flagSource(flags));
-  return checkSource(fileSource(await loadSource(flags.config), flags));
+  refuseListenerFlags(flags);
+  return checkSource(withProcessFlags(await loadSource(flags.config), flags));
 }
 
 /** The listeners have logged themselves. */

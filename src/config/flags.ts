@@ -87,21 +87,20 @@ export function flagSource(flags: Flags): Source {
 }
 
 /**
- * A file with the flags that concern the whole process laid over it.
+ * With -config, the file describes the listeners.
  * @throws ProxyError ERR_USAGE if flags of a listener are given too.
  */
-export function fileSource(file: Source, flags: Flags): Source {
+export function refuseListenerFlags(flags: Flags): void {
   const given = LISTENER_FLAGS.filter((name) => flags[name] !== undefined);
-  if (given.length > 0) {
-    const names = given.map((name) => `-${name}`).join(", ");
-    throw new ProxyError("ERR_USAGE", `${names} cannot be given together with -config`, {
-      cure: "Write the listener into the file, or leave -config out",
-    });
-  }
-  return withProcessFlags(file, flags);
+  if (given.length === 0) return;
+  const names = given.map((name) => `-${name}`).join(", ");
+  throw new ProxyError("ERR_USAGE", `${names} cannot be given together with -config`, {
+    cure: "Write the listener into the file, or leave -config out",
+  });
 }
 
-function withProcessFlags(source: Source, flags: Flags): Source {
+/** A file with the flags that concern the whole process laid over it. */
+export function withProcessFlags(source: Source, flags: Flags): Source {
   const isMapping = typeof source.value === "object" && source.value !== null;
   if (!isMapping || Array.isArray(source.value)) return source; // the grammar will say so
   const value: Record<string, unknown> = { ...source.value };

@@ -1,7 +1,12 @@
 import { describe, expect, test } from "bun:test";
 
 import { checkSource } from "../../src/config/check.ts";
-import { fileSource, type Flags, flagSource } from "../../src/config/flags.ts";
+import {
+  type Flags,
+  flagSource,
+  refuseListenerFlags,
+  withProcessFlags,
+} from "../../src/config/flags.ts";
 import { parseSource } from "../../src/config/load.ts";
 import { ProxyError } from "../../src/shared/errors.ts";
 
@@ -117,30 +122,34 @@ describe("flags over a file", () => {
 
   test("those of the whole process win over the file", () => {
     const config = checkSource(
-      fileSource(source, { "log-level": "debug", workers: "2", engine: "bun" }),
+      withProcessFlags(source, { "log-level": "debug", workers: "2", engine: "bun" }),
     );
     expect(config).toMatchObject({ log_level: "debug", workers: 2, engine: "bun" });
     expect(config.protocols).toHaveLength(1);
-    expect(checkSource(fileSource(source, {})).log_level).toBe("warn");
+    expect(checkSource(withProcessFlags(source, {})).log_level).toBe("warn");
   });
 
   test("a mistake in one is reported under its flag, one in the file under its place", () => {
     const broken = parseSource(FILE.replace('":1000"', "1000"), "f");
-    expect(messageOf(() => checkSource(fileSource(broken, { workers: "0" }))).split("\n")).toEqual([
+    expect(
+      messageOf(() => checkSource(withProcessFlags(broken, { workers: "0" }))).split("\n"),
+    ).toEqual([
       expect.stringMatching(/^-workers: the number 0 is too little/),
       expect.stringMatching(/^f:3:26: protocols\[0\]\.listen: "1000" is not an address/),
     ] as unknown as string[]);
   });
 
   test("those of a listener are refused, and named", () => {
-    expect(messageOf(() => fileSource(source, { ...LISTENER, protocol: "tcp" }))).toBe(
+    expect(
+      messageOf(() => refuseListenerFlags({ ...LISTENER, protocol: "tcp", workers: "2" })),
+    ).toBe(
       "-protocol, -listen, -target cannot be given together with -config. Write the listener into the file, or leave -config out",
     );
   });
 
   test("a file that is no mapping is still reported by the grammar", () => {
     const list = parseSource("- a", "f");
-    expect(messageOf(() => checkSource(fileSource(list, { workers: "2" })))).toBe(
+    expect(messageOf(() => checkSource(withProcessFlags(list, { workers: "2" })))).toBe(
       'f:1:1: expected a mapping of keys to values, found a list. Remove the "- " before its keys',
     );
   });

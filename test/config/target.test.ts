@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 
-import fc from "fast-check";
+import * as fc from "fast-check";
 
 import { parseTarget, TARGET_SCHEMES } from "../../src/config/target.ts";
 import { ProxyError } from "../../src/shared/errors.ts";

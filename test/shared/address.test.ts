@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { isIP } from "node:net";
 
-import fc from "fast-check";
+import * as fc from "fast-check";
 
 import {
   type Endpoint,

@@ -1,0 +1,151 @@
+// The command line as a process: what it prints where, and its exit codes.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { runProxy } from "./proxy-process.ts";
+
+let folder: string;
+let occupied: Server;
+let occupiedPort: number;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "proxy-cli-"));
+  occupied = createServer();
+  const listening = Promise.withResolvers<void>();
+  occupied.listen(0, "127.0.0.1", listening.resolve);
+  await listening.promise;
+  occupiedPort = (occupied.address() as { port: number }).port;
+});
+afterAll(() => {
+  occupied.close();
+  rmSync(folder, { recursive: true });
+});
+
+function file(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+describe("results go to the standard output with exit code 0", () => {
+  test.each(["-version", "--version"])(
+    "%s names the versions and the engine that starts here",
+    async (flag) => {
+      const { code, stdout, stderr } = await runProxy(flag);
+      expect(stdout).toMatch(
+        /^bun-tunnel \d+\.\d+\.\d+\nbun {7}\d+\.\d+\.\d+\nplatform {2}\w+ \w+\nengine {4}(uring|epoll|bun)\b.*\n$/,
+      );
+      expect([code, stderr]).toEqual([0, ""]);
+    },
+  );
+
+  test.each(["-h", "-help", "--help", "help"])("%s prints a page with examples", async (flag) => {
+    const { code, stdout, stderr } = await runProxy(flag);
+    expect(stdout).toContain("proxy -listen :8080 -target 127.0.0.1:80");
+    for (const word of ["check", "demo", "schema", "-config", "-preset", "Exit codes"]) {
+      expect(stdout).toContain(word);
+    }
+    expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(110);
+    expect([code, stderr]).toEqual([0, ""]);
+  });
+
+  test("a command's help is about the command", async () => {
+    const { code, stdout } = await runProxy("check", "-h");
+    expect(stdout).toStartWith("proxy check FILE: ");
+    expect(code).toBe(0);
+  });
+
+  test("schema prints JSON Schema", async () => {
+    const { code, stdout, stderr } = await runProxy("schema");
+    expect(JSON.parse(stdout)).toMatchObject({ type: "object", required: ["protocols"] });
+    expect([code, stderr]).toEqual([0, ""]);
+  });
+
+  test("check prints what a valid file means", async () => {
+    const path = file(
+      "good.yaml",
+      'protocols: [{ name: tcp, listen: ":8080", target: "127.0.0.1:80", preset: server }]',
+    );
+    const { code, stdout, stderr } = await runProxy("check", path);
+    expect(stdout).toStartWith(`${path} is valid\n`);
+    expect(stdout).toContain("tcp :8080 -> 127.0.0.1:80");
+    expect(stdout).toContain("at most 10000");
+    expect(stdout).toContain("stops at 2MB, goes on at 1MB");
+    expect([code, stderr]).toEqual([0, ""]);
+  });
+});
+
+describe("wrong usage ends with exit code 2 and a reason on the standard error", () => {
+  test.each([
+    [["-lisen", ":8080", "-target", "a:1"], "proxy: unknown flag -lisen. Did you mean -listen?"],
+    [["-listen", ":8080"], "proxy: -target is missing. Write for example -target 127.0.0.1:80"],
+    [["-listen", "8080", "-target", "a:1"], '-listen: "8080" is not an address'],
+    [
+      ["-listen=:0", "-target=a:1", "-protocol=udp"],
+      '-protocol: "udp" is not available in this version',
+    ],
+    [
+      ["-listen=:0", "-target=a:1", "-engine=uring"],
+      '-engine: "uring" is not available in this version',
+    ],
+    [["-config", "missing.yaml"], "missing.yaml: there is no such file"],
+    [["-config", "x", "-listen", ":1"], "proxy: -listen cannot be given together with -config"],
+    [["check"], "proxy: FILE is missing"],
+    [["chek", "x"], 'proxy: unknown command "chek". Did you mean "check"?'],
+    [["demo", "now"], 'proxy: unexpected argument "now"'],
+    [["schema", "-listen", ":1"], "proxy: unknown flag -listen"],
+  ] as [string[], string][])("%p", async (args, message) => {
+    const { code, stdout, stderr } = await runProxy(...args);
+    expect(stderr).toStartWith(message);
+    expect([code, stdout]).toEqual([2, ""]);
+  });
+
+  test("no arguments at all: the help page", async () => {
+    const { code, stdout, stderr } = await runProxy();
+    expect(stderr).toContain("proxy demo");
+    expect([code, stdout]).toEqual([2, ""]);
+  });
+
+  test("a file where a command should be says how to use it", async () => {
+    const path = file("plain.yaml", "protocols: []");
+    const { code, stderr } = await runProxy(path);
+    expect(stderr).toContain(`is a file, not a command. Write proxy -config ${path}`);
+    expect(code).toBe(2);
+  });
+
+  test("every mistake of a file is on a line of its own, at its place, for check and run alike", async () => {
+    const path = file(
+      "bad.yaml",
+      'log_level: loud\nprotocols:\n  - { name: tcp, listen: 80, target: "a:1" }\n',
+    );
+    const expected = [
+      `${path}:1:12: log_level: the text "loud" is not one of debug, info, warn, error`,
+      `${path}:3:26: protocols[0].listen: "80" is not an address: the colon is missing. Write :80 or 127.0.0.1:80`,
+      "",
+    ].join("\n");
+    expect(await runProxy("check", path)).toEqual({ code: 2, stdout: "", stderr: expected });
+    expect(await runProxy("-config", path)).toEqual({ code: 2, stdout: "", stderr: expected });
+  });
+});
+
+describe("failures at run time end with exit code 1", () => {
+  test("an address that is taken is named, with the cure, and nothing else is printed", async () => {
+    const address = `127.0.0.1:${occupiedPort}`;
+    const { code, stdout, stderr } = await runProxy("-listen", address, "-target", "127.0.0.1:1");
+    expect(stderr).toStartWith("proxy: ");
+    expect(stderr).toContain(address);
+    expect(stderr).toContain("in use");
+    expect(stderr.trimEnd().split("\n")).toHaveLength(1);
+    expect([code, stdout]).toEqual([1, ""]);
+  });
+
+  test("a folder that does not exist for a unix socket", async () => {
+    const path = join(folder, "nowhere", "a.sock");
+    const { code, stderr } = await runProxy("-listen", `unix:${path}`, "-target", "127.0.0.1:1");
+    expect(stderr).toContain(path);
+    expect(code).toBe(1);
+  });
+});
