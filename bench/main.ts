@@ -6,18 +6,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 
-import { startBackend } from "./backends.ts";
 import { endAllChildren } from "./children.ts";
 import { MEASUREMENTS } from "./engine/all.ts";
-import type { Measurement, Sample, Scale } from "./engine/measurement.ts";
+import type { Measurement } from "./engine/measurement.ts";
+import { measure, type Present, type Scope } from "./measure.ts";
 import { peers } from "./peers/all.ts";
-import type { Peer, RunningPeer } from "./peers/peer.ts";
-import { type Contestant, formatTable, type Result } from "./report.ts";
-import { summarize } from "./statistics.ts";
+import { formatTable, type Result } from "./report.ts";
 
-interface Options {
-  scale: Scale;
-  runs: number;
+interface Options extends Scope {
   json: boolean;
   measurements: Measurement[];
   contestants: string[] | null;
@@ -26,8 +22,6 @@ interface Options {
 const RUNS = 5;
 const DURATION_SECONDS = 2;
 const SMOKE_MS = 100;
-const WARM_MS = 1_000; // enough for every compiler tier of a relay in JavaScript
-const SETTLE_MS = 100; // between two contestants, so that the last one's closing connections are over
 
 /** @throws if a name in the list is not known. */
 function choose<T extends { name: string }>(known: readonly T[], list: string | undefined): T[] {
@@ -68,9 +62,9 @@ function readOptions(): Options {
 }
 
 /** The contestants that are here. One that is missing is an error if it was asked for by name; else it is left out. */
-async function gather(options: Options, directory: string): Promise<(Peer & Contestant)[]> {
+async function gather(options: Options, directory: string): Promise<Present[]> {
   const known = peers(directory);
-  const present: (Peer & Contestant)[] = [];
+  const present: Present[] = [];
   for (const peer of choose(known, options.contestants?.join(","))) {
     const found = await peer.available();
     if ("version" in found) present.push({ ...peer, version: found.version });
@@ -78,73 +72,6 @@ async function gather(options: Options, directory: string): Promise<(Peer & Cont
     else console.error(`without ${peer.name}: ${found.missing}`);
   }
   return present;
-}
-
-/** @param running a relay that goes on afterwards; without one, `start` gives one for this run alone. */
-async function measureOnce(
-  measurement: Measurement,
-  peer: Peer,
-  running: RunningPeer | undefined,
-  start: () => Promise<RunningPeer>,
-  scale: Scale,
-): Promise<Sample> {
-  const served = running ?? (await start());
-  try {
-    return await measurement.run(served, scale);
-  } catch (error) {
-    throw new Error(`${measurement.name}, ${peer.name}`, { cause: error });
-  } finally {
-    if (running === undefined) await served.stop();
-  }
-}
-
-async function measure(
-  measurement: Measurement,
-  contestants: (Peer & Contestant)[],
-  options: Options,
-  directory: string,
-): Promise<Result> {
-  const backend = await startBackend(measurement.backend, directory);
-  const running = new Map<string, RunningPeer>();
-  const samples = new Map<string, Sample[]>(contestants.map((peer) => [peer.name, []]));
-  if (!measurement.freshPeer) {
-    for (const peer of contestants) {
-      running.set(peer.name, await peer.start(backend.port, directory));
-    }
-  }
-  const once = (peer: Peer, scale: Scale): Promise<Sample> =>
-    measureOnce(
-      measurement,
-      peer,
-      running.get(peer.name),
-      () => peer.start(backend.port, directory),
-      scale,
-    );
-  // The first run of all warms relays and client up; it does not count.
-  if (!options.scale.smoke && !measurement.freshPeer) {
-    for (const peer of contestants) await once(peer, { smoke: false, durationMs: WARM_MS });
-  }
-  for (let run = 0; run < options.runs; run++) {
-    for (const peer of contestants) {
-      await Bun.sleep(SETTLE_MS);
-      samples.get(peer.name)!.push(await once(peer, options.scale));
-    }
-  }
-  for (const each of running.values()) await each.stop();
-  await backend.stop();
-  const { name, title, columns } = measurement;
-  return {
-    name,
-    title,
-    columns,
-    runs: options.runs,
-    contestants: contestants.map((peer) => ({
-      name: peer.name,
-      setup: peer.setup,
-      version: peer.version,
-      figures: summarize(samples.get(peer.name)!),
-    })),
-  };
 }
 
 async function main(): Promise<void> {

@@ -22,6 +22,7 @@ export function connections(inFlight: number): Measurement {
         warm: scale.smoke ? 20 : 1000,
         runMs: scale.durationMs,
         count: null,
+        repetitions: 1,
         pids: peer.pids(),
       };
       const result = await runLoad<ConnectResult>("connect.ts", request);

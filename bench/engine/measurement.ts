@@ -31,15 +31,19 @@ export interface Measurement {
   run(peer: RunningPeer, scale: Scale): Promise<Sample>;
 }
 
+/** Thrown by `run` where this machine does not allow the measurement for this contestant: it is left out, aloud. */
+export class CannotMeasure extends Error {}
+
 const GRACE_MS = 60_000;
 
 /** Runs one of bench/load's programs, which takes one JSON argument and prints one JSON line. */
 export async function runLoad<Result>(
   program: string,
-  request: { runMs?: number },
+  request: object,
 ): Promise<Result> {
   const path = Bun.fileURLToPath(new URL(`../load/${program}`, import.meta.url));
-  const timeoutMs = GRACE_MS + (request.runMs ?? 0);
+  const runMs = "runMs" in request && typeof request.runMs === "number" ? request.runMs : 0;
+  const timeoutMs = GRACE_MS + runMs;
   const output = await runChild([process.execPath, path, JSON.stringify(request)], timeoutMs);
   return JSON.parse(output) as Result;
 }

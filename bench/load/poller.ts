@@ -51,6 +51,10 @@ export class Poller {
     return this.#events[index * WORDS]!;
   }
 
+  close(): void {
+    libc.close(this.#fd);
+  }
+
   #control(operation: number, fd: number, events: number): void {
     this.#one[0] = events;
     this.#one[DATA_WORD] = fd;

@@ -44,6 +44,13 @@ export function residentKib(pids: readonly number[]): number {
   return pages.reduce((sum, count) => sum + count * KIB_PER_PAGE, 0);
 }
 
+/** How many descriptors this process, and those that it starts, may have (the hard limit: relays raise theirs to it). */
+export function descriptorLimit(): number {
+  const limits = readFileSync("/proc/self/limits", "utf8");
+  const hard = /^Max open files\s+\S+\s+(\S+)/m.exec(limits)![1]!;
+  return hard === "unlimited" ? Infinity : Number(hard);
+}
+
 /** Kernel memory of the whole machine in slabs, in KiB: sockets, files, epoll items. */
 export function slabKib(): number {
   return Number(/^Slab:\s+(\d+)/m.exec(readFileSync("/proc/meminfo", "utf8"))![1]);

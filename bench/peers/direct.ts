@@ -5,5 +5,10 @@ export const direct: Peer = {
   name: "direct",
   setup: "no relay",
   available: async () => ({ version: "" }),
-  start: async (targetPort) => ({ port: targetPort, pids: () => [], stop: async () => {} }),
+  start: async (targetPort) => ({
+    port: targetPort,
+    descriptorsPerConnection: 0,
+    pids: () => [],
+    stop: async () => {},
+  }),
 };

@@ -18,9 +18,11 @@ export const go: Peer = {
     if (!existsSync(program)) {
       await runChild(["go", "build", "-o", program, source], BUILD_MS, { CGO_ENABLED: "0" });
     }
-    return startRelay("go", directory, (port) => ({
+    const running = await startRelay("go", directory, (port) => ({
       command: [program, `127.0.0.1:${port}`, `127.0.0.1:${targetPort}`],
       env: { GOMAXPROCS: "1" },
     }));
+    // io.Copy takes a pipe for each direction before it waits for the first byte.
+    return { ...running, descriptorsPerConnection: 6 };
   },
 };

@@ -18,6 +18,8 @@ export interface Peer {
 
 export interface RunningPeer {
   port: number;
+  /** Descriptors that it holds for one connection at rest. */
+  descriptorsPerConnection: number;
   /** The relay's processes at this moment; none for the direct connection. */
   pids(): number[];
   stop(): Promise<void>;
@@ -47,6 +49,7 @@ export async function startRelay(
   }
   return {
     port,
+    descriptorsPerConnection: 2,
     pids: () => processTree(server.child.pid),
     stop: () => endChild(server.child),
   };
