@@ -32,7 +32,7 @@ function explainIssue(issue: Issue, source: Source, base: Path): Problem[] {
 function reason(issue: Issue, value: unknown): string {
   switch (issue.code) {
     case "invalid_type":
-      return `expected ${TYPE_NAMES[issue.expected] ?? issue.expected}, found ${describe(value)}${typeCure(issue.expected, value)}`;
+      return wrongType(issue.expected, value);
     case "invalid_value":
       return `${describe(value)} is not one of ${listed(issue.values)}${valueCure(value, issue.values)}`;
     case "too_small":
@@ -43,6 +43,11 @@ function reason(issue: Issue, value: unknown): string {
     default:
       return issue.message;
   }
+}
+
+function wrongType(expected: string, value: unknown): string {
+  const wanted = TYPE_NAMES[expected] ?? expected;
+  return `expected ${wanted}, found ${describe(value)}${typeCure(expected, value)}`;
 }
 
 const TYPE_NAMES: Record<string, string> = {

@@ -6,7 +6,7 @@ import { z } from "zod";
 
 import { type Endpoint, parseEndpoint } from "../shared/address.ts";
 import { ProxyError } from "../shared/errors.ts";
-import { parseTarget, type Target } from "./target.ts";
+import { parseTarget, type Target, TARGET_SCHEMES } from "./target.ts";
 import {
   formatDuration,
   formatSize,
@@ -127,6 +127,7 @@ export function listenAddress(description: string) {
   return scalar((value): Endpoint => parseEndpoint(String(value), "listen"), "text or number", {
     description: `${description} host:port, :port for every address, [::1]:port or unix:/path.`,
     type: "string",
+    pattern: "^(unix:.+|.*:\\d{1,5})$",
     examples: [":8080", "127.0.0.1:8080", "[::1]:8080", "unix:/run/proxy.sock"],
   });
 }
@@ -134,8 +135,9 @@ export function listenAddress(description: string) {
 /** Where to forward to. */
 export function targetAddress(description: string) {
   return scalar((value): Target => parseTarget(String(value)), "text or number", {
-    description: `${description} host:port or unix:/path; for requests also http:// https:// h2:// h2c:// h3://; for quic also quic://.`,
+    description: `${description} host:port or unix:/path; requests also take ${TARGET_SCHEMES.join(", ")} URLs.`,
     type: "string",
+    pattern: "^(unix:.+|.+:\\d{1,5}|[A-Za-z0-9]+://.+)$",
     examples: ["127.0.0.1:80", "unix:/run/app.sock", "http://127.0.0.1:3000"],
   });
 }

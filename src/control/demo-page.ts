@@ -18,7 +18,8 @@ export const DEMO_PAGE = `<!doctype html>
   .way i { flex: 1; height: 2px; background: linear-gradient(90deg, var(--line) 50%, transparent 50%) 0 0 / 12px 2px; }
   .busy i { animation: flow .4s linear infinite; background-image: linear-gradient(90deg, var(--accent) 50%, transparent 50%); }
   @keyframes flow { to { background-position: -12px 0 } }
-  button { font: inherit; color: var(--paper); background: var(--accent); border: 0; border-radius: .5rem; padding: .6rem 1.1rem; cursor: pointer; }
+  button { font: inherit; color: var(--paper); background: var(--accent); border: 0; border-radius: .5rem;
+    padding: .6rem 1.1rem; cursor: pointer; }
   button:disabled { opacity: .55; cursor: default; }
   button:focus-visible { outline: 3px solid var(--ink); outline-offset: 2px; }
   output { display: block; min-height: 2.6rem; margin-top: 1rem; font-size: 1.5rem; font-variant-numeric: tabular-nums; }

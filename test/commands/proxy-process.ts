@@ -3,7 +3,11 @@ import { join } from "node:path";
 
 import { within } from "../support/until.ts";
 
-const CLI = join(import.meta.dir, "../../src/cli.ts");
+/** PROXY_EXECUTABLE names a compiled executable to test instead of the sources. */
+const { PROXY_EXECUTABLE } = process.env;
+const COMMAND = PROXY_EXECUTABLE
+  ? [PROXY_EXECUTABLE]
+  : [process.execPath, join(import.meta.dir, "../../src/cli.ts")];
 
 export interface Outcome {
   code: number | null;
@@ -27,7 +31,7 @@ export interface ProxyProcess {
 }
 
 export function startProxy(...args: string[]): ProxyProcess {
-  const child = Bun.spawn([process.execPath, CLI, ...args], {
+  const child = Bun.spawn([...COMMAND, ...args], {
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",

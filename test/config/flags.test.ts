@@ -1,3 +1,4 @@
+// Flags go the same way to a configuration as files, and their mistakes carry the flag's name.
 import { describe, expect, test } from "bun:test";
 
 import { checkSource } from "../../src/config/check.ts";
@@ -112,7 +113,8 @@ protocols: [{ name: tcp, listen: ":8080", target: "127.0.0.1:80", preset: high_t
   test("an unknown DNS provider is refused with the known ones", () => {
     const flags: Flags = { ...LISTENER, "auto-tls": true, "dns-provider": "cloudflair" };
     expect(messageOf(() => checkSource(flagSource(flags)))).toContain(
-      '-dns-provider: the text "cloudflair" is not one of cloudflare, alidns, route53, digitalocean, godaddy. Did you mean "cloudflare"?',
+      '-dns-provider: the text "cloudflair" is not one of cloudflare, alidns, route53, digitalocean, godaddy. ' +
+        'Did you mean "cloudflare"?',
     );
   });
 });

@@ -1,3 +1,4 @@
+// Which known word a mistyped one is taken for.
 import { expect, test } from "bun:test";
 
 import * as fc from "fast-check";

@@ -1,3 +1,4 @@
+// The grammar as a whole: the original program's files, what is not available yet, and the JSON Schema for editors.
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -157,6 +158,10 @@ describe("the JSON Schema", () => {
     const entry = { name: "tcp", listen: ":1", target: "a:1" };
     expect(fromJson.safeParse({ protocols: [entry] }).success).toBe(true);
     expect(fromJson.safeParse({ protocols: [{ ...entry, lisen: ":1" }] }).success).toBe(false);
+    expect(fromJson.safeParse({ protocols: [{ ...entry, listen: "8080" }] }).success).toBe(false);
+    expect(fromJson.safeParse({ protocols: [{ ...entry, target: "localhost" }] }).success).toBe(
+      false,
+    );
     expect(fromJson.safeParse({ protocols: [entry], shutdown_timeout: "30" }).success).toBe(false);
     expect(fromJson.safeParse({ protocols: [entry], engine: "warp" }).success).toBe(false);
   });

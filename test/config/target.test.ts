@@ -1,3 +1,4 @@
+// Targets written as addresses and as URLs.
 import { expect, test } from "bun:test";
 
 import * as fc from "fast-check";
