@@ -4,6 +4,7 @@ import { dlopen, ptr } from "bun:ffi";
 
 import type { SocketPlan } from "../shared/plan.ts";
 import { libc } from "./libc.ts";
+import { pinnedInt32 } from "./pinned.ts";
 
 interface OptionNumbers {
   readonly SOL_SOCKET: number;
@@ -55,7 +56,7 @@ export type SocketRole = "listener" | "accepted" | "target";
 
 type SetInteger = (fd: number, level: number, option: number, value: number) => number;
 
-const value = new Int32Array(1);
+const value = pinnedInt32(1);
 const valueAddress = ptr(value);
 
 function setter(): SetInteger {

@@ -16,6 +16,7 @@ import {
   SOCK_STREAM,
   SOL_SOCKET,
 } from "../../ffi/linux.ts";
+import { pinnedInt32 } from "../../ffi/pinned.ts";
 import { encodeSockaddr, liveFamily, portOf, type Sockaddr } from "../../ffi/sockaddr.ts";
 import { formatSocketAddress, type SocketAddress } from "../../shared/address.ts";
 import {
@@ -171,7 +172,7 @@ const DESCRIPTOR_HANDLERS: SocketHandler<SocketEvents> = {
   open: (socket) => (socket.data as Attempt).opened(socket, false),
 };
 
-const ON = new Int32Array([1]);
+const ON = pinnedInt32(1).fill(1);
 const ON_ADDRESS = ptr(ON);
 
 /** TCP's urgent byte (tcp(7), SO_OOBINLINE) arrives in line, so that it is not lost; its mark is not passed on. */

@@ -5,6 +5,7 @@ import { ptr } from "bun:ffi";
 import { EMFILE, errnoName } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import { AF_UNIX, EPOLLEXCLUSIVE, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK } from "../../ffi/linux.ts";
+import { pinnedBytes, pinnedInt32 } from "../../ffi/pinned.ts";
 import { encodeSockaddr, type Sockaddr, SOCKADDR_MAX_BYTES } from "../../ffi/sockaddr.ts";
 import {
   applySocketOptions,
@@ -57,9 +58,9 @@ export class Acceptor {
   readonly #begin: (row: number, listener: OpenListener) => void;
   /** By profile index, as rows name them; adopted pairs' profiles have none. */
   readonly listeners: (OpenListener | undefined)[] = [];
-  readonly #client = new Uint8Array(SOCKADDR_MAX_BYTES);
+  readonly #client = pinnedBytes(SOCKADDR_MAX_BYTES);
   readonly #clientAddress = ptr(this.#client);
-  readonly #clientLength = new Uint32Array(1);
+  readonly #clientLength = pinnedInt32(1);
   readonly #clientLengthAddress = ptr(this.#clientLength);
   #round = 0;
   /** How many listeners have pausedUntil set. */

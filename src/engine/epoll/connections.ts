@@ -9,6 +9,7 @@ import { ptr } from "bun:ffi";
 
 import { libc } from "../../ffi/libc.ts";
 import { SO_LINGER, SOL_SOCKET } from "../../ffi/linux.ts";
+import { pinnedInt32 } from "../../ffi/pinned.ts";
 import { decodeSockaddr, liveFamily, portOf } from "../../ffi/sockaddr.ts";
 import { formatSocketAddress } from "../../shared/address.ts";
 import { FAMILY_UNIX } from "../../shared/live-table.ts";
@@ -17,7 +18,8 @@ import type { Profile } from "./profile.ts";
 import { CONNECTING, FREE, IN_PIPE, OPEN, type Rows } from "./rows.ts";
 
 /** struct linger { int l_onoff; int l_linger; }: close(2) then sends RST instead of FIN (socket(7)). */
-const LINGER_RESET = new Int32Array([1, 0]);
+const LINGER_RESET = pinnedInt32(2);
+LINGER_RESET[0] = 1;
 const LINGER_RESET_ADDRESS = ptr(LINGER_RESET);
 
 /** One target for each listener so far. */

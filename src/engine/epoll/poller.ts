@@ -20,6 +20,7 @@ import {
   EPOLLPRI,
   EPOLLRDHUP,
 } from "../../ffi/linux.ts";
+import { pinnedInt32 } from "../../ffi/pinned.ts";
 import { impossible } from "./errnos.ts";
 
 const SOCKET_EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
@@ -29,9 +30,9 @@ const BATCH = 512;
 
 export class Poller {
   readonly #fd: number;
-  readonly #words = new Int32Array(BATCH * EPOLL_EVENT_WORDS);
+  readonly #words = pinnedInt32(BATCH * EPOLL_EVENT_WORDS);
   readonly #address = ptr(this.#words);
-  readonly #one = new Int32Array(4);
+  readonly #one = pinnedInt32(4);
   readonly #oneAddress = ptr(this.#one);
 
   constructor() {
