@@ -1,6 +1,6 @@
 // What a ConnManager knows of one connection. Users read it; only the manager and its wrapper change it.
-import { type Conn } from "./conn.ts";
-import { HANDOVER, type Handover } from "./handover.ts";
+import type { Conn } from "./conn.ts";
+import { handoverOf } from "./handover.ts";
 
 export class ConnInfo {
   /** Unique within its manager, never reused. */
@@ -54,8 +54,7 @@ export class ConnInfo {
 
   /** The relay engine has the connection and keeps its idle timeout. @internal */
   get relayedElsewhere(): boolean {
-    const handover = (this.conn as { [HANDOVER]?: () => Handover | null })[HANDOVER]?.();
-    return handover?.socket.given ?? false;
+    return handoverOf(this.conn)?.socket.given ?? false;
   }
 
   /** Bytes of a long write under way count as activity too. @internal */

@@ -2,10 +2,10 @@
 import type { Addr } from "./addr.ts";
 import type { ConnInfo } from "./conn-info.ts";
 import type { Conn } from "./conn.ts";
-import { HANDOVER, type Handover } from "./handover.ts";
+import { HANDOVER, type Handover, handoverOf } from "./handover.ts";
 
 export class ManagedConn implements Conn {
-  readonly #conn: Conn & { [HANDOVER]?: () => Handover | null };
+  readonly #conn: Conn;
   readonly #info: ConnInfo;
   readonly #idleMs: number;
 
@@ -83,7 +83,7 @@ export class ManagedConn implements Conn {
   }
 
   [HANDOVER](): Handover | null {
-    const handover = this.#conn[HANDOVER]?.() ?? null;
+    const handover = handoverOf(this.#conn);
     if (handover === null) return null;
     const idles = [handover.idleMs, this.#idleMs].filter((ms) => ms > 0);
     return { socket: handover.socket, idleMs: idles.length > 0 ? Math.min(...idles) : 0 };

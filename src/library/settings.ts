@@ -6,6 +6,7 @@ import { BOUNDS, LISTENER_DEFAULTS } from "../shared/limits.ts";
 import { type Log } from "../shared/log.ts";
 import type { SocketPlan } from "../shared/plan.ts";
 import type { Conn } from "./conn.ts";
+import { handoverOf } from "./handover.ts";
 import type { Watermarks } from "./socket-conn.ts";
 
 /** What can be set on a connection. Unset means the default. */
@@ -67,7 +68,7 @@ export function keepAliveOf(settings: ConnSettings): number {
   return settings.keepAlive ?? LISTENER_DEFAULTS.keepaliveSeconds * 1000;
 }
 
-/** Sets the options of `settings` on a descriptor. @returns what could not be set, as sentences. */
+/** Sets the options of `settings` on a descriptor, but for TCP_NODELAY, which Bun sets on every socket. @returns what could not be set, as sentences. */
 export function applySettings(fd: number, settings: ConnSettings, role: SocketRole): string[] {
   const options: Partial<SocketPlan> = {
     quickack: settings.quickAck ?? false,
@@ -111,11 +112,13 @@ export const OPTIMIZED: ConnSettings = {
 export function optimizeTcpConn(conn: Conn, settings: ConnSettings = OPTIMIZED): string[] {
   checkSettings(settings);
   const { fd } = conn;
-  if (fd === null || conn.remoteAddr.network !== "tcp") {
+  const socket = handoverOf(conn)?.socket;
+  if (fd === null || socket === undefined || conn.remoteAddr.network !== "tcp") {
     throw new ProxyError(
       "ERR_STATE",
       `the connection with ${conn.remoteAddr} has no TCP descriptor`,
     );
   }
+  socket.setNoDelay(settings.noDelay ?? LISTENER_DEFAULTS.nodelay);
   return applySettings(fd, settings, "accepted");
 }

@@ -10,7 +10,7 @@ import { closeWithReset, duplicate, resetShared } from "../ffi/duplicate.ts";
 import { PROXY_DEFAULTS } from "../shared/limits.ts";
 import type { BuffersPlan, Plan } from "../shared/plan.ts";
 import type { Conn } from "./conn.ts";
-import { HANDOVER, type Handover } from "./handover.ts";
+import { handoverOf } from "./handover.ts";
 import type { ForwardResult } from "./pump.ts";
 import type { SocketConn } from "./socket-conn.ts";
 
@@ -61,10 +61,6 @@ class SharedEngine {
 }
 
 const engine = new SharedEngine();
-
-function handoverOf(conn: Conn): Handover | null {
-  return (conn as { [HANDOVER]?: () => Handover | null })[HANDOVER]?.() ?? null;
-}
 
 export interface SpliceResult extends ForwardResult {
   /** False: the relay is for someone else to go on with, after these bytes. */
