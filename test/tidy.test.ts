@@ -10,7 +10,7 @@ import { missedImports, readSources, type Source } from "./tidy/sources.ts";
 const ARROWS: Record<string, readonly string[]> = {
   cli: ["commands", "config", "control", "shared"],
   index: ["library", "control", "config", "shared"],
-  commands: ["control", "config", "shared"],
+  commands: ["control", "config", "shared", "package.json"],
   library: ["control", "config", "shared", "ffi/socket-options.ts", "ffi/duplicate.ts"],
   control: ["config", "shared"],
   config: ["shared"],
@@ -79,8 +79,8 @@ function roomOf(path: string): string {
 }
 
 function arrowExists(from: string, to: string): boolean {
-  if (!to.startsWith("src/")) return false;
   const room = roomOf(from);
+  if (!to.startsWith("src/")) return ARROWS[room]?.includes(to) === true;
   if (roomOf(to) === room) return true;
   return (ARROWS[room] ?? []).some((allowed) => allowed === roomOf(to) || `src/${allowed}` === to);
 }

@@ -51,7 +51,9 @@ export async function readSources(folders: readonly string[]): Promise<Source[]>
 
 /** Imports that the compiler sees and `read` did not: there is none unless the patterns above have a hole. */
 export function missedImports(source: Source): string[] {
-  const seen = new Bun.Transpiler({ loader: "ts" }).scanImports(source.text);
+  // scanImports refuses the line that names the interpreter of an executable.
+  const program = source.text.replace(/^#![^\n]*/, "");
+  const seen = new Bun.Transpiler({ loader: "ts" }).scanImports(program);
   const known = [...matches(STATIC, source.text), ...matches(DYNAMIC, source.text)];
   return seen.map((each) => each.path).filter((path) => !known.includes(path));
 }
