@@ -1,4 +1,5 @@
 // Pairs of descriptors that someone else connected: relayed like any other connection, reported when they end.
+
 import { expect, test } from "bun:test";
 
 import { Proxy } from "../../src/control/proxy.ts";

@@ -1,4 +1,5 @@
 // 256 MiB each way at once, every byte compared, by every engine.
+
 import { expect, test } from "bun:test";
 
 import { forEveryEngine } from "../support/engines.ts";

@@ -1,4 +1,5 @@
 // 20,000 short connections, after which the process holds exactly what it held before: descriptors, pipes, rows.
+
 import { expect, test } from "bun:test";
 
 import type { EngineName } from "../../src/shared/plan.ts";

@@ -1,5 +1,6 @@
 // The contract of src/engine/engine.ts, held by every engine through a proxy in this process: ends, resets, failing
 // targets, limits and timeouts. Larger loads are in files of their own beside this one.
+
 import { expect, test } from "bun:test";
 
 import { forEveryEngine } from "../support/engines.ts";

@@ -1,4 +1,5 @@
 // A worker that throws is replaced: its listeners come back on the same address, and its counters stay.
+
 import { expect, spyOn, test } from "bun:test";
 import { Worker } from "node:worker_threads";
 

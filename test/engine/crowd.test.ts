@@ -1,4 +1,5 @@
 // 1,000 connections at once with random sizes, random pace and random order of half-closes. A failure names its seed.
+
 import { expect, test } from "bun:test";
 
 import { forEveryEngine } from "../support/engines.ts";

@@ -1,5 +1,6 @@
 // Out of descriptors (a low `ulimit -n`): clients wait or are turned away, connections that are open go on, the process does
 // not spin, and it serves again as soon as descriptors are free.
+
 import { expect, test } from "bun:test";
 
 import { forEveryEngine } from "../support/engines.ts";

@@ -1,5 +1,6 @@
 // SIGTERM while bytes are on their way: listeners close, connections finish, no byte is lost, and what does not finish within
 // the shutdown timeout is reset.
+
 import { expect, test } from "bun:test";
 
 import { forEveryEngine } from "../support/engines.ts";

@@ -1,5 +1,6 @@
 // Any interleaving of writes, pauses, half-closes on both sides arrives intact. fast-check prints the seed and the smallest
 // failing script.
+
 import { afterAll, beforeAll, test } from "bun:test";
 
 import * as fc from "fast-check";

@@ -1,5 +1,6 @@
 // A reader that stops for ten seconds while its sender goes on as fast as it can: the relay holds the sender back instead of
 // holding bytes, and loses none. Both directions of one proxy stall at once, and the engines at the same time.
+
 import { expect, test } from "bun:test";
 
 import { LISTENER_DEFAULTS } from "../../src/shared/limits.ts";

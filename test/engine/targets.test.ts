@@ -1,4 +1,5 @@
 // Targets that cannot be had, limits and timeouts, for every engine: who is told what, and what is counted.
+
 import { describe, expect, test } from "bun:test";
 
 import type { ListenerStats } from "../../src/shared/counters.ts";

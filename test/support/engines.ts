@@ -1,4 +1,5 @@
 // The engines that this machine can run: the contract suite runs once for each of them.
+
 import { describe } from "bun:test";
 
 import type { EngineName } from "../../src/shared/plan.ts";

@@ -1,4 +1,5 @@
 // Plans for tests: every default of the program, one listener or several, written in one line. Called by engine tests.
+
 import { parseEndpoint } from "../../src/shared/address.ts";
 import { LISTENER_DEFAULTS } from "../../src/shared/limits.ts";
 import type { EngineChoice, ListenerPlan, Plan } from "../../src/shared/plan.ts";

@@ -1,4 +1,5 @@
 // What Linux tells of a process: descriptors, memory, CPU time (proc(5)).
+
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /** Targets of every open descriptor: `socket:[1]`, `pipe:[2]`, `anon_inode:[eventpoll]`. */

@@ -1,4 +1,5 @@
 // The test's end of relay-process.ts: starts it, asks for its state, sends it signals, and ends it with the test.
+
 import type { SocketAddress } from "../../src/shared/address.ts";
 import type { ListenerStats } from "../../src/shared/counters.ts";
 import type { Plan } from "../../src/shared/plan.ts";

@@ -1,5 +1,6 @@
 // A proxy in a process of its own, for tests that count its memory, descriptors or CPU time or send it signals. Run as
 // `bun relay-process.ts PLAN` with the plan as JSON by relay-child.ts, which it answers over the runtime's IPC channel.
+
 import { Proxy } from "../../src/control/proxy.ts";
 import type { Plan } from "../../src/shared/plan.ts";
 import type { ChildAnswer, ChildQuestion } from "./relay-child.ts";

@@ -1,4 +1,5 @@
 // A proxy in this process with one listener, and the short forms that the contract tests use on it.
+
 import { Proxy, type ProxyOptions } from "../../src/control/proxy.ts";
 import type { SocketAddress } from "../../src/shared/address.ts";
 import type { ListenerStats } from "../../src/shared/counters.ts";

@@ -1,5 +1,6 @@
 // A target that never answers: a listening socket that nobody accepts from and whose queue is full, so that the kernel
 // drops every further SYN (listen(2)). Linux only, as its system calls are.
+
 import { errno, libc } from "../../src/ffi/libc.ts";
 import { AF_INET, SOCK_NONBLOCK, SOCK_STREAM } from "../../src/ffi/linux.ts";
 import { decodeSockaddr, encodeSockaddr, SOCKADDR_MAX_BYTES } from "../../src/ffi/sockaddr.ts";

@@ -1,5 +1,6 @@
 // A stream socket of a test: sends and checks position-dependent bytes, half-closes, resets, and says how it ended. On
 // node:net, so that the relay's peers are not the relay's own code.
+
 import { connect, createServer, type Server, Socket } from "node:net";
 
 import { streamBytes, StreamCheck, VIEW_MAX_BYTES } from "./bytes.ts";

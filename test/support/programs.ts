@@ -1,0 +1,66 @@
+// Programs that no one here wrote, for end-to-end tests. One that is missing skips its tests loudly, with the Debian package
+// that brings it; with CI=true it fails them, so that a test cannot vanish unnoticed.
+
+import { test } from "bun:test";
+import { existsSync, readdirSync } from "node:fs";
+
+const PACKAGES = {
+  curl: "curl",
+  nginx: "nginx-light",
+  wrk: "wrk",
+  "redis-server": "redis-server",
+  "redis-benchmark": "redis-tools",
+  "redis-cli": "redis-tools",
+  initdb: "postgresql",
+  postgres: "postgresql",
+  pgbench: "postgresql",
+  psql: "postgresql-client",
+  iperf3: "iperf3",
+  socat: "socat",
+} as const;
+export type Program = keyof typeof PACKAGES;
+
+/** Places that Debian leaves out of the PATH of users, or of everyone. */
+function folders(): string[] {
+  const postgres = "/usr/lib/postgresql";
+  const versions = existsSync(postgres) ? readdirSync(postgres).toSorted().toReversed() : [];
+  return [...versions.map((version) => `${postgres}/${version}/bin`), "/usr/sbin", "/sbin"];
+}
+
+export function findProgram(name: Program): string | null {
+  const PATH = [process.env.PATH ?? "", ...folders()].join(":");
+  return Bun.which(name, { PATH });
+}
+
+/** The path of a program whose presence `testWith` has made sure of. */
+export function program(name: Program): string {
+  const path = findProgram(name);
+  if (path === null) throw new Error(`${name} is missing: apt-get install ${PACKAGES[name]}`);
+  return path;
+}
+
+/** A test that needs these programs. */
+export function testWith(
+  needed: readonly Program[],
+  name: string,
+  run: () => Promise<void>,
+  timeoutMs = 60_000,
+): void {
+  const missing = needed.filter((each) => findProgram(each) === null);
+  if (missing.length === 0 || process.env.CI === "true") {
+    test(
+      name,
+      () => {
+        missing.forEach(program); // names the package and fails
+        return run();
+      },
+      timeoutMs,
+    );
+    return;
+  }
+  const packages = [...new Set(missing.map((each) => PACKAGES[each]))].join(" ");
+  process.stderr.write(
+    `SKIPPED "${name}": ${missing.join(", ")} missing, apt-get install ${packages}\n`,
+  );
+  test.skip(name, () => {});
+}
