@@ -1,4 +1,5 @@
 // The library: everything that `import … from "bun-tunnel"` offers. Re-exports only.
+
 export { type Addr } from "./library/addr.ts";
 export {
   BUFFER_SIZE_DEFAULT,

@@ -1,5 +1,6 @@
 // A relay worker's entry point: composes an engine with the mailbox that the control plane writes to. The engine owns the
 // thread: it blocks in `run` (and is woken to read the mailbox), or it returns and lives on the event loop.
+
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 
 import type { Engine, EngineHost } from "./engine/engine.ts";

@@ -1,6 +1,7 @@
 // What the compiler and the linter do not hold: which room may import which, dead files, line length, file
 // headers, and calls that this project replaces by better ones. Function length, stray `any` and leftover notes
 // are in .oxlintrc.json.
+
 import { describe, expect, test } from "bun:test";
 import { basename } from "node:path";
 

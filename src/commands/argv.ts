@@ -1,5 +1,6 @@
 // The command line's spelling: `-flag value`, `-flag=value` and `--flag` alike, strictly. citty's own parser lets unknown
 // flags and missing values pass, so it is handed a line that is already checked and spelled its way (`--flag=value`).
+
 import type { ArgDef, ArgsDef } from "citty";
 
 import { suggest } from "../config/nearest.ts";

@@ -1,4 +1,5 @@
 // `proxy check FILE`: every mistake of a configuration file, or the plan that it means.
+
 import { defineCommand } from "citty";
 
 import { compile } from "../control/compile.ts";

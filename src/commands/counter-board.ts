@@ -1,4 +1,5 @@
 // The demo's live counters: on a terminal, lines that are drawn over themselves; elsewhere, a line when something changed.
+
 import type { ListenerStats } from "../shared/counters.ts";
 import { type Style, styleFor } from "./terminal.ts";
 

@@ -1,4 +1,5 @@
 // `proxy demo`: two backends inside this process, a forwarder before each, what to try, and live counters.
+
 import { createServer } from "node:net";
 
 import { defineCommand } from "citty";

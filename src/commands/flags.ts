@@ -1,5 +1,6 @@
 // The flags of `proxy` itself, for citty. Names and meaning follow the original program; what each does to the
 // configuration is in config/flags.ts.
+
 import type { ArgsDef } from "citty";
 
 export const RUN_ARGS = {

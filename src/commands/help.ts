@@ -1,4 +1,5 @@
 // Help pages: one for `proxy` that a newcomer understands, and one for each command, from its definitions.
+
 import type { ArgsDef } from "citty";
 
 import { NOT_YET, RUN_ARGS } from "./flags.ts";

@@ -1,4 +1,5 @@
 // What a plan depends on besides the configuration, read from the machine that this process runs on.
+
 import { availableParallelism } from "node:os";
 
 import type { Machine } from "../control/compile.ts";

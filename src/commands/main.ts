@@ -1,5 +1,6 @@
 // Finds the command, hands it a checked command line, and turns whatever is thrown into a message and an exit code.
 // Called by cli.ts.
+
 import { existsSync } from "node:fs";
 
 import { type ArgsDef, type CommandDef, runCommand } from "citty";

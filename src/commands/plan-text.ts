@@ -1,4 +1,5 @@
 // A plan as people read it: what `proxy check` prints. Pure.
+
 import { formatDuration, formatSize } from "../config/units.ts";
 import { formatEndpoint } from "../shared/address.ts";
 import type { ListenerPlan, Plan, SocketPlan } from "../shared/plan.ts";

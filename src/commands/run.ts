@@ -1,5 +1,6 @@
 // `proxy` without a command: forwards until a signal asks it to stop. Exit code 0 after an orderly stop, 1 when a second
 // signal cut it short.
+
 import { defineCommand } from "citty";
 
 import { checkSource } from "../config/check.ts";

@@ -1,4 +1,5 @@
 // `proxy schema`: the JSON Schema of the configuration file, for editors.
+
 import { defineCommand } from "citty";
 
 import { jsonSchema } from "../config/schema.ts";

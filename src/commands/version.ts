@@ -1,4 +1,5 @@
 // `proxy -version`: name and versions, and the engine that really starts here.
+
 import manifest from "../../package.json" with { type: "json" };
 import { Proxy } from "../control/proxy.ts";
 import { messageOf } from "../shared/errors.ts";

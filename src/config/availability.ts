@@ -1,5 +1,6 @@
 // What the grammar knows and this version does not carry out yet. Each is an error at its place, so that nothing is
 // silently ignored; disabled listeners need no availability. An entry leaves this file when its feature arrives.
+
 import type { Part, Path, Problem, Source } from "./problems.ts";
 import type { Config, ProtocolConfig } from "./schema.ts";
 

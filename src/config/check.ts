@@ -1,5 +1,6 @@
 // From a Source to a Config: grammar, then relations, then what this version carries out. Every problem of a stage is
 // reported at once. The one way to a Config, for files and flags alike.
+
 import { availabilityProblems } from "./availability.ts";
 import { explain } from "./explain.ts";
 import { type Problem, problemsError, type Source } from "./problems.ts";

@@ -1,5 +1,6 @@
 // YAML text to plain data, with the place of every key and value, or a list of syntax problems in plain words.
 // Invariant: the work is bounded whatever the text says (size, nesting, aliases of aliases). Called by load.ts.
+
 import {
   type Document,
   isAlias,

@@ -1,5 +1,6 @@
 // Turns zod's issues into problems that a person can act on: the place in the file, what is there, what belongs there,
 // and the nearest known word. Called by check.ts only.
+
 import type { z } from "zod";
 
 import { nearest, suggest } from "./nearest.ts";

@@ -1,5 +1,6 @@
 // The schema's building blocks: scalars that are checked and converted in one step, each with what an editor shows.
 // Invariant: a value that passes is already what the plan needs (milliseconds, bytes, parsed addresses).
+
 import { isIP } from "node:net";
 
 import { z } from "zod";

@@ -1,5 +1,6 @@
 // The command line's flags as a Source, so that flags and files go the same way to a Config and their mistakes are
 // reported in the same words, with the flag's name as the place. Called by the run command.
+
 import { ProxyError } from "../shared/errors.ts";
 import { formatPath, type Path, type Place, type Source } from "./problems.ts";
 

@@ -1,4 +1,5 @@
 // A configuration file to a Source, or an error that holds all of its syntax problems. Called by the commands.
+
 import { isUtf8 } from "node:buffer";
 import { readFile } from "node:fs/promises";
 

@@ -1,6 +1,7 @@
 // Presets: sets of listener settings for a purpose, with the values that the original program documents for its presets.
 // A key that the configuration gives wins over its preset; the preset wins over LISTENER_DEFAULTS. Called by compile.ts
 // and relations.ts.
+
 import { LISTENER_DEFAULTS } from "../shared/limits.ts";
 import type { PresetName } from "../shared/plan.ts";
 import type { ProtocolConfig } from "./schema.ts";

@@ -1,5 +1,6 @@
 // What is wrong with a configuration, and where. A Source is anything that a configuration can come from (a YAML file,
 // flags) and that can name the place of a path; every check of src/config speaks in these terms.
+
 import { type ErrorCode, ProxyError } from "../shared/errors.ts";
 
 export type Path = readonly (string | number)[];

@@ -1,5 +1,6 @@
 // Checks that span several values: targets that fit the protocol, listeners that collide, watermarks in order, keys that
 // mean nothing where they stand. Runs after the grammar passed. Called by check.ts only.
+
 import { isIP } from "node:net";
 
 import { type Endpoint, formatEndpoint } from "../shared/address.ts";

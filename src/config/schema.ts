@@ -1,6 +1,7 @@
 // The whole grammar of the configuration: one zod schema gives the types, the checks and the JSON Schema for editors.
 // Invariant: it knows only what can be seen in one value; what spans several values is in relations.ts, and what this
 // version does not carry out yet in availability.ts. No default is filled in here: compile.ts does that.
+
 import { z } from "zod";
 
 import { BOUNDS, LISTENER_DEFAULTS, PROXY_DEFAULTS } from "../shared/limits.ts";

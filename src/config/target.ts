@@ -1,5 +1,6 @@
 // Targets as the configuration writes them: an address, or for protocols that carry requests a URL that also names the
 // protocol towards the target. Pure. Called by the schema; which protocol takes which scheme is decided in relations.ts.
+
 import { type Endpoint, parseEndpoint } from "../shared/address.ts";
 import { ProxyError } from "../shared/errors.ts";
 

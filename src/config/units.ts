@@ -1,5 +1,6 @@
 // Durations, sizes and rates as people write them, and back. Pure; format and parse are inverse to each other.
 // Called by the schema's fields, and by whatever prints a plan.
+
 import { ProxyError } from "../shared/errors.ts";
 
 const DURATION_UNITS = [

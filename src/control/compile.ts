@@ -1,5 +1,6 @@
 // Config to Plan: every default filled in, frozen. Pure: what depends on the machine comes in as an argument.
 // Invariant: a key that is given wins over its preset, the preset over the platform's and the general defaults.
+
 import { PRESET_VALUES, watermarks } from "../config/presets.ts";
 import type { Config, ProtocolConfig } from "../config/schema.ts";
 import { formatEndpoint } from "../shared/address.ts";

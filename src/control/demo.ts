@@ -1,5 +1,6 @@
 // The backends of `proxy demo`: an HTTP server and a TCP echo server on free loopback ports, inside this process, so that
 // there is something to forward to with nothing to set up. Called by commands/demo.ts.
+
 import { createServer, type Server, type Socket } from "node:net";
 
 import { parseSize } from "../config/units.ts";

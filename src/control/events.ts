@@ -1,5 +1,6 @@
 // What workers report, as log lines: one for each event that matters. Refusals arrive already counted together, at most one
 // a second for each listener and reason, so no client can flood the log.
+
 import type { Log } from "../shared/log.ts";
 import type { WorkerEvent } from "../shared/messages.ts";
 

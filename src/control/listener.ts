@@ -1,5 +1,6 @@
 // One listener over all workers: where it is bound, what its target resolves to, and its counters. Workers come and go;
 // the address, once bound, stays the same, and what a worker counted outlives it.
+
 import { lstatSync, rmSync } from "node:fs";
 
 import { formatEndpoint, formatSocketAddress, type SocketAddress } from "../shared/address.ts";

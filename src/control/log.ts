@@ -1,5 +1,6 @@
 // The log: pino, written synchronously to the standard error, pretty on a terminal and JSON otherwise. No transports:
 // their worker threads do not survive `bun build --compile`. Called by the commands; everything else takes a Log.
+
 import pino from "pino";
 import { prettyFactory } from "pino-pretty";
 

@@ -1,5 +1,6 @@
 // The proxy's life: starts workers, opens listeners on them, restarts a worker that crashed, adds their counters up, drains.
 // Invariant: a listener that `start` opened stays open on every worker that is alive, until `stop` or `kill`.
+
 import type { SocketAddress } from "../shared/address.ts";
 import type { ListenerStats } from "../shared/counters.ts";
 import { fromErrorRecord, messageOf, ProxyError } from "../shared/errors.ts";
@@ -196,8 +197,7 @@ export class Proxy implements AsyncDisposable {
 
   async #startWorker(index: number): Promise<void> {
     const startedMs = performance.now();
-    let handle: WorkerHandle | undefined;
-    handle = await WorkerHandle.start(
+    const handle: WorkerHandle = await WorkerHandle.start(
       { index, engine: this.plan.engine, traceConnections: this.plan.log.level === "debug" },
       {
         event: (event) => this.#handle(index, event),

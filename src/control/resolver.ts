@@ -1,5 +1,6 @@
 // Host names to addresses, for the data plane, which never looks a name up. A name that stops resolving keeps its last
 // addresses, with a warning; one that never resolved is tried again soon. Called by the proxy, one watch for each name.
+
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 
@@ -8,7 +9,7 @@ import { messageOf, ProxyError } from "../shared/errors.ts";
 import { CONTROL } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
 
-/** Returns the numeric addresses of a name, in the order in which they should be tried; rejects or returns none if there are none. */
+/** The numeric addresses of a name, in the order in which they should be tried. Rejects or gives none if there are none. */
 export type Lookup = (host: string) => Promise<readonly string[]>;
 
 /** getaddrinfo(3): the system's resolver with /etc/hosts, in the order of RFC 6724. */

@@ -1,5 +1,6 @@
 // One relay worker as the control plane sees it: a thread, its mailbox, and the descriptor that wakes it. A thread that
 // blocks in a system call reads its mailbox only when woken, so every command is followed by a write to its eventfd.
+
 import { closeSync, writeSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 
@@ -10,7 +11,9 @@ import type { Command, WorkerEvent, WorkerInit } from "../shared/messages.ts";
 import type { EngineName } from "../shared/plan.ts";
 
 // In a compiled executable every entry point lies in one folder, and is found by its name as it was given to the build.
-const WORKER = Bun.isStandaloneExecutable ? "./worker.ts" : new URL("../worker.ts", import.meta.url);
+const WORKER = Bun.isStandaloneExecutable
+  ? "./worker.ts"
+  : new URL("../worker.ts", import.meta.url);
 
 /** eventfd(2) adds the 8-byte integer that is written to it. */
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);

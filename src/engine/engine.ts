@@ -6,6 +6,7 @@
 // - a reset is passed on as a reset
 // - a direction holds at most highWatermarkBytes undelivered, then stops reading until lowWatermarkBytes
 // - the client is not read before its target is connected
+
 import type { SocketAddress } from "../shared/address.ts";
 import type { LiveTable } from "../shared/live-table.ts";
 import type { AdoptRequest, OpenRequest, WorkerEvent } from "../shared/messages.ts";
@@ -46,7 +47,10 @@ export interface Engine {
   disconnect(id: number): void;
   /** Closes every listener; emits `drained` once, when no connection is left. */
   drain(): void;
-  /** Resets what is left, closes every descriptor but wakeFd, and makes `run` return. @returns how many connections were reset. */
+  /**
+   * Resets what is left, closes every descriptor but wakeFd, and makes `run` return.
+   * @returns how many connections were reset.
+   */
   end(): number;
   /** Serves. Blocking engines return after `end`; event-loop engines return at once. */
   run(): void;

@@ -1,4 +1,5 @@
 // Why a listener could not be opened, in words that say the place, the reason and the cure. One table for every engine.
+
 import { ProxyError } from "../shared/errors.ts";
 
 const REASONS: Readonly<Record<string, readonly [reason: string, cure: string]>> = {

@@ -1,4 +1,5 @@
 // Which engine runs here. `auto` takes the fastest that works and says why a faster one does not.
+
 import { messageOf, ProxyError } from "../shared/errors.ts";
 import type { EngineChoice } from "../shared/plan.ts";
 import { BunEngine } from "./bun/engine.ts";

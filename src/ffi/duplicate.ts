@@ -1,5 +1,6 @@
 // Duplicates of connected sockets, for handing a connection from one owner to another within the process. Linux only.
 // Called by src/library/splice.ts.
+
 import { ptr } from "bun:ffi";
 import { closeSync } from "node:fs";
 

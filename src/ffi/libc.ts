@@ -3,6 +3,7 @@
 //
 // Sizes (size_t) and counts (ssize_t) are declared as 32 bits: the registers are the same, every size here is below 2^31,
 // and a 64-bit conversion costs 20 ns a call.
+
 import { dlopen, type Pointer, read } from "bun:ffi";
 
 import { messageOf, ProxyError } from "../shared/errors.ts";

@@ -3,6 +3,7 @@
 //   sockaddr_in   family(2, host order) port(2, network order) address(4) zero(8)
 //   sockaddr_in6  family(2)             port(2)                flowinfo(4) address(16) scope(4)
 //   sockaddr_un   family(2)             path(108, ends with a zero byte)
+
 import { isIPv4 } from "node:net";
 
 import type { SocketAddress } from "../shared/address.ts";
@@ -51,7 +52,10 @@ export function portOf(bytes: Uint8Array): number {
   return (bytes[2]! << 8) | bytes[3]!;
 }
 
-/** How the table of live connections notes an address: its family there, and where its bytes begin. A v4-mapped address is IPv4. */
+/**
+ * How the table of live connections notes an address: its family there, and where its bytes begin. A v4-mapped address is
+ * IPv4.
+ */
 export function liveFamily(bytes: Uint8Array): { family: number; offset: number } {
   if (bytes[0] === AF_INET) return { family: FAMILY_IPV4, offset: 4 };
   if (bytes[0] !== AF_INET6) return { family: FAMILY_UNIX, offset: 2 };

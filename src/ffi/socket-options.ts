@@ -1,5 +1,6 @@
 // Socket options that a plan asks for, set on a descriptor of any engine or of a library user. Constants differ between
 // Linux and macOS (tcp(7), tcp(4)); what a platform lacks comes back as a warning, never silently.
+
 import { dlopen, ptr } from "bun:ffi";
 
 import type { SocketPlan } from "../shared/plan.ts";

@@ -1,4 +1,5 @@
 // Addresses of connections and listeners as library users see them. `String(addr)` is what `dial` and `listen` read back.
+
 import { formatSocketAddress, type SocketAddress } from "../shared/address.ts";
 
 /** One end of a connection, or where a listener is bound. */

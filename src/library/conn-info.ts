@@ -1,4 +1,5 @@
 // What a ConnManager knows of one connection. Users read it; only the manager and its wrapper change it.
+
 import type { Conn } from "./conn.ts";
 import { handoverOf } from "./handover.ts";
 

@@ -1,5 +1,6 @@
 // Keeps count of connections: a limit on how many are open, an idle timeout, and an orderly shutdown. Counts end by
 // themselves when a connection does. `Tunnel` uses it for protocols of a user's own; it serves any server.
+
 import { ProxyError } from "../shared/errors.ts";
 import { BOUNDS, LISTENER_DEFAULTS, RELAY } from "../shared/limits.ts";
 import { ConnInfo } from "./conn-info.ts";

@@ -1,5 +1,6 @@
 // Idle connections to one target, kept for reuse. Invariant: every idle connection is watched, so one that dies, half-closes
 // or yields bytes leaves the pool before anyone gets it. For users who dial the same target often.
+
 import { ProxyError } from "../shared/errors.ts";
 import { BOUNDS } from "../shared/limits.ts";
 import type { Conn } from "./conn.ts";

@@ -1,5 +1,6 @@
 // What a connection is. Everything in the library that moves bytes works on this interface, so a protocol of one's own may
 // wrap a connection or make another kind of one. `socket-conn.ts` has the one that `listen` and `dial` return.
+
 import type { Addr } from "./addr.ts";
 
 /** A bidirectional byte stream whose two directions end independently. */

@@ -1,6 +1,7 @@
 // Connecting. Only node:net can give up a connection attempt under way and close its descriptor at once; Bun.connect cannot
 // (1.4.5: its promise cannot be cancelled, and the attempt keeps the process alive for two minutes). So node:net connects,
 // and in its connect event, before any byte is read, the Bun socket inside it changes hands to a SocketConn.
+
 import { connect, type Socket } from "node:net";
 
 import { type Endpoint, parseEndpoint } from "../shared/address.ts";

@@ -1,5 +1,6 @@
 // Relaying between two connections: in the kernel where both are plain sockets and the platform can, else in this thread.
 // Either way a FIN is passed on after all bytes, a reset as a reset, and a stalled reader stalls its writer.
+
 import { messageOf } from "../shared/errors.ts";
 import { BOUNDS, LISTENER_DEFAULTS } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";

@@ -1,5 +1,6 @@
 // How splice.ts finds the plain socket below a connection. A symbol, so that connections of a user's own do not have it by
 // accident. Called by splice.ts; implemented by SocketConn and by ConnManager's wrapper.
+
 import type { Conn } from "./conn.ts";
 import type { SocketConn } from "./socket-conn.ts";
 

@@ -1,5 +1,6 @@
 // Listening, on Bun's own listener. A connection is accepted by the system and waits, unread, in a bounded queue until
 // someone takes it.
+
 import type { TCPSocketListener, UnixSocketListener } from "bun";
 
 import { setSocketOptions } from "../ffi/socket-options.ts";

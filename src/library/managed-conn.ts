@@ -1,4 +1,5 @@
 // A connection as it is, but every byte that moves is noted in its ConnInfo. Made by ConnManager.wrapConn.
+
 import type { Addr } from "./addr.ts";
 import type { ConnInfo } from "./conn-info.ts";
 import type { Conn } from "./conn.ts";

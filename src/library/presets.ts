@@ -1,6 +1,7 @@
 // The three presets: configurations without addresses, from the same values as the configuration file's presets.
 //
 //   new Tunnel({ ...serverPreset(), listenAddr: ":8080", targetAddr: "127.0.0.1:80" })
+
 import { type Preset, PRESET_VALUES } from "../config/presets.ts";
 import type { TunnelConfig } from "./tunnel-config.ts";
 

@@ -1,5 +1,6 @@
 // What a tunnel speaks. `tcp()` is built in and runs wholly on the relay engine; a protocol of one's own needs these four
 // members and runs in the thread that starts the tunnel.
+
 import type { Conn, Listener } from "./conn.ts";
 import { dial, type DialOptions } from "./dial.ts";
 import { type Forwarder, type ForwardOptions, newForwarder } from "./forward.ts";

@@ -1,5 +1,6 @@
 // Relays between two connections in the caller's thread: one loop for each direction, at most one chunk under way in each.
 // Works with every kind of connection; forward.ts calls it where the relay engine cannot serve.
+
 import { messageOf, ProxyError } from "../shared/errors.ts";
 import type { Conn } from "./conn.ts";
 

@@ -1,4 +1,5 @@
 // A tunnel on the relay engine: a proxy with one listener. Called by tunnel.ts.
+
 import { Proxy } from "../control/proxy.ts";
 import type { ListenerStats } from "../shared/counters.ts";
 import { ProxyError } from "../shared/errors.ts";

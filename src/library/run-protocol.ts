@@ -1,5 +1,6 @@
 // A tunnel with a protocol of the user's own: listen, then for each client dial and forward, in this thread. Limits and the idle
 // timeout are kept by a ConnManager, whatever the protocol does. Called by tunnel.ts.
+
 import { messageOf, ProxyError } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
 import type { ListenerPlan } from "../shared/plan.ts";

@@ -1,5 +1,6 @@
 // Settings of a single connection or listener, with their defaults, and how they become socket options. Called by `listen`,
 // `dial` and `optimizeTcpConn`.
+
 import { setSocketOptions, type SocketRole } from "../ffi/socket-options.ts";
 import { ProxyError } from "../shared/errors.ts";
 import { BOUNDS, LISTENER_DEFAULTS } from "../shared/limits.ts";

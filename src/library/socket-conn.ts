@@ -1,6 +1,7 @@
 // The connection that `listen` and `dial` return: a Bun socket with a bounded queue of unread bytes.
 // Invariant: the socket is paused unless someone has begun to read and fewer than `highWatermark` bytes are unread. So a
 // connection that nobody reads holds no bytes, and its descriptor can be given to the relay engine as it is.
+
 import type { Socket, SocketHandler } from "bun";
 
 import { messageOf, ProxyError } from "../shared/errors.ts";

@@ -3,6 +3,7 @@
 //
 //   Bun socket ──duplicate──▶ descriptor ──adopt──▶ engine duplicates again ──▶ ours are closed
 //       └─ close(2) at once: no shutdown, no reset, and no event of Bun's can disturb the pair any more
+
 import { closeSync } from "node:fs";
 
 import { Proxy } from "../control/proxy.ts";

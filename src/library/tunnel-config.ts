@@ -1,5 +1,6 @@
 // What a tunnel is told, as users of the library write it. Every field takes effect or is refused; the defaults stand beside
 // the fields and are filled in by tunnel-plan.ts.
+
 import type { Log } from "../shared/log.ts";
 import type { EngineChoice } from "../shared/plan.ts";
 

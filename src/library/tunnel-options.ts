@@ -1,4 +1,5 @@
 // A tunnel's plan as the options of listen, dial, forward and ConnManager: what a protocol of the user's own is given.
+
 import type { Log } from "../shared/log.ts";
 import type { ListenerPlan } from "../shared/plan.ts";
 import type { ConnManagerConfig } from "./conn-manager.ts";

@@ -1,5 +1,6 @@
 // From a tunnel's configuration to what runs: the relay engine's plan for `tcp`, and the options of listen, dial and forward
 // for a protocol of the user's own. Refuses what is unknown, out of bounds or without effect.
+
 import { suggest } from "../config/nearest.ts";
 import { PRESET_VALUES } from "../config/presets.ts";
 import { formatEndpoint, parseEndpoint } from "../shared/address.ts";

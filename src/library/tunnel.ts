@@ -1,5 +1,6 @@
 // A tunnel: one listener whose connections all go to one target. With `tcp()` it runs on the relay engine's threads, with a
 // protocol of the user's own in the caller's thread. Invariant: between `start` and the end of `stop` there is one run.
+
 import { ProxyError } from "../shared/errors.ts";
 import { silentLog } from "../shared/log.ts";
 import type { Addr } from "./addr.ts";

@@ -1,5 +1,6 @@
 // Bytes that wait for the system to take them, in the order of their writes. Holds references, not copies: its size is
 // what callers pass without awaiting. Used by socket-conn.ts.
+
 import type { ProxyError } from "../shared/errors.ts";
 
 /** What is needed of a Bun socket. `write` returns how many bytes the system took, -1 once the socket is closed. */

@@ -1,5 +1,6 @@
 // Addresses: what a person writes (`Endpoint`: a host may be a name) and what a socket takes (`SocketAddress`: always
 // numeric). Parsing is pure; names are resolved by the control plane only.
+
 import { isIP } from "node:net";
 
 import { ProxyError } from "./errors.ts";

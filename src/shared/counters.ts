@@ -4,6 +4,7 @@
 //
 //   slot   0         1        2         3      4 …            4+R …          then for each target
 //          accepted  closed   bytesUp   down   refused[R]     errors[E]      connects, failures, closed, up, down
+
 import { type Refusal, REFUSALS } from "./messages.ts";
 
 /** Errors by the names of errno(3); what is not named counts as OTHER. */

@@ -1,5 +1,6 @@
 // What the control plane and a relay worker say to each other. Plain data only: it is structured-cloned between threads.
 // A worker that blocks in a system call is woken through `ready.wakeFd` and then reads its mailbox.
+
 import type { SocketAddress } from "./address.ts";
 import type { ErrorRecord } from "./errors.ts";
 import type { EngineChoice, EngineName, ListenerPlan } from "./plan.ts";

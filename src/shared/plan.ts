@@ -1,5 +1,6 @@
 // The plan: what the configuration means, as plain frozen data with every default filled in. The control plane compiles
 // it once; the data plane reads it and never sees the configuration.
+
 import type { Endpoint } from "./address.ts";
 
 /** What the user may ask for. `uring` is named here because the configuration's grammar knows it. */

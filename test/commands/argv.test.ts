@@ -1,4 +1,5 @@
 // How the command line may be spelled, and what is refused: every mistake at once, with the nearest flag.
+
 import { describe, expect, test } from "bun:test";
 
 import * as fc from "fast-check";

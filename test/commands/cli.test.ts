@@ -1,4 +1,5 @@
 // The command line as a process: what it prints where, and its exit codes.
+
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";

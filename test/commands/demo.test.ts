@@ -1,4 +1,5 @@
 // `proxy demo`: what it prints can be tried, and it ends cleanly.
+
 import { expect, test } from "bun:test";
 import { connect } from "node:net";
 

@@ -1,4 +1,5 @@
 // The command line as a process of its own, as a user starts it. Tests read what it prints and send it signals.
+
 import { join } from "node:path";
 
 import { within } from "../support/until.ts";

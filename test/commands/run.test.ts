@@ -1,4 +1,5 @@
 // `proxy` as people run it: forwards, logs, drains on a signal.
+
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";

@@ -1,4 +1,5 @@
 // Stop signals, without a process: the handlers are called as the runtime would.
+
 import { expect, test } from "bun:test";
 
 import { watchStopSignals } from "../../src/commands/stop.ts";

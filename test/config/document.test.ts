@@ -1,5 +1,6 @@
 // YAML to data with places: what each path's place is, what aliases and merge keys mean, and that nothing in a file
 // (bytes, pieces of YAML, data of wrong shapes) does more than be refused.
+
 import { describe, expect, test } from "bun:test";
 
 import * as fc from "fast-check";

@@ -1,5 +1,6 @@
 // Whole configuration files: each invalid one with the exact error text beside it, each valid one with its plan. To
 // accept a change after reading it: UPDATE_EXPECTED=1 bun test test/config/files.test.ts
+
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";

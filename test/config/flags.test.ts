@@ -1,4 +1,5 @@
 // Flags go the same way to a configuration as files, and their mistakes carry the flag's name.
+
 import { describe, expect, test } from "bun:test";
 
 import { checkSource } from "../../src/config/check.ts";

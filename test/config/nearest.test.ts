@@ -1,4 +1,5 @@
 // Which known word a mistyped one is taken for.
+
 import { expect, test } from "bun:test";
 
 import * as fc from "fast-check";

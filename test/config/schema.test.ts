@@ -1,4 +1,5 @@
 // The grammar as a whole: the original program's files, what is not available yet, and the JSON Schema for editors.
+
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

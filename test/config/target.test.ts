@@ -1,4 +1,5 @@
 // Targets written as addresses and as URLs.
+
 import { expect, test } from "bun:test";
 
 import * as fc from "fast-check";

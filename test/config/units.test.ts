@@ -1,4 +1,5 @@
 // Durations, sizes and rates: what is accepted, what is refused, and that formatting inverts parsing.
+
 import { describe, expect, test } from "bun:test";
 
 import * as fc from "fast-check";

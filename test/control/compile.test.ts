@@ -1,4 +1,5 @@
 // From configuration to plan: what wins over what, and what depends on the machine.
+
 import { describe, expect, test } from "bun:test";
 
 import { checkSource } from "../../src/config/check.ts";

@@ -1,3 +1,5 @@
+// Names to addresses, with a resolver of the test's own: what is kept, what is told, what is warned of.
+
 import { expect, test } from "bun:test";
 
 import { AddressWatch, type Lookup, resolveOnce } from "../../src/control/resolver.ts";

@@ -1,4 +1,5 @@
 // The address of pinned memory holds while the code that uses it is compiled and collected around it.
+
 import { ptr, read } from "bun:ffi";
 import { expect, test } from "bun:test";
 

@@ -1,3 +1,5 @@
+// Socket addresses as the kernel takes them, against what URL parsers make of the same text.
+
 import { expect, test } from "bun:test";
 
 import fc from "fast-check";

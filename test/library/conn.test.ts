@@ -1,4 +1,5 @@
 // Connections of `listen` and `dial`: bytes, half-close, resets, backpressure, and what each call says when it cannot.
+
 import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,5 +1,6 @@
 // `forward` in both of its ways, in the kernel and in this thread, against the same expectations; then what is particular
 // to each. Peers are node:net sockets.
+
 import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

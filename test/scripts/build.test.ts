@@ -1,4 +1,5 @@
 // The executable as a user gets it: built for this machine, run in an empty folder with an empty environment.
+
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -1,4 +1,5 @@
 // Addresses as people write them: what is accepted, the cure for what is not, and that formatting inverts parsing.
+
 import { describe, expect, test } from "bun:test";
 import { isIP } from "node:net";
 

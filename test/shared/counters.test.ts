@@ -1,3 +1,5 @@
+// Counters of several workers, added up.
+
 import { expect, test } from "bun:test";
 
 import {

@@ -1,3 +1,5 @@
+// The table of live connections: rows, ids that are not reused, and addresses as text.
+
 import { expect, test } from "bun:test";
 
 import fc from "fast-check";

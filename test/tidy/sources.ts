@@ -1,5 +1,6 @@
 // The project's TypeScript files with what each of them refers to, for the tidy test. It reads the text: imports
 // stand at the start of a line in formatted code, and the compiler's own scan is asked whether one was missed.
+
 import { dirname, join, relative } from "node:path";
 
 export const ROOT = Bun.fileURLToPath(new URL("../..", import.meta.url));

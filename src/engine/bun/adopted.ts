@@ -1,5 +1,6 @@
 // Two connected descriptors that someone else opened, relayed as one connection. Already duplicated when they come here;
 // the runtime's sockets own the duplicates. Created by engine.ts.
+
 import { libc } from "../../ffi/libc.ts";
 import { ProxyError, toErrorRecord } from "../../shared/errors.ts";
 import type { LiveTable } from "../../shared/live-table.ts";

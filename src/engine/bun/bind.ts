@@ -1,7 +1,8 @@
-import { lstatSync, unlinkSync } from "node:fs";
-
 // Listening sockets of the runtime: which address, shared between workers or not, a stale unix socket replaced, and every
 // failure as an ERR_LISTEN that names the address, the reason and the cure. Called by listener.ts.
+
+import { lstatSync, unlinkSync } from "node:fs";
+
 import type { SocketHandler } from "bun";
 
 import { ECONNREFUSED } from "../../ffi/errno.ts";

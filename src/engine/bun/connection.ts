@@ -5,6 +5,7 @@
 //
 // Invariant: while a side has pending bytes its peer is paused, so a direction holds at most what one read of the runtime
 // returns (512 KiB). Created by listener.ts and engine.ts; the runtime's socket handlers below drive it.
+
 import type { Socket, SocketHandler } from "bun";
 
 import type { CounterWriter } from "../../shared/counters.ts";

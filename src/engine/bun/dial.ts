@@ -1,10 +1,11 @@
-import { ptr } from "bun:ffi";
-
 // One attempt to reach one address of a target. On Linux the socket is made and connected by system calls and handed to
 // the runtime, because a connect of the runtime's own can neither be cancelled (its descriptor stays until the kernel gives
 // up, two minutes for a host that does not answer) nor reports EMFILE as such. Called by forwarding.ts.
 //
 // Invariant: `reached` or `failed` is called once, unless the attempt is cancelled before.
+
+import { ptr } from "bun:ffi";
+
 import type { FdSocketOptions, SocketHandler } from "bun";
 
 import { EINPROGRESS, errnoName } from "../../ffi/errno.ts";

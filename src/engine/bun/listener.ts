@@ -1,5 +1,6 @@
 // A listener of this worker: its sockets, its limits, and the way of a client from accept to a connected target. Clients
 // stay paused until then, so that no byte is read before there is a place for it. Created by engine.ts.
+
 import { parseIPv6 } from "../../ffi/sockaddr.ts";
 import { setSocketOptions } from "../../ffi/socket-options.ts";
 import type { SocketAddress } from "../../shared/address.ts";

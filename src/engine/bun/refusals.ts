@@ -1,5 +1,6 @@
 // Refused clients, counted at once and reported at most once a second for each listener and reason, so that a flood of
 // clients is not a flood of messages. Called by the listener; `close` reports what is left and leaves no timer behind.
+
 import { RELAY } from "../../shared/limits.ts";
 import type { Refusal, WorkerEvent } from "../../shared/messages.ts";
 

@@ -1,10 +1,10 @@
 // Listening sockets and what comes out of them. Level triggered: as long as clients wait, each round of the loop reports the
 // listener, so an accept that was left out is not lost. Out of descriptors, a listener rests for a moment instead of spinning.
-import { ptr } from "bun:ffi";
 
 import { EMFILE, errnoName } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import { AF_UNIX, EPOLLEXCLUSIVE, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK } from "../../ffi/linux.ts";
+import { addressOf } from "../../ffi/memory.ts";
 import { pinnedBytes, pinnedInt32 } from "../../ffi/pinned.ts";
 import { encodeSockaddr, type Sockaddr, SOCKADDR_MAX_BYTES } from "../../ffi/sockaddr.ts";
 import {
@@ -59,9 +59,9 @@ export class Acceptor {
   /** By profile index, as rows name them; adopted pairs' profiles have none. */
   readonly listeners: (OpenListener | undefined)[] = [];
   readonly #client = pinnedBytes(SOCKADDR_MAX_BYTES);
-  readonly #clientAddress = ptr(this.#client);
+  readonly #clientAddress = addressOf(this.#client);
   readonly #clientLength = pinnedInt32(1);
-  readonly #clientLengthAddress = ptr(this.#clientLength);
+  readonly #clientLengthAddress = addressOf(this.#clientLength);
   #round = 0;
   /** How many listeners have pausedUntil set. */
   #paused = 0;

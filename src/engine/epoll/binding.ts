@@ -1,6 +1,6 @@
 // Opens listening sockets, with errors that say which address, why, and what to do. The first worker that binds an address
 // makes sure that it has it alone: with SO_REUSEPORT a second proxy would otherwise share the port without a word.
-import { ptr } from "bun:ffi";
+
 import { lstatSync, rmSync } from "node:fs";
 
 import { EADDRINUSE, ECONNREFUSED, ENOENT } from "../../ffi/errno.ts";
@@ -15,6 +15,7 @@ import {
   SO_REUSEPORT,
   SOL_SOCKET,
 } from "../../ffi/linux.ts";
+import { addressOf } from "../../ffi/memory.ts";
 import { encodeSockaddr } from "../../ffi/sockaddr.ts";
 import { formatSocketAddress, type SocketAddress } from "../../shared/address.ts";
 import { RELAY } from "../../shared/limits.ts";
@@ -112,7 +113,7 @@ function tryBind(
   if (family !== AF_UNIX) setInteger(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   if (family === AF_INET6) setInteger(fd, IPPROTO_IPV6, IPV6_V6ONLY, v6only ? 1 : 0);
   if (reusePort) setInteger(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-  if (libc.bind(fd, ptr(bytes), bytes.length) < 0) {
+  if (libc.bind(fd, addressOf(bytes), bytes.length) < 0) {
     const error = errno();
     libc.close(fd);
     return { fd: -1, family, error };
@@ -129,7 +130,7 @@ function removeStale(path: string): void {
   const { bytes } = encodeSockaddr(address);
   const fd = streamSocket(AF_UNIX);
   if (fd < 0) throw refused(address, -fd);
-  const error = libc.connect(fd, ptr(bytes), bytes.length) < 0 ? errno() : 0;
+  const error = libc.connect(fd, addressOf(bytes), bytes.length) < 0 ? errno() : 0;
   libc.close(fd);
   if (error === ECONNREFUSED) rmSync(path, { force: true });
   else if (error !== ENOENT) throw refused(address, error === 0 ? EADDRINUSE : error);

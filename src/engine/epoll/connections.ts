@@ -5,10 +5,10 @@
 //
 // Invariant: a row that is not FREE owns its descriptors; `close` gives back descriptors, pipes, buffers, counters and the
 // row together, so that nothing of a connection can outlive it.
-import { ptr } from "bun:ffi";
 
 import { libc } from "../../ffi/libc.ts";
 import { SO_LINGER, SOL_SOCKET } from "../../ffi/linux.ts";
+import { addressOf } from "../../ffi/memory.ts";
 import { pinnedInt32 } from "../../ffi/pinned.ts";
 import { decodeSockaddr, liveFamily, portOf } from "../../ffi/sockaddr.ts";
 import { formatSocketAddress } from "../../shared/address.ts";
@@ -20,7 +20,7 @@ import { CONNECTING, FREE, IN_PIPE, OPEN, type Rows } from "./rows.ts";
 /** struct linger { int l_onoff; int l_linger; }: close(2) then sends RST instead of FIN (socket(7)). */
 const LINGER_RESET = pinnedInt32(2);
 LINGER_RESET[0] = 1;
-const LINGER_RESET_ADDRESS = ptr(LINGER_RESET);
+const LINGER_RESET_ADDRESS = addressOf(LINGER_RESET);
 
 /** One target for each listener so far. */
 export const TARGET = 0;
@@ -152,10 +152,8 @@ export class Connections {
     const { client, target } = live.addressesOf(row);
     const [bytesUp, bytesDown] = [live.bytesUp[row]!, live.bytesDown[row]!];
     const { key } = profile;
-    this.#host.emit({
-      type: "connection",
-      ...{ key, phase, client, target, bytesUp, bytesDown, reason },
-    });
+    const type = "connection";
+    this.#host.emit({ type, key, phase, client, target, bytesUp, bytesDown, reason });
   }
 
   #setLiveAddress(column: Uint8Array, row: number, sockaddr: Uint8Array): void {

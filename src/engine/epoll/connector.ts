@@ -1,10 +1,10 @@
 // Reaches a target: tries its addresses in order within one time budget, each attempt with an equal share of what is left,
 // so that one dead address cannot use it up. The client is not read meanwhile; what it sends waits in its socket.
-import { ptr } from "bun:ffi";
 
 import { EINPROGRESS, EINTR, errnoName, errnoText, ETIMEDOUT } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import { AF_UNIX, EPOLLERR, EPOLLHUP, EPOLLOUT } from "../../ffi/linux.ts";
+import { addressOf } from "../../ffi/memory.ts";
 import type { Sockaddr } from "../../ffi/sockaddr.ts";
 import { applySocketOptions } from "../../ffi/socket-options.ts";
 import type { Refusal } from "../../shared/messages.ts";
@@ -86,7 +86,7 @@ export class Connector {
     const fd = streamSocket(target.family);
     if (fd < 0) return -fd;
     if (target.family !== AF_UNIX) this.#setOptions(fd, listener);
-    if (libc.connect(fd, ptr(target.bytes), target.bytes.length) < 0) {
+    if (libc.connect(fd, addressOf(target.bytes), target.bytes.length) < 0) {
       const error = errno();
       if (error !== EINPROGRESS && error !== EINTR) {
         libc.close(fd);

@@ -1,10 +1,10 @@
 // The epoll engine: one thread whose whole life is this loop. It blocks in epoll_wait, hands each event to whoever owns that
 // descriptor (the mailbox, a listener, a row that is connecting, a row that is open), serves directions whose turn was used
 // up, and looks at timeouts at most every sweep interval. Nothing here is called from anywhere but its own thread.
-import { ptr } from "bun:ffi";
 
 import { errno, libc } from "../../ffi/libc.ts";
 import { EFD_CLOEXEC, EFD_NONBLOCK, EPOLLIN } from "../../ffi/linux.ts";
+import { addressOf } from "../../ffi/memory.ts";
 import { encodeSockaddr } from "../../ffi/sockaddr.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { CounterWriter } from "../../shared/counters.ts";
@@ -220,7 +220,7 @@ export class EpollEngine implements Engine {
       if (this.#rows.state[row] === OPEN) this.#relay.event(tag, events);
       else this.#connector.event(tag, events);
     } else if (tag === TAG_WAKE) {
-      libc.read(this.wakeFd, ptr(this.#wakeCount), 8);
+      libc.read(this.wakeFd, addressOf(this.#wakeCount), 8);
       this.#host.readMailbox();
     } else {
       const listener = this.#acceptor.listeners[profileOfTag(tag)];

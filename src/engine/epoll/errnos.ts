@@ -7,6 +7,7 @@
 //   peer gone  reset the pair      reset the pair      skip this client        try the next address    reset the pair
 //   no memory  reset the pair      reset the pair      pause accepting         try the next address    -
 //   EMFILE     -                   -                   pause accepting         (socket) refuse         -
+
 import { errnoText } from "../../ffi/errno.ts";
 import * as E from "../../ffi/errno.ts";
 import { ProxyError } from "../../shared/errors.ts";

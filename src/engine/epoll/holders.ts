@@ -1,10 +1,10 @@
 // What holds bytes on their way: pipes for bulk, buffers for what a short send left over. Both are pooled and taken only
 // while a direction needs them. A pipe goes back into the pool empty or not at all: a pipe that holds bytes of a dead
 // connection is closed, so that no byte can ever reach another one.
-import { ptr } from "bun:ffi";
 
 import { errno, libc } from "../../ffi/libc.ts";
 import { F_SETPIPE_SZ, O_CLOEXEC, O_NONBLOCK } from "../../ffi/linux.ts";
+import { addressOf } from "../../ffi/memory.ts";
 import { impossible, isOutOfDescriptors } from "./errnos.ts";
 
 /** Kept for reuse; more are closed. A blocked direction holds one, so this bounds what a burst leaves behind. */
@@ -44,7 +44,7 @@ export class PipePool {
   }
 
   #create(): number {
-    if (libc.pipe2(ptr(this.#pair), O_CLOEXEC | O_NONBLOCK) < 0) {
+    if (libc.pipe2(addressOf(this.#pair), O_CLOEXEC | O_NONBLOCK) < 0) {
       const error = errno();
       if (isOutOfDescriptors(error)) return -1;
       throw impossible("pipe2", error);

@@ -4,7 +4,6 @@
 //
 // The 64 bits of epoll_data are two words: `tag` says what the descriptor is, `guard` is the generation of its row, so that
 // an event of a connection that ended earlier in the same batch is recognised and dropped.
-import { ptr } from "bun:ffi";
 
 import { EINTR } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
@@ -20,6 +19,7 @@ import {
   EPOLLPRI,
   EPOLLRDHUP,
 } from "../../ffi/linux.ts";
+import { addressOf } from "../../ffi/memory.ts";
 import { pinnedInt32 } from "../../ffi/pinned.ts";
 import { impossible } from "./errnos.ts";
 
@@ -31,9 +31,9 @@ const BATCH = 512;
 export class Poller {
   readonly #fd: number;
   readonly #words = pinnedInt32(BATCH * EPOLL_EVENT_WORDS);
-  readonly #address = ptr(this.#words);
+  readonly #address = addressOf(this.#words);
   readonly #one = pinnedInt32(4);
-  readonly #oneAddress = ptr(this.#one);
+  readonly #oneAddress = addressOf(this.#one);
 
   constructor() {
     this.#fd = libc.epoll_create1(EPOLL_CLOEXEC);

@@ -1,5 +1,6 @@
 // What connections of one kind have in common: those of one listener, or adopted pairs with the same settings. A row names
 // its profile; the relay reads its sizes from there.
+
 import type { CounterWriter } from "../../shared/counters.ts";
 import type { BufferPool, PipePool } from "./holders.ts";
 

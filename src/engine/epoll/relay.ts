@@ -19,7 +19,6 @@
 // Copy mode (recv, send through one shared buffer) costs two calls for a message. Bulk mode (splice through a pipe) costs
 // four for a burst and copies nothing. A direction starts with copying, turns to bulk after BULK_AFTER full reads in a row and
 // back after CALM_AFTER small bursts.
-import { type Pointer, ptr } from "bun:ffi";
 
 import { EAGAIN, EINTR, errnoName } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
@@ -37,6 +36,7 @@ import {
   SPLICE_F_MOVE,
   SPLICE_F_NONBLOCK,
 } from "../../ffi/linux.ts";
+import { addressOf, type Pointer } from "../../ffi/memory.ts";
 import { type Connections, TARGET } from "./connections.ts";
 import { assertTransferReset } from "./errnos.ts";
 import type { Profile } from "./profile.ts";
@@ -86,7 +86,7 @@ export class Relay {
   reserve(bytes: number): void {
     if (bytes <= this.#scratch.length) return;
     this.#scratch = new Uint8Array(bytes);
-    this.#scratchAddress = ptr(this.#scratch);
+    this.#scratchAddress = addressOf(this.#scratch);
   }
 
   /** Directions are waiting for their next turn: the loop must not block. */
@@ -292,7 +292,7 @@ export class Relay {
 
   #sendBuffer(d: number, profile: Profile): number {
     const rows = this.#rows;
-    const address = ptr(profile.buffers.at(rows.held[d]!), rows.offset[d]!);
+    const address = addressOf(profile.buffers.at(rows.held[d]!), rows.offset[d]!);
     return libc.send(rows.fd[d ^ 1]!, address, rows.pending[d]!, MSG_NOSIGNAL);
   }
 
@@ -369,6 +369,7 @@ export class Relay {
   #urgent(d: number): void {
     const rows = this.#rows;
     setInteger(rows.fd[d]!, SOL_SOCKET, SO_OOBINLINE, 1);
-    rows.flags[d]! = (rows.flags[d]! | READABLE | UNTIL_EAGAIN | COPY_ONLY) & ~BULK;
+    rows.flags[d]! |= READABLE | UNTIL_EAGAIN | COPY_ONLY;
+    rows.flags[d]! &= ~BULK;
   }
 }

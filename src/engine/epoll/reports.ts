@@ -1,5 +1,6 @@
 // Events that a flood of clients could multiply, counted together: the first of a kind is sent at once, those within the
 // next second as one. Driven by the loop's clock; no timer of its own.
+
 import { RELAY } from "../../shared/limits.ts";
 import type { Refusal, WorkerEvent } from "../../shared/messages.ts";
 

@@ -5,6 +5,7 @@
 //   d = 2 * row + 1   target → client
 //
 // Columns have their full length from the start and take memory page by page as rows are used.
+
 import { LiveTable } from "../../shared/live-table.ts";
 
 /** A row's state. Free → Connecting → Open → Free; an adopted pair starts Open. */

@@ -1,5 +1,4 @@
 // Making and asking sockets: the calls around a connection's beginning, none of them on the path of a byte.
-import { ptr } from "bun:ffi";
 
 import { errnoText } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
@@ -17,6 +16,7 @@ import {
   SOCK_STREAM,
   SOL_SOCKET,
 } from "../../ffi/linux.ts";
+import { addressOf } from "../../ffi/memory.ts";
 import { decodeSockaddr, SOCKADDR_MAX_BYTES } from "../../ffi/sockaddr.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { ProxyError } from "../../shared/errors.ts";
@@ -34,13 +34,13 @@ export function streamSocket(family: number): number {
 
 export function setInteger(fd: number, level: number, option: number, value: number): number {
   integer[0] = value;
-  return libc.setsockopt(fd, level, option, ptr(integer), 4);
+  return libc.setsockopt(fd, level, option, addressOf(integer), 4);
 }
 
 /** SO_ERROR: the pending error, which the call clears; 0 for none. */
 export function socketError(fd: number): number {
   length[0] = 4;
-  if (libc.getsockopt(fd, SOL_SOCKET, SO_ERROR, ptr(integer), ptr(length)) < 0) {
+  if (libc.getsockopt(fd, SOL_SOCKET, SO_ERROR, addressOf(integer), addressOf(length)) < 0) {
     throw impossible("getsockopt", errno());
   }
   return integer[0]!;
@@ -49,20 +49,25 @@ export function socketError(fd: number): number {
 /** The address that a socket is bound to. */
 export function localAddress(fd: number): SocketAddress {
   length[0] = address.length;
-  if (libc.getsockname(fd, ptr(address), ptr(length)) < 0) throw impossible("getsockname", errno());
+  if (libc.getsockname(fd, addressOf(address), addressOf(length)) < 0)
+    throw impossible("getsockname", errno());
   return decodeSockaddr(address, length[0]!);
 }
 
 export function isUnixSocket(fd: number): boolean {
   length[0] = address.length;
-  if (libc.getsockname(fd, ptr(address), ptr(length)) < 0) return false;
+  if (libc.getsockname(fd, addressOf(address), addressOf(length)) < 0) return false;
   return address[0] === AF_UNIX;
 }
 
-/** A non-blocking duplicate of a stream socket, with FD_CLOEXEC. O_NONBLOCK belongs to the open file, so the original has it too from here on. */
+/**
+ * A non-blocking duplicate of a stream socket, with FD_CLOEXEC. O_NONBLOCK belongs to the open file, so the original has it
+ * too from here on.
+ */
 export function duplicate(fd: number): number {
   length[0] = 4;
-  const known = libc.getsockopt(fd, SOL_SOCKET, SO_TYPE, ptr(integer), ptr(length)) === 0;
+  const known =
+    libc.getsockopt(fd, SOL_SOCKET, SO_TYPE, addressOf(integer), addressOf(length)) === 0;
   if (!known || integer[0] !== SOCK_STREAM) {
     throw new ProxyError("ERR_ENGINE", `descriptor ${fd} is not a stream socket`);
   }
@@ -77,9 +82,9 @@ export function duplicate(fd: number): number {
 /** Raises the soft limit of descriptors to the hard one, as a server must. @returns the limit that holds then. */
 export function raiseDescriptorLimit(): number {
   const limit = new BigUint64Array(2); // struct rlimit { rlim_t rlim_cur; rlim_t rlim_max; }
-  if (libc.getrlimit(RLIMIT_NOFILE, ptr(limit)) < 0) throw impossible("getrlimit", errno());
+  if (libc.getrlimit(RLIMIT_NOFILE, addressOf(limit)) < 0) throw impossible("getrlimit", errno());
   const [soft = 0n, hard = 0n] = limit;
   if (soft === hard) return Number(hard);
   limit[0] = hard;
-  return Number(libc.setrlimit(RLIMIT_NOFILE, ptr(limit)) < 0 ? soft : hard);
+  return Number(libc.setrlimit(RLIMIT_NOFILE, addressOf(limit)) < 0 ? soft : hard);
 }

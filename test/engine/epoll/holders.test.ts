@@ -1,3 +1,5 @@
+// Pipes and buffers are never shared by two connections, and none is left behind.
+
 import { expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 

@@ -1,6 +1,7 @@
-import type { Conn } from "../../../src/library/conn.ts";
 // Relayed pairs for the library's tests: a client on node:net, the library's accepted connection, the library's dialled one,
 // and a server on node:net behind it. So both peers of a relay are code that the library does not share.
+
+import type { Conn } from "../../../src/library/conn.ts";
 import { dial } from "../../../src/library/dial.ts";
 import { listen } from "../../../src/library/listen.ts";
 import type { ConnSettings } from "../../../src/library/settings.ts";
