@@ -1,0 +1,95 @@
+// Socket options of a plan are set on real sockets: asked of the kernel, for accepted sockets, target sockets and listeners.
+import { expect, test } from "bun:test";
+
+import type { SocketPlan } from "../../src/shared/plan.ts";
+import { ENGINES, forEveryEngine } from "../support/engines.ts";
+import { Relay } from "../support/relay.ts";
+import { findSockets, optionOf } from "../support/socket-options.ts";
+import { within } from "../support/until.ts";
+import { WireServer } from "../support/wire.ts";
+
+interface Sockets {
+  listener: number;
+  accepted: number;
+  target: number;
+}
+
+/** Runs a relay with these options and hands its three kinds of sockets to `look`. */
+async function withOptions(
+  engine: (typeof ENGINES)[number],
+  socket: Partial<SocketPlan>,
+  look: (sockets: Sockets) => void,
+): Promise<string[]> {
+  const warnings: string[] = [];
+  const warn = (_fields: object, message: string): void => void warnings.push(message);
+  const log = { debug: () => {}, info: () => {}, warn, error: warn };
+  await using server = await WireServer.echo();
+  await using relay = await Relay.start(engine, { target: server.target, socket }, { log });
+  if (relay.bound.kind !== "ip") throw new Error("not an IP address");
+  const { port } = relay.bound;
+  const client = await relay.connect();
+  await client.write("x");
+  await within("the echo", client.readBytes(1));
+  const clientPort = client.socket.localPort!;
+  const [listener] = findSockets((p) => p.local === port && p.remote === 0);
+  const [accepted] = findSockets((p) => p.local === port && p.remote === clientPort);
+  const [target] = findSockets((p) => p.remote === server.port && p.local !== port);
+  look({ listener: listener!, accepted: accepted!, target: target! });
+  return warnings;
+}
+
+const onLinux = process.platform === "linux" ? forEveryEngine : (): void => {};
+
+onLinux((engine) => {
+  test("nodelay, keepalive, buffer sizes and notsent_lowat are set on both sides", async () => {
+    const KIB = 1024;
+    const options = {
+      nodelay: true,
+      keepaliveSeconds: 77,
+      sendBufferBytes: 96 * KIB,
+      receiveBufferBytes: 48 * KIB,
+      notsentLowatBytes: 16 * KIB,
+    };
+    const warnings = await withOptions(engine, options, ({ accepted, target }) => {
+      for (const fd of [accepted, target]) {
+        expect(optionOf(fd, "nodelay")).toBe(1);
+        expect(optionOf(fd, "keepalive")).toBe(1);
+        expect(optionOf(fd, "keepIdle")).toBe(77);
+        expect(optionOf(fd, "keepInterval")).toBe(77);
+        expect(optionOf(fd, "sendBuffer")).toBe(2 * 96 * KIB); // the kernel doubles it (socket(7))
+        expect(optionOf(fd, "receiveBuffer")).toBe(2 * 48 * KIB);
+        expect(optionOf(fd, "notsentLowat")).toBe(16 * KIB);
+      }
+    });
+    expect(warnings).toEqual([]);
+  });
+
+  test("nodelay and keepalive can be off", async () => {
+    await withOptions(engine, { nodelay: false, keepaliveSeconds: 0 }, ({ accepted, target }) => {
+      for (const fd of [accepted, target]) {
+        expect(optionOf(fd, "nodelay")).toBe(0);
+        expect(optionOf(fd, "keepalive")).toBe(0);
+      }
+    });
+  });
+
+  test("fastopen is on at the listener and towards the target", async () => {
+    const warnings = await withOptions(engine, { fastopen: true }, ({ listener, target }) => {
+      expect(optionOf(listener, "fastopen")).toBeGreaterThan(0);
+      expect(optionOf(target, "fastopenConnect")).toBe(1);
+    });
+    expect(warnings).toEqual([]);
+  });
+
+  test("quickack is accepted without a warning", async () => {
+    const warnings = await withOptions(engine, { quickack: true }, ({ accepted }) => {
+      expect(accepted).toBeGreaterThan(0);
+    });
+    expect(warnings).toEqual([]);
+  });
+});
+
+test("every engine of this machine is under the contract", () => {
+  expect(ENGINES).toContain("bun");
+  if (process.platform === "linux") expect(ENGINES).toContain("epoll");
+});
