@@ -1,4 +1,5 @@
 // The servers behind the contestants: our echo and iperf3. One of them serves a whole measurement. Called by main.ts.
+
 import { join } from "node:path";
 
 import {

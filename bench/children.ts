@@ -1,5 +1,6 @@
 // Processes that the benchmark starts: each is ended by its own handle, also when a measurement fails. Called by the
 // backends, the peers and the measurements.
+
 import { readFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 
@@ -58,12 +59,12 @@ export async function endAllChildren(): Promise<void> {
   await Promise.all([...children].map(endChild));
 }
 
-/** Runs a program to its end. @returns its standard output. @throws if it fails or takes longer than `timeoutMs`. */
-export async function runChild(
+/** Runs a program to its end. @throws if that takes longer than `timeoutMs`. */
+export async function tryChild(
   command: string[],
   timeoutMs: number,
   env: Record<string, string> = {},
-): Promise<string> {
+): Promise<{ code: number; output: string; errors: string }> {
   const child = startChild(command, env);
   child.stdin.end();
   let late = false;
@@ -78,8 +79,18 @@ export async function runChild(
   ]);
   clearTimeout(timer);
   if (late) throw new Error(`${command.join(" ")}: not finished after ${timeoutMs} ms`);
-  if (code !== 0) throw new Error(`${command.join(" ")}: exit code ${code}\n${errors}${output}`);
-  return output;
+  return { code, output, errors };
+}
+
+/** Runs a program to its end. @returns its standard output. @throws if it fails or takes longer than `timeoutMs`. */
+export async function runChild(
+  command: string[],
+  timeoutMs: number,
+  env: Record<string, string> = {},
+): Promise<string> {
+  const { code, output, errors } = await tryChild(command, timeoutMs, env);
+  if (code === 0) return output;
+  throw new Error(`${command.join(" ")}: exit code ${code}\n${errors}${output}`);
 }
 
 /** The first line of a child's standard output. */

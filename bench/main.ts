@@ -1,6 +1,8 @@
 // The benchmark: every contestant in turn, in one run, with the same client and the same backend.
 //   bun bench/main.ts [--smoke] [--only NAME,...] [--contestants NAME,...] [--runs N] [--duration SECONDS] [--json]
-// Results are written to bench/results unless --smoke or --contestants is given.
+//   bun bench/main.ts --report        only writes the tables and the chart again, from the results that are there
+// Results are written to bench/results, and tables from them to the README, unless --smoke or --contestants is given.
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,14 +11,20 @@ import { parseArgs } from "node:util";
 import { endAllChildren } from "./children.ts";
 import { MEASUREMENTS } from "./engine/all.ts";
 import type { Measurement } from "./engine/measurement.ts";
+import { thisMachine } from "./machine.ts";
 import { measure, type Present, type Scope } from "./measure.ts";
 import { peers } from "./peers/all.ts";
+import { publish, saveResult } from "./publish.ts";
 import { formatTable, type Result } from "./report.ts";
 
 interface Options extends Scope {
   json: boolean;
   measurements: Measurement[];
   contestants: string[] | null;
+  /** Results are kept: everything took part at full length. */
+  saves: boolean;
+  /** Nothing is measured. */
+  reportsOnly: boolean;
 }
 
 const RUNS = 5;
@@ -44,6 +52,7 @@ function readOptions(): Options {
       runs: { type: "string" },
       duration: { type: "string" },
       json: { type: "boolean", default: false },
+      report: { type: "boolean", default: false },
     },
   });
   const smoke = values.smoke;
@@ -58,6 +67,8 @@ function readOptions(): Options {
     json: values.json,
     measurements: choose(MEASUREMENTS, values.only),
     contestants: values.contestants?.split(",") ?? null,
+    saves: !smoke && values.contestants === undefined,
+    reportsOnly: values.report,
   };
 }
 
@@ -76,6 +87,8 @@ async function gather(options: Options, directory: string): Promise<Present[]> {
 
 async function main(): Promise<void> {
   const options = readOptions();
+  if (options.reportsOnly) return publish();
+  const machine = thisMachine();
   const directory = mkdtempSync(join(tmpdir(), "proxy-bench-"));
   const results: Result[] = [];
   try {
@@ -83,8 +96,10 @@ async function main(): Promise<void> {
     for (const measurement of options.measurements) {
       const result = await measure(measurement, contestants, options, directory);
       results.push(result);
+      if (options.saves) saveResult(result, machine);
       if (!options.json) console.log(formatTable(result));
     }
+    if (options.saves) publish();
     if (options.json) console.log(JSON.stringify(results, null, 2));
   } finally {
     await endAllChildren();

@@ -1,5 +1,6 @@
 // One measurement for all contestants: they are started together, warmed up, and then loaded in turn, so that what else
 // the machine does meets all of them. Called by main.ts.
+
 import { startBackend } from "./backends.ts";
 import { CannotMeasure, type Measurement, type Sample, type Scale } from "./engine/measurement.ts";
 import type { Peer, RunningPeer } from "./peers/peer.ts";

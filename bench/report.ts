@@ -1,4 +1,5 @@
 // Results as data and as Markdown tables. Called by main.ts.
+
 import type { Column } from "./engine/measurement.ts";
 import type { Summary } from "./statistics.ts";
 

@@ -1,4 +1,5 @@
 // Medians with their spread, over the runs of one contestant in one measurement. Called by main.ts and the report.
+
 import type { Sample } from "./engine/measurement.ts";
 
 export interface Spread {

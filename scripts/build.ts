@@ -1,6 +1,7 @@
 // Builds the executables: one file for each platform, with nothing to install beside it.
 //   bun scripts/build.ts [--host] [--target NAME,...]     without either: all of them
 // Writes dist/proxy-<platform>, dist/SHA256SUMS, and dist/proxy for this machine. Run by `npm run build`, the tests and CI.
+
 import {
   chmodSync,
   copyFileSync,

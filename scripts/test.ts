@@ -1,11 +1,13 @@
-// `npm test`: everything that must hold, in the order of what fails fastest. Stops at the first step that fails; its last line
-// is `N passed, N failed`, where a step without tests of its own counts as one. With CI=true a skipped test is a failure.
+// `npm test`: everything that must hold, in the order of what fails fastest. Stops at the first step that fails;
+// its last line is `N passed, N failed`, where a step without tests of its own counts as one. With CI=true a
+// skipped test is a failure.
+
 import { join } from "node:path";
 
 const root = Bun.fileURLToPath(new URL("..", import.meta.url));
 const inCi = process.env.CI === "true";
 
-/** Tests that count descriptors, memory or time, or that fill the machine: one file after another, each in its own process. */
+/** Tests that count descriptors, memory or time, or that fill the machine: each file in a process of its own. */
 const ALONE = ["test/e2e/", "test/engine/", "test/control/", "test/library/", "test/scripts/"];
 const PARALLEL = 2;
 

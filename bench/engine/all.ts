@@ -1,4 +1,5 @@
 // The list of measurements, in the order in which they run.
+
 import { bulk } from "./bulk.ts";
 import { connections } from "./connect.ts";
 import { idle } from "./idle.ts";

@@ -1,4 +1,5 @@
 // Short connections: connect, 64 bytes to the backend and back, close; one after another or several at once.
+
 import type { ConnectRequest, ConnectResult } from "../load/connect.ts";
 import { cpuColumns, cpuPer, type Measurement, runLoad } from "./measurement.ts";
 

@@ -1,5 +1,7 @@
 // Idle connections: by how much the relay's resident memory grows for each of 5,000 connections that have carried one
-// message and then rest. The relay has served before, so that code and first buffers do not count.
+// message and then rest. A relay has served a few before, so that its first buffers do not count; what it
+// takes for more than those does, also where a collector could have given it back.
+
 import { type Child, endChild, firstLine, startChild } from "../children.ts";
 import type { HoldRequest } from "../load/hold.ts";
 import { descriptorLimit, residentKib, slabKib } from "../load/usage.ts";
@@ -9,7 +11,7 @@ import { CannotMeasure, type Measurement, type Scale } from "./measurement.ts";
 const CONNECTIONS = 5_000;
 const CONNECTIONS_SMOKE = 100;
 const MESSAGE_BYTES = 64;
-const WARM = { connections: 500, messages: 20 };
+const WARM = { connections: 10, messages: 50 };
 const SETTLED_MS = 1_500; // a collector that runs once a second has run
 const SETTLE_MAX_MS = 10_000;
 const POLL_MS = 50;

@@ -1,5 +1,6 @@
 // What a measurement is: one way to load a relay, with the figures that it gives. Implemented by one file each
 // beside this one; main.ts runs them for all contestants in turn.
+
 import type { BackendName } from "../backends.ts";
 import { runChild } from "../children.ts";
 import type { RunningPeer } from "../peers/peer.ts";
@@ -37,10 +38,7 @@ export class CannotMeasure extends Error {}
 const GRACE_MS = 60_000;
 
 /** Runs one of bench/load's programs, which takes one JSON argument and prints one JSON line. */
-export async function runLoad<Result>(
-  program: string,
-  request: object,
-): Promise<Result> {
+export async function runLoad<Result>(program: string, request: object): Promise<Result> {
   const path = Bun.fileURLToPath(new URL(`../load/${program}`, import.meta.url));
   const runMs = "runMs" in request && typeof request.runMs === "number" ? request.runMs : 0;
   const timeoutMs = GRACE_MS + runMs;

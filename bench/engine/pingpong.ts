@@ -1,4 +1,5 @@
 // Small messages: how many 64-byte messages go to the backend and back each second, and what each costs the relay.
+
 import type { PingPongRequest, PingPongResult } from "../load/pingpong.ts";
 import { cpuColumns, cpuPer, type Measurement, runLoad } from "./measurement.ts";
 

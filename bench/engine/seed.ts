@@ -1,5 +1,7 @@
-// The three measurements of go-tunnel's README, so that its figures and ours can be set side by side: the loss against the
-// direct connection of the same run. Each is repeated within a run, since one of them lasts milliseconds only.
+// The three measurements of go-tunnel's README, so that its figures and ours can be set side by side: the loss
+// against the direct connection of the same run. Each is repeated within a run, since one of them lasts
+// milliseconds only.
+
 import type { BulkEchoRequest, BulkEchoResult } from "../load/bulk-echo.ts";
 import type { ConnectRequest, ConnectResult } from "../load/connect.ts";
 import { type Measurement, runLoad, type Scale } from "./measurement.ts";

@@ -1,5 +1,7 @@
-// Large echoes on one connection: sends a block, reads it back, and again. Prints one JSON line. The whole is repeated, each
-// time on a new connection, and the median repetition is the result. Started by bench/engine/seed.ts.
+// Large echoes on one connection: sends a block, reads it back, and again. Prints one JSON line. The whole is
+// repeated, each time on a new connection, and the median repetition is the result. Started by
+// bench/engine/seed.ts.
+
 import { ptr } from "bun:ffi";
 
 import { connectBegin, EAGAIN, errno, fail, libc, MSG_NOSIGNAL } from "./libc.ts";
@@ -25,7 +27,7 @@ const { port, blockBytes, blocks, warm, repetitions } = request;
 const block = new Uint8Array(blockBytes).map((_, i) => i * 7 + (i >>> 8));
 const buffer = new Uint8Array(blockBytes);
 
-/** Sends as long as the socket takes bytes, and reads what comes back meanwhile: whatever a relay holds, nothing blocks. */
+/** Sends while the socket takes bytes, and reads meanwhile what comes back: whatever a relay holds, nothing blocks. */
 function exchange(poller: Poller, fd: number): void {
   let sent = 0;
   let received = 0;

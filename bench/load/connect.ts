@@ -1,5 +1,6 @@
 // Short connections: connect, send one message, read its echo, close. Prints one JSON line with the count, the
 // latency after connect, and the relay's CPU time. Started by bench/engine/connect.ts and bench/engine/seed.ts.
+
 import { ptr } from "bun:ffi";
 
 import {

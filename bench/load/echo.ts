@@ -1,6 +1,7 @@
 // The echo backend behind every contestant: prints its port as one JSON line, then sends back what it reads. It
 // holds at most one read of undelivered bytes for a connection, and ends a connection when its client has.
 // Started by backends.ts.
+
 import { ptr } from "bun:ffi";
 
 import { accept, EAGAIN, errno, libc, listenLoopback, MSG_NOSIGNAL } from "./libc.ts";

@@ -1,5 +1,6 @@
 // Idle connections: opens them, sends a message to the backend and back on each, prints one JSON line, and holds them
 // until its standard input ends. Started by bench/engine/idle.ts.
+
 import { connectBlocking, libc, recvAll, sendAll } from "./libc.ts";
 
 export interface HoldRequest {

@@ -1,5 +1,6 @@
 // The system calls of the load generators and of the echo backend, blocking and through epoll, Linux only. They
 // share no code with src: what measures must not change with what is measured. Called by bench/load only.
+
 import { dlopen, ptr, read } from "bun:ffi";
 
 const libraries = [

@@ -1,5 +1,6 @@
 // Ping-pong: each connection sends one message, waits for its echo, and sends the next. Prints one JSON line with the
 // count, the latencies and the relay's CPU time of the measured interval. Started by bench/engine/pingpong.ts.
+
 import { ptr } from "bun:ffi";
 
 import { connectBlocking, fail, libc, MSG_DONTWAIT, MSG_NOSIGNAL } from "./libc.ts";

@@ -1,5 +1,6 @@
 // A level-triggered epoll set whose events are read without making an object. Called by the load generators and
 // the echo backend, which block in it.
+
 import { ptr } from "bun:ffi";
 
 import { EINTR, errno, fail, libc } from "./libc.ts";

@@ -1,5 +1,6 @@
 // CPU time and memory of other processes, from /proc (proc(5)). Called by the load generators, which sample a relay at
 // both ends of the measured interval, and by the measurements.
+
 import { readdirSync, readFileSync } from "node:fs";
 
 export interface CpuTime {
@@ -44,7 +45,7 @@ export function residentKib(pids: readonly number[]): number {
   return pages.reduce((sum, count) => sum + count * KIB_PER_PAGE, 0);
 }
 
-/** How many descriptors this process, and those that it starts, may have (the hard limit: relays raise theirs to it). */
+/** How many descriptors a process started here may have: the hard limit, to which relays raise their own. */
 export function descriptorLimit(): number {
   const limits = readFileSync("/proc/self/limits", "utf8");
   const hard = /^Max open files\s+\S+\s+(\S+)/m.exec(limits)![1]!;

@@ -1,4 +1,5 @@
 // The list of contestants, in the order of the tables.
+
 import { direct } from "./direct.ts";
 import { go } from "./go.ts";
 import { haproxy } from "./haproxy.ts";
@@ -7,5 +8,13 @@ import type { Peer } from "./peer.ts";
 import { proxyPeer } from "./proxy.ts";
 
 export function peers(directory: string): Peer[] {
-  return [direct, proxyPeer("epoll", directory), proxyPeer("bun", directory), nginx, haproxy, go];
+  return [
+    direct,
+    proxyPeer("uring", directory),
+    proxyPeer("epoll", directory),
+    proxyPeer("bun", directory),
+    nginx,
+    haproxy,
+    go,
+  ];
 }

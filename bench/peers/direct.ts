@@ -1,4 +1,5 @@
 // No relay at all: what the client and the backend can do, the bound of every other figure.
+
 import type { Peer } from "./peer.ts";
 
 export const direct: Peer = {

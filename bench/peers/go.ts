@@ -1,5 +1,6 @@
 // Go's io.Copy both ways (relay.go), on one processor. io.Copy splices between TCP connections by itself. It is
 // built once in the benchmark's temporary directory.
+
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 

@@ -1,4 +1,5 @@
 // haproxy in TCP mode with one thread, splicing where it finds that worth while, otherwise as installed.
+
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 

@@ -1,4 +1,5 @@
 // nginx's stream module with one worker, otherwise as installed.
+
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 

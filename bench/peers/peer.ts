@@ -1,5 +1,6 @@
 // What a contestant is: a relay, as a process of its own, from a port of 127.0.0.1 to another. Implemented by
 // one file each beside this one; used by main.ts and the measurements.
+
 import { join } from "node:path";
 
 import { endChild, freePort, startServer, untilAccepts } from "../children.ts";

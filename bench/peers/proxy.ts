@@ -1,4 +1,5 @@
 // This project's proxy with one worker, once for each engine.
+
 import type { EngineName } from "../../src/shared/plan.ts";
 import { type Availability, type Peer, startRelay } from "./peer.ts";
 

@@ -1,0 +1,37 @@
+// Where and when a result was made: without it a figure means nothing. Called by main.ts; read by the report.
+
+import { cpus, release, totalmem } from "node:os";
+
+export interface Machine {
+  cpu: string;
+  cores: number;
+  memoryGib: number;
+  system: string;
+  bun: string;
+  iperf3: string;
+  date: string;
+  /** The project's commit; with a plus sign if files had changed since. */
+  commit: string;
+}
+
+function output(command: string[]): string {
+  if (Bun.which(command[0]!) === null) return "";
+  return Bun.spawnSync(command, { cwd: import.meta.dir })
+    .stdout.toString()
+    .trim();
+}
+
+export function thisMachine(): Machine {
+  const processors = cpus();
+  const changed = output(["git", "status", "--porcelain", "--", "../src"]) === "" ? "" : "+";
+  return {
+    cpu: processors[0]?.model.trim() ?? "unknown",
+    cores: processors.length,
+    memoryGib: Math.round(totalmem() / 2 ** 30),
+    system: `${process.platform} ${/^\d+\.\d+/.exec(release())?.[0] ?? ""}`,
+    bun: Bun.version,
+    iperf3: /^iperf (\S+)/.exec(output(["iperf3", "--version"]))?.[1] ?? "",
+    date: new Date().toISOString().slice(0, 10),
+    commit: `${output(["git", "rev-parse", "--short", "HEAD"])}${changed}`,
+  };
+}
