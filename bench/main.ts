@@ -111,4 +111,6 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.once(signal, () => void endAllChildren().finally(() => process.exit(1)));
 }
 
+// Debian keeps servers where users do not look for programs.
+process.env.PATH = `${process.env.PATH ?? ""}:/usr/sbin:/sbin`;
 await main();

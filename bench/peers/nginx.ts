@@ -9,7 +9,7 @@ const CONNECTIONS = 16_384; // two for each relayed connection; the idle measure
 
 /** `load_module` for builds that have the stream module as a file of its own, as Debian's. Empty if it is built in. */
 function loadModule(): string | null {
-  const { stderr } = Bun.spawnSync(["nginx", "-V"]);
+  const { stderr } = Bun.spawnSync(["nginx", "-V"], { env: process.env });
   const built = stderr.toString();
   if (/--with-stream(\s|$)/.test(built)) return "";
   const path = /--modules-path=(\S+)/.exec(built)?.[1] ?? "/usr/lib/nginx/modules";

@@ -59,8 +59,9 @@ export async function startRelay(
 /** The first match of `pattern` in what a program prints about its version, on either stream. */
 export function programVersion(command: string[], pattern: RegExp): Availability {
   const program = command[0]!;
-  if (Bun.which(program) === null) return { missing: `${program} is not installed` };
-  const { stdout, stderr } = Bun.spawnSync(command);
+  if (Bun.which(program, { PATH: process.env.PATH ?? "" }) === null)
+    return { missing: `${program} is not installed` };
+  const { stdout, stderr } = Bun.spawnSync(command, { env: process.env });
   const said = `${stdout.toString()}${stderr.toString()}`;
   const version = pattern.exec(said)?.[1];
   return version === undefined
