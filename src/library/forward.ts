@@ -1,11 +1,12 @@
 // Relaying between two connections: in the kernel where both are plain sockets and the platform can, else in this thread.
 // Either way a FIN is passed on after all bytes, a reset as a reset, and a stalled reader stalls its writer.
 
-import { messageOf } from "../shared/errors.ts";
+import { messageOf, ProxyError } from "../shared/errors.ts";
 import { BOUNDS, LISTENER_DEFAULTS } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
 import type { BuffersPlan } from "../shared/plan.ts";
 import type { Conn } from "./conn.ts";
+import { handoverOf } from "./handover.ts";
 import { type ForwardResult, pump } from "./pump.ts";
 import { requireInteger } from "./settings.ts";
 import { splice } from "./splice.ts";
@@ -39,7 +40,7 @@ export interface Forwarder {
  * Relays between two connections until both directions have ended, then closes both.
  * @returns how many bytes went each way, counting from this call.
  * @throws ProxyError `ERR_RESET` when either side is reset, breaks or idles too long; both connections are reset then.
- *   `ERR_USAGE` for an option out of bounds.
+ *   `ERR_STATE` if one of them is being forwarded already, `ERR_USAGE` for an option out of bounds or one connection given twice.
  */
 export async function forward(
   a: Conn,
@@ -49,7 +50,10 @@ export async function forward(
   return forwardChecked(a, b, checkOptions(options));
 }
 
-/** Relays between two connections and forgets about it: never throws, and closes or resets both. */
+/**
+ * Relays between two connections and forgets about it: whatever happens to them, nothing is thrown, and both end up closed or
+ * reset. @throws ProxyError `ERR_USAGE` for an option out of bounds.
+ */
 export function handlePair(a: Conn, b: Conn, options: ForwardOptions = {}): void {
   newForwarder(options).handlePair(a, b);
 }
@@ -92,6 +96,11 @@ function checkOptions(options: ForwardOptions): Checked {
 
 async function forwardChecked(a: Conn, b: Conn, options: Checked): Promise<ForwardResult> {
   const { idleMs, kernel, buffers } = options;
+  if (a === b) throw new ProxyError("ERR_USAGE", "a connection cannot be forwarded to itself");
+  for (const conn of [a, b]) {
+    if (handoverOf(conn)?.socket.given !== true) continue;
+    throw new ProxyError("ERR_STATE", `the connection with ${conn.remoteAddr} is being forwarded`);
+  }
   if (!kernel) return pump(a, b, idleMs);
   const { done, bytesUp, bytesDown } = await splice(a, b, idleMs, buffers);
   if (done) return { bytesUp, bytesDown };

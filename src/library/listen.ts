@@ -1,7 +1,7 @@
 // Listening, on Bun's own listener. A connection is accepted by the system and waits, unread, in a bounded queue until
 // someone takes it.
 
-import type { TCPSocketListener, UnixSocketListener } from "bun";
+import type { Socket, SocketHandler, TCPSocketListener, UnixSocketListener } from "bun";
 
 import { setSocketOptions } from "../ffi/socket-options.ts";
 import { type Endpoint, formatEndpoint, parseEndpoint } from "../shared/address.ts";
@@ -32,6 +32,24 @@ type BunListener = (
   readonly fd: number;
 };
 
+/** Opens what `endpoint` says; an empty host is every address of both families, or of IPv4 on a system without IPv6. */
+function bind(endpoint: Endpoint, socket: SocketHandler<SocketConn | undefined>): BunListener {
+  const shared = { allowHalfOpen: true, data: undefined, socket };
+  const open = (hostname: string, port: number): BunListener =>
+    Bun.listen<SocketConn | undefined>({ hostname, port, ...shared }) as BunListener;
+  if (endpoint.kind === "unix") {
+    return Bun.listen<SocketConn | undefined>({ unix: endpoint.path, ...shared }) as BunListener;
+  }
+  if (endpoint.host !== "") return open(endpoint.host, endpoint.port);
+  try {
+    return open("::", endpoint.port);
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code !== "EAFNOSUPPORT" && code !== "EADDRNOTAVAIL") throw error;
+    return open("0.0.0.0", endpoint.port);
+  }
+}
+
 class SocketListener implements Listener {
   readonly addr: Addr;
   readonly #listener: BunListener;
@@ -46,25 +64,11 @@ class SocketListener implements Listener {
     this.#unixPath = endpoint.kind === "unix" ? endpoint.path : null;
     const socket = {
       ...SocketConn.handlers,
-      open: (opened: BunSocket): void => this.#accept(opened),
+      open: (opened: Socket<SocketConn | undefined>): void => this.#accept(opened as BunSocket),
     };
-    const shared = { allowHalfOpen: true, data: undefined, socket };
-    this.#listener = (
-      endpoint.kind === "unix"
-        ? Bun.listen<SocketConn | undefined>({ unix: endpoint.path, ...shared })
-        : Bun.listen<SocketConn | undefined>({
-            hostname: endpoint.host === "" ? "::" : endpoint.host,
-            port: endpoint.port,
-            ...shared,
-          })
-    ) as BunListener;
-    this.addr =
-      this.#unixPath === null
-        ? ipAddr(
-            (this.#listener as TCPSocketListener).hostname,
-            (this.#listener as TCPSocketListener).port,
-          )
-        : unixAddr(this.#unixPath);
+    this.#listener = bind(endpoint, socket);
+    const { hostname = "", port = 0 } = this.#listener as { hostname?: string; port?: number };
+    this.addr = this.#unixPath === null ? ipAddr(hostname, port) : unixAddr(this.#unixPath);
     this.#tuneListener();
   }
 
@@ -148,7 +152,8 @@ export async function listen(addr: string, options: ListenOptions = {}): Promise
 }
 
 const LISTEN_CURES: Readonly<Record<string, string>> = {
-  EADDRINUSE: "Another program holds it: stop that, or choose another address",
+  EADDRINUSE:
+    "Another program holds it (or has left its socket file): stop that, or choose another address",
   EACCES: "Ports below 1024 need a privilege: choose a higher port",
   EADDRNOTAVAIL: "This machine does not have that address",
 };

@@ -69,7 +69,10 @@ export function keepAliveOf(settings: ConnSettings): number {
   return settings.keepAlive ?? LISTENER_DEFAULTS.keepaliveSeconds * 1000;
 }
 
-/** Sets the options of `settings` on a descriptor, but for TCP_NODELAY, which Bun sets on every socket. @returns what could not be set, as sentences. */
+/**
+ * Sets the options of `settings` on a descriptor, but for TCP_NODELAY, which Bun sets on every socket.
+ * @returns what could not be set, as sentences.
+ */
 export function applySettings(fd: number, settings: ConnSettings, role: SocketRole): string[] {
   const options: Partial<SocketPlan> = {
     quickack: settings.quickAck ?? false,

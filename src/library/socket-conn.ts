@@ -86,8 +86,9 @@ export class SocketConn implements Conn {
     this.#marks = marks;
     this.#writes = new WriteQueue(socket);
     const unix = unixPath === null ? null : unixAddr(unixPath);
-    this.localAddr = unix ?? ipAddr(socket.localAddress, socket.localPort);
-    this.remoteAddr = unix ?? ipAddr(socket.remoteAddress, socket.remotePort);
+    // A peer that is gone already has no address any more: Bun says undefined, whatever its types say.
+    this.localAddr = unix ?? ipAddr(socket.localAddress ?? "", socket.localPort ?? 0);
+    this.remoteAddr = unix ?? ipAddr(socket.remoteAddress ?? "", socket.remotePort ?? 0);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.closed = promise;
     this.#resolveClosed = resolve;
@@ -97,7 +98,8 @@ export class SocketConn implements Conn {
 
   get fd(): number | null {
     const gone = this.#over || this.#given || process.platform === "win32";
-    return gone ? null : this.#socket.fd;
+    // Bun says -1 once it has closed the socket, which may be before its close event.
+    return gone || this.#socket.fd < 0 ? null : this.#socket.fd;
   }
 
   get bytesRead(): number {

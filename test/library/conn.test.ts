@@ -286,7 +286,7 @@ describe("listening", () => {
     expect(await taken.readBytes(12)).toBe("still served");
     conn.reset();
     expect(await listener.accept()).toBeNull();
-    for await (const conn of listener) throw new Error(`accepted ${conn.remoteAddr}`);
+    for await (const next of listener) throw new Error(`accepted ${next.remoteAddr}`);
     expect((await failure(dial(String(listener.addr)))).code as string).toBe("ERR_CONNECT");
   });
 

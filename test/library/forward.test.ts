@@ -268,10 +268,11 @@ describe.if(LINUX)("which way is taken", () => {
     expect(await relayed).toEqual({ bytesUp: 24 * MIB, bytesDown: 0 });
   });
 
-  test("a given connection refuses reads and writes", async () => {
+  test("a given connection refuses reads, writes and another forward, which do not disturb it", async () => {
     await using ends = await makeEnds();
     const relayed = forward(ends.a, ends.b);
     await until("it is given", () => inKernel(ends.a));
+    expect((await failure(forward(ends.a, ends.b))).code as string).toBe("ERR_STATE");
     expect((await failure(ends.a.read())).code as string).toBe("ERR_STATE");
     expect((await failure(ends.b.write("x"))).code as string).toBe("ERR_STATE");
     ends.client.end();
@@ -336,6 +337,13 @@ describe("handlePair", () => {
     newForwarder().handlePair(ends.a, ends.b);
     expect(await within("the server", ends.server.ending)).toBe("ECONNRESET");
   });
+});
+
+test("a connection is not forwarded to itself", async () => {
+  await using one = await makeConn();
+  expect((await failure(forward(one.conn, one.conn))).code as string).toBe("ERR_USAGE");
+  await one.conn.write("unharmed");
+  expect(await one.peer.readBytes(8)).toBe("unharmed");
 });
 
 test("options out of bounds are refused by name, before anything moves", async () => {

@@ -45,7 +45,8 @@ import {
 
 const log: Log = {
   ...silentLog,
-  warn: (fields: object, message: string) => console.warn(message, fields),
+  warn: (fields: object, message: string) =>
+    void process.stderr.write(`${message} ${JSON.stringify(fields)}\n`),
 };
 const mode: Mode = "server";
 const presets: TunnelPreset[] = [serverPreset(), clientPreset(), highThroughputPreset()];
@@ -84,7 +85,7 @@ async function throughTunnel(target: Addr, protocol: Protocol): Promise<TunnelSt
   await using conn: Conn = await dial(String(tunnel.addr), options);
   const settings: ConnSettings = { sendBufferSize: 65_536 };
   const warnings: string[] = process.platform === "win32" ? [] : optimizeTcpConn(conn, settings);
-  if (warnings.length > 0) console.warn(warnings.join("; "));
+  if (warnings.length > 0) log.warn({}, warnings.join("; "));
   await conn.write("through the tunnel");
   await conn.closeWrite();
   let answer = "";
@@ -133,29 +134,18 @@ const { bytesUp, bytesDown } = await byHand(target.addr);
 await target.close();
 
 try {
-  new Tunnel({ protocol: "quic", listenAddr: ":0", targetAddr: "127.0.0.1:1" });
+  const tunnel = new Tunnel({ protocol: "quic", listenAddr: ":0", targetAddr: "127.0.0.1:1" });
+  await tunnel.start();
 } catch (error) {
   if (!(error instanceof ProxyError)) throw error;
   const code: ErrorCode = error.code;
-  console.log(
-    code,
-    stats.map(({ bytesReceived, bytesSent }) => bytesReceived + bytesSent),
-    bytesUp + bytesDown,
-  );
+  const figures = stats.map(({ bytesReceived, bytesSent }) => bytesReceived + bytesSent);
+  process.stdout.write(`${code} ${figures.join(" ")} ${bytesUp + bytesDown}\n`);
 }
 
 /** Never called: what the types refuse. */
-export function refused(conn: Conn, listener: Listener): void {
-  // @ts-expect-error addresses are missing
-  new Tunnel({});
-  // @ts-expect-error there is no such field
-  new Tunnel({ listenAddr: ":0", targetAddr: "a:1", maxConections: 1 });
-  // @ts-expect-error nothing waits, so there is no time to wait
-  new Tunnel({ listenAddr: ":0", targetAddr: "a:1", backpressureYieldMin: 1 });
-  // @ts-expect-error there is no such protocol
-  new Tunnel({ listenAddr: ":0", targetAddr: "a:1", protocol: "gopher" });
-  // @ts-expect-error a protocol also has a forwarder
-  new Tunnel({ listenAddr: ":0", targetAddr: "a:1" }).setProtocol({ name: "x", listen, dial });
+export function refused(conn: Conn, listener: Listener): Tunnel[] {
+  const addresses = { listenAddr: ":0", targetAddr: "127.0.0.1:1" };
   // @ts-expect-error counters are read only
   conn.bytesRead = 1;
   // @ts-expect-error a listener is no connection
@@ -163,4 +153,16 @@ export function refused(conn: Conn, listener: Listener): void {
   // @ts-expect-error numbers cannot be written
   void conn.write(5);
   handlePair(conn, conn);
+  return [
+    // @ts-expect-error addresses are missing
+    new Tunnel({}),
+    // @ts-expect-error there is no such field
+    new Tunnel({ ...addresses, maxConections: 1 }),
+    // @ts-expect-error nothing waits, so there is no time to wait
+    new Tunnel({ ...addresses, backpressureYieldMin: 1 }),
+    // @ts-expect-error there is no such protocol
+    new Tunnel({ ...addresses, protocol: "gopher" }),
+    // @ts-expect-error a protocol also has a forwarder
+    new Tunnel(addresses).setProtocol({ name: "own", listen, dial }),
+  ];
 }

@@ -4,10 +4,10 @@
 import { dial, forward, listen } from "bun-tunnel";
 
 const listener = await listen("127.0.0.1:0");
-console.log(String(listener.addr));
+process.stdout.write(`${listener.addr}\n`);
 const client = await listener.accept();
 await listener.close();
 if (client !== null) {
   const target = await dial(process.argv[2] ?? "");
-  console.log(JSON.stringify(await forward(client, target)));
+  process.stdout.write(`${JSON.stringify(await forward(client, target))}\n`);
 }
