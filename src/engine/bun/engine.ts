@@ -4,9 +4,11 @@
 // Two places differ from the engines of system calls: a direction holds at most one read of the runtime (512 KiB), whatever
 // the watermarks say, and the runtime's accept would spin without free descriptors, so clients are refused before that.
 
+import { ptr } from "bun:ffi";
+
 import { errnoName } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
-import { F_DUPFD_CLOEXEC, F_GETFL, F_SETFL, O_NONBLOCK } from "../../ffi/linux.ts";
+import { F_DUPFD_CLOEXEC, F_GETFL, F_SETFL, O_NONBLOCK, RLIMIT_NOFILE } from "../../ffi/linux.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { ProxyError } from "../../shared/errors.ts";
 import { RELAY } from "../../shared/limits.ts";
@@ -141,11 +143,24 @@ export class BunEngine implements Engine {
 
 /** How many descriptors the process may hold; Windows has no such limit. */
 function descriptorLimit(): number {
+  const limit = process.platform === "linux" ? rlimit() : reportedLimit();
+  return limit > 0 ? Math.min(limit, 2 * RELAY.rowsMax) : 2 * RELAY.rowsMax;
+}
+
+/** The soft limit; RLIM_INFINITY does not fit a double exactly, and need not. */
+function rlimit(): number {
+  const limits = new BigUint64Array(2);
+  if (libc.getrlimit(RLIMIT_NOFILE, ptr(limits)) < 0) return 0;
+  return Number(limits[0]);
+}
+
+/** Where getrlimit(2) is not bound: the diagnostic report knows it, though it takes tens of milliseconds. */
+function reportedLimit(): number {
   const report = process.report.getReport() as {
     userLimits?: { open_files?: { soft?: number | string } };
   };
   const soft = Number(report.userLimits?.open_files?.soft);
-  return soft > 0 ? Math.min(soft, 2 * RELAY.rowsMax) : 2 * RELAY.rowsMax;
+  return Number.isNaN(soft) ? 0 : soft;
 }
 
 /** @throws ProxyError ERR_ENGINE where descriptors cannot be duplicated. */
