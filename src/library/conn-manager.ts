@@ -46,7 +46,7 @@ export class ConnManager implements AsyncDisposable {
   #endedOut = 0;
   #stopping = false;
   #sweeper: NodeJS.Timeout | undefined;
-  #onEmpty: (() => void) | null = null;
+  readonly #onEmpty = new Set<() => void>();
 
   /** @throws ProxyError `ERR_USAGE` for a value out of bounds. */
   constructor(config: ConnManagerConfig = {}) {
@@ -141,10 +141,10 @@ export class ConnManager implements AsyncDisposable {
     return new Promise((resolve) => {
       const finish = (): void => {
         signal?.removeEventListener("abort", finish);
-        this.#onEmpty = null;
+        this.#onEmpty.delete(finish);
         resolve();
       };
-      this.#onEmpty = finish;
+      this.#onEmpty.add(finish);
       signal?.addEventListener("abort", finish, { once: true });
     });
   }
@@ -157,7 +157,7 @@ export class ConnManager implements AsyncDisposable {
     if (this.#open.size > 0) return;
     clearInterval(this.#sweeper);
     this.#sweeper = undefined;
-    this.#onEmpty?.();
+    for (const finish of this.#onEmpty) finish();
   }
 
   #sweepWhileOpen(): void {

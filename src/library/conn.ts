@@ -42,7 +42,10 @@ export interface Conn extends AsyncDisposable, AsyncIterable<Uint8Array> {
   pause(): void;
   resume(): void;
 
-  /** Sends everything written, then closes both directions. What was not read is lost. Idempotent. */
+  /**
+   * Sends everything written, then closes both directions. What was not read is lost, and a peer that is still sending gets a
+   * reset (RFC 1122 section 4.2.2.13); to be sure that it read everything, `closeWrite` and read to the end first. Idempotent.
+   */
   close(): Promise<void>;
   /** Ends both directions at once; the peer gets a reset (TCP RST). Idempotent. */
   reset(): void;

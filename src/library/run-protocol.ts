@@ -40,13 +40,14 @@ export class ProtocolRun implements Run {
     plan: ListenerPlan,
     log: Log,
     listener: Listener,
+    forwarder: Forwarder,
   ) {
     this.#protocol = protocol;
     this.#target = target;
     this.#plan = plan;
     this.#log = log;
     this.#listener = listener;
-    this.#forwarder = protocol.forwarder(forwardOptions(plan, log));
+    this.#forwarder = forwarder;
     this.#manager = new ConnManager(managerConfig(plan));
     this.addr = listener.addr;
   }
@@ -60,8 +61,9 @@ export class ProtocolRun implements Run {
     if (plan.socket.fastopen) {
       log.warn({ protocol: protocol.name }, "Fast Open towards targets needs the tcp protocol");
     }
+    const forwarder = protocol.forwarder(forwardOptions(plan, log)); // first: nothing is open yet if it throws
     const listener = await protocol.listen(addresses.listenAddr, listenOptions(plan, log));
-    const run = new ProtocolRun(protocol, addresses.targetAddr, plan, log, listener);
+    const run = new ProtocolRun(protocol, addresses.targetAddr, plan, log, listener, forwarder);
     void run.#accept();
     return run;
   }

@@ -57,6 +57,8 @@ export class Tunnel implements AsyncDisposable {
   readonly #plan: TunnelPlan;
   #protocol: Protocol = tcp();
   #state: State = { name: "idle" };
+  /** So that the signal of a run that is over does not stop the next one. */
+  #forgetSignal: () => void = () => {};
 
   /**
    * @throws ProxyError `ERR_USAGE` for an unknown field or a value out of bounds, `ERR_ADDRESS` for an address that cannot be
@@ -115,7 +117,10 @@ export class Tunnel implements AsyncDisposable {
       await this.stop();
       throw signal.reason;
     }
-    signal?.addEventListener("abort", () => void this.stop(), { once: true });
+    if (signal === undefined) return;
+    const abort = (): void => void this.stop();
+    signal.addEventListener("abort", abort, { once: true });
+    this.#forgetSignal = () => signal.removeEventListener("abort", abort);
   }
 
   #run(): Promise<Run> {
@@ -136,6 +141,7 @@ export class Tunnel implements AsyncDisposable {
     if (state.name === "stopping") return state.done;
     if (state.name !== "running") return { reset: 0 };
     const { run } = state;
+    this.#forgetSignal();
     const done = run.stop(timeoutMs).then((result) => {
       this.#state = { name: "stopped", addr: run.addr, stats: run.stats() };
       return result;

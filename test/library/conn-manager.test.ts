@@ -159,12 +159,13 @@ describe("shutdown", () => {
     await using late = await makeConn();
     const manager = new ConnManager();
     const conn = manager.wrapConn(one.conn, manager.accept(one.conn));
-    const done = manager.shutdown();
+    const [done, again] = [manager.shutdown(), manager.shutdown()];
     expect(code(() => manager.accept(late.conn))).toBe("ERR_CLOSED");
     await one.peer.write("last words");
     expect(String(await conn.read())).toBe("last words");
     await conn.close();
     expect(await within("the shutdown", done)).toEqual({ reset: 0 });
+    expect(await within("the second", again)).toEqual({ reset: 0 });
   });
 
   test("resets what is left when its signal is aborted", async () => {

@@ -47,6 +47,20 @@ describe("failures", () => {
   });
 });
 
+test("what a server says at once is not missed, by 300 clients", async () => {
+  await using server = await WireServer.listen((wire) => wire.socket.end("welcome"));
+  const heard = await Promise.all(
+    Array.from({ length: 300 }, async () => {
+      const conn = await dial(server.target);
+      let text = "";
+      for await (const chunk of conn) text += String(chunk);
+      conn.reset();
+      return text;
+    }),
+  );
+  expect(new Set(heard)).toEqual(new Set(["welcome"]));
+});
+
 describe("names", () => {
   test("every address of a name is tried", async () => {
     // localhost is ::1 and 127.0.0.1 on most machines; the server has only the second.

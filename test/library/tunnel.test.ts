@@ -169,7 +169,11 @@ for (const [name, protocol] of KINDS) {
       controller.abort();
       expect(await tunnelRefuses(at)).toBe(true);
       await tunnel.stop();
+      const old = new AbortController();
+      await tunnel.start({ signal: old.signal });
+      await tunnel.stop();
       await tunnel.start();
+      old.abort(); // of a run that is over
       const client = await Wire.connect(wireAddress(tunnel.addr));
       await client.write("again");
       expect(await client.readBytes(5)).toBe("again");
