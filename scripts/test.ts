@@ -10,6 +10,7 @@ const inCi = process.env.CI === "true";
 /** Tests that count descriptors, memory or time, or that fill the machine: each file in a process of its own. */
 const ALONE = ["test/e2e/", "test/engine/", "test/control/", "test/library/", "test/scripts/"];
 const PARALLEL = 2;
+const TEST_MS = 60_000; // for one test; most take milliseconds, and a machine may be busy with others' work
 
 interface Tally {
   passed: number;
@@ -72,7 +73,8 @@ function tally(code: number, output: string): Tally {
 }
 
 async function runTests(args: string[]): Promise<Tally> {
-  const { code, output } = await show([process.execPath, "test", ...args], /^(\(pass\)|bun test )/);
+  const command = [process.execPath, "test", `--timeout=${TEST_MS}`, ...args];
+  const { code, output } = await show(command, /^(\(pass\)|bun test )/);
   return tally(code, output);
 }
 

@@ -69,13 +69,13 @@ test("files of other programs in the working directory change nothing", () => {
   rmSync(stray, { recursive: true });
 });
 
-/** The address in the first `listening` line of a proxy's JSON log. */
+/** The port in the `listening` line of a proxy's JSON log. */
 async function listeningPort(log: ReadableStream<Uint8Array>): Promise<number> {
   let text = "";
   const decoder = new TextDecoder();
   for await (const chunk of log.values({ preventCancel: true })) {
     text += decoder.decode(chunk, { stream: true });
-    const port = /"address":"127\.0\.0\.1:(\d+)"/.exec(text)?.[1];
+    const port = /"listen":"127\.0\.0\.1:(\d+)"/.exec(text)?.[1];
     if (port !== undefined) return Number(port);
   }
   throw new Error(`the proxy ended before it listened: ${text}`);
