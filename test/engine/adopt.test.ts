@@ -12,6 +12,7 @@ import { countDescriptors } from "../support/proc.ts";
 import { until, within } from "../support/until.ts";
 import { type Wire, WireServer } from "../support/wire.ts";
 
+const SOCK_DGRAM = 2;
 const OPTIONS = {
   idleMs: 0,
   copyBytes: 64 * 1024,
@@ -76,20 +77,30 @@ forEveryEngine((engine) => {
     },
   );
 
-  test("descriptors that are none are refused", async () => {
+  test.if(process.platform === "linux")("what is no stream socket is refused", async () => {
+    await using server = await WireServer.listen();
     await using proxy = await Proxy.start(makePlan({ engine }));
-    const pair = proxy.adopt([999_999, 999_998], OPTIONS);
-    const codes = await Promise.all(
-      [pair.taken, pair.done].map((settled) =>
-        within(
-          "refused",
-          settled.then(
-            () => "fine",
-            (error: { code: string }) => error.code,
-          ),
+    const { fd, wire } = await connected(server);
+    const datagram = libc.socket(AF_INET, SOCK_DGRAM, 0);
+    const before = countDescriptors(process.pid).all;
+    for (const fds of [
+      [999_999, fd],
+      [fd, 999_999],
+      [fd, datagram],
+    ] as const) {
+      const pair = proxy.adopt(fds, OPTIONS);
+      const codes = [pair.taken, pair.done].map((settled) =>
+        settled.then(
+          () => "fine",
+          (error: { code: string }) => error.code,
         ),
-      ),
-    );
-    expect(codes).toEqual(["ERR_ENGINE", "ERR_ENGINE"]);
+      );
+      const refused = await within("refused", Promise.all(codes));
+      expect(refused).toEqual(["ERR_ENGINE", "ERR_ENGINE"]);
+    }
+    expect(countDescriptors(process.pid).all).toBe(before);
+    await wire.write("x"); // what was offered is still its owner's
+    expect(libc.recv(fd, new Uint8Array(1), 1, 0)).toBe(1);
+    for (const open of [fd, datagram]) libc.close(open);
   });
 });

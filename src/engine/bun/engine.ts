@@ -6,9 +6,18 @@
 
 import { ptr } from "bun:ffi";
 
-import { errnoName } from "../../ffi/errno.ts";
+import { errnoText } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
-import { F_DUPFD_CLOEXEC, F_GETFL, F_SETFL, O_NONBLOCK, RLIMIT_NOFILE } from "../../ffi/linux.ts";
+import {
+  F_DUPFD_CLOEXEC,
+  F_GETFL,
+  F_SETFL,
+  O_NONBLOCK,
+  RLIMIT_NOFILE,
+  SO_TYPE,
+  SOCK_STREAM,
+  SOL_SOCKET,
+} from "../../ffi/linux.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { ProxyError } from "../../shared/errors.ts";
 import { RELAY } from "../../shared/limits.ts";
@@ -173,14 +182,24 @@ function duplicate(fds: readonly [number, number]): [number, number] {
   }
   const copies: number[] = [];
   for (const fd of fds) {
-    const copy = libc.fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    const isStream = isStreamSocket(fd);
+    const copy = isStream ? libc.fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
     if (copy < 0) {
-      const name = errnoName(errno());
+      const reason = isStream ? errnoText(errno()) : "it is not a stream socket";
       for (const open of copies) libc.close(open);
-      throw new ProxyError("ERR_ENGINE", `descriptor ${fd} cannot be duplicated: ${name}`);
+      throw new ProxyError("ERR_ENGINE", `descriptor ${fd} cannot be taken: ${reason}`);
     }
     libc.fcntl(copy, F_SETFL, libc.fcntl(copy, F_GETFL, 0) | O_NONBLOCK);
     copies.push(copy);
   }
   return copies as [number, number];
+}
+
+function isStreamSocket(fd: number): boolean {
+  const type = new Int32Array(1);
+  const length = new Uint32Array([type.byteLength]);
+  return (
+    libc.getsockopt(fd, SOL_SOCKET, SO_TYPE, ptr(type), ptr(length)) === 0 &&
+    type[0] === SOCK_STREAM
+  );
 }
