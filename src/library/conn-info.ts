@@ -3,6 +3,7 @@
 import type { Conn } from "./conn.ts";
 import { handoverOf } from "./handover.ts";
 
+/** One connection that a `ConnManager` accepted: who, since when, how much. Made by `ConnManager.accept`. */
 export class ConnInfo {
   /** Unique within its manager, never reused. */
   readonly id: string;

@@ -8,6 +8,7 @@ import type { Conn } from "./conn.ts";
 import { ManagedConn } from "./managed-conn.ts";
 import { requireInteger } from "./settings.ts";
 
+/** What a ConnManager allows. */
 export interface ConnManagerConfig {
   /** Connections open at once; 0: no limit. Default 0. */
   readonly maxConnections?: number;
@@ -20,6 +21,7 @@ export interface ConnManagerConfig {
   readonly acceptTimeout?: number;
 }
 
+/** Figures of a ConnManager since it was made. */
 export interface ConnManagerStats {
   readonly active: number;
   /** Accepted since the start. */
@@ -33,6 +35,12 @@ export interface ConnManagerStats {
   readonly bytesOut: number;
 }
 
+/**
+ * Limits, counts and ends the connections of a server.
+ *
+ *     const info = manager.accept(conn);           // or ERR_CONNECTION_LIMIT
+ *     await forward(manager.wrapConn(conn, info), target);
+ */
 export class ConnManager implements AsyncDisposable {
   readonly #maxConnections: number;
   readonly #idleMs: number;

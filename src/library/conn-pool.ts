@@ -8,6 +8,7 @@ import { dial, type DialOptions } from "./dial.ts";
 import { requireInteger } from "./settings.ts";
 import { SocketConn } from "./socket-conn.ts";
 
+/** How long and how many connections a pool keeps. */
 export interface ConnPoolConfig {
   /** Idle connections that are kept; what is put back beyond them is closed. Default 10. */
   readonly maxIdle?: number;
@@ -24,6 +25,7 @@ export function defaultConnPoolConfig(): Required<ConnPoolConfig> {
   return { maxIdle: 10, maxAge: 0, dialTimeout: 10_000, keepAlive: 30_000 };
 }
 
+/** Figures of a ConnPool since it was made. */
 export interface ConnPoolStats {
   /** Connections dialled. */
   readonly created: number;
@@ -69,6 +71,7 @@ export class PoolDialer {
     return dial(this.addr, signal === undefined ? options : { ...options, signal });
   }
 
+  /** A pool of its own; pools share nothing. */
   newPool(): ConnPool {
     return new ConnPool(this);
   }
@@ -81,6 +84,14 @@ interface Entry {
   settled: Promise<void>;
 }
 
+/**
+ * Connections to one target that are used again instead of dialled again.
+ *
+ *     const pool = new PoolDialer("127.0.0.1:6379", { maxIdle: 50 }).newPool();
+ *     const conn = await pool.get();
+ *     …                                            // read every answer to its end
+ *     pool.put(conn);
+ */
 export class ConnPool implements AsyncDisposable {
   readonly #dialer: PoolDialer;
   readonly #known = new Map<SocketConn, Entry>();

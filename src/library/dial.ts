@@ -12,6 +12,7 @@ import { tune } from "./listen.ts";
 import { checkSettings, type ConnSettings, requireInteger, watermarksOf } from "./settings.ts";
 import { type BunSocket, SocketConn } from "./socket-conn.ts";
 
+/** How to connect, and the settings of the connection. */
 export interface DialOptions extends ConnSettings {
   /** Gives up when aborted: the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal;

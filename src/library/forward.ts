@@ -13,6 +13,7 @@ import { splice } from "./splice.ts";
 
 export type { ForwardResult } from "./pump.ts";
 
+/** How to relay. */
 export interface ForwardOptions {
   /** Milliseconds without a byte either way after which both connections are reset; 0: never. Default 0. */
   readonly idleTimeout?: number;

@@ -19,6 +19,7 @@ import {
 } from "./settings.ts";
 import { type BunSocket, SocketConn } from "./socket-conn.ts";
 
+/** How to listen, and the settings of the connections. */
 export interface ListenOptions extends ConnSettings {
   /** TCP_FASTOPEN on the listener, Linux only. Default false. */
   readonly fastOpen?: boolean;

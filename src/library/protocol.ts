@@ -6,6 +6,7 @@ import { dial, type DialOptions } from "./dial.ts";
 import { type Forwarder, type ForwardOptions, newForwarder } from "./forward.ts";
 import { listen, type ListenOptions } from "./listen.ts";
 
+/** How a tunnel listens, dials and relays. */
 export interface Protocol {
   /** For messages and logs. */
   readonly name: string;

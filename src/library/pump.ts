@@ -4,6 +4,7 @@
 import { messageOf, ProxyError } from "../shared/errors.ts";
 import type { Conn } from "./conn.ts";
 
+/** What a relay moved. */
 export interface ForwardResult {
   /** From the first connection to the second. */
   readonly bytesUp: number;

@@ -38,6 +38,10 @@ export class EngineRun implements Run {
     return result;
   }
 
+  hurry(): void {
+    void this.#proxy.kill();
+  }
+
   #read(): TunnelStats {
     const listeners = Object.values(this.#proxy.stats().listeners);
     const add = (value: (stats: ListenerStats) => number): number =>

@@ -29,6 +29,8 @@ export class ProtocolRun implements Run {
   readonly #manager: ConnManager;
   /** Ends dialling. */
   readonly #ending = new AbortController();
+  /** Ends the waiting for connections. */
+  readonly #deadline = new AbortController();
   readonly #startedMs = performance.now();
   #endedMs: number | null = null;
   #errors = 0;
@@ -83,13 +85,16 @@ export class ProtocolRun implements Run {
 
   async stop(timeoutMs: number): Promise<{ reset: number }> {
     await this.#listener.close();
-    const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(), timeoutMs);
-    const result = await this.#manager.shutdown({ signal: deadline.signal });
+    const timer = setTimeout(() => this.hurry(), timeoutMs);
+    const result = await this.#manager.shutdown({ signal: this.#deadline.signal });
     clearTimeout(timer);
     this.#ending.abort(new ProxyError("ERR_CLOSED", "the tunnel stopped"));
     this.#endedMs = performance.now();
     return result;
+  }
+
+  hurry(): void {
+    this.#deadline.abort();
   }
 
   async #accept(): Promise<void> {

@@ -33,6 +33,8 @@ export interface Run {
   readonly addr: Addr;
   stats(): TunnelStats;
   stop(timeoutMs: number): Promise<{ reset: number }>;
+  /** Makes a `stop` under way reset what is left now. */
+  hurry(): void;
 }
 
 type State =
@@ -52,6 +54,14 @@ const NO_STATS: TunnelStats = {
   uptime: 0,
 };
 
+/**
+ * Listens on one address and relays every connection to one target.
+ *
+ *     const tunnel = new Tunnel({ ...serverPreset(), listenAddr: ":8080", targetAddr: "127.0.0.1:80" });
+ *     await tunnel.start();
+ *     …
+ *     await tunnel.stop();
+ */
 export class Tunnel implements AsyncDisposable {
   readonly #config: TunnelConfig;
   readonly #plan: TunnelPlan;
@@ -65,7 +75,7 @@ export class Tunnel implements AsyncDisposable {
    *   parsed, `ERR_NOT_AVAILABLE` for what this version cannot do.
    */
   constructor(config: TunnelConfig) {
-    this.#config = config;
+    this.#config = { ...config };
     this.#plan = compileTunnel(config);
   }
 
@@ -78,13 +88,8 @@ export class Tunnel implements AsyncDisposable {
       throw new ProxyError("ERR_STATE", "the tunnel has started", { cure: "Stop it first" });
     }
     if (this.#plan.namesProtocol && !isBuiltIn(protocol)) {
-      throw new ProxyError(
-        "ERR_USAGE",
-        `the configuration says protocol "${this.#config.protocol}"`,
-        {
-          cure: "Leave protocol out of it",
-        },
-      );
+      const said = `the configuration says protocol "${this.#config.protocol}"`;
+      throw new ProxyError("ERR_USAGE", said, { cure: "Leave protocol out of it" });
     }
     this.#protocol = protocol;
     return this;
@@ -169,8 +174,10 @@ export class Tunnel implements AsyncDisposable {
     });
   }
 
-  /** Resets every connection at once. */
+  /** Resets every connection at once, also while `stop` waits. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop(0);
+    const stopped = this.stop(0);
+    if (this.#state.name === "stopping") this.#state.run.hurry();
+    await stopped;
   }
 }

@@ -159,6 +159,18 @@ for (const [name, protocol] of KINDS) {
       expect(await client.ending).toBe("ECONNRESET");
     });
 
+    test("disposing resets connections at once, also while stop waits for them", async () => {
+      await using server = await WireServer.echo();
+      const tunnel = await started(protocol(), { targetAddr: server.target });
+      const client = await Wire.connect(wireAddress(tunnel.addr));
+      await client.write("a");
+      expect(await client.readBytes(1)).toBe("a");
+      const stopped = tunnel.stop();
+      await within("the end", tunnel[Symbol.asyncDispose]());
+      expect(await client.ending).toBe("ECONNRESET");
+      expect(await stopped).toEqual({ reset: 1 });
+    });
+
     test("an aborted signal stops the tunnel; a stopped tunnel may start again", async () => {
       await using server = await WireServer.echo();
       const tunnel = new Tunnel({ listenAddr: "127.0.0.1:0", targetAddr: server.target });
