@@ -14,8 +14,6 @@ export type Published = Result & { machine: Machine };
 
 const results = Bun.fileURLToPath(new URL("./results", import.meta.url));
 const readme = Bun.fileURLToPath(new URL("../README.md", import.meta.url));
-const BEGIN = "<!-- bench:begin -->";
-const END = "<!-- bench:end -->";
 
 /** The README's rows, as `measurement.column`. */
 const ROWS = [
@@ -119,11 +117,37 @@ function losses(published: readonly Published[]): string {
   return table([...heads, "go-tunnel, as it says"], rows);
 }
 
-function replaceBetween(text: string, block: string): string {
-  const begin = text.indexOf(BEGIN);
-  const end = text.indexOf(END);
-  if (begin < 0 || end < begin) throw new Error(`README.md lacks ${BEGIN} and ${END}`);
-  return `${text.slice(0, begin + BEGIN.length)}\n\n${block}\n\n${text.slice(end)}`;
+/** The sentence on the README's first screen: bulk, where the figures say most, against the peers of the same run. */
+function headline(published: readonly Published[]): string {
+  const bulk = published.find(({ name }) => name === "bulk-1");
+  const idle = published.find(({ name }) => name === "idle");
+  const figure = (result: Result | undefined, name: string, key: string): string => {
+    const digits = result?.columns.find((column) => column.key === key)?.digits ?? 0;
+    const row = result?.contestants.find((each) => each.name === name);
+    return row === undefined ? "" : formatNumber(row.figures[key]!.median, digits);
+  };
+  const ours = bulk?.contestants.find(({ name }) => name.startsWith("proxy-"))?.name;
+  if (bulk === undefined || ours === undefined) return "";
+  const { cores } = bulk.machine;
+  const against = (result: Result | undefined, key: string, unit: string): string => {
+    const [own, ...others] = [ours, "nginx", "haproxy"].map((name) => figure(result, name, key));
+    return `**${own} ${unit}** (nginx ${others[0]}, haproxy ${others[1]})`;
+  };
+  const parts = [
+    `One stream of bulk data: ${against(bulk, "rate", "Gbit/s")}`,
+    `with ${against(bulk, "cpuMs", "ms of CPU for a gigabyte")}`,
+    `and ${against(idle, "userKib", "KiB for an idle connection")}`,
+  ];
+  return `${parts.join(", ")}: [measured](#benchmark) side by side on ${cores} cores, one worker each.`;
+}
+
+/** Puts `block` between the comments `<!-- name:begin -->` and `<!-- name:end -->`. */
+function replaceBlock(text: string, name: string, block: string): string {
+  const begin = `<!-- ${name}:begin -->`;
+  const from = text.indexOf(begin);
+  const to = text.indexOf(`<!-- ${name}:end -->`);
+  if (from < 0 || to < from) throw new Error(`README.md lacks ${begin} and its end`);
+  return `${text.slice(0, from + begin.length)}\n\n${block}\n\n${text.slice(to)}`;
 }
 
 /** Writes everything that is made of the results that are there. */
@@ -144,7 +168,8 @@ export function publish(): void {
   writeFileSync(join(results, "README.md"), `${page.join("\n\n").trimEnd()}\n`);
   writeFileSync(join(results, "chart.svg"), drawChart(published));
   const block = [overview(published), losses(published), where].join("\n\n");
-  writeFileSync(readme, replaceBetween(readFileSync(readme, "utf8"), block));
+  const text = replaceBlock(readFileSync(readme, "utf8"), "headline", headline(published));
+  writeFileSync(readme, replaceBlock(text, "bench", block));
   // The project's formatter aligns the table, and its check would fail otherwise.
   Bun.spawnSync([process.execPath, "fmt", readme]);
 }
