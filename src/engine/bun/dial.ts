@@ -4,8 +4,6 @@
 //
 // Invariant: `reached` or `failed` is called once, unless the attempt is cancelled before.
 
-import { ptr } from "bun:ffi";
-
 import type { FdSocketOptions, SocketHandler } from "bun";
 
 import { EINPROGRESS, errnoName } from "../../ffi/errno.ts";
@@ -17,6 +15,7 @@ import {
   SOCK_STREAM,
   SOL_SOCKET,
 } from "../../ffi/linux.ts";
+import { addressOf } from "../../ffi/memory.ts";
 import { pinnedInt32 } from "../../ffi/pinned.ts";
 import { encodeSockaddr, liveFamily, portOf, type Sockaddr } from "../../ffi/sockaddr.ts";
 import { formatSocketAddress, type SocketAddress } from "../../shared/address.ts";
@@ -174,7 +173,7 @@ const DESCRIPTOR_HANDLERS: SocketHandler<SocketEvents> = {
 };
 
 const ON = pinnedInt32(1).fill(1);
-const ON_ADDRESS = ptr(ON);
+const ON_ADDRESS = addressOf(ON);
 
 /** TCP's urgent byte (tcp(7), SO_OOBINLINE) arrives in line, so that it is not lost; its mark is not passed on. */
 export function keepUrgentInline(fd: number): void {

@@ -4,8 +4,6 @@
 // Two places differ from the engines of system calls: a direction holds at most one read of the runtime (512 KiB), whatever
 // the watermarks say, and the runtime's accept would spin without free descriptors, so clients are refused before that.
 
-import { ptr } from "bun:ffi";
-
 import { errnoText } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import {
@@ -18,6 +16,7 @@ import {
   SOCK_STREAM,
   SOL_SOCKET,
 } from "../../ffi/linux.ts";
+import { addressOf } from "../../ffi/memory.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { ProxyError } from "../../shared/errors.ts";
 import { RELAY } from "../../shared/limits.ts";
@@ -159,7 +158,7 @@ function descriptorLimit(): number {
 /** The soft limit; RLIM_INFINITY does not fit a double exactly, and need not. */
 function rlimit(): number {
   const limits = new BigUint64Array(2);
-  if (libc.getrlimit(RLIMIT_NOFILE, ptr(limits)) < 0) return 0;
+  if (libc.getrlimit(RLIMIT_NOFILE, addressOf(limits)) < 0) return 0;
   return Number(limits[0]);
 }
 
@@ -199,7 +198,7 @@ function isStreamSocket(fd: number): boolean {
   const type = new Int32Array(1);
   const length = new Uint32Array([type.byteLength]);
   return (
-    libc.getsockopt(fd, SOL_SOCKET, SO_TYPE, ptr(type), ptr(length)) === 0 &&
+    libc.getsockopt(fd, SOL_SOCKET, SO_TYPE, addressOf(type), addressOf(length)) === 0 &&
     type[0] === SOCK_STREAM
   );
 }
