@@ -21,7 +21,7 @@ const DATA_WORD = process.arch === "x64" ? 1 : 2;
 export class Poller {
   readonly #fd = libc.epoll_create1(EPOLL_CLOEXEC);
   readonly #one = new Uint32Array(WORDS);
-  readonly #events = new Uint32Array(WORDS * EVENTS_MAX);
+  readonly #events = new Uint32Array(new ArrayBuffer(WORDS * EVENTS_MAX * 4));
   readonly #pointer = ptr(this.#events);
 
   add(fd: number, events: number): void {
