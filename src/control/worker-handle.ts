@@ -62,6 +62,7 @@ export class WorkerHandle {
       let failure: ProxyError | null = null;
       let started = false;
       let ended = false;
+      let onEventLoop = false;
       const exit = Promise.withResolvers<void>();
       const timer = setTimeout(() => {
         failure = new ProxyError("ERR_WORKER", `worker ${init.index} did not become ready`);
@@ -71,11 +72,14 @@ export class WorkerHandle {
         if (event.type === "ready") {
           clearTimeout(timer);
           started = true;
+          onEventLoop = event.wakeFd < 0;
           resolve(new WorkerHandle(init.index, worker, exit.promise, event));
         } else if (event.type === "start_failed") failure = fromErrorRecord(event.error);
         else {
           if (event.type === "ended") ended = true;
           handlers.event(event);
+          // Where the runtime connects, it cannot give up: one attempt would keep the thread as long as the kernel tries.
+          if (ended && onEventLoop) void worker.terminate();
         }
       });
       worker.on("error", (cause) => {
