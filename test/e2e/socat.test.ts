@@ -2,11 +2,10 @@
 
 import { expect } from "bun:test";
 import { createHash, randomBytes } from "node:crypto";
-import { rmSync } from "node:fs";
 import { join } from "node:path";
 
 import { CliRelay } from "../support/cli-relay.ts";
-import { Daemon, run, temporaryFolder } from "../support/daemon.ts";
+import { Daemon, run } from "../support/daemon.ts";
 import { forEveryEngine } from "../support/engines.ts";
 import { program, testWith } from "../support/programs.ts";
 
@@ -36,21 +35,16 @@ forEveryEngine((engine) => {
           kind === "tcp"
             ? `127.0.0.1:${server.port}`
             : `unix:${join(server.folder, "target.sock")}`;
-        const folder = temporaryFolder();
-        const path = join(folder, "listen.sock");
+        const path = join(server.folder, "listen.sock");
         const listen = kind === "tcp" ? "127.0.0.1:0" : `unix:${path}`;
-        try {
-          await using relay = await CliRelay.start(engine, target, listen);
-          const address = kind === "tcp" ? `TCP:127.0.0.1:${relay.port}` : `UNIX-CONNECT:${path}`;
-          for (const size of [0, 1, BYTES]) {
-            const bytes = randomBytes(size);
-            const hash = createHash("sha256").update(bytes).digest("hex");
-            const client = [program("socat"), ...PATIENCE, "STDIO", address];
-            const { stdout } = await run(client, { stdin: bytes });
-            expect(stdout.trim(), `${size} bytes`).toBe(`${hash}  -`);
-          }
-        } finally {
-          rmSync(folder, { recursive: true, force: true });
+        await using relay = await CliRelay.start(engine, target, listen);
+        const address = kind === "tcp" ? `TCP:127.0.0.1:${relay.port}` : `UNIX-CONNECT:${path}`;
+        for (const size of [0, 1, BYTES]) {
+          const bytes = randomBytes(size);
+          const hash = createHash("sha256").update(bytes).digest("hex");
+          const client = [program("socat"), ...PATIENCE, "STDIO", address];
+          const { stdout } = await run(client, { stdin: bytes });
+          expect(stdout.trim(), `${size} bytes`).toBe(`${hash}  -`);
         }
       },
     );

@@ -2,9 +2,10 @@
 // names them.
 
 import { expect, test } from "bun:test";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 
+import { inFolder } from "../support/daemon.ts";
 import { forEveryEngine } from "../support/engines.ts";
 import { Relay } from "../support/relay.ts";
 import { until, within } from "../support/until.ts";
@@ -22,15 +23,6 @@ async function echoes(address: WireAddress, text: string): Promise<Wire> {
   await client.write(text);
   expect(await within("the echo", client.readBytes(text.length))).toBe(text);
   return client;
-}
-
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = mkdtempSync("/tmp/relay-");
-  try {
-    await run(folder);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
 }
 
 forEveryEngine((engine) => {

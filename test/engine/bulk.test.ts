@@ -2,6 +2,7 @@
 
 import { expect, test } from "bun:test";
 
+import { inFolder } from "../support/daemon.ts";
 import { forEveryEngine } from "../support/engines.ts";
 import { Relay } from "../support/relay.ts";
 import { until, within } from "../support/until.ts";
@@ -33,27 +34,25 @@ forEveryEngine((engine) => {
     });
   }, 60_000);
 
-  test("a unix socket on both sides carries 64 MiB each way", async () => {
-    const folder = `${process.env.TMPDIR ?? "/tmp"}/relay-bulk-${process.pid}-${engine}`;
-    const { mkdirSync, rmSync } = await import("node:fs");
-    mkdirSync(folder, { recursive: true });
-    try {
-      await using server = await WireServer.listen(undefined, { path: `${folder}/target` });
-      await using relay = await Relay.start(engine, {
-        listen: `unix:${folder}/listen`,
-        target: server.target,
-      });
-      const client = await relay.connect();
-      const target = await server.accept();
-      const bytes = 64 * MIB;
-      const arrive = [client.expectStream(1, bytes), target.expectStream(2, bytes)];
-      const sent = [
-        client.sendStream(2, bytes, MIB / 4).then(() => client.end()),
-        target.sendStream(1, bytes, MIB / 4).then(() => target.end()),
-      ];
-      await within("all bytes", Promise.all([...arrive, ...sent]), 50_000);
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
-  }, 60_000);
+  test(
+    "a unix socket on both sides carries 64 MiB each way",
+    () =>
+      inFolder(async (folder) => {
+        await using server = await WireServer.listen(undefined, { path: `${folder}/target` });
+        await using relay = await Relay.start(engine, {
+          listen: `unix:${folder}/listen`,
+          target: server.target,
+        });
+        const client = await relay.connect();
+        const target = await server.accept();
+        const bytes = 64 * MIB;
+        const arrive = [client.expectStream(1, bytes), target.expectStream(2, bytes)];
+        const sent = [
+          client.sendStream(2, bytes, MIB / 4).then(() => client.end()),
+          target.sendStream(1, bytes, MIB / 4).then(() => target.end()),
+        ];
+        await within("all bytes", Promise.all([...arrive, ...sent]), 50_000);
+      }),
+    60_000,
+  );
 });

@@ -1,11 +1,12 @@
 // Any interleaving of writes, pauses, half-closes on both sides arrives intact. fast-check prints the seed and the smallest
 // failing script.
 
-import { afterAll, beforeAll, test } from "bun:test";
+import { test } from "bun:test";
 
 import * as fc from "fast-check";
 
 import { streamBytes, StreamCheck } from "../support/bytes.ts";
+import { inFolder } from "../support/daemon.ts";
 import { forEveryEngine } from "../support/engines.ts";
 import { Relay } from "../support/relay.ts";
 import { until, within } from "../support/until.ts";
@@ -35,13 +36,20 @@ function sizes(): fc.Arbitrary<number> {
   );
 }
 
-const script = fc.record({
+const script: fc.Arbitrary<Script> = fc.record({
   client: fc.array(step, { maxLength: 12 }),
   target: fc.array(step, { maxLength: 12 }),
   /** Ends its direction only after the other's end was seen; false: as soon as its script is over. */
   clientWaits: fc.boolean(),
   targetWaits: fc.boolean(),
 });
+
+interface Script {
+  client: Step[];
+  target: Step[];
+  clientWaits: boolean;
+  targetWaits: boolean;
+}
 
 class Actor {
   readonly #wire: Wire;
@@ -83,41 +91,39 @@ class Actor {
   }
 }
 
-forEveryEngine((engine) => {
-  let server: WireServer;
-  let relay: Relay;
-  beforeAll(async () => {
-    server = await WireServer.listen();
-    relay = await Relay.start(engine, { target: server.target });
-  });
-  afterAll(async () => {
-    await relay[Symbol.asyncDispose]();
-    await server[Symbol.asyncDispose]();
-  });
+async function holds(relay: Relay, server: WireServer, run: Script): Promise<void> {
+  const client = await relay.connect();
+  const target = await within("the target", server.accept());
+  const up = new Actor(client, 1, 2);
+  const down = new Actor(target, 2, 1);
+  const both = [
+    up.play(run.client, run.clientWaits && !run.targetWaits),
+    down.play(run.target, run.targetWaits),
+  ];
+  await within("the script", Promise.all(both), 5_000);
+  if (up.check.received !== down.sent || down.check.received !== up.sent) {
+    const arrived = `up ${down.check.received} of ${up.sent}`;
+    throw new Error(`${arrived}, down ${up.check.received} of ${down.sent}`);
+  }
+  await until("no row is left", () => relay.proxy.connections().length === 0);
+}
 
-  test("any interleaving of writes, pauses and half-closes arrives intact", async () => {
-    await fc.assert(
-      fc.asyncProperty(script, async (run) => {
-        const client = await relay.connect();
-        const target = await within("the target", server.accept());
-        const up = new Actor(client, 1, 2);
-        const down = new Actor(target, 2, 1);
-        await within(
-          "the script",
-          Promise.all([
-            up.play(run.client, run.clientWaits && !run.targetWaits),
-            down.play(run.target, run.targetWaits),
-          ]),
-          5_000,
-        );
-        if (up.check.received !== down.sent || down.check.received !== up.sent) {
-          throw new Error(
-            `up ${down.check.received} of ${up.sent}, down ${up.check.received} of ${down.sent}`,
-          );
-        }
-        await until("no row is left", () => relay.proxy.connections().length === 0);
-      }),
-      { numRuns: 150, endOnFailure: true },
+forEveryEngine((engine) => {
+  for (const kind of ["TCP", "unix"] as const) {
+    test(
+      `any interleaving of writes, pauses and half-closes arrives intact over ${kind}`,
+      () =>
+        inFolder(async (folder) => {
+          const at = kind === "TCP" ? { host: "127.0.0.1" } : { path: `${folder}/target` };
+          await using server = await WireServer.listen(undefined, at);
+          await using relay = await Relay.start(engine, {
+            target: server.target,
+            listen: kind === "TCP" ? "127.0.0.1:0" : `unix:${folder}/listen`,
+          });
+          const property = fc.asyncProperty(script, (run) => holds(relay, server, run));
+          await fc.assert(property, { numRuns: 120, endOnFailure: true });
+        }),
+      60_000,
     );
-  }, 60_000);
+  }
 });

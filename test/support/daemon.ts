@@ -21,6 +21,16 @@ export function temporaryFolder(): string {
   return folder;
 }
 
+/** Runs with a new folder, and removes it afterwards. */
+export async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
+  const folder = temporaryFolder();
+  try {
+    await use(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 /** Whether something accepts connections there. */
 function answers(at: { port: number; host: string } | { path: string }): Promise<boolean> {
   return new Promise((resolve) => {

@@ -91,9 +91,9 @@ function removeStale(path: string): void {
   unlinkSync(path);
 }
 
-/** Whether a process listens on this socket file. In doubt it counts as answered: its file must not be taken. */
-function isAnswered(path: string): boolean {
-  if (process.platform !== "linux") {
+/** Whether a process listens on this socket file. In doubt it counts as answered: its file must not be taken. Exported for tests. */
+export function isAnswered(path: string, bySystemCall = process.platform === "linux"): boolean {
+  if (!bySystemCall) {
     // Part of macOS and the BSDs; without it nothing says that the file is stale.
     const nc = Bun.which("nc");
     return nc === null || Bun.spawnSync([nc, "-z", "-U", path]).exitCode === 0;

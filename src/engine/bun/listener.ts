@@ -201,10 +201,10 @@ export class BunListener implements ConnectionOwner {
   }
 
   ended(connection: Connection, reason: string): void {
+    if (reason.startsWith("E")) this.counters.error(reason);
     if (connection.connected) this.counters.closed(0);
     else this.counters.closedUnconnected();
     Atomics.sub(this.#active, 0, 1);
-    if (reason.startsWith("E")) this.counters.error(reason);
     if (this.#engine.host.traceConnections) this.#trace(connection, "close", reason);
     this.#engine.removeConnection(connection);
   }
