@@ -61,12 +61,19 @@ class Field {
   }
 }
 
+/** The same contestants, another first each time: whoever follows a heavy one must not always be the same. */
+function rotated<T>(items: readonly T[], by: number): T[] {
+  const start = by % items.length;
+  return [...items.slice(start), ...items.slice(0, start)];
+}
+
 export async function measure(
   measurement: Measurement,
-  contestants: readonly Present[],
+  present: readonly Present[],
   { scale, runs }: Scope,
   directory: string,
 ): Promise<Result> {
+  const contestants = present.filter(({ only }) => only?.test(measurement.name) !== false);
   const backend = await startBackend(measurement.backend, directory);
   const field = new Field(measurement, (peer) => peer.start(backend.port, directory));
   await field.open(contestants);
@@ -76,7 +83,7 @@ export async function measure(
     }
   }
   for (let run = 0; run < runs; run++) {
-    for (const peer of contestants) {
+    for (const peer of rotated(contestants, run)) {
       if (!field.samples.has(peer.name)) continue;
       await Bun.sleep(SETTLE_MS);
       await field.run(peer, scale, true);

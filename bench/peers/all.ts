@@ -2,8 +2,8 @@
 
 import { direct } from "./direct.ts";
 import { go } from "./go.ts";
-import { haproxy } from "./haproxy.ts";
-import { nginx } from "./nginx.ts";
+import { haproxy, haproxyTuned } from "./haproxy.ts";
+import { nginx, nginxTuned } from "./nginx.ts";
 import type { Peer } from "./peer.ts";
 import { proxyPeer } from "./proxy.ts";
 
@@ -14,7 +14,9 @@ export function peers(directory: string): Peer[] {
     proxyPeer("epoll", directory),
     proxyPeer("bun", directory),
     nginx,
+    nginxTuned,
     haproxy,
+    haproxyTuned,
     go,
   ];
 }

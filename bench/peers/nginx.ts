@@ -1,4 +1,4 @@
-// nginx's stream module with one worker, otherwise as installed.
+// nginx's stream module with one worker: as installed, and for bulk also with the larger buffers that help it there.
 
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -17,12 +17,17 @@ function loadModule(): string | null {
   return existsSync(file) ? `load_module ${file};` : null;
 }
 
-function configuration(listenPort: number, targetPort: number, directory: string): string {
+function configuration(
+  listenPort: number,
+  targetPort: number,
+  directory: string,
+  extra: string,
+): string {
   return `${loadModule()}
 daemon off;
 worker_processes 1;
 worker_rlimit_nofile ${CONNECTIONS + 256};
-pid ${join(directory, "nginx.pid")};
+pid ${join(directory, `nginx-${listenPort}.pid`)};
 error_log stderr warn;
 events { worker_connections ${CONNECTIONS}; }
 stream {
@@ -30,6 +35,7 @@ stream {
     listen 127.0.0.1:${listenPort};
     proxy_pass 127.0.0.1:${targetPort};
     proxy_timeout 1h;
+    ${extra}
   }
 }
 `;
@@ -43,15 +49,23 @@ async function available(): Promise<Availability> {
   return version;
 }
 
-export const nginx: Peer = {
-  name: "nginx",
-  setup: "stream, 1 worker",
-  available,
-  async start(targetPort, directory) {
-    const file = join(directory, `nginx-${targetPort}.conf`);
-    return startRelay("nginx", directory, (port) => {
-      writeFileSync(file, configuration(port, targetPort, directory));
-      return { command: ["nginx", "-e", "stderr", "-c", file] };
-    });
-  },
+function peer(name: string, setup: string, extra: string): Peer {
+  return {
+    name,
+    setup,
+    available,
+    async start(targetPort, directory) {
+      const file = join(directory, `${name}-${targetPort}.conf`);
+      return startRelay(name, directory, (port) => {
+        writeFileSync(file, configuration(port, targetPort, directory, extra));
+        return { command: ["nginx", "-e", "stderr", "-c", file] };
+      });
+    },
+  };
+}
+
+export const nginx = peer("nginx", "stream, 1 worker", "");
+export const nginxTuned: Peer = {
+  ...peer("nginx-tuned", "the same with proxy_buffer_size 128k", "proxy_buffer_size 128k;"),
+  only: /^bulk-/,
 };

@@ -12,6 +12,8 @@ export interface Peer {
   name: string;
   /** One line on how it is set up, for the report. */
   setup: string;
+  /** Measurements in which it takes part, by name; without it, all. */
+  only?: RegExp;
   available(): Promise<Availability>;
   /** Starts relaying to 127.0.0.1:`targetPort`. Files go to `directory`, which the caller removes. */
   start(targetPort: number, directory: string): Promise<RunningPeer>;
