@@ -12,6 +12,7 @@ const source = Bun.fileURLToPath(new URL("./relay.go", import.meta.url));
 
 export const go: Peer = {
   name: "go",
+  optional: true,
   setup: "io.Copy, GOMAXPROCS=1",
   available: async () => programVersion(["go", "version"], /go(\d[\w.]*)/),
   async start(targetPort, directory) {

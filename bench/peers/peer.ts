@@ -14,6 +14,8 @@ export interface Peer {
   setup: string;
   /** Measurements in which it takes part, by name; without it, all. */
   only?: RegExp;
+  /** May be missing in CI; every other contestant must be there. */
+  optional?: boolean;
   available(): Promise<Availability>;
   /** Starts relaying to 127.0.0.1:`targetPort`. Files go to `directory`, which the caller removes. */
   start(targetPort: number, directory: string): Promise<RunningPeer>;

@@ -38,6 +38,7 @@ async function available(engine: EngineName, directory: string): Promise<Availab
 export function proxyPeer(engine: EngineName, directory: string): Peer {
   return {
     name: `proxy-${engine}`,
+    optional: engine === "uring", // containers often forbid it
     setup: `engine ${engine}, 1 worker`,
     available: () => available(engine, directory),
     start: (targetPort, runDirectory) =>
