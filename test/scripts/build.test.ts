@@ -9,15 +9,19 @@ import { join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
 
 const MESSAGE = new Uint8Array(1 << 20).map((_, i) => i * 31 + (i >>> 8));
+const windows = process.platform === "win32";
 const script = Bun.fileURLToPath(new URL("../../scripts/build.ts", import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), "proxy-build-"));
 const empty = join(directory, "empty");
-const executable = join(directory, process.platform === "win32" ? "proxy.exe" : "proxy");
+const executable = join(directory, windows ? "proxy.exe" : "proxy");
+
+// Windows finds its sockets through SystemRoot.
+const env: Record<string, string> = windows ? { SystemRoot: process.env.SystemRoot ?? "" } : {};
 
 function run(...args: string[]): { code: number; output: string } {
   const { exitCode, stdout, stderr } = Bun.spawnSync([executable, ...args], {
     cwd: empty,
-    env: {},
+    env,
   });
   return { code: exitCode, output: `${stdout.toString()}${stderr.toString()}` };
 }
@@ -63,7 +67,7 @@ test("files of other programs in the working directory change nothing", () => {
   writeFileSync(join(stray, ".env"), "BUN_OPTIONS=--no-such-option\nNODE_ENV=test\n");
   writeFileSync(join(stray, "package.json"), "{ this is not JSON");
   writeFileSync(join(stray, "tsconfig.json"), "{ this is not JSON");
-  const { exitCode, stdout } = Bun.spawnSync([executable, "-version"], { cwd: stray, env: {} });
+  const { exitCode, stdout } = Bun.spawnSync([executable, "-version"], { cwd: stray, env });
   expect(stdout.toString()).toContain(`${manifest.name} ${manifest.version}\n`);
   expect(exitCode).toBe(0);
   rmSync(stray, { recursive: true });
@@ -89,7 +93,7 @@ test("it forwards every byte both ways, and ends by SIGTERM with exit code 0", a
   });
   const proxy = Bun.spawn(
     [executable, "-listen=127.0.0.1:0", `-target=127.0.0.1:${backend.port}`, "-log-format=json"],
-    { cwd: empty, env: {}, stdout: "ignore", stderr: "pipe" },
+    { cwd: empty, env, stdout: "ignore", stderr: "pipe" },
   );
   const port = await listeningPort(proxy.stderr);
   const response = await fetch(`http://127.0.0.1:${port}/`, {
@@ -99,5 +103,6 @@ test("it forwards every byte both ways, and ends by SIGTERM with exit code 0", a
   });
   expect(Buffer.compare(await response.bytes(), MESSAGE)).toBe(0);
   proxy.kill("SIGTERM");
-  expect(await proxy.exited).toBe(0);
+  const code = await proxy.exited;
+  if (!windows) expect(code).toBe(0); // Windows has no signals: the process is ended at once
 });
