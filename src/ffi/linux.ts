@@ -19,6 +19,7 @@ export const IPPROTO_IPV6 = 41;
 export const IPV6_V6ONLY = 26;
 
 export const MSG_NOSIGNAL = 0x4000;
+export const MSG_PEEK = 2;
 export const SHUT_WR = 1;
 
 export const F_GETFL = 3;

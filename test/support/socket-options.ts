@@ -56,3 +56,10 @@ export function findSockets(fits: (ports: { local: number; remote: number }) => 
       }
     });
 }
+
+/** TCP_FASTOPEN on a listener, as a server that supports it sets it. */
+export function enableFastOpen(listener: number): void {
+  const queue = new Int32Array([16]);
+  const [level, option] = OPTIONS.fastopen;
+  if (libc.setsockopt(listener, level, option, ptr(queue), 4) < 0) throw new Error("setsockopt");
+}

@@ -91,7 +91,10 @@ function removeStale(path: string): void {
   unlinkSync(path);
 }
 
-/** Whether a process listens on this socket file. In doubt it counts as answered: its file must not be taken. Exported for tests. */
+/**
+ * Whether a process listens on this socket file. In doubt it counts as answered: its file must not be taken. Exported for
+ * tests.
+ */
 export function isAnswered(path: string, bySystemCall = process.platform === "linux"): boolean {
   if (!bySystemCall) {
     // Part of macOS and the BSDs; without it nothing says that the file is stale.

@@ -1,6 +1,6 @@
 // One attempt to reach one address of a target. On Linux the socket is made and connected by system calls and handed to
 // the runtime, because a connect of the runtime's own can neither be cancelled (its descriptor stays until the kernel gives
-// up, two minutes for a host that does not answer) nor reports EMFILE as such. Called by forwarding.ts.
+// up, two minutes for a host that does not answer) nor reports EMFILE as such. Called by dialing.ts.
 //
 // Invariant: `reached` or `failed` is called once, unless the attempt is cancelled before.
 
@@ -86,7 +86,9 @@ export class Attempt implements SocketEvents {
   /** No event follows. The socket is closed; without system calls, as soon as the runtime yields it. */
   cancel(): void {
     this.#settled = true;
-    this.#socket?.terminate();
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.terminate();
   }
 
   #connectDescriptor({ family, bytes }: Sockaddr): void {
@@ -152,6 +154,7 @@ export class Attempt implements SocketEvents {
   }
 
   close(error: Error | undefined): void {
+    this.#socket = null; // gone: `cancel` has nothing to close
     this.failed(error === undefined ? "ECONNRESET" : errnoOf(error));
   }
 

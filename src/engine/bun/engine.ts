@@ -25,7 +25,8 @@ import type { AdoptRequest, OpenRequest } from "../../shared/messages.ts";
 import type { Engine, EngineHost } from "../engine.ts";
 import { AdoptedPair } from "./adopted.ts";
 import { Connection, type ConnectionOwner, nowMs } from "./connection.ts";
-import { BunListener, type Dialing } from "./listener.ts";
+import type { Dialing } from "./dialing.ts";
+import { BunListener } from "./listener.ts";
 import { Sweep } from "./sweep.ts";
 
 export class BunEngine implements Engine {

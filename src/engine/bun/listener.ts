@@ -1,6 +1,7 @@
 // A listener of this worker: its sockets, its limits, and the way of a client from accept to a connected target. Clients
 // stay paused until then, so that no byte is read before there is a place for it. Created by engine.ts.
 
+import { hasBytes, sendWaitingSyn } from "../../ffi/fastopen.ts";
 import { parseIPv6 } from "../../ffi/sockaddr.ts";
 import { setSocketOptions } from "../../ffi/socket-options.ts";
 import type { SocketAddress } from "../../shared/address.ts";
@@ -17,7 +18,8 @@ import {
   RELAY_HANDLERS,
   type RelaySocket,
 } from "./connection.ts";
-import { Attempt, keepUrgentInline, type TargetAddress, toTargetAddress } from "./dial.ts";
+import { keepUrgentInline, type TargetAddress, toTargetAddress } from "./dial.ts";
+import { Dialing } from "./dialing.ts";
 import { RefusalReports } from "./refusals.ts";
 
 /** What a listener needs of its engine. */
@@ -108,7 +110,7 @@ export class BunListener implements ConnectionOwner {
   }
 
   #accept(socket: RelaySocket): void {
-    if (!this.#engine.hasRoom((socket as { fd?: number }).fd ?? -1)) {
+    if (!this.#engine.hasRoom(fdOf(socket))) {
       return this.#turnAway(socket, "table_full");
     }
     const { maxConnections } = this.plan.limits;
@@ -151,7 +153,7 @@ export class BunListener implements ConnectionOwner {
     const { plan } = this;
     if (process.platform !== "linux") this.#setRuntimeOptions(socket, "accepted");
     else if (plan.socket.quickack) {
-      this.setOptions((socket as { fd?: number }).fd ?? -1, "accepted", { quickack: true });
+      this.setOptions(fdOf(socket), "accepted", { quickack: true });
     }
     if (!plan.socket.nodelay) socket.setNoDelay(false);
   }
@@ -165,7 +167,7 @@ export class BunListener implements ConnectionOwner {
 
   /** Options on a socket that the runtime made, through descriptors where it shows them and its own calls elsewhere. */
   #setRuntimeOptions(socket: RelaySocket, role: "accepted" | "target"): void {
-    this.setOptions((socket as { fd?: number }).fd ?? -1, role);
+    this.setOptions(fdOf(socket), role);
     const { nodelay, keepaliveSeconds } = this.plan.socket;
     if (nodelay) socket.setNoDelay(true);
     if (keepaliveSeconds > 0 && process.platform === "win32") {
@@ -198,6 +200,13 @@ export class BunListener implements ConnectionOwner {
     this.counters.connected(0);
     if (this.#engine.host.traceConnections) this.#trace(connection, "open", "");
     connection.target.start();
+    if (this.plan.socket.fastopen && target.address.kind === "ip") this.#startFastOpen(connection);
+  }
+
+  /** The client's first bytes go with the SYN if they are there; otherwise it must not wait for them. */
+  #startFastOpen({ client, target }: Connection): void {
+    if (process.platform !== "linux" || client.socket === null || target.socket === null) return;
+    if (!hasBytes(fdOf(client.socket))) sendWaitingSyn(fdOf(target.socket));
   }
 
   ended(connection: Connection, reason: string): void {
@@ -227,75 +236,11 @@ export class BunListener implements ConnectionOwner {
   }
 }
 
+/** The runtime's typings leave it out. */
+function fdOf(socket: RelaySocket): number {
+  return (socket as { fd?: number }).fd ?? -1;
+}
+
 const NO_BYTES = new Uint8Array(0);
 /** How an IPv4 client shows on a listener of both families (RFC 4291 section 2.5.5.2). */
 const V4_MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/;
-
-/** A client waits while the target's addresses are tried in turn, within the connect timeout over all of them. */
-export class Dialing {
-  readonly connection: Connection;
-  /** Of the attempt that runs: what is left of the timeout, shared evenly with the addresses that are left. */
-  deadlineMs = 0;
-  readonly #listener: BunListener;
-  readonly #targets: readonly TargetAddress[];
-  readonly #endMs: number;
-  #next = 0;
-  #attempt!: Attempt;
-
-  constructor(listener: BunListener, connection: Connection) {
-    this.#listener = listener;
-    this.connection = connection;
-    this.#targets = listener.targets;
-    this.#endMs = nowMs() + listener.plan.timeouts.connectMs;
-    this.#try();
-  }
-
-  /** Nothing to wait for any more: connected, refused, or the client is gone. */
-  get settled(): boolean {
-    return this.connection.connected || this.connection.over;
-  }
-
-  #try(): void {
-    const target = this.#targets[this.#next++]!;
-    const now = nowMs();
-    const left = this.#targets.length - this.#next + 1;
-    this.deadlineMs = now + (this.#endMs - now) / left;
-    const listener = this.#listener;
-    this.#attempt = Attempt.start(target, this.connection.target, {
-      created: (fd) => {
-        if (target.address.kind === "unix") return;
-        listener.setOptions(fd, "target");
-        keepUrgentInline(fd);
-      },
-      reached: () => listener.forward(this.connection, target),
-      failed: (errno) => this.#failed(target, errno),
-    });
-    this.connection.target.attempt = this.#attempt;
-  }
-
-  #failed(target: TargetAddress, errno: string): void {
-    if (this.connection.over) return;
-    const { counters } = this.#listener;
-    counters.connectFailed(0);
-    if (errno === "EMFILE" || errno === "ENFILE") {
-      return this.#listener.refuse(
-        this.connection,
-        "descriptors",
-        `${target.text}: ${errno}`,
-        errno,
-      );
-    }
-    if (this.#next < this.#targets.length && nowMs() < this.#endMs) {
-      counters.error(errno); // the last failure is counted as the connection's own
-      return this.#try();
-    }
-    const reason = errno === "ETIMEDOUT" ? "connect_timeout" : "target_down";
-    this.#listener.refuse(this.connection, reason, `${target.text}: ${errno}`, errno);
-  }
-
-  /** The attempt took its share of time. */
-  expire(): void {
-    this.#attempt.cancel();
-    this.#failed(this.#targets[this.#next - 1]!, "ETIMEDOUT");
-  }
-}

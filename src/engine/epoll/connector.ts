@@ -2,6 +2,7 @@
 // so that one dead address cannot use it up. The client is not read meanwhile; what it sends waits in its socket.
 
 import { EINPROGRESS, EINTR, errnoName, errnoText, ETIMEDOUT } from "../../ffi/errno.ts";
+import { sendWaitingSyn } from "../../ffi/fastopen.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import { AF_UNIX, EPOLLERR, EPOLLHUP, EPOLLOUT } from "../../ffi/linux.ts";
 import { addressOf } from "../../ffi/memory.ts";
@@ -128,7 +129,9 @@ export class Connector {
     const target = listener.targets[this.#connections.rows.attempt[row]!] ?? listener.targets[0];
     if (target !== undefined) this.#connections.establish(row, target.bytes, this.#relay.now);
     this.#relay.start(row);
-    if (this.#connections.rows.live.isOpen(row)) this.#relay.event(d, events);
+    if (!this.#connections.rows.live.isOpen(row)) return;
+    if (listener.plan.socket.fastopen) sendWaitingSyn(this.#connections.rows.fd[d]!);
+    this.#relay.event(d, events);
   }
 
   /** The deadline of the current address has passed. */
