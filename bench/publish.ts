@@ -1,7 +1,7 @@
 // Results on paper: bench/results/*.json become bench/results/README.md, the chart, and the table in the
 // project's README. Nothing is measured here, and no figure comes from anywhere else. Called by main.ts.
 
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { drawChart } from "./chart.ts";
@@ -39,6 +39,7 @@ const ORIGINAL = [
 ] as const;
 
 export function saveResult(result: Result, machine: Machine): void {
+  mkdirSync(results, { recursive: true });
   const path = join(results, `${result.name}.json`);
   writeFileSync(path, `${JSON.stringify({ machine, ...result }, null, 2)}\n`);
 }
