@@ -5,7 +5,7 @@ import { dlopen, ptr } from "bun:ffi";
 
 import type { SocketPlan } from "../shared/plan.ts";
 import { libc } from "./libc.ts";
-import { pinnedInt32 } from "./pinned.ts";
+import { pinnedInt32 } from "./memory.ts";
 
 interface OptionNumbers {
   readonly SOL_SOCKET: number;

@@ -55,6 +55,18 @@ forEveryEngine((engine) => {
     );
   });
 
+  test("an address in brackets is IPv6 alone", async () => {
+    if (!HAS_IPV6) return;
+    await using server = await WireServer.echo();
+    await using relay = await Relay.start(engine, { listen: "[::]:0", target: server.target });
+    if (relay.bound.kind !== "ip") throw new Error("not an IP address");
+    const { port } = relay.bound;
+    await echoes({ host: "::1", port }, "six");
+    expect(Wire.connect({ host: "127.0.0.1", port })).rejects.toMatchObject({
+      code: "ECONNREFUSED",
+    });
+  });
+
   test("an IPv4 listener and an IPv6 target, and the other way round", async () => {
     if (!HAS_IPV6) return;
     await using six = await WireServer.echo({ host: "::1" });

@@ -1,16 +1,12 @@
 // Listening sockets of the runtime: which address, shared between workers or not, a stale unix socket replaced, and every
 // failure as an ERR_LISTEN that names the address, the reason and the cure. Called by listener.ts.
 
-import { lstatSync, unlinkSync } from "node:fs";
-
 import type { SocketHandler } from "bun";
 
-import { ECONNREFUSED } from "../../ffi/errno.ts";
-import { errno, libc } from "../../ffi/libc.ts";
-import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from "../../ffi/linux.ts";
-import { encodeSockaddr } from "../../ffi/sockaddr.ts";
 import { formatSocketAddress, type SocketAddress } from "../../shared/address.ts";
 import { ProxyError } from "../../shared/errors.ts";
+import { listenError } from "../listen-error.ts";
+import { removeStaleSocket } from "../stale-socket.ts";
 import { errnoOf, type SocketEvents } from "./connection.ts";
 
 export interface Bound {
@@ -33,107 +29,65 @@ type Handlers = SocketHandler<SocketEvents>;
 export function bind(address: SocketAddress, options: BindOptions, handlers: Handlers): Bound {
   try {
     if (address.kind === "unix") return bindUnix(address.path, handlers);
-    if (address.host !== "") return bindIp(address.host, address.port, options, handlers);
+    if (address.host !== "") {
+      const { host, port } = address;
+      return bindIp({ hostname: host, port, ipv6Only: host.includes(":") }, options, handlers);
+    }
     return bindEvery(address.port, options, handlers);
   } catch (error) {
-    throw error instanceof ProxyError ? error : listenError(address, error);
+    if (error instanceof ProxyError) throw error;
+    throw listenError(formatSocketAddress(address), errnoOf(error), error);
   }
 }
 
-/** `::` takes IPv4 too (ipv6(7), IPV6_V6ONLY off); a machine without IPv6 gets IPv4 alone. */
+/**
+ * `::` takes IPv4 too (ipv6(7), IPV6_V6ONLY off); a machine without IPv6 gets IPv4 alone. Either way the address stays
+ * written as every address, so that another worker binds it in the same way.
+ */
 function bindEvery(port: number, options: BindOptions, handlers: Handlers): Bound {
+  const bound = bindEitherFamily(port, options, handlers);
+  return { ...bound, address: { ...bound.address, host: "" } };
+}
+
+function bindEitherFamily(port: number, options: BindOptions, handlers: Handlers): IpBound {
   try {
-    return bindIp("::", port, options, handlers);
+    return bindIp({ hostname: "::", port, ipv6Only: false }, options, handlers);
   } catch (error) {
     if (!["EAFNOSUPPORT", "EADDRNOTAVAIL"].includes(errnoOf(error))) throw error;
-    return bindIp("0.0.0.0", port, options, handlers);
+    return bindIp({ hostname: "0.0.0.0", port, ipv6Only: false }, options, handlers);
   }
 }
 
-function bindIp(hostname: string, wanted: number, options: BindOptions, handlers: Handlers): Bound {
-  let port = wanted;
+interface IpBound extends Bound {
+  readonly address: SocketAddress & { readonly kind: "ip" };
+}
+
+function bindIp(
+  wanted: { readonly hostname: string; readonly port: number; readonly ipv6Only: boolean },
+  options: BindOptions,
+  handlers: Handlers,
+): IpBound {
+  let { port } = wanted;
   if (options.exclusive && options.reusePort) {
     // SO_REUSEPORT would share the address with any process of the same user; bound without it first, nobody else has it.
-    const probe = Bun.listen({ hostname, port, socket: handlers });
+    const probe = Bun.listen({ ...wanted, socket: handlers });
     port = probe.port;
     probe.stop(true);
   }
   const { reusePort } = options;
-  const listen = { hostname, port, allowHalfOpen: true, reusePort, socket: handlers };
+  // bun-types declares neither option for listening; both take effect (tried, and held by the contract suite).
+  const listen = { ...wanted, port, allowHalfOpen: true, reusePort, socket: handlers };
   const server = Bun.listen(listen);
   return {
-    address: { kind: "ip", host: hostname, port: server.port },
+    address: { kind: "ip", host: wanted.hostname, port: server.port },
     fd: (server as { fd?: number }).fd ?? -1,
     stop: () => server.stop(),
   };
 }
 
 function bindUnix(path: string, handlers: Handlers): Bound {
-  removeStale(path);
+  removeStaleSocket(path);
   const server = Bun.listen({ unix: path, allowHalfOpen: true, socket: handlers });
   // The runtime removes the file when it stops.
   return { address: { kind: "unix", path }, fd: -1, stop: () => server.stop() };
-}
-
-/** A process that was killed leaves its socket file, on which bind(2) fails for ever (unix(7)). */
-function removeStale(path: string): void {
-  const file = lstatSync(path, { throwIfNoEntry: false });
-  if (file === undefined) return;
-  const address: SocketAddress = { kind: "unix", path };
-  if (!file.isSocket()) {
-    throw new ProxyError(
-      "ERR_LISTEN",
-      `cannot listen on ${formatSocketAddress(address)}: a file that is not a socket is there`,
-      { cure: "Choose another path, or move the file away" },
-    );
-  }
-  if (isAnswered(path)) throw listenError(address, { code: "EADDRINUSE" });
-  unlinkSync(path);
-}
-
-/**
- * Whether a process listens on this socket file. In doubt it counts as answered: its file must not be taken. Exported for
- * tests.
- */
-export function isAnswered(path: string, bySystemCall = process.platform === "linux"): boolean {
-  if (!bySystemCall) {
-    // Part of macOS and the BSDs; without it nothing says that the file is stale.
-    const nc = Bun.which("nc");
-    return nc === null || Bun.spawnSync([nc, "-z", "-U", path]).exitCode === 0;
-  }
-  const fd = libc.socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return true;
-  const { bytes } = encodeSockaddr({ kind: "unix", path });
-  const refused = libc.connect(fd, bytes, bytes.length) < 0 && errno() === ECONNREFUSED;
-  libc.close(fd);
-  return !refused;
-}
-
-const REASONS: Readonly<Record<string, readonly [reason: string, cure: string]>> = {
-  EADDRINUSE: [
-    "the address is in use",
-    "End the program that listens there, or choose another port or path",
-  ],
-  EACCES: [
-    "permission denied",
-    "Ports below 1024 need CAP_NET_BIND_SERVICE or root; a unix socket needs a folder that can be written",
-  ],
-  EADDRNOTAVAIL: [
-    "this machine does not have that address",
-    "Use an address of this machine, or :PORT for all of them",
-  ],
-  ENOENT: ["the folder does not exist", "Create the folder first"],
-};
-
-export function listenError(address: SocketAddress, cause: unknown): ProxyError {
-  const code = errnoOf(cause);
-  const [reason, cure] = REASONS[code] ?? [
-    cause instanceof Error ? cause.message : "the system refused",
-    "Check the address",
-  ];
-  return new ProxyError(
-    "ERR_LISTEN",
-    `cannot listen on ${formatSocketAddress(address)}: ${reason} (${code})`,
-    { cause, cure },
-  );
 }

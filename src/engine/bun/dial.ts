@@ -15,8 +15,7 @@ import {
   SOCK_STREAM,
   SOL_SOCKET,
 } from "../../ffi/linux.ts";
-import { addressOf } from "../../ffi/memory.ts";
-import { pinnedInt32 } from "../../ffi/pinned.ts";
+import { addressOf, pinnedInt32 } from "../../ffi/memory.ts";
 import { encodeSockaddr, liveFamily, portOf, type Sockaddr } from "../../ffi/sockaddr.ts";
 import { formatSocketAddress, type SocketAddress } from "../../shared/address.ts";
 import {

@@ -34,6 +34,9 @@ export interface ListenerEngine {
   watch(dialing: Dialing, timeoutMs: number): void;
 }
 
+/** What the runtime may read at once, and so the least that a direction can hold. */
+const RUNTIME_READ_BYTES = 512 * 1024;
+
 export class BunListener implements ConnectionOwner {
   readonly plan: ListenerPlan;
   readonly counters: CounterWriter;
@@ -83,7 +86,16 @@ export class BunListener implements ConnectionOwner {
       this.close();
       throw error;
     }
+    this.#warnOfWatermark();
     return this.#bound.map((bound) => bound.address);
+  }
+
+  #warnOfWatermark(): void {
+    const { highWatermarkBytes } = this.plan.buffers;
+    if (highWatermarkBytes >= RUNTIME_READ_BYTES) return;
+    const reads = `the bun engine reads up to ${RUNTIME_READ_BYTES} bytes at once`;
+    const message = `high_watermark ${highWatermarkBytes} is exceeded: ${reads}`;
+    this.#engine.host.emit({ type: "warning", key: this.plan.key, message });
   }
 
   setTargets(targets: readonly SocketAddress[]): void {

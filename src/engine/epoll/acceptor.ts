@@ -4,8 +4,7 @@
 import { EMFILE, errnoName } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import { AF_UNIX, EPOLLEXCLUSIVE, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK } from "../../ffi/linux.ts";
-import { addressOf } from "../../ffi/memory.ts";
-import { pinnedBytes, pinnedInt32 } from "../../ffi/pinned.ts";
+import { addressOf, pinnedBytes, pinnedInt32 } from "../../ffi/memory.ts";
 import { encodeSockaddr, type Sockaddr, SOCKADDR_MAX_BYTES } from "../../ffi/sockaddr.ts";
 import {
   applySocketOptions,

@@ -1,9 +1,6 @@
 // Opens listening sockets, with errors that say which address, why, and what to do. The first worker that binds an address
 // makes sure that it has it alone: with SO_REUSEPORT a second proxy would otherwise share the port without a word.
 
-import { lstatSync, rmSync } from "node:fs";
-
-import { EADDRINUSE, ECONNREFUSED, ENOENT } from "../../ffi/errno.ts";
 import * as E from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import {
@@ -21,6 +18,7 @@ import { formatSocketAddress, type SocketAddress } from "../../shared/address.ts
 import { RELAY } from "../../shared/limits.ts";
 import type { OpenRequest } from "../../shared/messages.ts";
 import { listenError } from "../listen-error.ts";
+import { removeStaleSocket } from "../stale-socket.ts";
 import { duplicate, localAddress, setInteger, streamSocket } from "./sockets.ts";
 
 /** The wildcard of both families, and what serves where there is no IPv6. */
@@ -72,7 +70,7 @@ function openOne(
   request: OpenRequest,
   prepare: (fd: number, family: number) => void,
 ): number {
-  if (address.kind === "unix") removeStale(address.path);
+  if (address.kind === "unix") removeStaleSocket(address.path);
   let wanted = address;
   if (request.reusePort && request.exclusive) {
     const probe = bindOne(address, false);
@@ -119,21 +117,6 @@ function tryBind(
     return { fd: -1, family, error };
   }
   return { fd, family, error: 0 };
-}
-
-/** A socket file that nobody answers on is left over from a process that died; one that answers is in use. */
-function removeStale(path: string): void {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) return;
-  const address = { kind: "unix", path } as const;
-  if (!stat.isSocket()) throw listenError(formatSocketAddress(address), "ENOTSOCK");
-  const { bytes } = encodeSockaddr(address);
-  const fd = streamSocket(AF_UNIX);
-  if (fd < 0) throw refused(address, -fd);
-  const error = libc.connect(fd, addressOf(bytes), bytes.length) < 0 ? errno() : 0;
-  libc.close(fd);
-  if (error === ECONNREFUSED) rmSync(path, { force: true });
-  else if (error !== ENOENT) throw refused(address, error === 0 ? EADDRINUSE : error);
 }
 
 function refused(address: SocketAddress, error: number): Error {

@@ -8,8 +8,7 @@
 
 import { libc } from "../../ffi/libc.ts";
 import { SO_LINGER, SOL_SOCKET } from "../../ffi/linux.ts";
-import { addressOf } from "../../ffi/memory.ts";
-import { pinnedInt32 } from "../../ffi/pinned.ts";
+import { addressOf, pinnedInt32 } from "../../ffi/memory.ts";
 import { decodeSockaddr, liveFamily, portOf } from "../../ffi/sockaddr.ts";
 import { formatSocketAddress } from "../../shared/address.ts";
 import { FAMILY_UNIX } from "../../shared/live-table.ts";

@@ -19,8 +19,7 @@ import {
   EPOLLPRI,
   EPOLLRDHUP,
 } from "../../ffi/linux.ts";
-import { addressOf } from "../../ffi/memory.ts";
-import { pinnedInt32 } from "../../ffi/pinned.ts";
+import { addressOf, pinnedInt32 } from "../../ffi/memory.ts";
 import { impossible } from "./errnos.ts";
 
 const SOCKET_EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;

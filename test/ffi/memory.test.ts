@@ -3,7 +3,7 @@
 import { ptr, read } from "bun:ffi";
 import { expect, test } from "bun:test";
 
-import { pinnedBytes, pinnedInt32 } from "../../src/ffi/pinned.ts";
+import { pinnedBytes, pinnedInt32 } from "../../src/ffi/memory.ts";
 
 test("what is written to pinned memory is found at its first address, 100,000 times", () => {
   const bytes = pinnedBytes(28);

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 
-import { isAnswered } from "../../../src/engine/bun/bind.ts";
+import { isAnswered } from "../../src/engine/stale-socket.ts";
 
 const WAYS = process.platform === "linux" ? [true, false] : [false];
 /** Without nc and without system calls nothing tells, and then no file may be taken. */
