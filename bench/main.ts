@@ -93,6 +93,13 @@ async function main(): Promise<void> {
   const machine = thisMachine();
   const directory = mkdtempSync(join(tmpdir(), "proxy-bench-"));
   const results: Result[] = [];
+  const cleanUp = async (): Promise<void> => {
+    await endAllChildren();
+    rmSync(directory, { recursive: true, force: true });
+  };
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => void cleanUp().finally(() => process.exit(1)));
+  }
   try {
     const contestants = await gather(options, directory);
     for (const measurement of options.measurements) {
@@ -104,13 +111,8 @@ async function main(): Promise<void> {
     if (options.saves) publish();
     if (options.json) console.log(JSON.stringify(results, null, 2));
   } finally {
-    await endAllChildren();
-    rmSync(directory, { recursive: true, force: true });
+    await cleanUp();
   }
-}
-
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.once(signal, () => void endAllChildren().finally(() => process.exit(1)));
 }
 
 // Debian keeps servers where users do not look for programs.
