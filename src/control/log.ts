@@ -1,11 +1,14 @@
-// The log: pino, written synchronously to the standard error, pretty on a terminal and JSON otherwise. No transports:
+// The log: pino, written to the standard error without blocking, pretty on a terminal and JSON otherwise. No transports:
 // their worker threads do not survive `bun build --compile`. Called by the commands; everything else takes a Log.
+
+import { openSync } from "node:fs";
 
 import pino from "pino";
 import { prettyFactory } from "pino-pretty";
 
 import type { Log } from "../shared/log.ts";
 import type { LogFormat, LogLevel } from "../shared/plan.ts";
+import { LogWriter } from "./log-writer.ts";
 
 export interface LogOptions {
   readonly level: LogLevel;
@@ -16,12 +19,18 @@ export interface LogOptions {
   readonly destination?: number | string;
 }
 
-export function createLog(options: LogOptions): Log {
+/** The log of this process. */
+export interface ProcessLog extends Log {
+  /** Waits until every line is written. @returns false if that took longer than `timeoutMs`: nobody reads the log. */
+  flush(timeoutMs: number): Promise<boolean>;
+}
+
+export function createLog(options: LogOptions): ProcessLog {
   const { level, format, colours = false, destination = 2 } = options;
-  const out = pino.destination({ dest: destination, sync: true });
-  // Whoever read the log is gone (EPIPE) or its disk is full: forwarding goes on without it.
-  out.on("error", () => {});
-  return pino(
+  const fd = typeof destination === "number" ? destination : openSync(destination, "a");
+  const prettify = format === "json" ? String : prettyPrinter(colours);
+  const writer = new LogWriter(fd, (count) => prettify(lostLine(count)));
+  const logger = pino(
     {
       level,
       base: null,
@@ -29,16 +38,25 @@ export function createLog(options: LogOptions): Log {
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: pino.stdSerializers.err },
     },
-    format === "json" ? out : prettyStream(out, colours),
+    { write: (line) => writer.write(prettify(line)) },
   );
+  return {
+    debug: (fields, message) => logger.debug(fields, message),
+    info: (fields, message) => logger.info(fields, message),
+    warn: (fields, message) => logger.warn(fields, message),
+    error: (fields, message) => logger.error(fields, message),
+    flush: (timeoutMs) => writer.flush(timeoutMs),
+  };
+}
+
+function lostLine(count: number): string {
+  const time = new Date().toISOString();
+  return `${JSON.stringify({ level: "warn", time, count, msg: "log lines were lost" })}\n`;
 }
 
 /** `12:00:00.000 INFO: listening  address=:8080 target=127.0.0.1:80` */
-function prettyStream(
-  out: { write(text: string): unknown },
-  colours: boolean,
-): pino.DestinationStream {
-  const prettify = prettyFactory({
+function prettyPrinter(colours: boolean): (line: string) => string {
+  return prettyFactory({
     colorize: colours,
     hideObject: true,
     translateTime: "SYS:HH:MM:ss.l",
@@ -46,7 +64,6 @@ function prettyStream(
     messageFormat: (record, messageKey, _level, { colors }) =>
       `${record[messageKey]}${colors.gray(formatFields(record, messageKey))}`,
   });
-  return { write: (line) => void out.write(prettify(line)) };
 }
 
 function formatFields(record: Record<string, unknown>, messageKey: string): string {

@@ -16,16 +16,20 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** What the log has written by the time the call returns: there is no flush to wait for. */
-function written(options: Omit<LogOptions, "destination">, use: (log: Log) => void): string {
+async function written(
+  options: Omit<LogOptions, "destination">,
+  use: (log: Log) => void,
+): Promise<string> {
   const destination = join(folder, `${files++}.log`);
-  use(createLog({ ...options, destination }));
+  const log = createLog({ ...options, destination });
+  use(log);
+  expect(await log.flush(5_000)).toBe(true);
   return readFileSync(destination, "utf8");
 }
 
 describe("json", () => {
-  test("is one object a line, with level, time, fields and message", () => {
-    const text = written({ level: "info", format: "json" }, (log) => {
+  test("is one object a line, with level, time, fields and message", async () => {
+    const text = await written({ level: "info", format: "json" }, (log) => {
       log.info({ listener: "tcp :80", count: 2 }, "listening");
       log.warn({}, "refused");
     });
@@ -44,23 +48,23 @@ describe("json", () => {
     expect(lines[1]).toMatchObject({ level: "warn", msg: "refused" });
   });
 
-  test("holds an error's message", () => {
-    const text = written({ level: "info", format: "json" }, (log) =>
+  test("holds an error's message", async () => {
+    const text = await written({ level: "info", format: "json" }, (log) =>
       log.error({ error: new Error("boom") }, "failed"),
     );
     expect(JSON.parse(text).error).toMatchObject({ type: "Error", message: "boom" });
   });
 
-  test("is not broken by a line end in a value", () => {
-    const text = written({ level: "info", format: "json" }, (log) =>
+  test("is not broken by a line end in a value", async () => {
+    const text = await written({ level: "info", format: "json" }, (log) =>
       log.info({ a: "x\ny" }, "one\ntwo"),
     );
     expect(text.trimEnd().split("\n")).toHaveLength(1);
   });
 });
 
-test("what is below the level is not written", () => {
-  const text = written({ level: "warn", format: "json" }, (log) => {
+test("what is below the level is not written", async () => {
+  const text = await written({ level: "warn", format: "json" }, (log) => {
     log.debug({}, "no");
     log.info({}, "no");
     log.warn({}, "yes");
@@ -70,8 +74,8 @@ test("what is below the level is not written", () => {
 });
 
 describe("pretty", () => {
-  test("is one line for each event: time, level, message, fields", () => {
-    const text = written({ level: "debug", format: "pretty" }, (log) => {
+  test("is one line for each event: time, level, message, fields", async () => {
+    const text = await written({ level: "debug", format: "pretty" }, (log) => {
       log.info({ address: ":80", workers: 2, reason: "two words" }, "listening");
       log.debug({}, "bare");
     });
@@ -82,10 +86,10 @@ describe("pretty", () => {
     expect(second).toMatch(/^\d\d:\d\d:\d\d\.\d{3} DEBUG: bare$/);
   });
 
-  test("has colours only when asked", () => {
+  test("has colours only when asked", async () => {
     const use = (log: Log): void => log.warn({ a: 1 }, "refused");
-    expect(written({ level: "info", format: "pretty" }, use)).not.toContain("\u001B");
-    const coloured = written({ level: "info", format: "pretty", colours: true }, use);
+    expect(await written({ level: "info", format: "pretty" }, use)).not.toContain("\u001B");
+    const coloured = await written({ level: "info", format: "pretty", colours: true }, use);
     expect(coloured).toContain("\u001B[");
     expect(Bun.stripANSI(coloured)).toMatch(/WARN: refused {2}a=1\n$/);
   });
