@@ -13,7 +13,7 @@ import { Proxy } from "../control/proxy.ts";
 import { formatEndpoint, formatSocketAddress } from "../shared/address.ts";
 import { CounterBoard } from "./counter-board.ts";
 import { thisMachine } from "./machine.ts";
-import { watchStopSignals } from "./stop.ts";
+import { STOP, watchStopSignals } from "./stop.ts";
 import { print, type Style, styleFor, wantsColours } from "./terminal.ts";
 import { NAME_AND_VERSION } from "./version.ts";
 
@@ -37,7 +37,7 @@ export const demo = defineCommand({
   args: {},
   run: async (): Promise<number> => {
     await using backends = await startDemoBackends();
-    const signals = watchStopSignals();
+    const signals = watchStopSignals([...STOP, "SIGHUP"]); // without its terminal a demo has no use
     try {
       const machine = thisMachine();
       const plan = compile(checkSource(await demoSource(backends)), machine);

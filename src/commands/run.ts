@@ -10,10 +10,11 @@ import type { Config } from "../config/schema.ts";
 import { compile } from "../control/compile.ts";
 import { createLog } from "../control/log.ts";
 import { Proxy } from "../control/proxy.ts";
+import { ProxyError } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
 import { RUN_ARGS } from "./flags.ts";
 import { thisMachine } from "./machine.ts";
-import { type StopSignals, watchStopSignals } from "./stop.ts";
+import { STOP, type StopSignals, watchStopSignals } from "./stop.ts";
 import { wantsColours } from "./terminal.ts";
 import { printVersion } from "./version.ts";
 
@@ -23,18 +24,44 @@ export const run = defineCommand({
   run: ({ args }): Promise<number> => (args.version ? printVersion() : forward(args)),
 });
 
+/** How long the last lines of the log may take: a collector's pause, not a reader that has gone. */
+const FLUSH_MS = 1_000;
+
 async function forward(flags: Flags & { config?: string | undefined }): Promise<number> {
   const config = await readConfig(flags);
   const plan = compile(config, thisMachine());
   const log = createLog({ ...plan.log, colours: wantsColours(process.stderr) });
-  const signals = watchStopSignals();
+  const signals = watchStopSignals(STOP, signalNotes(log));
+  let failure: unknown;
+  let code = 1;
   try {
     const proxy = await Proxy.start(plan, { log });
     logStarted(log, proxy);
-    return await stopOnSignal(proxy, log, signals);
-  } finally {
-    signals.release();
+    code = await stopOnSignal(proxy, log, signals);
+  } catch (error) {
+    // Whoever collects JSON lines must find the reason among them; a person reads the plain text.
+    if (!(error instanceof ProxyError) || plan.log.format !== "json") failure = error;
+    else log.error({ code: error.code }, error.message);
   }
+  const flushed = await log.flush(FLUSH_MS);
+  signals.release();
+  if (!flushed) process.exit(code); // a write that nobody takes would keep the process
+  if (failure !== undefined) throw failure;
+  return code;
+}
+
+function signalNotes(log: Log): Partial<Record<NodeJS.Signals, () => void>> {
+  const ignored = (signal: NodeJS.Signals) => () => log.debug({ signal }, "signal ignored");
+  const notes: Partial<Record<NodeJS.Signals, () => void>> = {
+    SIGHUP: () =>
+      log.warn(
+        { signal: "SIGHUP" },
+        "reload is not available in this version; restart to change the configuration",
+      ),
+  };
+  // Windows knows neither.
+  if (process.platform === "win32") return notes;
+  return { ...notes, SIGUSR1: ignored("SIGUSR1"), SIGUSR2: ignored("SIGUSR2") };
 }
 
 /** @throws ProxyError ERR_USAGE, ERR_CONFIG or ERR_NOT_AVAILABLE. */

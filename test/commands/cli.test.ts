@@ -136,11 +136,20 @@ describe("failures at run time end with exit code 1", () => {
   test("an address that is taken is named, with the cure, and nothing else is printed", async () => {
     const address = `127.0.0.1:${occupiedPort}`;
     const { code, stdout, stderr } = await runProxy("-listen", address, "-target", "127.0.0.1:1");
-    expect(stderr).toStartWith("proxy: ");
-    expect(stderr).toContain(address);
-    expect(stderr).toContain("in use");
-    expect(stderr.trimEnd().split("\n")).toHaveLength(1);
+    const line = JSON.parse(stderr) as { level: string; code: string; msg: string };
+    expect(line).toMatchObject({ level: "error", code: "ERR_LISTEN" });
+    expect(line.msg).toContain(address);
+    expect(line.msg).toContain("in use");
     expect([code, stdout]).toEqual([1, ""]);
+  });
+
+  test("where the log is for people, the reason is plain text", async () => {
+    const address = `127.0.0.1:${occupiedPort}`;
+    const args = ["-listen", address, "-target", "127.0.0.1:1", "-log-format", "pretty"];
+    const { code, stderr } = await runProxy(...args);
+    expect(stderr).toStartWith(`proxy: cannot listen on ${address}`);
+    expect(stderr.trimEnd().split("\n")).toHaveLength(1);
+    expect(code).toBe(1);
   });
 
   test("a folder that does not exist for a unix socket", async () => {

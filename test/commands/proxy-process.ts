@@ -6,7 +6,7 @@ import { within } from "../support/until.ts";
 
 /** PROXY_EXECUTABLE names a compiled executable to test instead of the sources. */
 const { PROXY_EXECUTABLE } = process.env;
-const COMMAND = PROXY_EXECUTABLE
+export const COMMAND = PROXY_EXECUTABLE
   ? [PROXY_EXECUTABLE]
   : [process.execPath, join(import.meta.dir, "../../src/cli.ts")];
 

@@ -1,13 +1,14 @@
 // `proxy` as people run it: forwards, logs, drains on a signal.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { within } from "../support/until.ts";
-import { type ProxyProcess, startProxy } from "./proxy-process.ts";
+import { pipe } from "../support/pipe.ts";
+import { until, within } from "../support/until.ts";
+import { COMMAND, type ProxyProcess, startProxy } from "./proxy-process.ts";
 
 let folder: string;
 let echo: Server;
@@ -28,6 +29,9 @@ afterAll(() => {
   echo.close();
   rmSync(folder, { recursive: true });
 });
+
+/** What a pipe holds when nobody reads it (pipe(7)). */
+const PIPE_BYTES = 64 * 1024;
 
 const LISTENING = /"listen":"127\.0\.0\.1:(\d+)".*"msg":"listening"/;
 
@@ -164,6 +168,50 @@ protocols:
     const { code, stderr } = await child.outcome;
     expect(code).toBe(1);
     expect(logLines(stderr).at(-1)).toMatchObject({ msg: "stopped at once", reset: 1 });
+  });
+
+  test("SIGQUIT drains too", async () => {
+    const child = startProxy("-listen", "127.0.0.1:0", "-target", target);
+    await child.line(/"msg":"started"/);
+    child.kill("SIGQUIT");
+    const { code, stderr } = await child.outcome;
+    expect(code).toBe(0);
+    expect(logLines(stderr).at(-1)).toMatchObject({ msg: "stopped", reset: 0 });
+  });
+
+  test("signals of other programs' habits are told of, and end nothing", async () => {
+    const child = startProxy("-listen", "127.0.0.1:0", "-target", target, "-log-level", "debug");
+    const socket = await open(await listeningPort(child));
+    await child.line(/"msg":"started"/);
+    child.kill("SIGHUP");
+    await child.line(/"level":"warn".*"signal":"SIGHUP","msg":"reload is not available/);
+    for (const signal of ["SIGUSR1", "SIGUSR2"] as const) {
+      child.kill(signal);
+      await child.line(new RegExp(`"level":"debug".*"signal":"${signal}","msg":"signal ignored"`));
+    }
+    expect(await answer(socket, "still there")).toBe("still there");
+    socket.end();
+    await closed(socket);
+    child.kill("SIGTERM");
+    expect((await child.outcome).code).toBe(0);
+  });
+
+  test("a log that nobody reads keeps neither connections nor signals waiting", async () => {
+    const [reader, writer] = pipe();
+    writeSync(writer, Buffer.alloc(PIPE_BYTES)); // as if a reader had stopped long ago
+    const path = join(folder, "unread.sock");
+    const args = ["-listen", `unix:${path}`, "-target", target, "-log-level", "debug"];
+    const child = Bun.spawn([...COMMAND, ...args], { stdio: ["ignore", "ignore", writer] });
+    await until("the listener", () => existsSync(path));
+    const socket = connect({ path });
+    expect(await answer(socket, "unseen")).toBe("unseen");
+    socket.end();
+    await closed(socket);
+    child.kill("SIGTERM");
+    expect(await within("the end of the proxy", child.exited)).toBe(0);
+    expect(existsSync(path)).toBe(false);
+    closeSync(reader);
+    closeSync(writer);
   });
 
   test("-log-format pretty and -log-level rule the log", async () => {

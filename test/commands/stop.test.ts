@@ -15,3 +15,13 @@ test("the first and the second signal are told apart, and released handlers are 
   signals.release();
   expect(process.listenerCount("SIGTERM") + process.listenerCount("SIGINT")).toBe(before);
 });
+
+test("signals that mean something else do just that, and are released with the rest", () => {
+  const before = process.listenerCount("SIGHUP");
+  let heard = 0;
+  const signals = watchStopSignals(["SIGTERM"], { SIGHUP: () => void heard++ });
+  process.emit("SIGHUP", "SIGHUP");
+  expect(heard).toBe(1);
+  signals.release();
+  expect(process.listenerCount("SIGHUP")).toBe(before);
+});
