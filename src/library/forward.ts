@@ -23,7 +23,7 @@ export interface ForwardOptions {
   readonly bufferSize?: number;
   /** In the kernel: undelivered bytes at which a direction stops reading; else the connections' own hold. Default 1 MiB. */
   readonly highWatermark?: number;
-  /** In the kernel: undelivered bytes at which it reads again. Default: half of `highWatermark`. */
+  /** In the kernel: undelivered bytes at which it reads again, below `highWatermark`. Default: half of it. */
   readonly lowWatermark?: number;
   /** Gets a debug line for every pair that `handlePair` finishes. Default: none. */
   readonly log?: Log;
@@ -90,8 +90,13 @@ function checkOptions(options: ForwardOptions): Checked {
   requireInteger("idleTimeout", idleMs, 0, BOUNDS.timeoutMaxMs);
   requireInteger("bufferSize", copyBytes, BOUNDS.copyBytesMin, BOUNDS.copyBytesMax);
   requireInteger("highWatermark", highWatermarkBytes, BOUNDS.watermarkMin, BOUNDS.watermarkMax);
-  requireInteger("lowWatermark", lowWatermarkBytes, 0, highWatermarkBytes);
-  const buffers = { copyBytes, highWatermarkBytes, lowWatermarkBytes };
+  // Equal marks would stop a direction that is never told to go on.
+  requireInteger("lowWatermark", lowWatermarkBytes, 0, highWatermarkBytes - 1);
+  const buffers = {
+    copyBytes: Math.min(copyBytes, highWatermarkBytes), // one read must not overshoot the high watermark
+    highWatermarkBytes,
+    lowWatermarkBytes,
+  };
   return { idleMs, kernel: options.splice ?? true, buffers };
 }
 

@@ -20,7 +20,7 @@ export interface TunnelConfig {
   readonly targetAddr: string;
   /** Certificates for `http2`, `http3` and `quic`: not available in this version. */
   readonly tlsConfig?: object;
-  /** The most that one read copies. Default 64 KiB (`BUFFER_SIZE_DEFAULT`). */
+  /** The most that one read copies, cut to the high watermark. Default 64 KiB (`BUFFER_SIZE_DEFAULT`). */
   readonly bufferSize?: number;
 
   /** Watermarks by default: `server` 2 MiB and 1 MiB, else 1 MiB and 512 KiB. Default `auto`, which is as `client`. */
@@ -47,7 +47,7 @@ export interface TunnelConfig {
   readonly enableBackpressure?: boolean;
   /** Undelivered bytes of one direction at which it stops reading. Default: see `mode`. */
   readonly backpressureHighWatermark?: number;
-  /** Undelivered bytes at which it reads again. Default: half of the high watermark. */
+  /** Undelivered bytes at which it reads again, below the high watermark. Default: half of it. */
   readonly backpressureLowWatermark?: number;
   /**
    * How long a stalled goroutine sleeps between two looks, at least. There is none here: the system tells when a reader takes

@@ -142,7 +142,8 @@ function compileListener(config: TunnelConfig): ListenerPlan {
   const highWatermarkBytes =
     high ?? byMode.highWatermarkBytes ?? LISTENER_DEFAULTS.highWatermarkBytes;
   const lowWatermarkBytes = config.backpressureLowWatermark ?? Math.floor(highWatermarkBytes / 2);
-  requireInteger("backpressureLowWatermark", lowWatermarkBytes, 0, highWatermarkBytes);
+  // Equal marks would stop a direction that is never told to go on.
+  requireInteger("backpressureLowWatermark", lowWatermarkBytes, 0, highWatermarkBytes - 1);
   const { readBufferSize, writeBufferSize, bufferSize = LISTENER_DEFAULTS.copyBytes } = config;
   const given = [readBufferSize, writeBufferSize].filter((size) => size !== undefined);
   const keepAlive = config.keepAlive ?? LISTENER_DEFAULTS.keepaliveSeconds * 1000;
@@ -169,7 +170,8 @@ function compileListener(config: TunnelConfig): ListenerPlan {
       notsentLowatBytes: process.platform === "darwin" ? 16 * 1024 : null,
     },
     buffers: {
-      copyBytes: given.length > 0 ? Math.max(...given) : bufferSize,
+      // One read must not overshoot the high watermark.
+      copyBytes: Math.min(given.length > 0 ? Math.max(...given) : bufferSize, highWatermarkBytes),
       highWatermarkBytes,
       lowWatermarkBytes,
     },

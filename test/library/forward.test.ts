@@ -1,11 +1,12 @@
 // `forward` in both of its ways, in the kernel and in this thread, against the same expectations; then what is particular
 // to each. Peers are node:net sockets.
 
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { Proxy } from "../../src/control/proxy.ts";
 import type { Conn } from "../../src/library/conn.ts";
 import { forward, handlePair, newForwarder } from "../../src/library/forward.ts";
 import type { SocketConn } from "../../src/library/socket-conn.ts";
@@ -354,10 +355,29 @@ test("options out of bounds are refused by name, before anything moves", async (
     { bufferSize: 1 },
     { highWatermark: 1 },
     { highWatermark: 64 * KIB, lowWatermark: 65 * KIB },
+    { highWatermark: 64 * KIB, lowWatermark: 64 * KIB },
   ]) {
     const error = await failure(forward(one.conn, other.conn, options));
     expect(error.code as string).toBe("ERR_USAGE");
     expect(error.message).toMatch(/^(idleTimeout|bufferSize|highWatermark|lowWatermark) is /);
     expect(() => newForwarder(options)).toThrow(error.message);
+  }
+});
+
+test.if(LINUX)("one read in the kernel's relay does not overshoot the high watermark", async () => {
+  const adopt = spyOn(Proxy.prototype, "adopt");
+  try {
+    await using ends = await makeEnds();
+    const { client, server, a, b } = ends;
+    const relayed = forward(a, b, { bufferSize: 64 * KIB, highWatermark: 8 * KIB });
+    const arrived = server.expectStream(1, MIB);
+    await client.sendStream(1, MIB);
+    client.end();
+    server.end();
+    await within("the stream", arrived);
+    expect(await relayed).toEqual({ bytesUp: MIB, bytesDown: 0 });
+    expect(adopt.mock.calls[0]![1]).toMatchObject({ copyBytes: 8 * KIB });
+  } finally {
+    adopt.mockRestore();
   }
 });

@@ -353,6 +353,12 @@ describe("configuration", () => {
       "ERR_USAGE",
       /^backpressureLow/,
     ],
+    [
+      "a low watermark equal to the high one",
+      { backpressureHighWatermark: MIB, backpressureLowWatermark: MIB },
+      "ERR_USAGE",
+      /^backpressureLowWatermark is 1048576. Give a whole number from 0 to 1048575/,
+    ],
     ["bufferSize", { bufferSize: 1.5 }, "ERR_USAGE", /^bufferSize is 1.5/],
     ["maxConnections", { maxConnections: "many" }, "ERR_USAGE", /^maxConnections is many/],
     [
@@ -392,6 +398,16 @@ describe("configuration", () => {
         lowWatermarkBytes: MIB / 2,
       },
       socket: { nodelay: true, quickack: false, fastopen: false, keepaliveSeconds: 30 },
+    });
+  });
+
+  test("one read does not overshoot the high watermark", () => {
+    const marks = { backpressureHighWatermark: 8_192 };
+    const { listener } = compileTunnel({ ...addresses, ...marks, bufferSize: 65_536 });
+    expect(listener.buffers).toEqual({
+      copyBytes: 8_192,
+      highWatermarkBytes: 8_192,
+      lowWatermarkBytes: 4_096,
     });
   });
 
