@@ -17,6 +17,19 @@ import { peers } from "./peers/all.ts";
 import { publish, saveResult } from "./publish.ts";
 import { formatTable, type Result } from "./report.ts";
 
+const USAGE = `bun bench/main.ts [flags]   measures every contestant, and writes bench/results and the README's tables
+  --smoke                 everything, very short: only that it works; writes nothing
+  --only NAME,...         these measurements: ${MEASUREMENTS.map(({ name }) => name).join(", ")}
+  --contestants NAME,...  these contestants; writes nothing
+  --runs N                of each measurement (default: 5)
+  --duration SECONDS      of each run (default: 2)
+  --json                  prints JSON
+  --report                measures nothing, writes the tables again
+  -h, --help              this page`;
+
+/** A wrong argument: one line says so, without a stack. */
+class UsageError extends Error {}
+
 interface Options extends Scope {
   json: boolean;
   measurements: Measurement[];
@@ -38,29 +51,39 @@ function choose<T extends { name: string }>(known: readonly T[], list: string | 
   return list.split(",").map((name) => {
     const found = known.find((each) => each.name === name);
     if (found === undefined) {
-      throw new Error(`"${name}" is not one of ${known.map((each) => each.name).join(", ")}`);
+      throw new UsageError(`"${name}" is not one of ${known.map((each) => each.name).join(", ")}`);
     }
     return found;
   });
 }
 
-function readOptions(): Options {
-  const { values } = parseArgs({
-    options: {
-      smoke: { type: "boolean", default: false },
-      only: { type: "string" },
-      contestants: { type: "string" },
-      runs: { type: "string" },
-      duration: { type: "string" },
-      json: { type: "boolean", default: false },
-      report: { type: "boolean", default: false },
-    },
-  });
+function parse() {
+  const options = {
+    smoke: { type: "boolean", default: false },
+    only: { type: "string" },
+    contestants: { type: "string" },
+    runs: { type: "string" },
+    duration: { type: "string" },
+    json: { type: "boolean", default: false },
+    report: { type: "boolean", default: false },
+    help: { type: "boolean", short: "h", default: false },
+  } as const;
+  try {
+    return parseArgs({ options }).values;
+  } catch (cause) {
+    throw new UsageError((cause as Error).message, { cause });
+  }
+}
+
+/** @returns null if only the usage was asked for. @throws UsageError */
+function readOptions(): Options | null {
+  const values = parse();
+  if (values.help) return null;
   const smoke = values.smoke;
   const seconds = Number(values.duration ?? DURATION_SECONDS);
   const runs = Number(values.runs ?? (smoke ? 1 : RUNS));
   if (!(seconds > 0) || !Number.isInteger(runs) || runs < 1) {
-    throw new Error("--runs takes a whole number and --duration a number of seconds, above 0");
+    throw new UsageError("--runs takes a whole number and --duration a number of seconds, above 0");
   }
   return {
     scale: { smoke, durationMs: smoke ? SMOKE_MS : seconds * 1000 },
@@ -89,6 +112,10 @@ async function gather(options: Options, directory: string): Promise<Present[]> {
 
 async function main(): Promise<void> {
   const options = readOptions();
+  if (options === null) {
+    console.log(USAGE);
+    return;
+  }
   if (options.reportsOnly) return publish();
   const machine = thisMachine();
   const directory = mkdtempSync(join(tmpdir(), "proxy-bench-"));
@@ -117,4 +144,10 @@ async function main(): Promise<void> {
 
 // Debian keeps servers where users do not look for programs.
 process.env.PATH = `${process.env.PATH ?? ""}:/usr/sbin:/sbin`;
-await main();
+try {
+  await main();
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  console.error(`${error.message}\nbun bench/main.ts --help lists the flags.`);
+  process.exitCode = 2;
+}

@@ -27,6 +27,15 @@ const TARGETS = [
 ] as const;
 type Target = (typeof TARGETS)[number];
 
+const USAGE = `bun scripts/build.ts [flags]   builds the executables, dist/proxy-<platform>
+  --host             for this machine only
+  --target NAME,...  for these: ${TARGETS.join(", ")}
+  --out FOLDER       instead of dist
+  -h, --help         this page`;
+
+/** A wrong argument: one line says so, without a stack. */
+class UsageError extends Error {}
+
 const root = Bun.fileURLToPath(new URL("..", import.meta.url));
 // The worker's name here is the one by which src/control/worker-handle.ts starts it.
 const entrypoints = [join(root, "src/cli.ts"), join(root, "src/worker.ts")];
@@ -42,7 +51,7 @@ function hostTarget(): Target {
 function asTarget(name: string): Target {
   const target = TARGETS.find((each) => each === name);
   if (target === undefined) {
-    throw new Error(`"${name}" is not a target. Targets: ${TARGETS.join(", ")}`);
+    throw new UsageError(`"${name}" is not a target. Targets: ${TARGETS.join(", ")}`);
   }
   return target;
 }
@@ -98,14 +107,26 @@ async function writeSums(dist: string): Promise<void> {
   await Bun.write(join(dist, "SHA256SUMS"), (await Promise.all(lines)).join(""));
 }
 
+function parse() {
+  const options = {
+    host: { type: "boolean", default: false },
+    target: { type: "string" },
+    out: { type: "string", default: join(root, "dist") },
+    help: { type: "boolean", short: "h", default: false },
+  } as const;
+  try {
+    return parseArgs({ options }).values;
+  } catch (cause) {
+    throw new UsageError((cause as Error).message, { cause });
+  }
+}
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      host: { type: "boolean", default: false },
-      target: { type: "string" },
-      out: { type: "string", default: join(root, "dist") },
-    },
-  });
+  const values = parse();
+  if (values.help) {
+    console.log(USAGE);
+    return;
+  }
   const host = hostTarget();
   const wanted = values.host ? [host] : (values.target?.split(",").map(asTarget) ?? TARGETS);
   const dist = values.out;
@@ -122,4 +143,10 @@ async function main(): Promise<void> {
   await writeSums(dist);
 }
 
-await main();
+try {
+  await main();
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  console.error(`${error.message}\nbun scripts/build.ts --help lists the flags.`);
+  process.exitCode = 2;
+}

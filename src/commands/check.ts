@@ -14,8 +14,10 @@ export const check = defineCommand({
     file: { type: "positional", description: "the configuration file" },
   },
   run: async ({ args }): Promise<number> => {
-    const plan = compile(await readConfig({ config: args.file }), thisMachine());
-    print(`${args.file} is valid\n\n${formatPlan(plan)}`);
+    const config = await readConfig({ config: args.file });
+    const disabled = config.protocols.filter((entry) => entry.enabled === false);
+    const plan = compile(config, thisMachine());
+    await print(`${args.file} is valid\n\n${formatPlan(plan, disabled)}`);
     return 0;
   },
 });

@@ -8,6 +8,7 @@ import { checkSource } from "../config/check.ts";
 import type { Source } from "../config/problems.ts";
 import { compile } from "../control/compile.ts";
 import { startDemoBackends } from "../control/demo.ts";
+import { LogWriter } from "../control/log-writer.ts";
 import { createLog } from "../control/log.ts";
 import { Proxy } from "../control/proxy.ts";
 import { formatEndpoint, formatSocketAddress } from "../shared/address.ts";
@@ -21,6 +22,8 @@ const HOST = "127.0.0.1";
 /** Taken if they are free, since they are easy to type. */
 const PREFERRED_PORTS = { http: 8080, echo: 7000 };
 const REFRESH_MS = 250;
+/** How long the last drawing may take. */
+const FLUSH_MS = 1_000;
 
 interface Forwarder {
   readonly name: "http" | "echo";
@@ -48,13 +51,18 @@ export const demo = defineCommand({
       });
       await using proxy = await Proxy.start(plan, { log });
       const forwarders = describeForwarders(proxy);
-      print(welcome(forwarders, proxy, styleFor(process.stdout)));
-      const board = new CounterBoard(process.stdout, forwarders);
+      await print(welcome(forwarders, proxy, styleFor(process.stdout)));
+      const out = new LogWriter(1, () => ""); // the next drawing replaces one that was lost
+      const board = new CounterBoard(
+        { isTTY: process.stdout.isTTY === true, write: (text) => out.write(text) },
+        forwarders,
+      );
       const timer = setInterval(() => board.show(proxy.stats().listeners), REFRESH_MS);
       await signals.first;
       clearInterval(timer);
       board.show(proxy.stats().listeners);
       board.close();
+      if (!(await out.flush(FLUSH_MS))) process.exit(0); // a write that nobody takes would keep it
       return 0;
     } finally {
       signals.release();

@@ -61,10 +61,10 @@ export async function main(words: readonly string[]): Promise<number> {
 async function dispatch(words: readonly string[]): Promise<number> {
   const [first] = words;
   if (first === undefined) {
-    process.stderr.write(`${mainHelp(COMMANDS, styleFor(process.stderr))}\n`);
+    await print(mainHelp(COMMANDS, styleFor(process.stderr)), 2);
     return 2;
   }
-  if (first === "help") return help(RUN);
+  if (first === "help") return await help(RUN);
   const flagsAlone = first.startsWith("-");
   const command = flagsAlone ? RUN : findCommand(first);
   const argv = parseArgv(flagsAlone ? words : words.slice(1), command.args);
@@ -84,8 +84,8 @@ function findCommand(name: string): Command {
   throw new ProxyError("ERR_USAGE", `unknown command "${name}". ${suggest(name, known)}`);
 }
 
-function help(command: Command): number {
+async function help(command: Command): Promise<number> {
   const style = styleFor(process.stdout);
-  print(command === RUN ? mainHelp(COMMANDS, style) : commandHelp(command, style));
+  await print(command === RUN ? mainHelp(COMMANDS, style) : commandHelp(command, style));
   return 0;
 }

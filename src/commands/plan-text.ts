@@ -1,10 +1,16 @@
 // A plan as people read it: what `proxy check` prints. Pure.
 
 import { formatDuration, formatSize } from "../config/units.ts";
-import { formatEndpoint } from "../shared/address.ts";
+import { type Endpoint, formatEndpoint } from "../shared/address.ts";
 import type { ListenerPlan, Plan, SocketPlan } from "../shared/plan.ts";
 
-export function formatPlan(plan: Plan): string {
+/** A listener that the configuration names and the plan leaves out. */
+interface Disabled {
+  readonly name: string;
+  readonly listen: Endpoint;
+}
+
+export function formatPlan(plan: Plan, disabled: readonly Disabled[] = []): string {
   const { log } = plan;
   const head = table([
     ["engine", plan.engine],
@@ -12,7 +18,10 @@ export function formatPlan(plan: Plan): string {
     ["shutdown", `connections may go on for ${formatDuration(plan.shutdownTimeoutMs)}`],
     ["log", `${log.level}, ${log.format}`],
   ]);
-  return [head, ...plan.listeners.map(formatListener)].join("\n\n");
+  const off = disabled.map(({ name, listen }) => `${name} ${formatEndpoint(listen)}: disabled`);
+  const blocks = [head, ...plan.listeners.map(formatListener)];
+  if (off.length > 0) blocks.push(off.join("\n"));
+  return blocks.join("\n\n");
 }
 
 function formatListener(listener: ListenerPlan): string {

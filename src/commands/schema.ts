@@ -8,8 +8,8 @@ import { print } from "./terminal.ts";
 export const schema = defineCommand({
   meta: { name: "schema", description: "print the JSON Schema of the configuration, for editors" },
   args: {},
-  run: (): number => {
-    print(JSON.stringify(jsonSchema(), null, 2));
+  run: async (): Promise<number> => {
+    await print(JSON.stringify(jsonSchema(), null, 2));
     return 0;
   },
 });

@@ -1,5 +1,10 @@
 // Output of commands: results to the standard output, colours only where a terminal takes them. Called by the commands.
 
+import { write } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { ProxyError } from "../shared/errors.ts";
+
 type Paint = (text: string) => string;
 
 export interface Style {
@@ -25,6 +30,37 @@ export function styleFor(stream: MaybeTerminal): Style {
   return { bold: paint(1, 22), dim: paint(2, 22), green: paint(32, 39), cyan: paint(36, 39) };
 }
 
-export function print(text: string): void {
-  process.stdout.write(`${text}\n`);
+/** How long a full pipe that someone made non-blocking is left before the next try. */
+const AGAIN_MS = 20;
+
+/**
+ * Writes a line to the standard output, or another descriptor, to its end. A reader that has had enough, as `head` has,
+ * is no failure.
+ * @throws ProxyError ERR_SYSTEM if it cannot be written, on a full disk for example.
+ */
+export async function print(text: string, fd = 1): Promise<void> {
+  let rest = Buffer.from(`${text}\n`);
+  while (rest.length > 0) {
+    const { error, written } = await writeSome(fd, rest);
+    rest = rest.subarray(written);
+    if (error?.code === "EPIPE") return;
+    if (error?.code === "EAGAIN") await sleep(AGAIN_MS);
+    else if (error) {
+      const { message } = error;
+      throw new ProxyError("ERR_SYSTEM", `the output cannot be written: ${message}`, {
+        cause: error,
+      });
+    }
+  }
+}
+
+function writeSome(
+  fd: number,
+  bytes: Buffer,
+): Promise<{ error: NodeJS.ErrnoException | null; written: number }> {
+  const { promise, resolve } = Promise.withResolvers<Awaited<ReturnType<typeof writeSome>>>();
+  write(fd, bytes, 0, bytes.length, null, (error, written = 0) =>
+    resolve({ error, written: error ? 0 : written }),
+  );
+  return promise;
 }

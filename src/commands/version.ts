@@ -18,16 +18,20 @@ const EMPTY_PLAN: Plan = {
 export const NAME_AND_VERSION = `${manifest.name} ${manifest.version}`;
 
 export async function printVersion(): Promise<number> {
-  print(NAME_AND_VERSION);
-  print(`bun       ${Bun.version}`);
-  print(`platform  ${process.platform} ${process.arch}`);
+  const { code, engine } = await tryEngine();
+  await print(`${NAME_AND_VERSION}
+bun       ${Bun.version}
+platform  ${process.platform} ${process.arch}
+engine    ${engine}`);
+  return code;
+}
+
+async function tryEngine(): Promise<{ code: number; engine: string }> {
   try {
     await using proxy = await Proxy.start(EMPTY_PLAN);
     const reason = proxy.engineReason === "" ? "" : ` (${proxy.engineReason})`;
-    print(`engine    ${proxy.engine}${reason}`);
-    return 0;
+    return { code: 0, engine: `${proxy.engine}${reason}` };
   } catch (error) {
-    print(`engine    none: ${messageOf(error)}`);
-    return 1;
+    return { code: 1, engine: `none: ${messageOf(error)}` };
   }
 }

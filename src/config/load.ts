@@ -1,14 +1,16 @@
 // A configuration file to a Source, or an error that holds all of its syntax problems. Called by the commands.
 
 import { isUtf8 } from "node:buffer";
-import { readFile } from "node:fs/promises";
+import { open } from "node:fs/promises";
 
 import { messageOf, ProxyError } from "../shared/errors.ts";
 import { readDocument } from "./document.ts";
 import { problemsError, type Source } from "./problems.ts";
+import { formatSize } from "./units.ts";
 
-/** A configuration of ten thousand listeners fits; a disk image does not. */
-const FILE_BYTES_MAX = 8 * 1024 * 1024;
+/** A configuration of ten thousand listeners fits; a disk image does not, and a device has no end. */
+const FILE_BYTES_MAX = 1024 * 1024;
+const CHUNK_BYTES = 64 * 1024;
 
 /**
  * @throws ProxyError ERR_CONFIG if the file cannot be read or is not YAML.
@@ -19,7 +21,7 @@ export async function loadSource(file: string): Promise<Source> {
 
 async function readBytes(file: string): Promise<Uint8Array> {
   try {
-    return await readFile(file);
+    return await readUpTo(file, FILE_BYTES_MAX + 1);
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
     if (code === "ENOENT")
@@ -30,6 +32,21 @@ async function readBytes(file: string): Promise<Uint8Array> {
       throw new ProxyError("ERR_CONFIG", `${file}: may not be read by this user`, { cause });
     throw new ProxyError("ERR_CONFIG", `${file}: cannot be read: ${messageOf(cause)}`, { cause });
   }
+}
+
+/** Reads to the end, or to the limit: the size of a pipe or a device is not known before. */
+async function readUpTo(file: string, limit: number): Promise<Uint8Array> {
+  await using handle = await open(file);
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  while (length < limit) {
+    const buffer = new Uint8Array(Math.min(CHUNK_BYTES, limit - length));
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, null);
+    if (bytesRead === 0) break;
+    chunks.push(buffer.subarray(0, bytesRead));
+    length += bytesRead;
+  }
+  return Buffer.concat(chunks);
 }
 
 /**
@@ -52,7 +69,7 @@ function decode(bytes: Uint8Array, file: string): string {
   if (bytes.length > FILE_BYTES_MAX) {
     throw new ProxyError(
       "ERR_CONFIG",
-      `${file}: has ${bytes.length} bytes, and a configuration has at most ${FILE_BYTES_MAX}`,
+      `${file}: is larger than ${formatSize(FILE_BYTES_MAX)}, the most that a configuration may have`,
     );
   }
   if ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)) {

@@ -1,12 +1,13 @@
 // The command line as a process: what it prints where, and its exit codes.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { runProxy } from "./proxy-process.ts";
+import { pipe } from "../support/pipe.ts";
+import { COMMAND, runProxy } from "./proxy-process.ts";
 
 let folder: string;
 let occupied: Server;
@@ -130,6 +131,45 @@ describe("wrong usage ends with exit code 2 and a reason on the standard error",
     expect(await runProxy("check", path)).toEqual({ code: 2, stdout: "", stderr: expected });
     expect(await runProxy("-config", path)).toEqual({ code: 2, stdout: "", stderr: expected });
   });
+});
+
+describe("output that cannot be written", () => {
+  test("a reader that has had enough ends the program silently", async () => {
+    const [reader, writer] = pipe();
+    closeSync(reader);
+    const child = Bun.spawn([...COMMAND, "schema"], { stdio: ["ignore", writer, "pipe"] });
+    closeSync(writer);
+    expect(await child.stderr.text()).toBe("");
+    expect(await child.exited).toBe(0);
+  });
+
+  test.skipIf(!existsSync("/dev/full"))("a full disk is one line, and exit code 1", async () => {
+    const full = openSync("/dev/full", "w");
+    const child = Bun.spawn([...COMMAND, "schema"], { stdio: ["ignore", full, "pipe"] });
+    closeSync(full);
+    expect(await child.stderr.text()).toMatch(
+      /^proxy: the output cannot be written: .*ENOSPC.*\n$/,
+    );
+    expect(await child.exited).toBe(1);
+  });
+});
+
+test.skipIf(!existsSync("/dev/zero"))("a file without an end is refused", async () => {
+  const { code, stderr } = await runProxy("check", "/dev/zero");
+  expect(stderr).toBe("/dev/zero: is larger than 1MB, the most that a configuration may have\n");
+  expect(code).toBe(2);
+});
+
+test("check names listeners that are disabled", async () => {
+  const path = file(
+    "some.yaml",
+    `protocols:
+  - { name: tcp, listen: ":8080", target: "127.0.0.1:80" }
+  - { name: tcp, listen: "127.0.0.1:28104", target: "127.0.0.1:80", enabled: false }
+`,
+  );
+  const { stdout } = await runProxy("check", path);
+  expect(stdout).toEndWith("\n\ntcp 127.0.0.1:28104: disabled\n");
 });
 
 describe("failures at run time end with exit code 1", () => {
