@@ -55,12 +55,12 @@ export class Listener {
 
   /** Opens on the first worker, which makes sure that the address is free, then on the others. @throws ProxyError */
   async start(workers: readonly WorkerHandle[]): Promise<void> {
-    this.#watch = await AddressWatch.start(
-      this.plan.target,
-      (targets) => this.#targetsChanged(targets),
-      this.#log,
-      this.#lookup,
-    );
+    this.#watch = await AddressWatch.start(this.plan.target, {
+      changed: (targets) => this.#targetsChanged(targets),
+      log: this.#log,
+      about: { listener: this.plan.key, target: formatEndpoint(this.plan.target) },
+      lookup: this.#lookup,
+    });
     for (const worker of workers) await this.openOn(worker, workers);
     this.#log.info(
       {

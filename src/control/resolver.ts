@@ -41,36 +41,38 @@ function unresolved(host: string, reason: string, cause?: unknown): ProxyError {
   });
 }
 
+/** A name that stays unknown is told of when it becomes so, after a minute, and every ten minutes from then on. */
+const REMIND_FIRST_MS = 60_000;
+const REMIND_AGAIN_MS = 600_000;
+
+/** What a watch tells, and how it looks names up. */
+export interface WatchOptions {
+  /** Called when the set of addresses changes after the start. */
+  readonly changed: (addresses: readonly SocketAddress[]) => void;
+  readonly log: Log;
+  /** Fields that say in every log line which listener and target it is about. */
+  readonly about: object;
+  readonly lookup?: Lookup;
+}
+
 /** Watches one endpoint's addresses. */
 export class AddressWatch {
   #current: SocketAddress[] = [];
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
+  /** When to tell again that the name does not resolve; null: it does. */
+  #remindAtMs: number | null = null;
   readonly #endpoint: Endpoint;
-  readonly #changed: (addresses: readonly SocketAddress[]) => void;
-  readonly #log: Log;
-  readonly #look: Lookup;
+  readonly #options: WatchOptions;
 
-  private constructor(
-    endpoint: Endpoint,
-    changed: (addresses: readonly SocketAddress[]) => void,
-    log: Log,
-    look: Lookup,
-  ) {
+  private constructor(endpoint: Endpoint, options: WatchOptions) {
     this.#endpoint = endpoint;
-    this.#changed = changed;
-    this.#log = log;
-    this.#look = look;
+    this.#options = options;
   }
 
-  /** Resolves once and goes on watching. `changed` is called when the set of addresses changes later. Never rejects. */
-  static async start(
-    endpoint: Endpoint,
-    changed: (addresses: readonly SocketAddress[]) => void,
-    log: Log,
-    look: Lookup = systemLookup,
-  ): Promise<AddressWatch> {
-    const watch = new AddressWatch(endpoint, changed, log, look);
+  /** Resolves once and goes on watching. Never rejects. */
+  static async start(endpoint: Endpoint, options: WatchOptions): Promise<AddressWatch> {
+    const watch = new AddressWatch(endpoint, options);
     await watch.refresh();
     return watch;
   }
@@ -85,26 +87,42 @@ export class AddressWatch {
   }
 
   /** Looks the name up now. Public for tests; otherwise a timer calls it. */
-  async refresh(): Promise<void> {
+  async refresh(nowMs = performance.now()): Promise<void> {
     clearTimeout(this.#timer);
     let next: SocketAddress[];
+    let failure: unknown = null;
     try {
-      next = await resolveOnce(this.#endpoint, this.#look);
+      next = await resolveOnce(this.#endpoint, this.#options.lookup);
     } catch (error) {
-      this.#log.warn(
-        { error: messageOf(error), kept: this.#current.length },
-        this.#current.length > 0
-          ? "target does not resolve any more, keeping its last addresses"
-          : "target does not resolve, clients are refused until it does",
-      );
+      failure = error;
       next = this.#current;
     }
     if (this.#stopped) return;
+    if (failure === null) this.#tellResolved();
+    else this.#tellUnresolved(failure, nowMs);
     const changed = JSON.stringify(next) !== JSON.stringify(this.#current);
     const first = this.#timer === undefined;
     this.#current = next;
     this.#schedule();
-    if (changed && !first) this.#changed(next);
+    if (changed && !first) this.#options.changed(next);
+  }
+
+  #tellUnresolved(error: unknown, nowMs: number): void {
+    if (this.#remindAtMs !== null && nowMs < this.#remindAtMs) return;
+    this.#remindAtMs = nowMs + (this.#remindAtMs === null ? REMIND_FIRST_MS : REMIND_AGAIN_MS);
+    const { log, about } = this.#options;
+    log.warn(
+      { ...about, error: messageOf(error), kept: this.#current.length },
+      this.#current.length > 0
+        ? "target does not resolve any more, keeping its last addresses"
+        : "target does not resolve, clients are refused until it does",
+    );
+  }
+
+  #tellResolved(): void {
+    if (this.#remindAtMs === null) return;
+    this.#remindAtMs = null;
+    this.#options.log.info(this.#options.about, "target resolves again");
   }
 
   #schedule(): void {

@@ -18,20 +18,13 @@ const WORKER = Bun.isStandaloneExecutable
 /** eventfd(2) adds the 8-byte integer that is written to it. */
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
-export interface WorkerHandlers {
-  /** Any event but `ready` and `start_failed`. */
-  event(event: WorkerEvent): void;
-  /** The thread ended. `error` is null after `end`, and the reason otherwise. Called once. */
-  ended(error: ProxyError | null): void;
-}
-
 export class WorkerHandle {
   readonly index: number;
   readonly engine: EngineName;
   readonly engineReason: string;
   readonly live: LiveTable;
-  /** Settles when the thread is gone; never rejects. */
-  readonly exited: Promise<void>;
+  /** Settles when the thread is gone, with null after `end` and the reason otherwise; never rejects. */
+  readonly exited: Promise<ProxyError | null>;
   readonly #worker: Worker;
   readonly #wakeFd: number;
   #alive = true;
@@ -39,7 +32,7 @@ export class WorkerHandle {
   private constructor(
     index: number,
     worker: Worker,
-    exited: Promise<void>,
+    exited: Promise<ProxyError | null>,
     ready: WorkerEvent & { type: "ready" },
   ) {
     this.index = index;
@@ -49,53 +42,68 @@ export class WorkerHandle {
     this.exited = exited;
     this.#worker = worker;
     this.#wakeFd = ready.wakeFd;
-    void exited.then(() => this.#release());
+    worker.once("exit", () => this.#release());
   }
 
-  /** @throws ProxyError ERR_ENGINE if no engine can run as asked, ERR_WORKER if the thread does not come up. */
-  static start(init: WorkerInit, handlers: WorkerHandlers): Promise<WorkerHandle> {
+  /** False as soon as the thread is gone. */
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  /**
+   * @param onEvent gets any event but `ready` and `start_failed`.
+   * @param abandon aborted: does not wait any longer. A thread that comes up after all is ended.
+   * @throws ProxyError ERR_ENGINE if no engine can run as asked, ERR_WORKER if the thread does not come up.
+   */
+  static start(
+    init: WorkerInit,
+    onEvent: (event: WorkerEvent) => void,
+    abandon: AbortSignal,
+  ): Promise<WorkerHandle> {
     const worker = new Worker(WORKER, {
       workerData: init,
       name: `relay-${init.index}`,
     });
-    return new Promise((resolve, reject) => {
-      let failure: ProxyError | null = null;
-      let started = false;
-      let ended = false;
-      let onEventLoop = false;
-      const exit = Promise.withResolvers<void>();
-      const timer = setTimeout(() => {
-        failure = new ProxyError("ERR_WORKER", `worker ${init.index} did not become ready`);
-        void worker.terminate();
-      }, CONTROL.startTimeoutMs);
-      worker.on("message", (event: WorkerEvent) => {
-        if (event.type === "ready") {
-          clearTimeout(timer);
-          started = true;
-          onEventLoop = event.wakeFd < 0;
-          resolve(new WorkerHandle(init.index, worker, exit.promise, event));
-        } else if (event.type === "start_failed") failure = fromErrorRecord(event.error);
-        else {
-          if (event.type === "ended") ended = true;
-          handlers.event(event);
-          // Where the runtime connects, it cannot give up: one attempt would keep the thread as long as the kernel tries.
-          if (ended && onEventLoop) void worker.terminate();
-        }
-      });
-      worker.on("error", (cause) => {
-        failure = new ProxyError("ERR_WORKER", `worker ${init.index}: ${messageOf(cause)}`, {
-          cause,
-        });
-      });
-      worker.on("exit", (code) => {
-        clearTimeout(timer);
-        exit.resolve();
-        const error =
-          failure ?? new ProxyError("ERR_WORKER", `worker ${init.index} ended with code ${code}`);
-        if (!started) reject(error);
-        else handlers.ended(ended && failure === null ? null : error);
-      });
+    const start = Promise.withResolvers<WorkerHandle>();
+    const exit = Promise.withResolvers<ProxyError | null>();
+    const failed = (reason: string, cause?: unknown): ProxyError =>
+      new ProxyError("ERR_WORKER", `worker ${init.index}${reason}`, { cause });
+    let failure: ProxyError | null = null;
+    let ended = false;
+    let onEventLoop = false;
+    const giveUp = (): void => {
+      failure = failed(" did not become ready");
+      start.reject(failure);
+      void worker.terminate();
+    };
+    const timer = setTimeout(giveUp, CONTROL.startTimeoutMs);
+    abandon.addEventListener("abort", giveUp);
+    const settled = (): void => {
+      clearTimeout(timer);
+      abandon.removeEventListener("abort", giveUp);
+    };
+    void start.promise.then(settled, settled);
+    worker.on("message", (event: WorkerEvent) => {
+      if (event.type === "ready") {
+        onEventLoop = event.wakeFd < 0;
+        const handle = new WorkerHandle(init.index, worker, exit.promise, event);
+        if (failure === null) start.resolve(handle);
+        else handle.post({ type: "end" }); // too late: nobody waits for it any more
+      } else if (event.type === "start_failed") failure = fromErrorRecord(event.error);
+      else {
+        if (event.type === "ended") ended = true;
+        onEvent(event);
+        // Where the runtime connects, it cannot give up: one attempt would keep the thread as long as the kernel tries.
+        if (ended && onEventLoop) void worker.terminate();
+      }
     });
+    worker.on("error", (cause) => (failure = failed(`: ${messageOf(cause)}`, cause)));
+    worker.on("exit", (code) => {
+      const error = failure ?? failed(` ended with code ${code}`);
+      start.reject(error);
+      exit.resolve(ended && failure === null ? null : error);
+    });
+    return start.promise;
   }
 
   /** The eventfd belongs to this side: a worker that closed it could make `post` write into another descriptor. */

@@ -57,12 +57,8 @@ test("the system's resolver knows localhost", async () => {
 test("a watch tells of changed addresses, and only of those", async () => {
   const changes: (readonly SocketAddress[])[] = [];
   const lookup = lookupOf(["10.0.0.1"], ["10.0.0.1"], ["10.0.0.9"]);
-  const watch = await AddressWatch.start(
-    NAME,
-    (next) => void changes.push(next),
-    silentLog,
-    lookup,
-  );
+  const changed = (next: readonly SocketAddress[]): void => void changes.push(next);
+  const watch = await AddressWatch.start(NAME, { changed, log: silentLog, about: {}, lookup });
   expect(watch.current).toEqual([ip("10.0.0.1")]);
   await watch.refresh();
   expect(changes).toEqual([]);
@@ -75,7 +71,8 @@ test("a name that stops resolving keeps its last addresses and warns", async () 
   const { log, seen } = warnings();
   const changes: unknown[] = [];
   const lookup = lookupOf(["10.0.0.1"], new Error("SERVFAIL"));
-  const watch = await AddressWatch.start(NAME, (next) => void changes.push(next), log, lookup);
+  const changed = (next: unknown): void => void changes.push(next);
+  const watch = await AddressWatch.start(NAME, { changed, log, about: {}, lookup });
   await watch.refresh();
   watch.stop();
   expect(watch.current).toEqual([ip("10.0.0.1")]);
@@ -87,9 +84,33 @@ test("a name that never resolved warns, and is told of once it does", async () =
   const { log, seen } = warnings();
   const changes: unknown[] = [];
   const lookup = lookupOf(new Error("ENOTFOUND"), ["10.0.0.1"]);
-  const watch = await AddressWatch.start(NAME, (next) => void changes.push(next), log, lookup);
+  const changed = (next: unknown): void => void changes.push(next);
+  const watch = await AddressWatch.start(NAME, { changed, log, about: {}, lookup });
   expect(seen).toEqual(["target does not resolve, clients are refused until it does"]);
   await watch.refresh();
   watch.stop();
   expect(changes).toEqual([[ip("10.0.0.1")]]);
+});
+
+test("a name that stays unknown is told of once, after a minute, then every ten, and when it is back", async () => {
+  const told: [unknown, string][] = [];
+  const note = (fields: object, message: string): void =>
+    void told.push([fields, message.split(",")[0]!]);
+  const log: Log = { ...silentLog, warn: note, info: note };
+  const about = { listener: "tcp :5432", target: "db.test:5432" };
+  const answers = lookupOf(...Array<Error>(8).fill(new Error("ENOTFOUND")), ["10.0.0.1"]);
+  const watch = await AddressWatch.start(NAME, { changed: () => {}, log, about, lookup: answers });
+  const start = performance.now();
+  const count: number[] = [];
+  for (const seconds of [2, 4, 61, 63, 120, 662, 664, 700]) {
+    await watch.refresh(start + seconds * 1_000);
+    count.push(told.length);
+  }
+  watch.stop();
+  expect(count).toEqual([1, 1, 2, 2, 2, 3, 3, 4]);
+  expect(told[0]).toEqual([
+    { ...about, error: expect.stringContaining('"db.test" does not resolve'), kept: 0 },
+    "target does not resolve",
+  ]);
+  expect(told.at(-1)).toEqual([about, "target resolves again"]);
 });
