@@ -1,16 +1,18 @@
 // What the grammar knows and this version does not carry out yet. Each is an error at its place, so that nothing is
-// silently ignored; disabled listeners need no availability. An entry leaves this file when its feature arrives.
+// silently ignored; disabled listeners need no availability. It looks at plain data, so that it can speak beside the
+// grammar's errors, and no suggestion leads to it. An entry leaves this file when its feature arrives.
 
 import type { Part, Path, Problem, Source } from "./problems.ts";
-import type { Config, ProtocolConfig } from "./schema.ts";
 
 const NOT_AVAILABLE = "not available in this version";
 
-const AVAILABLE_PROTOCOLS: readonly ProtocolConfig["name"][] = ["tcp"];
+const AVAILABLE_PROTOCOLS: readonly unknown[] = ["tcp"];
+const LATER_PROTOCOLS: readonly unknown[] = ["tls", "http", "http2", "http3", "quic", "udp"];
+const LATER_ENGINES: readonly unknown[] = ["uring"];
 
-const TOP_KEYS = ["admin", "tls", "auto_tls"] as const;
+const TOP_KEYS: readonly string[] = ["admin", "tls", "auto_tls"];
 
-const ENTRY_KEYS = [
+const ENTRY_KEYS: readonly string[] = [
   "targets",
   "balance",
   "health",
@@ -20,46 +22,87 @@ const ENTRY_KEYS = [
   "proxy_protocol",
   "mirror",
   "alpn",
-] as const;
+];
 
-const LIMIT_KEYS = ["max_per_ip", "accept_rate", "bandwidth"] as const;
+const LIMIT_KEYS: readonly string[] = ["max_per_ip", "accept_rate", "bandwidth"];
+const TIMEOUT_KEYS: readonly string[] = ["client_hello"];
 
-export function availabilityProblems(config: Config, source: Source): Problem[] {
-  const problems: Problem[] = [];
-  const refuse = (path: Path, message = NOT_AVAILABLE, part: Part = "key"): void => {
-    problems.push({ place: source.place(path, part), message });
-  };
-  for (const key of TOP_KEYS) if (config[key] !== undefined) refuse([key]);
-  if ((config.access_log ?? "off") !== "off") refuse(["access_log"]);
-  if (config.engine === "uring")
-    refuse(["engine"], `"uring" is ${NOT_AVAILABLE}. Use auto, epoll or bun`, "value");
-  if (config.options?.auto_tls === true) refuse(["options", "auto_tls"]);
-  config.protocols.forEach((entry, i) => {
-    if (entry.enabled !== false) checkEntry(entry, ["protocols", i], refuse);
-  });
-  return problems;
+export interface Unavailable {
+  readonly problems: readonly Problem[];
+  /** Whether a path is at or below something refused: what else is wrong there does not matter. */
+  covers(path: Path | undefined): boolean;
 }
 
-function checkEntry(
-  entry: ProtocolConfig,
-  path: Path,
-  refuse: (path: Path, message?: string, part?: Part) => void,
-): void {
-  if (!AVAILABLE_PROTOCOLS.includes(entry.name)) {
-    refuse(
-      [...path, "name"],
-      `"${entry.name}" is ${NOT_AVAILABLE}, which forwards ${AVAILABLE_PROTOCOLS.join(", ")}`,
-      "value",
-    );
-    return; // its other keys would only repeat it
-  }
-  for (const key of ENTRY_KEYS) {
-    const value = entry[key];
-    const asksForNothing = key === "deny" && Array.isArray(value) && value.length === 0;
-    if (value !== undefined && !asksForNothing) refuse([...path, key]);
-  }
-  for (const key of LIMIT_KEYS) {
-    if (entry.limits?.[key] !== undefined) refuse([...path, "limits", key]);
-  }
-  if (entry.timeouts?.client_hello !== undefined) refuse([...path, "timeouts", "client_hello"]);
+type Mapping = Readonly<Record<string, unknown>>;
+
+export function unavailable(source: Source): Unavailable {
+  const problems: Problem[] = [];
+  const refused: Path[] = [];
+  const refuse = (path: Path, message = NOT_AVAILABLE, part: Part = "key"): void => {
+    problems.push({ place: source.place(path, part), message, path });
+    refused.push(path);
+  };
+  const top = mapping(source.value);
+  for (const key of TOP_KEYS) if (top[key] !== undefined) refuse([key]);
+  if ((top.access_log ?? "off") !== "off") refuse(["access_log"]);
+  if (LATER_ENGINES.includes(top.engine))
+    refuse(["engine"], `"${top.engine}" is ${NOT_AVAILABLE}. Use auto, epoll or bun`, "value");
+  if ([true, "true"].includes(mapping(top.options).auto_tls as string))
+    refuse(["options", "auto_tls"]);
+  const entries: unknown[] = Array.isArray(top.protocols) ? top.protocols : [];
+  entries.forEach((entry, i) => {
+    if (mapping(entry).enabled === false) return;
+    const path = ["protocols", i];
+    const later = LATER_PROTOCOLS.includes(mapping(entry).name);
+    const asked = refusedKeys(mapping(entry)).map((keys) => [...path, ...keys]);
+    // The other keys of a protocol that is not there would only repeat it.
+    if (later) {
+      const { name } = mapping(entry);
+      const message = `"${name}" is ${NOT_AVAILABLE}, which forwards ${AVAILABLE_PROTOCOLS.join(", ")}`;
+      refuse([...path, "name"], message, "value");
+      refused.push(...asked);
+    } else asked.forEach((key) => refuse(key));
+  });
+  const covers = (path: Path | undefined): boolean =>
+    path !== undefined && refused.some((head) => head.every((step, i) => path[i] === step));
+  return { problems, covers };
+}
+
+function refusedKeys(entry: Mapping): string[][] {
+  const limits = mapping(entry.limits);
+  const timeouts = mapping(entry.timeouts);
+  const asksForNothing = (key: string): boolean =>
+    key === "deny" && Array.isArray(entry.deny) && entry.deny.length === 0;
+  return [
+    ...ENTRY_KEYS.filter((key) => entry[key] !== undefined && !asksForNothing(key)).map((key) => [
+      key,
+    ]),
+    ...LIMIT_KEYS.filter((key) => limits[key] !== undefined).map((key) => ["limits", key]),
+    ...TIMEOUT_KEYS.filter((key) => timeouts[key] !== undefined).map((key) => ["timeouts", key]),
+  ];
+}
+
+/** Whether a key at this path would be refused. */
+export function isLaterKey(path: Path): boolean {
+  const key = String(path.at(-1));
+  if (path.length === 1) return TOP_KEYS.includes(key) || key === "access_log" || key === "options";
+  if (path[0] !== "protocols") return false;
+  if (path.length === 3) return ENTRY_KEYS.includes(key);
+  if (path.length !== 4) return false;
+  return (
+    (path[2] === "limits" && LIMIT_KEYS.includes(key)) ||
+    (path[2] === "timeouts" && TIMEOUT_KEYS.includes(key))
+  );
+}
+
+/** Whether a value at this path would be refused. */
+export function isLaterValue(path: Path, value: unknown): boolean {
+  if (path.length === 1 && path[0] === "engine") return LATER_ENGINES.includes(value);
+  return path.length === 3 && path[2] === "name" && LATER_PROTOCOLS.includes(value);
+}
+
+function mapping(value: unknown): Mapping {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? (value as Mapping)
+    : {};
 }

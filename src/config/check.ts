@@ -1,10 +1,10 @@
-// From a Source to a Config: grammar, then relations, then what this version carries out. Every problem of a stage is
-// reported at once. The one way to a Config, for files and flags alike.
+// From a Source to a Config: grammar, relations, and what this version carries out, all problems of all three at once. The
+// one way to a Config, for files and flags alike.
 
-import { availabilityProblems } from "./availability.ts";
+import { unavailable } from "./availability.ts";
 import { explain } from "./explain.ts";
 import { type Problem, problemsError, type Source } from "./problems.ts";
-import { entryProblems, relationProblems } from "./relations.ts";
+import { missingTargets, relationProblems, relationsOfEntries } from "./relations.ts";
 import { type Config, protocolSchema, schema } from "./schema.ts";
 
 export type Checked = { readonly config: Config } | { readonly problems: readonly Problem[] };
@@ -24,19 +24,37 @@ export function checkGrammar(source: Source): Checked {
 function relationsOfGoodEntries(source: Source): Problem[] {
   const entries = (source.value as { protocols?: unknown } | null)?.protocols;
   if (!Array.isArray(entries)) return [];
-  return entries.flatMap((entry, i) => {
-    const parsed = protocolSchema.safeParse(entry);
-    return parsed.success ? entryProblems(parsed.data, i, source) : [];
-  });
+  const good = entries.map((entry) => protocolSchema.safeParse(entry).data);
+  const bad = entries.map((entry, i) => (good[i] === undefined ? (entry as unknown) : undefined));
+  return [...relationsOfEntries(good, source), ...missingTargets(bad, source)];
+}
+
+export interface Findings {
+  readonly problems: readonly Problem[];
+  /** All that is wrong is that this version does not carry it out. */
+  readonly onlyLater: boolean;
+  /** If there is no problem. */
+  readonly config?: Config;
+}
+
+export function findings(source: Source): Findings {
+  const checked = checkGrammar(source);
+  const later = unavailable(source);
+  if ("config" in checked) {
+    const { config } = checked;
+    return later.problems.length > 0
+      ? { problems: later.problems, onlyLater: true }
+      : { problems: [], onlyLater: false, config };
+  }
+  const others = checked.problems.filter(({ path }) => !later.covers(path));
+  return { problems: [...others, ...later.problems], onlyLater: others.length === 0 };
 }
 
 /**
  * @throws ProxyError ERR_CONFIG with a line for each problem, or ERR_NOT_AVAILABLE if that is all that is wrong.
  */
 export function checkSource(source: Source): Config {
-  const checked = checkGrammar(source);
-  if ("problems" in checked) throw problemsError("ERR_CONFIG", checked.problems);
-  const problems = availabilityProblems(checked.config, source);
-  if (problems.length > 0) throw problemsError("ERR_NOT_AVAILABLE", problems);
-  return checked.config;
+  const { problems, onlyLater, config } = findings(source);
+  if (config !== undefined) return config;
+  throw problemsError(onlyLater ? "ERR_NOT_AVAILABLE" : "ERR_CONFIG", problems);
 }

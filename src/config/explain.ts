@@ -3,12 +3,15 @@
 
 import type { z } from "zod";
 
+import { isLaterKey, isLaterValue } from "./availability.ts";
 import { nearest, suggest } from "./nearest.ts";
 import { describe, formatPath, type Path, type Problem, type Source } from "./problems.ts";
 import { schema } from "./schema.ts";
 
 type Issue = z.core.$ZodIssue;
 type AnySchema = z.core.$ZodType;
+
+const NO_VALUE = "has no value. Write one, or remove the key";
 
 export function explain(issues: readonly Issue[], source: Source): Problem[] {
   return issues.flatMap((issue) => explainIssue(issue, source, []));
@@ -20,22 +23,23 @@ function explainIssue(issue: Issue, source: Source, base: Path): Problem[] {
     return issue.keys.map((key) => ({
       place: source.place([...path, key], "key"),
       message: unknownKey(key, path),
+      path: [...path, key],
     }));
   }
   if (issue.code === "invalid_union") return explainUnion(issue, source, path);
   const value = valueAt(source.value, path);
   const place = source.place(path, "value");
-  if (value === undefined) return [{ place, message: missing(path) }];
-  if (value === null) return [{ place, message: "has no value. Write one, or remove the key" }];
-  return [{ place, message: reason(issue, value) }];
+  if (value === undefined) return [{ place, message: missing(path), path }];
+  if (value === null) return [{ place, message: NO_VALUE, path }];
+  return [{ place, message: reason(issue, value, path), path }];
 }
 
-function reason(issue: Issue, value: unknown): string {
+function reason(issue: Issue, value: unknown, path: Path): string {
   switch (issue.code) {
     case "invalid_type":
       return wrongType(issue.expected, value);
     case "invalid_value":
-      return `${describe(value)} is not one of ${listed(issue.values)}${valueCure(value, issue.values)}`;
+      return notOneOf(value, path, issue.values);
     case "too_small":
       if (issue.origin === "string" || issue.origin === "array") return "is empty";
       return `${describe(value)} is too little. Write at least ${issue.minimum}`;
@@ -44,6 +48,12 @@ function reason(issue: Issue, value: unknown): string {
     default:
       return issue.message;
   }
+}
+
+function notOneOf(value: unknown, path: Path, grammar: readonly unknown[]): string {
+  const values = grammar.filter((known) => !isLaterValue(path, known));
+  if (values.length === 1) return `${describe(value)} is not known. Write ${values[0]}`;
+  return `${describe(value)} is not one of ${listed(values)}${valueCure(value, values)}`;
 }
 
 function wrongType(expected: string, value: unknown): string {
@@ -87,7 +97,10 @@ function valueCure(value: unknown, values: readonly unknown[]): string {
 }
 
 function listed(values: readonly unknown[]): string {
-  return [...new Set(values.map(String))].filter((word) => word !== "").join(", ");
+  const words = [...new Set(values.map(String))].filter((word) => word !== "");
+  // Of two spellings of one word, the first is enough.
+  const spelled = new Map(words.toReversed().map((word) => [word.replaceAll("-", "_"), word]));
+  return words.filter((word) => spelled.get(word.replaceAll("-", "_")) === word).join(", ");
 }
 
 /** Of a union, the branch that the value was meant for is the one that does not fail at the value itself. */
@@ -108,13 +121,13 @@ function explainUnion(
   if (meant) return meant.flatMap((inner) => explainIssue(inner, source, path));
   const value = valueAt(source.value, path);
   const place = source.place(path, "value");
-  if (value === null) return [{ place, message: "has no value. Write one, or remove the key" }];
+  if (value === null) return [{ place, message: NO_VALUE, path }];
   const forms = issue.errors.map(([first]) => {
     if (first?.code === "invalid_value") return listed(first.values);
     if (first?.code === "invalid_type") return TYPE_NAMES[first.expected] ?? first.expected;
     return first?.message ?? "";
   });
-  return [{ place, message: `expected ${forms.join(" or ")}, found ${describe(value)}` }];
+  return [{ place, message: `expected ${forms.join(" or ")}, found ${describe(value)}`, path }];
 }
 
 /** Examples for what has to be there. */
@@ -136,12 +149,12 @@ function unknownKey(key: string, path: Path): string {
   const word = nearest(key, here);
   if (word !== undefined) return `unknown key. Did you mean "${word}"?`;
   const elsewhere = homes().get(key);
-  if (elsewhere)
+  if (elsewhere !== undefined)
     return `unknown key here. It belongs ${elsewhere === "" ? "at the top level" : `under ${elsewhere}`}`;
   return `unknown key. ${suggest(key, here)}`;
 }
 
-/** The keys that the grammar knows at a path. */
+/** The keys that the grammar knows at a path, and this version carries out. */
 function knownKeys(path: Path): string[] {
   let at: AnySchema = schema;
   for (const step of path) {
@@ -150,7 +163,8 @@ function knownKeys(path: Path): string[] {
     if (!next) return [];
     at = next;
   }
-  return Object.keys(objectIn(at)?._zod.def.shape ?? {});
+  const keys = Object.keys(objectIn(at)?._zod.def.shape ?? {});
+  return keys.filter((key) => !isLaterKey([...path, key]));
 }
 
 /** Through optional and union wrappers to what is inside. */
@@ -172,18 +186,19 @@ function elementOf(at: AnySchema): AnySchema | undefined {
   return array?._zod.def.element;
 }
 
-/** For each key that has exactly one home in the grammar: where that is. */
+/** For each key that has exactly one home in the grammar of this version: where that is. */
 function homes(): Map<string, string> {
   const found = new Map<string, string[]>();
-  const walk = (at: AnySchema, path: string): void => {
+  const walk = (at: AnySchema, shown: string, path: Path): void => {
     const element = elementOf(at);
-    if (element) walk(element, `${path}[]`);
+    if (element) walk(element, `${shown}[]`, [...path, 0]);
     for (const [key, inner] of Object.entries(objectIn(at)?._zod.def.shape ?? {})) {
-      found.set(key, [...(found.get(key) ?? []), path]);
-      walk(inner, formatPath(path === "" ? [key] : [path, key]));
+      if (isLaterKey([...path, key])) continue;
+      found.set(key, [...(found.get(key) ?? []), shown]);
+      walk(inner, formatPath(shown === "" ? [key] : [shown, key]), [...path, key]);
     }
   };
-  walk(schema, "");
+  walk(schema, "", []);
   return new Map(
     [...found].filter(([, paths]) => paths.length === 1).map(([key, [path]]) => [key, path!]),
   );

@@ -2,6 +2,7 @@
 // reported in the same words, with the flag's name as the place. Called by the run command.
 
 import { ProxyError } from "../shared/errors.ts";
+import { findings } from "./check.ts";
 import { formatPath, type Path, type Place, type Source } from "./problems.ts";
 
 /** Flag values as typed; undefined: not given. */
@@ -41,8 +42,6 @@ const LISTENER_FLAGS: readonly FlagName[] = [
   "staging",
 ];
 
-const NEEDS_AUTO_TLS: readonly FlagName[] = ["email", "domains", "dns-provider", "staging"];
-
 /** Where each flag's value stands in the configuration. */
 const PATHS: Partial<Record<FlagName, Path>> = {
   protocol: ["protocols", 0, "name"],
@@ -63,28 +62,30 @@ const PATHS: Partial<Record<FlagName, Path>> = {
   "log-format": ["log_format"],
 };
 
+/** Flags that a listener cannot do without, and an example. */
+const NEEDED = { listen: ":8080", target: "127.0.0.1:80" } as const;
+
 /**
  * A configuration of one listener.
- * @throws ProxyError ERR_USAGE if -listen or -target is missing, or a flag means nothing without another.
+ * @throws ProxyError ERR_USAGE if -listen or -target is missing, with everything else that is wrong.
  */
 export function flagSource(flags: Flags): Source {
-  const faults: string[] = [];
-  if (flags.listen === undefined)
-    faults.push("-listen is missing. Write for example -listen :8080");
-  if (flags.target === undefined) {
-    faults.push("-target is missing. Write for example -target 127.0.0.1:80");
-  }
-  for (const name of NEEDS_AUTO_TLS) {
-    if (flags[name] && !flags["auto-tls"]) faults.push(`-${name} has no effect without -auto-tls`);
-  }
-  if (flags.cert !== undefined && flags.key === undefined) faults.push("-cert needs -key");
-  if (flags.key !== undefined && flags.cert === undefined) faults.push("-key needs -cert");
-  if (faults.length > 0) throw new ProxyError("ERR_USAGE", faults.join("\n"));
   const value: Record<string, unknown> = {};
   for (const name of LISTENER_FLAGS) place(value, name, flags);
   // The place of a problem with an implied value is the flag that a user would write.
   if (flags.protocol === undefined) put(value, PATHS.protocol!, "tcp");
-  return withProcessFlags({ value, place: placeOf }, flags);
+  const source = withProcessFlags({ value, place: (path) => placeOf(path, flags) }, flags);
+  const missing = (["listen", "target"] as const).filter((name) => flags[name] === undefined);
+  if (missing.length === 0) return source;
+  const faults = missing.map(
+    (name) => `-${name} is missing. Write for example -${name} ${NEEDED[name]}`,
+  );
+  const absent = missing.map((name) => formatPath(PATHS[name]!));
+  const others = findings(source).problems.filter(
+    ({ path }) => path === undefined || !absent.includes(formatPath(path)),
+  );
+  const lines = others.map((problem) => `${problem.place.text}: ${problem.message}`);
+  throw new ProxyError("ERR_USAGE", [...faults, ...lines].join("\n"));
 }
 
 /**
@@ -112,7 +113,10 @@ export function withProcessFlags(source: Source, flags: Flags): Source {
     place(value, name, flags);
   }
   const ours = (path: Path): boolean => given.some((name) => PATHS[name]![0] === path[0]);
-  return { value, place: (path, part) => (ours(path) ? placeOf(path) : source.place(path, part)) };
+  return {
+    value,
+    place: (path, part) => (ours(path) ? placeOf(path, flags) : source.place(path, part)),
+  };
 }
 
 function place(value: Record<string, unknown>, name: FlagName, flags: Flags): void {
@@ -125,9 +129,8 @@ function convert(name: FlagName, written: string | boolean): unknown {
   if (name === "auto-tls") return {};
   if (name === "staging") return "letsencrypt-staging";
   const text = String(written);
-  if (name === "preset") return text.replaceAll("-", "_");
   if (name === "domains") return text.split(",").map((domain) => domain.trim());
-  if (name === "workers" && /^\d+$/.test(text)) return Number(text);
+  if (name === "workers" && /^-?\d+$/.test(text)) return Number(text);
   return text;
 }
 
@@ -140,17 +143,22 @@ function put(value: Record<string, unknown>, path: Path, leaf: unknown): void {
   at[path.at(-1)!] = leaf;
 }
 
-/** The flag whose value stands at a path; failing that, the one whose value holds it, or is a part of it. */
-function placeOf(path: Path): Place {
+/** The flag whose value stands at a path; failing that, one that was given whose value holds it, or is a part of it. */
+function placeOf(path: Path, flags: Flags): Place {
   const names = Object.keys(PATHS) as FlagName[];
   const wanted = formatPath(path);
-  const find = (fits: (at: string) => boolean): number =>
-    names.findIndex((name) => fits(formatPath(PATHS[name]!)));
-  const exact = find((at) => at === wanted);
-  const related = find(
-    (at) =>
-      wanted.startsWith(`${at}.`) || wanted.startsWith(`${at}[`) || at.startsWith(`${wanted}.`),
-  );
-  const index = exact < 0 ? related : exact;
-  return { text: index < 0 ? "command line" : `-${names[index]}`, order: index };
+  const related = (name: FlagName): boolean => {
+    const at = formatPath(PATHS[name]!);
+    return (
+      wanted.startsWith(`${at}.`) || wanted.startsWith(`${at}[`) || at.startsWith(`${wanted}.`)
+    );
+  };
+  const found =
+    names.find((name) => formatPath(PATHS[name]!) === wanted && flags[name] !== undefined) ??
+    names.find((name) => flags[name] !== undefined && related(name)) ??
+    names.find((name) => formatPath(PATHS[name]!) === wanted) ??
+    names.find(related);
+  return found === undefined
+    ? { text: "command line", order: -1 }
+    : { text: `-${found}`, order: names.indexOf(found) };
 }

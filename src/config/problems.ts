@@ -25,6 +25,8 @@ export interface Place {
 export interface Problem {
   readonly place: Place;
   readonly message: string;
+  /** Whose value is wrong; none where the text could not be read so far. */
+  readonly path?: Path;
 }
 
 export function formatPath(path: Path): string {

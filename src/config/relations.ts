@@ -1,9 +1,10 @@
-// Checks that span several values: targets that fit the protocol, listeners that collide, watermarks in order, keys that
+// Checks that span several values: targets that fit the protocol, listeners that collide or loop, watermarks in order, keys that
 // mean nothing where they stand. Runs after the grammar passed. Called by check.ts only.
 
 import { isIP } from "node:net";
 
 import { type Endpoint, formatEndpoint } from "../shared/address.ts";
+import { nearest } from "./nearest.ts";
 import { watermarks } from "./presets.ts";
 import type { Part, Path, Problem, Source } from "./problems.ts";
 import type { Config, ProtocolConfig } from "./schema.ts";
@@ -34,17 +35,32 @@ const MEANS_SOMETHING_TO: Partial<Record<keyof ProtocolConfig, readonly Name[]>>
   routes: ["tcp", "tls", "http", "http2", "http3"],
 };
 
-/** Of one entry alone: for those that passed the grammar in a configuration that did not. */
-export function entryProblems(entry: ProtocolConfig, index: number, source: Source): Problem[] {
+/** Of the entries that passed the grammar, in a configuration that did not; the others are undefined. */
+export function relationsOfEntries(entries: Entries, source: Source): Problem[] {
   const { problems, report } = reporter(source);
-  checkEntry(entry, ["protocols", index], report);
+  checkEntries(entries, report);
   return problems;
 }
+
+const WAYS: readonly string[] = ["target", "targets", "routes"];
+
+/** Of the entries that did not pass, as plain data: a target may be missing besides. A misspelled one is told of already. */
+export function missingTargets(entries: readonly unknown[], source: Source): Problem[] {
+  const { problems, report } = reporter(source);
+  entries.forEach((entry, i) => {
+    if (typeof entry !== "object" || entry === null || Array.isArray(entry)) return;
+    const hasOne = Object.keys(entry).some((key) => nearest(key, WAYS) !== undefined);
+    if (!hasOne) report(["protocols", i, "target"], TARGET_MISSING);
+  });
+  return problems;
+}
+
+const TARGET_MISSING = 'is missing. Write target: "127.0.0.1:80"';
 
 function reporter(source: Source): { problems: Problem[]; report: Report } {
   const problems: Problem[] = [];
   const report: Report = (path, message, part = "value") => {
-    problems.push({ place: source.place(path, part), message });
+    problems.push({ place: source.place(path, part), message, path });
   };
   return { problems, report };
 }
@@ -56,8 +72,7 @@ export function relationProblems(config: Config, source: Source): Problem[] {
   else if (config.protocols.every((entry) => entry.enabled === false)) {
     report(["protocols"], "every listener is disabled, so there is nothing to forward. Enable one");
   }
-  config.protocols.forEach((entry, i) => checkEntry(entry, ["protocols", i], report));
-  checkCollisions(config.protocols, report);
+  checkEntries(config.protocols, report);
   if ((config.tls?.cert_file === undefined) !== (config.tls?.key_file === undefined)) {
     const missing = config.tls?.cert_file === undefined ? "cert_file" : "key_file";
     report(["tls"], `${missing} is missing: a certificate and its key go together`);
@@ -66,6 +81,14 @@ export function relationProblems(config: Config, source: Source): Problem[] {
 }
 
 type Report = (path: Path, message: string, part?: Part) => void;
+
+function checkEntries(entries: Entries, report: Report): void {
+  entries.forEach((entry, i) => {
+    if (entry !== undefined) checkEntry(entry, ["protocols", i], report);
+  });
+  checkCollisions(entries, report);
+  checkLoops(entries, report);
+}
 
 function checkEntry(entry: ProtocolConfig, path: Path, report: Report): void {
   for (const [key, names] of Object.entries(MEANS_SOMETHING_TO)) {
@@ -108,7 +131,7 @@ function checkTargets(entry: ProtocolConfig, path: Path, report: Report): void {
   if (target && targets) {
     report([...path, "targets"], "stands beside target. Keep one of them", "key");
   } else if (!target && !targets && !routes) {
-    report([...path, "target"], 'is missing. Write target: "127.0.0.1:80"');
+    report([...path, "target"], TARGET_MISSING);
   }
   checkScheme(target, name, [...path, "target"], report);
   checkTargetList(targets, name, [...path, "targets"], report);
@@ -153,12 +176,15 @@ function checkScheme(target: Target | undefined, name: Name, path: Path, report:
   );
 }
 
-function checkCollisions(entries: readonly ProtocolConfig[], report: Report): void {
+type Entries = readonly (ProtocolConfig | undefined)[];
+
+function checkCollisions(entries: Entries, report: Report): void {
   entries.forEach((entry, i) => {
-    if (entry.enabled === false) return;
+    if (entry === undefined || entry.enabled === false) return;
     const other = entries.findIndex(
       (earlier, j) =>
         j < i &&
+        earlier !== undefined &&
         earlier.enabled !== false &&
         transportOf(earlier.name) === transportOf(entry.name) &&
         collide(earlier.listen, entry.listen),
@@ -171,6 +197,50 @@ function checkCollisions(entries: readonly ProtocolConfig[], report: Report): vo
       );
     }
   });
+}
+
+/** A target that is one of our listeners: one client would open connections until none is left. */
+function checkLoops(entries: Entries, report: Report): void {
+  entries.forEach((entry, i) => {
+    const target = entry?.target?.endpoint;
+    if (entry === undefined || target === undefined || entry.enabled === false) return;
+    const other = entries.findIndex(
+      (candidate) =>
+        candidate !== undefined &&
+        candidate.enabled !== false &&
+        transportOf(candidate.name) === transportOf(entry.name) &&
+        reaches(target, candidate.listen),
+    );
+    if (other < 0) return;
+    const where = formatEndpoint(entries[other]!.listen);
+    const whose = other === i ? "this listener itself" : `protocols[${other}] of this proxy`;
+    report(
+      ["protocols", i, "target"],
+      `is ${whose}, which listens on ${where}. Write the address of another program`,
+    );
+  });
+}
+
+/** As far as the text tells: whether connecting to `target` arrives at `listen`. */
+function reaches(target: Endpoint, listen: Endpoint): boolean {
+  if (target.kind === "unix" || listen.kind === "unix") return collide(target, listen);
+  if (target.port !== listen.port || listen.port === 0) return false;
+  if (target.host.toLowerCase() === listen.host.toLowerCase()) return true;
+  // A wildcard takes what comes to this machine, and of loopback we know that it does.
+  const here = isLoopback(target.host) || isWildcard(target.host);
+  if (isWildcard(listen.host)) return here && covers(listen.host, target.host);
+  // To connect to a wildcard is to connect to loopback.
+  if (isLocalhost(target.host) || isWildcard(target.host)) return isLoopback(listen.host);
+  return isLocalhost(listen.host) && here;
+}
+
+const isWildcard = (host: string): boolean => ["", "::", "0.0.0.0"].includes(host);
+/** The name that means loopback (RFC 6761 section 6.3). */
+const isLocalhost = (host: string): boolean => /^localhost\.?$/i.test(host);
+
+/** 127.0.0.0/8 and ::1 (RFC 6890), and their name. */
+function isLoopback(host: string): boolean {
+  return isLocalhost(host) || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
 }
 
 /** http3's second listener, over TCP, is opened where the port is free. */

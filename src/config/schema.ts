@@ -223,13 +223,19 @@ const proxyProtocol = z
   .partial()
   .meta({ description: "The PROXY protocol, which carries the client's address." });
 
+/** In the spelling of keys, and in that of flags. */
+const preset = choice(
+  [...PRESETS, "high-throughput"],
+  "A set of values for a purpose; keys given beside it win.",
+).transform((name) => (name === "high-throughput" ? "high_throughput" : name));
+
 export const protocolSchema = z
   .strictObject({
     name: choice(PROTOCOLS, "What the listener speaks."),
     listen: listenAddress("Where to listen."),
     target: target.optional(),
     enabled: flag("false: checked, but not opened.", true).optional(),
-    preset: choice(PRESETS, "A set of values for a purpose; keys given beside it win.").optional(),
+    preset: preset.optional(),
     limits: limits.optional(),
     timeouts: timeouts.optional(),
     socket: socket.optional(),
