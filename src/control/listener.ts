@@ -1,21 +1,25 @@
 // One listener over all workers: where it is bound, what its target resolves to, and its counters. Workers come and go;
-// the address, once bound, stays the same, and what a worker counted outlives it.
+// the address, once bound, stays the same, and what a worker counted outlives it. Invariant: one worker at a time is
+// opening it, so whoever opens sees what the others hold. Called by the proxy.
 
 import { lstatSync, rmSync } from "node:fs";
 
 import { formatEndpoint, formatSocketAddress, type SocketAddress } from "../shared/address.ts";
 import { addCounters, createCounters, emptyStats, type ListenerStats } from "../shared/counters.ts";
-import { fromErrorRecord, ProxyError } from "../shared/errors.ts";
+import { fromErrorRecord, messageOf, ProxyError } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
 import type { WorkerEvent } from "../shared/messages.ts";
 import type { ListenerPlan } from "../shared/plan.ts";
+import { backoffMs, pause } from "./backoff.ts";
 import { AddressWatch, type Lookup, resolveOnce } from "./resolver.ts";
 import type { WorkerHandle } from "./worker-handle.ts";
 
 export interface ListenerSummary {
   readonly key: string;
-  /** With the ports that the system chose. */
+  /** With the ports that the system chose; stays the same while workers are replaced. */
   readonly bound: readonly SocketAddress[];
+  /** The workers that accept on it at this moment, by index. Where an address cannot be shared, one accepts for all. */
+  readonly workers: readonly number[];
 }
 
 type Answer = WorkerEvent & { type: "opened" | "open_failed" };
@@ -25,6 +29,8 @@ interface Share {
   readonly worker: WorkerHandle;
   readonly counters: SharedArrayBuffer;
   fds: readonly number[];
+  /** The worker has answered that it is open. */
+  open: boolean;
 }
 
 /** One target for each listener so far; its addresses count together. */
@@ -43,6 +49,10 @@ export class Listener {
   readonly #retired = emptyStats(TARGETS);
   #bound: readonly SocketAddress[] = [];
   #watch: AddressWatch | undefined;
+  /** Settles when nobody opens it. */
+  #turn: Promise<void> = Promise.resolve();
+  readonly #keeping = new Map<WorkerHandle, Promise<void>>();
+  readonly #closing = new AbortController();
   #socketFile: { path: string; inode: number } | undefined;
 
   constructor(slot: number, plan: ListenerPlan, reusePort: boolean, log: Log, lookup: Lookup) {
@@ -61,7 +71,8 @@ export class Listener {
       about: { listener: this.plan.key, target: formatEndpoint(this.plan.target) },
       lookup: this.#lookup,
     });
-    for (const worker of workers) await this.openOn(worker, workers);
+    for (const worker of workers) await this.#openInTurn(worker);
+    if (this.#bound.length === 0) throw new ProxyError("ERR_WORKER", "no worker is running");
     this.#log.info(
       {
         protocol: this.plan.protocol,
@@ -72,15 +83,60 @@ export class Listener {
     );
   }
 
-  /** Opens on one worker: the first, one more, or one that replaces a worker that crashed. @throws ProxyError */
-  async openOn(worker: WorkerHandle, alive: readonly WorkerHandle[]): Promise<void> {
-    const others = [...this.#shares.values()].filter((share) => alive.includes(share.worker));
+  /**
+   * Opens on a worker that came up later, or that is to take over. Tries again, ever more slowly, for as long as the worker
+   * lives and the listener is not closed; settles then, or when it is open, and never rejects.
+   */
+  keepOpenOn(worker: WorkerHandle): Promise<void> {
+    let keeping = this.#keeping.get(worker);
+    if (keeping === undefined) {
+      keeping = this.#keepOpen(worker).finally(() => this.#keeping.delete(worker));
+      this.#keeping.set(worker, keeping);
+    }
+    return keeping;
+  }
+
+  async #keepOpen(worker: WorkerHandle): Promise<void> {
+    const about = { listener: this.plan.key, worker: worker.index };
+    for (let failures = 1; this.#isWantedOn(worker); failures++) {
+      try {
+        await this.#openInTurn(worker);
+        if (failures > 1 && this.#shares.has(worker.index)) {
+          this.#log.info(about, "listener is open again");
+        }
+        return;
+      } catch (error) {
+        if (!this.#isWantedOn(worker)) return; // whoever replaces the worker opens it
+        const retryMs = backoffMs(failures);
+        this.#log.error(
+          { ...about, error: messageOf(error), retryMs },
+          "listener cannot be opened again, trying on",
+        );
+        await pause(retryMs, this.#closing.signal);
+      }
+    }
+  }
+
+  #isWantedOn(worker: WorkerHandle): boolean {
+    return worker.alive && !this.#closing.signal.aborted;
+  }
+
+  #openInTurn(worker: WorkerHandle): Promise<void> {
+    const opened = this.#turn.then(() => this.#open(worker));
+    this.#turn = opened.catch(() => {}); // the caller hears of it
+    return opened;
+  }
+
+  /** @throws ProxyError ERR_LISTEN, ERR_RESOLVE or ERR_WORKER. */
+  async #open(worker: WorkerHandle): Promise<void> {
+    if (!this.#isWantedOn(worker) || this.#shares.get(worker.index)?.worker === worker) return;
+    const others = [...this.#shares.values()].filter((share) => share.worker.alive);
     const sharedFds = others.find((share) => share.fds.length > 0)?.fds ?? [];
-    const first = this.#bound.length === 0;
     const shareable = this.#reusePort || sharedFds.length > 0;
-    if (!first && !shareable && others.length > 0) return; // one acceptor, and it is alive
+    if (others.length > 0 && !shareable) return; // one acceptor, and it is alive
+    const first = this.#bound.length === 0;
     const binds = first ? await resolveOnce(this.plan.listen, this.#lookup) : this.#bound;
-    const share: Share = { worker, counters: createCounters(TARGETS), fds: [] };
+    const share: Share = { worker, counters: createCounters(TARGETS), fds: [], open: false };
     const answer = Promise.withResolvers<Answer>();
     this.#answers.set(worker.index, answer.resolve);
     this.#shares.set(worker.index, share);
@@ -94,20 +150,21 @@ export class Listener {
         counters: share.counters,
         active: this.#active,
         reusePort: this.#reusePort,
-        exclusive: first,
+        exclusive: others.length === 0,
         sharedFds: this.#reusePort ? [] : sharedFds,
       },
     });
-    const gone = worker.exited.then(() => {
-      throw new ProxyError("ERR_WORKER", `worker ${worker.index} ended while opening a listener`);
-    });
-    const opened = await Promise.race([answer.promise, gone]);
+    const opened = await Promise.race([answer.promise, worker.exited]);
     this.#answers.delete(worker.index);
+    if (opened === null || opened instanceof ProxyError) {
+      throw opened ?? new ProxyError("ERR_CLOSED", "the proxy ended");
+    }
     if (opened.type === "open_failed") {
       this.#shares.delete(worker.index);
       throw fromErrorRecord(opened.error);
     }
     share.fds = opened.fds;
+    share.open = true;
     if (first) this.#bound = opened.bound;
     this.#noteSocketFile();
   }
@@ -130,7 +187,9 @@ export class Listener {
   }
 
   summary(): ListenerSummary {
-    return { key: this.plan.key, bound: this.#bound };
+    const open = [...this.#shares.values()].filter((share) => share.open && share.worker.alive);
+    const workers = open.map((share) => share.worker.index).toSorted((a, b) => a - b);
+    return { key: this.plan.key, bound: this.#bound, workers };
   }
 
   stats(): ListenerStats {
@@ -139,8 +198,14 @@ export class Listener {
     return sum;
   }
 
+  /** Opens it on no worker any more. Workers close what they hold when they drain or end. */
+  close(): void {
+    this.#closing.abort();
+  }
+
   /** After the workers are gone: stops watching names and removes the socket file, if it still is ours. */
   stop(): void {
+    this.close();
     this.#watch?.stop();
     const file = this.#socketFile;
     if (file !== undefined && inodeOf(file.path) === file.inode) rmSync(file.path, { force: true });

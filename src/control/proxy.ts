@@ -1,10 +1,10 @@
-// The proxy's life: starts workers, opens listeners on them, restarts a worker that crashed, adds their counters up, drains.
-// Invariant: a listener that `start` opened stays open on every worker that is alive, until `stop` or `kill`.
+// The proxy's life: starts workers, opens listeners on them, brings both back after a crash, adds counters up, drains.
+// Invariant: a listener that `start` opened is open, or being opened again, on every worker that is alive, until `stop`
+// or `kill`.
 
 import type { SocketAddress } from "../shared/address.ts";
 import type { ListenerStats } from "../shared/counters.ts";
-import { fromErrorRecord, messageOf, ProxyError } from "../shared/errors.ts";
-import { CONTROL } from "../shared/limits.ts";
+import { fromErrorRecord, ProxyError } from "../shared/errors.ts";
 import type { LiveConnection } from "../shared/live-table.ts";
 import { type Log, silentLog } from "../shared/log.ts";
 import type { AdoptRequest, WorkerEvent } from "../shared/messages.ts";
@@ -12,7 +12,8 @@ import type { EngineName, Plan } from "../shared/plan.ts";
 import { logWorkerEvent } from "./events.ts";
 import { Listener, type ListenerSummary } from "./listener.ts";
 import { type Lookup, systemLookup } from "./resolver.ts";
-import { WorkerHandle } from "./worker-handle.ts";
+import type { WorkerHandle } from "./worker-handle.ts";
+import { WorkerSlot } from "./worker-slot.ts";
 
 export interface ProxyOptions {
   /** Default: silent. */
@@ -54,11 +55,11 @@ export class Proxy implements AsyncDisposable {
   readonly #log: Log;
   readonly #lookup: Lookup;
   readonly #startedMs = performance.now();
-  readonly #workers: (WorkerHandle | undefined)[] = [];
+  readonly #slots: WorkerSlot[] = [];
   readonly #listeners: Listener[] = [];
   readonly #pairs = new Map<number, PendingPair>();
-  readonly #restartTimers = new Set<NodeJS.Timeout>();
-  readonly #restarting = new Set<Promise<void>>();
+  /** Every listener was opened; `start` sees to those that are not yet there. */
+  #started = false;
   #state: State = "running";
   #workerRestarts = 0;
   #nextPair = 1;
@@ -113,20 +114,18 @@ export class Proxy implements AsyncDisposable {
   }
 
   connections(): ProxyConnection[] {
-    return this.#workers.flatMap((worker) =>
-      worker === undefined
-        ? []
-        : worker.live.read().map((connection) => ({
-            ...connection,
-            worker: worker.index,
-            listener: this.#listeners[connection.slot]?.plan.key ?? "",
-          })),
+    return this.#aliveWorkers().flatMap((worker) =>
+      worker.live.read().map((connection) => ({
+        ...connection,
+        worker: worker.index,
+        listener: this.#listeners[connection.slot]?.plan.key ?? "",
+      })),
     );
   }
 
   /** Resets one connection, named as in `connections()`. Nothing happens if it is over. */
   disconnect(worker: number, id: number): void {
-    this.#workers[worker]?.post({ type: "disconnect", id });
+    this.#slots[worker]?.worker?.post({ type: "disconnect", id });
   }
 
   /**
@@ -138,7 +137,7 @@ export class Proxy implements AsyncDisposable {
     options: Omit<AdoptRequest, "fds">,
   ): { taken: Promise<void>; done: Promise<PairResult> } {
     const id = this.#nextPair++;
-    const worker = this.#workers.find((candidate) => candidate !== undefined);
+    const [worker] = this.#aliveWorkers();
     const pair = {
       worker: worker?.index ?? -1,
       taken: Promise.withResolvers<void>(),
@@ -185,7 +184,8 @@ export class Proxy implements AsyncDisposable {
   async #start(): Promise<void> {
     // Only Linux spreads connections over several sockets on one address; elsewhere one worker accepts for all.
     const count = process.platform === "linux" ? this.plan.workers : 1;
-    const starts = Array.from({ length: count }, (_, index) => this.#startWorker(index));
+    for (let index = 0; index < count; index++) this.#slots.push(this.#createSlot(index));
+    const starts = this.#slots.map((slot) => slot.start());
     const failed = (await Promise.allSettled(starts)).find((start) => start.status === "rejected");
     if (failed !== undefined) throw failed.reason;
     for (const [slot, listenerPlan] of this.plan.listeners.entries()) {
@@ -193,18 +193,33 @@ export class Proxy implements AsyncDisposable {
       this.#listeners.push(listener);
       await listener.start(this.#aliveWorkers());
     }
+    this.#started = true;
+    this.#reopen();
   }
 
-  async #startWorker(index: number): Promise<void> {
-    const startedMs = performance.now();
-    const handle: WorkerHandle = await WorkerHandle.start(
-      { index, engine: this.plan.engine, traceConnections: this.plan.log.level === "debug" },
-      {
-        event: (event) => this.#handle(index, event),
-        ended: (error) => this.#workerEnded(index, handle, error, performance.now() - startedMs),
-      },
-    );
-    this.#workers[index] = handle;
+  #createSlot(index: number): WorkerSlot {
+    const { engine, log } = this.plan;
+    return new WorkerSlot({ index, engine, traceConnections: log.level === "debug" }, this.#log, {
+      event: (event) => this.#handle(index, event),
+      gone: (error, restarts) => this.#workerGone(index, error, restarts),
+      replaced: (worker) => void this.#workerReplaced(worker),
+    });
+  }
+
+  /** Opens every listener wherever it is missing: on workers that came up, and on one that takes over. */
+  #reopen(): void {
+    if (!this.#started || this.#state !== "running") return;
+    for (const worker of this.#aliveWorkers()) {
+      for (const listener of this.#listeners) void listener.keepOpenOn(worker);
+    }
+  }
+
+  async #workerReplaced(worker: WorkerHandle): Promise<void> {
+    if (!this.#started) return;
+    await Promise.all(this.#listeners.map((listener) => listener.keepOpenOn(worker)));
+    if (worker.alive && this.#state === "running") {
+      this.#log.info({ worker: worker.index }, "worker is back");
+    }
   }
 
   #handle(index: number, event: WorkerEvent): void {
@@ -226,7 +241,7 @@ export class Proxy implements AsyncDisposable {
         }
         break;
       case "drained": {
-        const worker = this.#workers[index];
+        const worker = this.#slots[index]?.worker;
         if (worker !== undefined) this.#drained.add(worker);
         this.#checkDrained();
         break;
@@ -246,69 +261,22 @@ export class Proxy implements AsyncDisposable {
     this.#pairs.delete(id);
   }
 
-  #workerEnded(
-    index: number,
-    handle: WorkerHandle | undefined,
-    error: ProxyError | null,
-    livedMs: number,
-  ): void {
-    if (handle !== undefined && this.#workers[index] === handle) this.#workers[index] = undefined;
+  #workerGone(index: number, error: ProxyError | null, restarts: boolean): void {
+    if (restarts) this.#workerRestarts++;
     for (const listener of this.#listeners) listener.retire(index);
     for (const [id, pair] of this.#pairs) {
       if (pair.worker === index)
         this.#failPair(id, error ?? new ProxyError("ERR_CLOSED", "the proxy ended"));
     }
     this.#checkDrained();
-    if (this.#state !== "running" || error === null) return;
-    this.#workerRestarts++;
-    this.#log.error({ worker: index, error: error.message }, "worker crashed, starting another");
-    this.#restart(index, livedMs >= CONTROL.restartCalmMs ? 0 : this.#workerRestarts - 1);
-  }
-
-  /** Brings a worker back with its listeners; tries again, ever more slowly, until it comes up or the proxy ends. */
-  #restart(index: number, failures: number): void {
-    const delay =
-      failures === 0
-        ? 0
-        : Math.min(CONTROL.restartDelayMs * 2 ** Math.min(failures, 20), CONTROL.restartDelayMaxMs);
-    const timer = setTimeout(() => {
-      this.#restartTimers.delete(timer);
-      const restarting = this.#bringBack(index, failures);
-      this.#restarting.add(restarting);
-      void restarting.finally(() => this.#restarting.delete(restarting));
-    }, delay);
-    this.#restartTimers.add(timer);
-  }
-
-  async #bringBack(index: number, failures: number): Promise<void> {
-    try {
-      await this.#startWorker(index);
-      const worker = this.#workers[index];
-      if (worker === undefined) return; // crashed again: its own end restarts it
-      for (const listener of this.#listeners) {
-        if (this.#state !== "running") break;
-        await listener.openOn(worker, this.#aliveWorkers());
-      }
-      if (this.#state === "running") this.#log.info({ worker: index }, "worker is back");
-      else await this.#dismiss(worker);
-    } catch (error) {
-      this.#log.error({ worker: index, error: messageOf(error) }, "worker did not come back");
-      if (this.#state === "running" && this.#workers[index] === undefined) {
-        this.#restart(index, failures + 1);
-      }
-    }
-  }
-
-  /** The proxy ended while this worker came up: it has nothing to do, and nobody else knows of it. */
-  async #dismiss(worker: WorkerHandle): Promise<void> {
-    worker.post({ type: "end" });
-    await worker.exited;
+    this.#reopen();
   }
 
   async #drain(timeoutMs: number): Promise<void> {
     const drained = Promise.withResolvers<void>();
     this.#onDrained = drained.resolve;
-    for (const timer of this.#restartTimers) clearTimeout(timer);
+    for (const slot of this.#slots) slot.close();
+    for (const listener of this.#listeners) listener.close();
     for (const worker of this.#aliveWorkers()) worker.post({ type: "drain" });
     this.#checkDrained();
     const timer = setTimeout(drained.resolve, timeoutMs);
@@ -321,22 +289,19 @@ export class Proxy implements AsyncDisposable {
   }
 
   async #end(): Promise<{ reset: number }> {
-    for (const timer of this.#restartTimers) clearTimeout(timer);
-    await Promise.all(this.#restarting);
-    const workers = this.#aliveWorkers();
-    for (const worker of workers) worker.post({ type: "end" });
-    await Promise.all(workers.map((worker) => worker.exited));
+    for (const listener of this.#listeners) listener.close();
+    await Promise.all(this.#slots.map((slot) => slot.end()));
     for (const listener of this.#listeners) listener.stop();
     this.#state = "ended";
     return { reset: this.#resetAtEnd };
   }
 
   #aliveWorkers(): WorkerHandle[] {
-    return this.#workers.filter((worker) => worker !== undefined);
+    return this.#slots.map((slot) => slot.worker).filter((worker) => worker !== undefined);
   }
 
   #firstWorker(): WorkerHandle {
-    const worker = this.#workers.find((candidate) => candidate !== undefined);
+    const [worker] = this.#aliveWorkers();
     if (worker === undefined) throw new ProxyError("ERR_STATE", "no worker is running");
     return worker;
   }
