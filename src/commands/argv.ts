@@ -15,15 +15,26 @@ export interface Argv {
 
 const HELP = /^--?(h|help)$/;
 
+export interface ArgvOptions {
+  /** The command's name, for what it should have been; none for the flags of `proxy` itself. */
+  readonly command?: string;
+  /** Flags that are accepted here, to be refused with a reason later, and that no suggestion leads to. */
+  readonly unlisted?: readonly string[];
+}
+
 /**
  * @throws ProxyError ERR_USAGE with a line for each mistake.
  */
-export function parseArgv(words: readonly string[], args: ArgsDef): Argv {
+export function parseArgv(
+  words: readonly string[],
+  args: ArgsDef,
+  options: ArgvOptions = {},
+): Argv {
   if (words.some((word) => HELP.test(word))) return { rawArgs: [], help: true };
-  const parser = new ArgvParser(args);
+  const parser = new ArgvParser(args, options);
   const rest = [...words];
   for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
-    if (word === "--") parser.positionals.push(...rest.splice(0));
+    if (word === "--") parser.literal(rest.splice(0));
     else if (word.startsWith("-") && word !== "-") parser.flag(word, rest);
     else parser.positionals.push(word);
   }
@@ -33,19 +44,32 @@ export function parseArgv(words: readonly string[], args: ArgsDef): Argv {
 class ArgvParser {
   readonly positionals: string[] = [];
   readonly #args: ArgsDef;
+  readonly #options: ArgvOptions;
   readonly #given = new Set<string>();
   readonly #flags: string[] = [];
   readonly #faults: string[] = [];
 
-  constructor(args: ArgsDef) {
+  constructor(args: ArgsDef, options: ArgvOptions) {
     this.#args = args;
+    this.#options = options;
+  }
+
+  /** What follows `--`. */
+  literal(words: readonly string[]): void {
+    this.positionals.push(...words);
+    const flag = words.find((word) => word.startsWith("-") && word !== "-");
+    if (flag !== undefined && this.#wanted().length === 0) {
+      this.#fault(`after "--", "${flag}" is not read as a flag. Remove the "--"`);
+      this.positionals.length = 0;
+    }
   }
 
   flag(word: string, rest: string[]): void {
     const [, name = "", value] = /^--?([^=]*)(?:=([^]*))?$/.exec(word) ?? [];
     const definition = Object.hasOwn(this.#args, name) ? this.#args[name] : undefined;
     if (!definition || definition.type === "positional") {
-      this.#fault(`unknown flag ${dashed(word.split("=")[0]!)}. ${suggestFlag(name, this.#args)}`);
+      const spelled = word.split("=")[0]!;
+      this.#fault(`unknown flag ${spelled}. ${this.#cure(name, value ?? rest[0])}`);
       // What follows is most likely its value; naming it as a stray argument would only confuse.
       if (value === undefined && rest[0] !== undefined && !rest[0].startsWith("-")) rest.shift();
       return;
@@ -58,15 +82,39 @@ class ArgvParser {
 
   /** @throws ProxyError */
   finish(): string[] {
-    const wanted = Object.entries(this.#args).filter(([, { type }]) => type === "positional");
+    const wanted = this.#wanted();
     for (const stray of this.positionals.slice(wanted.length)) {
       this.#fault(`unexpected argument "${stray}". Flags begin with a dash: -listen :8080`);
     }
-    for (const [name] of wanted.slice(this.positionals.length)) {
-      this.#fault(`${name.toUpperCase()} is missing`);
+    // Most likely a wrong flag has taken it.
+    const absent = this.#faults.length > 0 ? [] : wanted.slice(this.positionals.length);
+    for (const name of absent) {
+      const { command } = this.#options;
+      const cure = command === undefined ? "" : `. Write proxy ${command} ${name.toUpperCase()}`;
+      this.#fault(`${name.toUpperCase()} is missing${cure}`);
     }
     if (this.#faults.length > 0) throw new ProxyError("ERR_USAGE", this.#faults.join("\n"));
     return [...this.#flags, "--", ...this.positionals];
+  }
+
+  /** Names of the positional arguments. */
+  #wanted(): string[] {
+    return Object.keys(this.#args).filter((name) => this.#args[name]!.type === "positional");
+  }
+
+  /** What to write instead of an unknown flag. */
+  #cure(name: string, value: string | undefined): string {
+    const { command, unlisted = [] } = this.#options;
+    const flags = Object.keys(this.#args).filter(
+      (key) => this.#args[key]!.type !== "positional" && !unlisted.includes(key),
+    );
+    const [wanted] = this.#wanted();
+    if (flags.length === 0 && command !== undefined && wanted !== undefined) {
+      const plain = value === undefined || value.startsWith("-") ? wanted.toUpperCase() : value;
+      return `${command} takes no flags. Write proxy ${command} ${plain}`;
+    }
+    const dashed = [...flags, "help"].map((key) => `-${key}`);
+    return suggest(`-${name.replace(/^-+/, "")}`, dashed, "");
   }
 
   #switch(name: string, value: string | undefined): void {
@@ -86,18 +134,8 @@ class ArgvParser {
   }
 }
 
-/** A word that begins with a dash is the next flag, not a value; `-flag=-value` says otherwise. */
+/** A word that begins with a dash is the next flag, not a value, unless it is a number; `-flag=-value` says otherwise. */
 function takeValue(rest: string[]): string | undefined {
-  const isFlag = rest[0]?.startsWith("-") === true && rest[0] !== "-";
+  const isFlag = rest[0]?.startsWith("-") === true && rest[0] !== "-" && !/^-\d/.test(rest[0]);
   return isFlag ? undefined : rest.shift();
-}
-
-function dashed(word: string): string {
-  return `-${word.replace(/^-+/, "")}`;
-}
-
-function suggestFlag(name: string, args: ArgsDef): string {
-  const known = Object.keys(args).filter((key) => args[key]!.type !== "positional");
-  const dashedNames = [...known, "help"].map((key) => `-${key}`);
-  return suggest(`-${name}`, dashedNames, "");
 }

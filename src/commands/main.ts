@@ -10,6 +10,7 @@ import { type ErrorCode, ProxyError } from "../shared/errors.ts";
 import { parseArgv } from "./argv.ts";
 import { check } from "./check.ts";
 import { demo } from "./demo.ts";
+import { NOT_YET } from "./flags.ts";
 import { commandHelp, mainHelp } from "./help.ts";
 import { run } from "./run.ts";
 import { schema } from "./schema.ts";
@@ -53,7 +54,11 @@ export async function main(words: readonly string[]): Promise<number> {
     const prefix =
       error.code === "ERR_CONFIG" || error.code === "ERR_NOT_AVAILABLE" ? "" : "proxy: ";
     for (const line of error.message.split("\n")) console.error(prefix + line);
-    if (error.code === "ERR_USAGE") console.error('Run "proxy -h" for help.');
+    if (error.code === "ERR_USAGE") {
+      const command = COMMANDS.find(({ name }) => name === words[0] && name !== RUN.name);
+      const page = command === undefined ? "proxy -h" : `proxy ${command.name} -h`;
+      console.error(`Run "${page}" for help.`);
+    }
     return USAGE_CODES.includes(error.code) ? 2 : 1;
   }
 }
@@ -67,7 +72,11 @@ async function dispatch(words: readonly string[]): Promise<number> {
   if (first === "help") return await help(RUN);
   const flagsAlone = first.startsWith("-");
   const command = flagsAlone ? RUN : findCommand(first);
-  const argv = parseArgv(flagsAlone ? words : words.slice(1), command.args);
+  const argv = parseArgv(
+    flagsAlone ? words : words.slice(1),
+    command.args,
+    command === RUN ? { unlisted: NOT_YET } : { command: command.name },
+  );
   return argv.help ? help(command) : command.start(argv.rawArgs);
 }
 

@@ -27,18 +27,23 @@ interface Bounds {
   min?: number;
   max?: number;
   default?: string | number;
+  /** 0 is not a length, it turns the thing off. */
+  zeroIsOff?: boolean;
 }
 
 /** A scalar that `parse` reads. ProxyErrors become issues at the value's place; missing and non-scalar values never reach it. */
 function scalar<T>(
   parse: (value: string | number) => T,
-  takes: "text" | "text or number",
+  takes: "text" | "text or number" | "text, number or switch",
   shown: Shown,
 ) {
   return z
     .custom<unknown>(() => true)
     .transform((value, context): T => {
-      const fits = typeof value === "string" || (typeof value === "number" && takes !== "text");
+      const fits =
+        typeof value === "string" ||
+        (typeof value === "number" && takes !== "text") ||
+        (typeof value === "boolean" && takes === "text, number or switch");
       if (!fits) {
         context.issues.push({ code: "invalid_type", expected: "string", input: value });
         return z.NEVER;
@@ -71,11 +76,28 @@ function within(
 const stated = (bounds: Bounds): object =>
   bounds.default === undefined ? {} : { default: bounds.default };
 
+const SWITCH = /^(true|false|on|off|yes|no|none|never)$/i;
+
+/** A bound as people say it: 596h rather than 596h31m23s647ms. What is rounded stays within the bound. */
+function roundDuration(ms: number): string {
+  const unit = [3_600_000, 60_000, 1_000].find((length) => ms >= 10 * length) ?? 1;
+  const days = Math.floor(ms / 86_400_000);
+  const shown = formatDuration(Math.floor(ms / unit) * unit);
+  return days < 2 ? shown : `${shown}, which is ${days} days`;
+}
+
 /** Milliseconds, written `500ms`, `5s`, `10m`, `1h`. */
 export function duration(description: string, bounds: Bounds = {}) {
   return scalar(
-    (value) => within(parseDuration(value), bounds, value, formatDuration),
-    "text or number",
+    (value) => {
+      if (bounds.zeroIsOff === true && SWITCH.test(String(value))) {
+        throw new ProxyError("ERR_CONFIG", `expected a duration, found ${value}`, {
+          cure: "Write for example 30s; 0 turns it off",
+        });
+      }
+      return within(parseDuration(value as string | number), bounds, value, roundDuration);
+    },
+    bounds.zeroIsOff === true ? "text, number or switch" : "text or number",
     {
       description: `${description} A duration: 500ms, 5s, 10m, 1h.`,
       ...stated(bounds),
@@ -122,10 +144,27 @@ export function byteRate(description: string) {
   );
 }
 
+/** Other programs' ways of writing an address are refused with ours. @throws ProxyError ERR_ADDRESS. */
+function parseListen(written: string): Endpoint {
+  const [, rest] = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(written) ?? [];
+  if (rest !== undefined) {
+    const address = /:\d+$/.test(rest) ? rest : `${rest || "127.0.0.1"}:8080`;
+    throw new ProxyError("ERR_ADDRESS", `"${written}" is a URL, and a listener has an address`, {
+      cure: `Write ${address.replace(/^\*:/, ":")}`,
+    });
+  }
+  if (/^\*:\d+$/.test(written)) {
+    throw new ProxyError("ERR_ADDRESS", `"${written}" is not an address: "*" is no host`, {
+      cure: `Write ${written.slice(1)}`,
+    });
+  }
+  return parseEndpoint(written, "listen");
+}
+
 /** Where to listen. A bare port is refused with the text to write instead. */
 export function listenAddress(description: string) {
   // Numbers are let in for the sake of the message: `listen: 8080` is the commonest mistake.
-  return scalar((value): Endpoint => parseEndpoint(String(value), "listen"), "text or number", {
+  return scalar((value) => parseListen(String(value)), "text or number", {
     description: `${description} host:port, :port for every address, [::1]:port or unix:/path.`,
     type: "string",
     pattern: "^(unix:.+|.*:\\d{1,5})$",

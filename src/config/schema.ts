@@ -35,8 +35,13 @@ export const DNS_PROVIDERS = [
 ] as const;
 
 const DEFAULTS = LISTENER_DEFAULTS;
-const timeout = (description: string, fallbackMs: number, min: number) =>
-  duration(description, { min, max: BOUNDS.timeoutMaxMs, default: formatDuration(fallbackMs) });
+const timeout = (description: string, fallbackMs: number, min: number, zeroIsOff = false) =>
+  duration(description, {
+    min,
+    max: BOUNDS.timeoutMaxMs,
+    default: formatDuration(fallbackMs),
+    zeroIsOff,
+  });
 const socketBuffer = (option: string) =>
   size(`${option} of every connection; the system's own value by default.`, {
     min: BOUNDS.socketBufferMin,
@@ -79,6 +84,7 @@ const timeouts = z
       "A connection on which no byte moves either way for this long is reset; 0: never.",
       DEFAULTS.idleMs,
       0,
+      true,
     ),
     client_hello: timeout("For the client's first TLS message.", 10_000, 1),
   })
@@ -100,6 +106,7 @@ const socket = z
       "Idle time before, and interval between, keepalive probes, in whole seconds; 0: off.",
       {
         max: BOUNDS.keepaliveMaxSeconds * 1_000,
+        zeroIsOff: true,
         default: formatDuration(DEFAULTS.keepaliveSeconds * 1_000),
       },
     ),

@@ -62,10 +62,10 @@ describe("spellings that mean the same", () => {
 describe("mistakes", () => {
   test.each([
     [["-lisen", ":80"], "unknown flag -lisen. Did you mean -listen?"],
-    [["--lisen=:80"], "unknown flag -lisen. Did you mean -listen?"],
+    [["--lisen=:80"], "unknown flag --lisen. Did you mean -listen?"],
     [["-log_level", "info"], "unknown flag -log_level. Did you mean -log-level?"],
     [["-frobnicate"], "unknown flag -frobnicate. Known here: -listen, -log-level, -staging, -help"],
-    [["--no-staging"], "unknown flag -no-staging. Did you mean -staging?"],
+    [["--no-staging"], "unknown flag --no-staging. Did you mean -staging?"],
     [["-listen"], "-listen needs a value: -listen :8080"],
     [["-listen="], "-listen needs a value: -listen :8080"],
     [["-listen", "-staging"], "-listen needs a value: -listen :8080"],
@@ -73,6 +73,8 @@ describe("mistakes", () => {
     [["-staging=maybe"], '-staging is true or false, not "maybe"'],
     [[":8080"], 'unexpected argument ":8080". Flags begin with a dash: -listen :8080'],
     [["-constructor"], "unknown flag -constructor"],
+    [["---listen", ":80"], "unknown flag ---listen. Did you mean -listen?"],
+    [["--", "-listen"], 'after "--", "-listen" is not read as a flag. Remove the "--"'],
   ])("%p", (words, message) => expect(messageOf(words)).toStartWith(message));
 
   test("all of them are reported at once", () => {
@@ -90,6 +92,41 @@ describe("mistakes", () => {
     expect(messageOf([], WITH_FILE)).toBe("FILE is missing");
     expect(messageOf(["a", "b"], WITH_FILE)).toContain('unexpected argument "b"');
   });
+});
+
+describe("a command", () => {
+  const message = (...words: string[]): string => {
+    try {
+      parseArgv(words, WITH_FILE, { command: "check" });
+    } catch (error) {
+      return (error as Error).message;
+    }
+    throw new Error("accepted");
+  };
+
+  test("says what its argument should have been", () => {
+    expect(message()).toBe("FILE is missing. Write proxy check FILE");
+    for (const words of [["-config", "x.yaml"], ["--config=x.yaml"]]) {
+      expect(message(...words)).toEndWith("check takes no flags. Write proxy check x.yaml");
+    }
+    expect(message("-quiet")).toBe(
+      "unknown flag -quiet. check takes no flags. Write proxy check FILE",
+    );
+  });
+});
+
+test("no suggestion leads to a flag that is not listed", () => {
+  const unlisted = ["staging"];
+  expect(parseArgv(["-staging"], ARGS, { unlisted }).rawArgs).toEqual(["--staging", "--"]);
+  for (const word of ["-stagin", "-frobnicate"]) {
+    expect(() => parseArgv([word], ARGS, { unlisted })).toThrow(
+      `unknown flag ${word}. Known here: -listen, -log-level, -help`,
+    );
+  }
+});
+
+test("a negative number is a value, so that its own error is the only one", () => {
+  expect(parseArgv(["-log-level", "-1"], ARGS).rawArgs).toEqual(["--log-level=-1", "--"]);
 });
 
 test("any command line is either spelled for citty, asks for help, or is refused with a reason", () => {

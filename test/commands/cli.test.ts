@@ -105,6 +105,18 @@ describe("wrong usage ends with exit code 2 and a reason on the standard error",
     expect([code, stdout]).toEqual([2, ""]);
   });
 
+  test("-workers -1 is one error", async () => {
+    const { stderr } = await runProxy("-listen", ":0", "-target", "a:1", "-workers", "-1");
+    expect(stderr).toBe("-workers: the number -1 is too little. Write at least 1\n");
+  });
+
+  test("a command's mistakes point to the command's help", async () => {
+    const { stderr } = await runProxy("check");
+    expect(stderr).toBe(
+      'proxy: FILE is missing. Write proxy check FILE\nRun "proxy check -h" for help.\n',
+    );
+  });
+
   test("no arguments at all: the help page", async () => {
     const { code, stdout, stderr } = await runProxy();
     expect(stderr).toContain("proxy demo");

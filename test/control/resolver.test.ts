@@ -98,7 +98,9 @@ test("a name that stays unknown is told of once, after a minute, then every ten,
     void told.push([fields, message.split(",")[0]!]);
   const log: Log = { ...silentLog, warn: note, info: note };
   const about = { listener: "tcp :5432", target: "db.test:5432" };
-  const answers = lookupOf(...Array<Error>(8).fill(new Error("ENOTFOUND")), ["10.0.0.1"]);
+  const answers = lookupOf(...Array.from({ length: 8 }, () => new Error("ENOTFOUND")), [
+    "10.0.0.1",
+  ]);
   const watch = await AddressWatch.start(NAME, { changed: () => {}, log, about, lookup: answers });
   const start = performance.now();
   const count: number[] = [];
