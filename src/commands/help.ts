@@ -43,7 +43,7 @@ ${style.bold("Addresses")}
   host:port, [::1]:port, unix:/path, and for -listen also :port, which is every address of this machine.
 
 ${style.bold("Stopping")}
-  Ctrl-C (or SIGTERM) closes the listeners and lets connections finish; a second one ends at once.
+  Ctrl-C (SIGTERM, SIGQUIT) closes the listeners and lets connections finish; a second one ends at once.
   Exit codes: 0 fine, 1 failed while running, 2 wrong flags or configuration.`;
 }
 
