@@ -2,13 +2,13 @@
 // the address, once bound, stays the same, and what a worker counted outlives it. Invariant: one worker at a time is
 // opening it, so whoever opens sees what the others hold. Called by the proxy.
 
-import { lstatSync, rmSync } from "node:fs";
+import { closeSync, lstatSync, rmSync } from "node:fs";
 
 import { formatEndpoint, formatSocketAddress, type SocketAddress } from "../shared/address.ts";
 import { addCounters, createCounters, emptyStats, type ListenerStats } from "../shared/counters.ts";
 import { fromErrorRecord, messageOf, ProxyError } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
-import type { WorkerEvent } from "../shared/messages.ts";
+import type { OpenRequest, WorkerEvent } from "../shared/messages.ts";
 import type { ListenerPlan } from "../shared/plan.ts";
 import { backoffMs, pause } from "./backoff.ts";
 import { AddressWatch, type Lookup, resolveOnce } from "./resolver.ts";
@@ -28,7 +28,6 @@ type Answer = WorkerEvent & { type: "opened" | "open_failed" };
 interface Share {
   readonly worker: WorkerHandle;
   readonly counters: SharedArrayBuffer;
-  fds: readonly number[];
   /** The worker has answered that it is open. */
   open: boolean;
 }
@@ -53,6 +52,10 @@ export class Listener {
   #turn: Promise<void> = Promise.resolve();
   readonly #keeping = new Map<WorkerHandle, Promise<void>>();
   readonly #closing = new AbortController();
+  /** Duplicates of listening descriptors that cannot be bound twice: they outlive the worker that bound them. */
+  #fds: readonly number[] = [];
+  /** A worker was told to open it and has not answered yet: it may still be reading from `#fds`. */
+  #opening = false;
   #socketFile: { path: string; inode: number } | undefined;
 
   constructor(slot: number, plan: ListenerPlan, reusePort: boolean, log: Log, lookup: Lookup) {
@@ -131,31 +134,24 @@ export class Listener {
   async #open(worker: WorkerHandle): Promise<void> {
     if (!this.#isWantedOn(worker) || this.#shares.get(worker.index)?.worker === worker) return;
     const others = [...this.#shares.values()].filter((share) => share.worker.alive);
-    const sharedFds = others.find((share) => share.fds.length > 0)?.fds ?? [];
+    const sharedFds = this.#fds;
     const shareable = this.#reusePort || sharedFds.length > 0;
     if (others.length > 0 && !shareable) return; // one acceptor, and it is alive
     const first = this.#bound.length === 0;
     const binds = first ? await resolveOnce(this.plan.listen, this.#lookup) : this.#bound;
-    const share: Share = { worker, counters: createCounters(TARGETS), fds: [], open: false };
-    const answer = Promise.withResolvers<Answer>();
-    this.#answers.set(worker.index, answer.resolve);
+    const share: Share = { worker, counters: createCounters(TARGETS), open: false };
     this.#shares.set(worker.index, share);
-    worker.post({
-      type: "open",
-      request: {
-        listener: this.plan,
-        slot: this.#slot,
-        binds,
-        targets: this.#watch?.current ?? [],
-        counters: share.counters,
-        active: this.#active,
-        reusePort: this.#reusePort,
-        exclusive: others.length === 0,
-        sharedFds: this.#reusePort ? [] : sharedFds,
-      },
+    const opened = await this.#ask(worker, {
+      listener: this.plan,
+      slot: this.#slot,
+      binds,
+      targets: this.#watch?.current ?? [],
+      counters: share.counters,
+      active: this.#active,
+      reusePort: this.#reusePort,
+      exclusive: others.length === 0,
+      sharedFds,
     });
-    const opened = await Promise.race([answer.promise, worker.exited]);
-    this.#answers.delete(worker.index);
     if (opened === null || opened instanceof ProxyError) {
       throw opened ?? new ProxyError("ERR_CLOSED", "the proxy ended");
     }
@@ -163,13 +159,29 @@ export class Listener {
       this.#shares.delete(worker.index);
       throw fromErrorRecord(opened.error);
     }
-    share.fds = opened.fds;
     share.open = true;
     if (first) this.#bound = opened.bound;
-    this.#noteSocketFile();
+    if (sharedFds.length === 0) this.#noteSocketFile();
+  }
+
+  /** @returns the worker's answer; if it ended instead, what its `exited` says. */
+  async #ask(worker: WorkerHandle, request: OpenRequest): Promise<Answer | ProxyError | null> {
+    const answer = Promise.withResolvers<Answer>();
+    this.#answers.set(worker.index, answer.resolve);
+    this.#opening = true;
+    worker.post({ type: "open", request });
+    const answered = await Promise.race([answer.promise, worker.exited]);
+    this.#answers.delete(worker.index);
+    this.#opening = false;
+    if (this.#closing.signal.aborted) this.#releaseFds();
+    return answered;
   }
 
   answered(worker: number, answer: Answer): void {
+    if (answer.type === "opened" && answer.fds.length > 0) {
+      this.#releaseFds();
+      this.#fds = answer.fds;
+    }
     this.#answers.get(worker)?.(answer);
   }
 
@@ -201,6 +213,12 @@ export class Listener {
   /** Opens it on no worker any more. Workers close what they hold when they drain or end. */
   close(): void {
     this.#closing.abort();
+    if (!this.#opening) this.#releaseFds();
+  }
+
+  #releaseFds(): void {
+    for (const fd of this.#fds) closeSync(fd);
+    this.#fds = [];
   }
 
   /** After the workers are gone: stops watching names and removes the socket file, if it still is ours. */

@@ -29,7 +29,8 @@ export interface Engine {
 
   /**
    * Binds and listens.
-   * @returns the bound addresses, with the ports that the system chose, and the descriptors if they can be shared.
+   * @returns the bound addresses, with the ports that the system chose, and duplicates of listening descriptors that other
+   * workers can accept from. The control plane closes those.
    * @throws ProxyError ERR_LISTEN, naming the address, the reason and the cure. Nothing stays bound.
    */
   open(request: OpenRequest): { bound: SocketAddress[]; fds: number[] };

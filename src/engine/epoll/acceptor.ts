@@ -84,10 +84,10 @@ export class Acceptor {
     request: OpenRequest,
     profile: number,
     tag: number,
-  ): { listener: OpenListener; bound: SocketAddress[] } {
+  ): { bound: SocketAddress[]; kept: number[] } {
     const { listener: plan } = request;
     const warnings = new Set<string>();
-    const { fds, bound } = bindAll(request, (fd, family) => {
+    const { fds, bound, kept } = bindAll(request, (fd, family) => {
       if (family === AF_UNIX) return;
       for (const warning of setSocketOptions(fd, plan.socket, "listener")) warnings.add(warning);
     });
@@ -110,7 +110,7 @@ export class Acceptor {
       pausedUntil: 0,
     };
     this.listeners[profile] = listener;
-    return { listener, bound };
+    return { bound, kept };
   }
 
   find(key: string): OpenListener | undefined {

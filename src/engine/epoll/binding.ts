@@ -24,22 +24,30 @@ import { duplicate, localAddress, setInteger, streamSocket } from "./sockets.ts"
 /** The wildcard of both families, and what serves where there is no IPv6. */
 const ANY = { both: "::", v4: "0.0.0.0" } as const;
 
+export interface Bindings {
+  /** Listening descriptors, in the order of `binds`, or duplicates of `sharedFds`. */
+  readonly fds: number[];
+  readonly bound: SocketAddress[];
+  /** Further duplicates of unix sockets that were bound here, for the control plane to keep. */
+  readonly kept: number[];
+}
+
 /**
  * Opens every address of the request.
  * @param prepare sets socket options before listen(2), which accepted sockets inherit.
- * @returns listening descriptors, in the order of `binds`, or duplicates of `sharedFds`.
  * @throws ProxyError ERR_LISTEN; nothing stays open.
  */
 export function bindAll(
   request: OpenRequest,
   prepare: (fd: number, family: number) => void,
-): { fds: number[]; bound: SocketAddress[] } {
+): Bindings {
   if (request.sharedFds.length > 0) {
     const fds = request.sharedFds.map(duplicate);
-    return { fds, bound: fds.map(localAddress) };
+    return { fds, bound: fds.map(localAddress), kept: [] };
   }
   const fds: number[] = [];
   const bound: SocketAddress[] = [];
+  const kept: number[] = [];
   try {
     for (const bind of request.binds) {
       // Addresses of one name share the port that the system chose for the first.
@@ -51,12 +59,13 @@ export function bindAll(
       const fd = openOne(wanted, request, prepare);
       fds.push(fd);
       bound.push(boundAs(wanted, localAddress(fd)));
+      if (wanted.kind === "unix") kept.push(duplicate(fd));
     }
   } catch (error) {
-    for (const fd of fds) libc.close(fd);
+    for (const fd of [...fds, ...kept]) libc.close(fd);
     throw error;
   }
-  return { fds, bound };
+  return { fds, bound, kept };
 }
 
 /** The wildcard of both families stays written as it was, so that another worker binds it in the same way. */

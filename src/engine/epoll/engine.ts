@@ -102,11 +102,11 @@ export class EpollEngine implements Engine {
 
   open(request: OpenRequest): { bound: SocketAddress[]; fds: number[] } {
     const { plan, index } = this.#profileOf(request);
-    const { listener, bound } = this.#acceptor.listen(request, index, tagOfListener(index));
+    const { bound, kept } = this.#acceptor.listen(request, index, tagOfListener(index));
     this.#connections.profiles[index] = plan;
     this.#needSweep(request.listener.timeouts.connectMs);
     this.#needSweep(plan.idleMs);
-    return { bound, fds: request.listener.listen.kind === "unix" ? [...listener.fds] : [] };
+    return { bound, fds: kept };
   }
 
   #profileOf(request: OpenRequest): { plan: Profile; index: number } {
