@@ -11,6 +11,7 @@ import type { AdoptRequest, WorkerEvent } from "../shared/messages.ts";
 import type { EngineName, Plan } from "../shared/plan.ts";
 import { logWorkerEvent } from "./events.ts";
 import { Listener, type ListenerSummary } from "./listener.ts";
+import { Refusals } from "./refusals.ts";
 import { type Lookup, systemLookup } from "./resolver.ts";
 import type { WorkerHandle } from "./worker-handle.ts";
 import { WorkerSlot } from "./worker-slot.ts";
@@ -57,6 +58,7 @@ export class Proxy implements AsyncDisposable {
   readonly #startedMs = performance.now();
   readonly #slots: WorkerSlot[] = [];
   readonly #listeners: Listener[] = [];
+  readonly #refusals: Refusals;
   readonly #pairs = new Map<number, PendingPair>();
   /** Every listener was opened; `start` sees to those that are not yet there. */
   #started = false;
@@ -72,6 +74,8 @@ export class Proxy implements AsyncDisposable {
     this.plan = plan;
     this.#log = options.log ?? silentLog;
     this.#lookup = options.lookup ?? systemLookup;
+    // Sums belong to no worker, and their lines name none.
+    this.#refusals = new Refusals((event) => logWorkerEvent(this.#log, -1, event));
   }
 
   /**
@@ -249,6 +253,9 @@ export class Proxy implements AsyncDisposable {
       case "ended":
         this.#resetAtEnd += event.connections;
         break;
+      case "refused":
+        this.#refusals.add(event);
+        break;
       default:
         logWorkerEvent(this.#log, index, event);
     }
@@ -291,6 +298,7 @@ export class Proxy implements AsyncDisposable {
   async #end(): Promise<{ reset: number }> {
     for (const listener of this.#listeners) listener.close();
     await Promise.all(this.#slots.map((slot) => slot.end()));
+    this.#refusals.flush();
     for (const listener of this.#listeners) listener.stop();
     this.#state = "ended";
     return { reset: this.#resetAtEnd };
