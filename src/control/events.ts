@@ -18,18 +18,17 @@ export function logWorkerEvent(log: Log, worker: number, event: WorkerEvent): vo
     }
     case "accept_paused": {
       const { key: listener, errno, pauseMs } = event;
-      log.warn({ listener, errno, pauseMs }, "out of descriptors, accepting pauses");
+      log.warn(
+        { listener, errno, pauseMs },
+        "out of descriptors, accepting pauses: raise the limit (ulimit -n, or LimitNOFILE of the service)",
+      );
       break;
     }
     case "connection": {
-      const { key: listener, client, target, bytesUp, bytesDown, reason } = event;
-      if (event.phase === "open")
-        log.debug({ worker, listener, client, target }, "connection opened");
-      else
-        log.debug(
-          { worker, listener, client, target, bytesUp, bytesDown, reason },
-          "connection closed",
-        );
+      const { key: listener, id, client, target, durationMs, bytesUp, bytesDown, reason } = event;
+      const names = { worker, id, listener, client, target };
+      if (event.phase === "open") log.debug(names, "connection opened");
+      else log.debug({ ...names, durationMs, bytesUp, bytesDown, reason }, "connection closed");
       break;
     }
     default:

@@ -1,7 +1,7 @@
 // A process that was killed leaves the file of its unix socket behind, on which bind(2) fails for ever (unix(7)). Nobody
 // answers on it: it may be removed. In doubt somebody does, and it stays. Called by every engine before it binds.
 
-import { lstatSync, rmSync } from "node:fs";
+import { lstatSync, rmSync, type Stats } from "node:fs";
 
 import { ECONNREFUSED, ENOENT } from "../ffi/errno.ts";
 import { errno, libc } from "../ffi/libc.ts";
@@ -14,11 +14,23 @@ import { listenError } from "./listen-error.ts";
  * @throws ProxyError ERR_LISTEN if a process listens there, or if the file is not a socket.
  */
 export function removeStaleSocket(path: string): void {
-  const file = lstatSync(path, { throwIfNoEntry: false });
+  const file = statOf(path);
   if (file === undefined) return;
   if (!file.isSocket()) throw listenError(`unix:${path}`, "ENOTSOCK");
   if (isAnswered(path)) throw listenError(`unix:${path}`, "EADDRINUSE");
-  rmSync(path, { force: true });
+  try {
+    rmSync(path, { force: true });
+  } catch (cause) {
+    throw listenError(`unix:${path}`, "EACCES", cause);
+  }
+}
+
+function statOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (cause) {
+    throw listenError(`unix:${path}`, (cause as NodeJS.ErrnoException).code ?? "EACCES", cause);
+  }
 }
 
 /** @param bySystemCall false where there are none to call. */

@@ -3,14 +3,20 @@
 export const EPERM = 1;
 export const ENOENT = 2;
 export const EINTR = 4;
+export const EBADF = 9;
 export const EAGAIN = 11;
 export const ENOMEM = 12;
 export const EACCES = 13;
+export const EFAULT = 14;
+export const EBUSY = 16;
 export const EINVAL = 22;
 export const ENFILE = 23;
 export const EMFILE = 24;
 export const EPIPE = 32;
+export const ENOSYS = 38;
+export const ETIME = 62;
 export const EPROTO = 71;
+export const ENOTSOCK = 88;
 export const EADDRINUSE = 98;
 export const EADDRNOTAVAIL = 99;
 export const ENETDOWN = 100;
@@ -24,6 +30,7 @@ export const ECONNREFUSED = 111;
 export const EHOSTDOWN = 112;
 export const EHOSTUNREACH = 113;
 export const EINPROGRESS = 115;
+export const ECANCELED = 125;
 
 const NAMES: Readonly<Record<number, readonly [name: string, meaning: string]>> = {
   1: ["EPERM", "operation not permitted"],
@@ -34,6 +41,7 @@ const NAMES: Readonly<Record<number, readonly [name: string, meaning: string]>> 
   12: ["ENOMEM", "out of memory"],
   13: ["EACCES", "permission denied"],
   14: ["EFAULT", "bad address"],
+  16: ["EBUSY", "device or resource busy"],
   17: ["EEXIST", "file exists"],
   20: ["ENOTDIR", "not a directory"],
   22: ["EINVAL", "invalid argument"],
@@ -45,6 +53,8 @@ const NAMES: Readonly<Record<number, readonly [name: string, meaning: string]>> 
   36: ["ENAMETOOLONG", "file name too long"],
   38: ["ENOSYS", "function not implemented"],
   40: ["ELOOP", "too many symbolic links"],
+  62: ["ETIME", "timer expired"],
+  64: ["ENONET", "machine is not on the network"],
   71: ["EPROTO", "protocol error"],
   88: ["ENOTSOCK", "not a socket"],
   92: ["ENOPROTOOPT", "protocol not available"],
@@ -63,6 +73,7 @@ const NAMES: Readonly<Record<number, readonly [name: string, meaning: string]>> 
   112: ["EHOSTDOWN", "host is down"],
   113: ["EHOSTUNREACH", "no route to host"],
   115: ["EINPROGRESS", "operation in progress"],
+  125: ["ECANCELED", "operation canceled"],
 };
 
 /** `ECONNREFUSED`; a number that has no name here is `errno 42`. */

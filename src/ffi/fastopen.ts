@@ -3,7 +3,7 @@
 // Called by the engines once a target counts as connected.
 
 import { libc } from "./libc.ts";
-import { MSG_NOSIGNAL, MSG_PEEK } from "./linux.ts";
+import { MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK } from "./linux.ts";
 
 /** Passed itself and not by a kept address: what no function refers to is collected, and its memory with it. */
 const SCRATCH = new Uint8Array(1);
@@ -13,10 +13,10 @@ const SCRATCH = new Uint8Array(1);
  * whose SYN is under way. A failure shows as an error of the socket later, as it would have with bytes.
  */
 export function sendWaitingSyn(fd: number): void {
-  libc.send(fd, SCRATCH, 0, MSG_NOSIGNAL);
+  libc.send(fd, SCRATCH, 0, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/** Whether bytes wait to be read from a socket that does not block. */
+/** Whether bytes wait to be read from a socket. */
 export function hasBytes(fd: number): boolean {
-  return libc.recv(fd, SCRATCH, 1, MSG_PEEK) > 0;
+  return libc.recv(fd, SCRATCH, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }

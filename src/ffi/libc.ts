@@ -66,11 +66,19 @@ const LIBRARIES = [
   "libc.so",
 ];
 
-function open(): ReturnType<typeof dlopen<typeof SYMBOLS>>["symbols"] {
+type Symbols = Parameters<typeof dlopen>[1];
+type Functions<T extends Symbols> = ReturnType<typeof dlopen<T>>["symbols"];
+
+/**
+ * The C library's functions under these names. Elsewhere than on Linux a use of one throws ERR_ENGINE, so that a module may
+ * import them on any platform.
+ */
+export function openLibc<T extends Symbols>(symbols: T): Functions<T> {
+  if (process.platform !== "linux") return unavailable<T>();
   const reasons: string[] = [];
   for (const library of LIBRARIES) {
     try {
-      return dlopen(library, SYMBOLS).symbols;
+      return dlopen(library, symbols).symbols;
     } catch (error) {
       reasons.push(messageOf(error));
     }
@@ -78,20 +86,16 @@ function open(): ReturnType<typeof dlopen<typeof SYMBOLS>>["symbols"] {
   throw new ProxyError("ERR_ENGINE", `no C library could be opened: ${reasons.join("; ")}`);
 }
 
-type Libc = ReturnType<typeof open>;
-
-/** Linux's C library. Elsewhere a use of it throws ERR_ENGINE, so that a module may import it on any platform. */
-export const libc: Libc = process.platform === "linux" ? open() : unavailable();
-
-function unavailable(): Libc {
+function unavailable<T extends Symbols>(): Functions<T> {
   const refuse = (): never => {
-    throw new ProxyError(
-      "ERR_ENGINE",
-      `Linux system calls are not available on ${process.platform}`,
-    );
+    const problem = `Linux system calls are not available on ${process.platform}`;
+    throw new ProxyError("ERR_ENGINE", problem);
   };
-  return new Proxy({} as Libc, { get: refuse });
+  return new Proxy({} as Functions<T>, { get: refuse });
 }
+
+/** What the data plane calls. */
+export const libc = openLibc(SYMBOLS);
 
 let errnoLocation: Pointer | null = null;
 

@@ -4,6 +4,8 @@
 // 1.4.5: after some 5,000 calls a kept address pointed at freed memory). An array over an ArrayBuffer stays where it is. And
 // an array that no function refers to any more is collected: whoever keeps its address keeps the array.
 
+import { type Pointer, toArrayBuffer } from "bun:ffi";
+
 export { type Pointer, ptr as addressOf } from "bun:ffi";
 
 /** `length` zeroed 32-bit integers that stay in place as long as the array is referenced. */
@@ -14,4 +16,9 @@ export function pinnedInt32(length: number): Int32Array<ArrayBuffer> {
 /** `length` zeroed bytes that stay in place as long as the array is referenced. */
 export function pinnedBytes(length: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(new ArrayBuffer(length));
+}
+
+/** Memory that is not JavaScript's own (mmap(2)). It must not be used after it is given back. */
+export function viewOf(address: Pointer, bytes: number): ArrayBuffer {
+  return toArrayBuffer(address, 0, bytes);
 }

@@ -9,11 +9,12 @@ import { isIPv4 } from "node:net";
 import type { SocketAddress } from "../shared/address.ts";
 import { FAMILY_IPV4, FAMILY_IPV6, FAMILY_UNIX, formatIPv6 } from "../shared/live-table.ts";
 import { AF_INET, AF_INET6, AF_UNIX } from "./linux.ts";
+import { pinnedBytes } from "./memory.ts";
 
 /** Room for any of the three. */
 export const SOCKADDR_MAX_BYTES = 112;
 
-/** An address as the kernel takes it. Keep it referenced while a call uses its memory. */
+/** An address as the kernel takes it, in memory that stays in place. Keep it referenced while a call uses it. */
 export interface Sockaddr {
   readonly family: number;
   readonly bytes: Uint8Array;
@@ -22,13 +23,13 @@ export interface Sockaddr {
 export function encodeSockaddr(address: SocketAddress): Sockaddr {
   if (address.kind === "unix") {
     const path = Buffer.from(address.path);
-    const bytes = new Uint8Array(2 + path.length + 1);
+    const bytes = pinnedBytes(2 + path.length + 1);
     bytes[0] = AF_UNIX;
     bytes.set(path, 2);
     return { family: AF_UNIX, bytes };
   }
   const v4 = isIPv4(address.host);
-  const bytes = new Uint8Array(v4 ? 16 : 28);
+  const bytes = pinnedBytes(v4 ? 16 : 28);
   bytes[0] = v4 ? AF_INET : AF_INET6;
   bytes[2] = address.port >>> 8;
   bytes[3] = address.port & 0xff;

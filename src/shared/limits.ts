@@ -45,6 +45,8 @@ export const RELAY = {
   reportIntervalMs: 1_000, // at most one refusal line a second for each reason
   sweepMinMs: 20, // timeouts are kept to an eighth of their length, but no finer than this
   sweepMaxMs: 1_000, // one wake-up a second at most costs nothing when idle
+  ringBufferBytes: 4_096, // a page: most messages fit, and a small one wastes little
+  ringBuffers: 2_048, // 8 MiB for all connections of a worker, taken only as far as it is used
   listenBacklog: 4_096, // the kernel cuts it to net.core.somaxconn, 4096 since Linux 5.4
 } as const;
 

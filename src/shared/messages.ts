@@ -110,9 +110,13 @@ export type WorkerEvent =
   | {
       readonly type: "connection";
       readonly key: string;
+      /** As in the table of live connections: joins the two lines of a connection. */
+      readonly id: number;
       readonly phase: "open" | "close";
       readonly client: string;
       readonly target: string;
+      /** Since it was accepted. */
+      readonly durationMs: number;
       readonly bytesUp: number;
       readonly bytesDown: number;
       /** For close: `end` (both sides finished), `reset`, `idle`, or an errno's name. */

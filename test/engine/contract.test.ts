@@ -179,4 +179,36 @@ forEveryEngine((engine) => {
     client.end();
     expect(await within("the stream", target.readAll())).toBe("u after");
   });
+
+  test("urgent data behind a full read and behind bulk, with a FIN at once, stays in the stream", async () => {
+    if (process.platform !== "linux") return;
+    await using server = await WireServer.listen();
+    await using relay = await Relay.start(engine, { target: server.target });
+    for (const before of [64 * 1024, 1024 * 1024]) {
+      for (let round = 0; round < 20; round++) {
+        const { client, target } = await pairThrough(relay, server);
+        const all = within("the stream", target.readAll());
+        await sendUrgent(client, before, 1_000);
+        expect((await all).length).toBe(before + 1 + 1_000);
+      }
+    }
+  });
 });
+
+/** `before` bytes, an urgent one, `after` more and a FIN, by blocking system calls so that they come in one go. */
+async function sendUrgent(client: Wire, before: number, after: number): Promise<void> {
+  const { libc } = await import("../../src/ffi/libc.ts");
+  const { setBlocking } = await import("../../src/engine/linux/sockets.ts");
+  const fd = (client.socket as unknown as { _handle: { fd: number } })._handle.fd;
+  const bytes = Buffer.alloc(16 * 1024, "b");
+  setBlocking(fd, false);
+  for (let left = before; left > 0;) {
+    const sent = libc.send(fd, bytes, Math.min(left, bytes.length), 0);
+    if (sent > 0) left -= sent;
+    else await new Promise(setImmediate);
+  }
+  const MSG_OOB = 1;
+  while (libc.send(fd, Buffer.from("u"), 1, MSG_OOB) < 0) await new Promise(setImmediate);
+  while (libc.send(fd, bytes, after, 0) < 0) await new Promise(setImmediate);
+  client.end();
+}

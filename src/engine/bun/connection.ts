@@ -10,6 +10,8 @@ import type { Socket, SocketHandler } from "bun";
 
 import type { CounterWriter } from "../../shared/counters.ts";
 import type { LiveTable } from "../../shared/live-table.ts";
+import { monotonicMs } from "../clock.ts";
+import { isConnected } from "../linux/sockets.ts";
 
 /** What a socket's `data` takes: a side of a connection, or an attempt that is still connecting. */
 export interface SocketEvents {
@@ -28,13 +30,10 @@ export interface ConnectionOwner {
   readonly counters: CounterWriter | null;
   /** 0: never. */
   readonly idleMs: number;
+  /** A target's handshake may go on while bytes flow. Linux only. */
+  readonly fastopen: boolean;
   /** Called exactly once, when both sockets are closed or reset. */
   ended(connection: Connection, reason: string): void;
-}
-
-/** Unix time in milliseconds that never steps back: a clock that is set must not end idle connections. */
-export function nowMs(): number {
-  return performance.timeOrigin + performance.now();
 }
 
 export class Connection {
@@ -59,7 +58,7 @@ export class Connection {
   /** Notes bytes that `sink` has taken. */
   delivered(sink: Side, bytes: number): void {
     const { live, counters } = this.owner;
-    live.activeMs[this.row] = nowMs();
+    live.activeMs[this.row] = monotonicMs();
     if (sink === this.target) {
       live.bytesUp[this.row] = live.bytesUp[this.row]! + bytes;
       counters?.bytesUp(0, bytes);
@@ -85,6 +84,9 @@ export class Connection {
     this.owner.ended(this, "end");
   }
 }
+
+/** Between two looks at a handshake: shorter than most take. */
+const HANDSHAKE_LOOK_MS = 5;
 
 export class Side implements SocketEvents {
   readonly connection: Connection;
@@ -156,9 +158,25 @@ export class Side implements SocketEvents {
   }
 
   sendFin(): void {
+    if (this.#handshakeRuns()) {
+      // The runtime does not tell when it is over; nothing else is to do on this side until then.
+      setTimeout(() => this.#finAfterHandshake(), HANDSHAKE_LOOK_MS);
+      return;
+    }
     this.finSent = true;
     // After a FIN each way the runtime closes the socket, within this call.
     if (!this.closed) this.socket!.shutdown();
+  }
+
+  /** shutdown(2) would end a Fast Open connection whose SYN, with bytes, is still under way. */
+  #handshakeRuns(): boolean {
+    const { connection, socket } = this;
+    if (!connection.owner.fastopen || this !== connection.target || this.closed) return false;
+    return !isConnected((socket as { fd?: number } | null)?.fd ?? -1);
+  }
+
+  #finAfterHandshake(): void {
+    if (!this.connection.over && !this.finSent) this.sendFin();
   }
 
   /** The runtime has closed the socket: `error` names why, or both directions are over. */

@@ -1,7 +1,8 @@
 // A client that waits for its target: the addresses are tried in turn, within the connect timeout over all of them. Created
 // by listener.ts, which is told how it ends; the engine's sweep calls `expire`.
 
-import { type Connection, nowMs } from "./connection.ts";
+import { monotonicMs } from "../clock.ts";
+import { type Connection } from "./connection.ts";
 import { Attempt, keepUrgentInline, type TargetAddress } from "./dial.ts";
 import type { BunListener } from "./listener.ts";
 
@@ -19,7 +20,7 @@ export class Dialing {
     this.#listener = listener;
     this.connection = connection;
     this.#targets = listener.targets;
-    this.#endMs = nowMs() + listener.plan.timeouts.connectMs;
+    this.#endMs = monotonicMs() + listener.plan.timeouts.connectMs;
     this.#try();
   }
 
@@ -30,7 +31,7 @@ export class Dialing {
 
   #try(): void {
     const target = this.#targets[this.#next++]!;
-    const now = nowMs();
+    const now = monotonicMs();
     const left = this.#targets.length - this.#next + 1;
     this.deadlineMs = now + (this.#endMs - now) / left;
     const listener = this.#listener;
@@ -58,7 +59,7 @@ export class Dialing {
         errno,
       );
     }
-    if (this.#next < this.#targets.length && nowMs() < this.#endMs) {
+    if (this.#next < this.#targets.length && monotonicMs() < this.#endMs) {
       counters.error(errno); // the last failure is counted as the connection's own
       return this.#try();
     }

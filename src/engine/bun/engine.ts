@@ -22,9 +22,11 @@ import { ProxyError } from "../../shared/errors.ts";
 import { RELAY } from "../../shared/limits.ts";
 import { LiveTable } from "../../shared/live-table.ts";
 import type { AdoptRequest, OpenRequest } from "../../shared/messages.ts";
+import { monotonicMs } from "../clock.ts";
+import { descriptorReserve, warnIfTooFew } from "../descriptors.ts";
 import type { Engine, EngineHost } from "../engine.ts";
 import { AdoptedPair } from "./adopted.ts";
-import { Connection, type ConnectionOwner, nowMs } from "./connection.ts";
+import { Connection, type ConnectionOwner } from "./connection.ts";
 import type { Dialing } from "./dialing.ts";
 import { BunListener } from "./listener.ts";
 import { Sweep } from "./sweep.ts";
@@ -34,6 +36,7 @@ export class BunEngine implements Engine {
   readonly wakeFd = -1;
   readonly live: LiveTable;
   readonly host: EngineHost;
+  readonly #descriptorLimit: number;
   readonly #fdCeiling: number;
   readonly #listeners = new Map<string, BunListener>();
   readonly #connections: (Connection | undefined)[] = [];
@@ -46,13 +49,15 @@ export class BunEngine implements Engine {
   constructor(host: EngineHost) {
     this.host = host;
     const limit = descriptorLimit();
-    this.#fdCeiling = limit - Math.min(RELAY.descriptorReserve, limit / 4);
+    this.#descriptorLimit = limit;
+    this.#fdCeiling = limit - descriptorReserve(limit);
     this.live = LiveTable.create(Math.min(RELAY.rowsMax, Math.ceil(limit / 2)));
   }
 
   open(request: OpenRequest): { bound: SocketAddress[]; fds: number[] } {
     const listener = new BunListener(this, request);
     const bound = listener.open(request);
+    warnIfTooFew(this.host, request, this.#descriptorLimit);
     this.#listeners.set(request.listener.key, listener);
     return { bound, fds: [] }; // the runtime cannot accept from a descriptor that it did not open
   }
@@ -106,7 +111,7 @@ export class BunEngine implements Engine {
     this.#connections[row] = connection;
     this.#open++;
     const { live } = this;
-    live.startedMs[row] = nowMs();
+    live.startedMs[row] = monotonicMs();
     live.activeMs[row] = live.startedMs[row]!;
     live.bytesUp[row] = 0;
     live.bytesDown[row] = 0;
@@ -133,7 +138,7 @@ export class BunEngine implements Engine {
 
   /** @returns whether anything can still time out. */
   #checkTimeouts(): boolean {
-    const now = nowMs();
+    const now = monotonicMs();
     for (const dialing of this.#dialing) {
       if (!dialing.settled && now >= dialing.deadlineMs) dialing.expire();
       if (dialing.settled) this.#dialing.delete(dialing);

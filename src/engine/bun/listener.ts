@@ -4,17 +4,17 @@
 import { hasBytes, sendWaitingSyn } from "../../ffi/fastopen.ts";
 import { parseIPv6 } from "../../ffi/sockaddr.ts";
 import { setSocketOptions } from "../../ffi/socket-options.ts";
-import type { SocketAddress } from "../../shared/address.ts";
+import { formatEndpoint, type SocketAddress } from "../../shared/address.ts";
 import { CounterWriter } from "../../shared/counters.ts";
 import { FAMILY_IPV4, FAMILY_IPV6, FAMILY_UNIX, type LiveTable } from "../../shared/live-table.ts";
 import type { OpenRequest, Refusal } from "../../shared/messages.ts";
 import type { ListenerPlan, SocketPlan } from "../../shared/plan.ts";
+import { monotonicMs } from "../clock.ts";
 import type { EngineHost } from "../engine.ts";
 import { bind, type Bound } from "./bind.ts";
 import {
   Connection,
   type ConnectionOwner,
-  nowMs,
   RELAY_HANDLERS,
   type RelaySocket,
 } from "./connection.ts";
@@ -42,6 +42,7 @@ export class BunListener implements ConnectionOwner {
   readonly counters: CounterWriter;
   readonly live: LiveTable;
   readonly idleMs: number;
+  readonly fastopen: boolean;
   readonly #engine: ListenerEngine;
   readonly #slot: number;
   readonly #active: Int32Array;
@@ -56,6 +57,7 @@ export class BunListener implements ConnectionOwner {
     this.counters = new CounterWriter(request.counters);
     this.live = engine.live;
     this.idleMs = this.plan.timeouts.idleMs;
+    this.fastopen = this.plan.socket.fastopen && process.platform === "linux";
     this.#engine = engine;
     this.#slot = request.slot;
     this.#active = new Int32Array(request.active);
@@ -208,7 +210,7 @@ export class BunListener implements ConnectionOwner {
     connection.target.attempt = null;
     this.#setTargetOptions(connection.target.socket!, target);
     live.setAddress(live.targets, connection.row, target.family, target.port, target.bytes);
-    live.activeMs[connection.row] = nowMs();
+    live.activeMs[connection.row] = monotonicMs();
     this.counters.connected(0);
     if (this.#engine.host.traceConnections) this.#trace(connection, "open", "");
     connection.target.start();
@@ -233,14 +235,16 @@ export class BunListener implements ConnectionOwner {
   #trace(connection: Connection, phase: "open" | "close", reason: string): void {
     const row = this.live.at(connection.row);
     if (row === null) return;
-    const { client, target, bytesUp, bytesDown } = row;
-    const { key } = this.plan;
+    const { id, client, target, startedMs, bytesUp, bytesDown } = row;
+    const unix = this.plan.target.kind === "unix" && target !== "";
     this.#engine.host.emit({
       type: "connection",
-      key,
+      key: this.plan.key,
+      id,
       phase,
       client,
-      target,
+      target: unix ? formatEndpoint(this.plan.target) : target,
+      durationMs: Math.round(monotonicMs() - startedMs),
       bytesUp,
       bytesDown,
       reason,

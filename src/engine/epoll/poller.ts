@@ -20,7 +20,7 @@ import {
   EPOLLRDHUP,
 } from "../../ffi/linux.ts";
 import { addressOf, pinnedInt32 } from "../../ffi/memory.ts";
-import { impossible } from "./errnos.ts";
+import { impossible } from "../linux/errnos.ts";
 
 const SOCKET_EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
 
@@ -39,24 +39,26 @@ export class Poller {
     if (this.#fd < 0) throw impossible("epoll_create1", errno());
   }
 
-  /** Watches a connected or connecting socket, edge triggered, both directions. */
-  addSocket(fd: number, tag: number, guard: number): void {
-    this.#add(fd, SOCKET_EVENTS, tag, guard);
+  /**
+   * Watches a connected or connecting socket, edge triggered, both directions.
+   * @returns 0, or the error number: ENOSPC when the user's max_user_watches (epoll(7)) is reached, ENOMEM.
+   */
+  addSocket(fd: number, tag: number, guard: number): number {
+    return this.#add(fd, SOCKET_EVENTS, tag, guard);
   }
 
   /** Watches a listening socket or an eventfd, level triggered. */
   addLevel(fd: number, events: number, tag: number): void {
-    this.#add(fd, events, tag, 0);
+    const error = this.#add(fd, events, tag, 0);
+    if (error !== 0) throw impossible("epoll_ctl", error);
   }
 
-  #add(fd: number, events: number, tag: number, guard: number): void {
+  #add(fd: number, events: number, tag: number, guard: number): number {
     const one = this.#one;
     one[0] = events;
     one[EPOLL_DATA_WORD] = tag;
     one[EPOLL_DATA_WORD + 1] = guard;
-    if (libc.epoll_ctl(this.#fd, EPOLL_CTL_ADD, fd, this.#oneAddress) < 0) {
-      throw impossible("epoll_ctl", errno());
-    }
+    return libc.epoll_ctl(this.#fd, EPOLL_CTL_ADD, fd, this.#oneAddress) < 0 ? errno() : 0;
   }
 
   remove(fd: number): void {

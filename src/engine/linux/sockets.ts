@@ -10,25 +10,26 @@ import {
   O_NONBLOCK,
   RLIMIT_NOFILE,
   SO_ERROR,
+  SO_OOBINLINE,
   SO_TYPE,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
   SOCK_STREAM,
   SOL_SOCKET,
 } from "../../ffi/linux.ts";
-import { addressOf } from "../../ffi/memory.ts";
+import { addressOf, pinnedBytes, pinnedInt32 } from "../../ffi/memory.ts";
 import { decodeSockaddr, SOCKADDR_MAX_BYTES } from "../../ffi/sockaddr.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { ProxyError } from "../../shared/errors.ts";
 import { impossible } from "./errnos.ts";
 
-const integer = new Int32Array(1);
-const length = new Uint32Array(1);
-const address = new Uint8Array(SOCKADDR_MAX_BYTES);
+const integer = pinnedInt32(1);
+const length = pinnedInt32(1);
+const address = pinnedBytes(SOCKADDR_MAX_BYTES);
 
-/** A non-blocking stream socket; negative: -errno. */
-export function streamSocket(family: number): number {
-  const fd = libc.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+/** A stream socket; negative: -errno. */
+export function streamSocket(family: number, flags: number = SOCK_NONBLOCK): number {
+  const fd = libc.socket(family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
   return fd < 0 ? -errno() : fd;
 }
 
@@ -77,6 +78,26 @@ export function duplicate(fd: number): number {
   }
   libc.fcntl(copy, F_SETFL, libc.fcntl(copy, F_GETFL, 0) | O_NONBLOCK);
   return copy;
+}
+
+/** Whether a socket has a peer (getpeername(2)). */
+export function isConnected(fd: number): boolean {
+  length[0] = address.length;
+  return libc.getpeername(fd, addressOf(address), addressOf(length)) === 0;
+}
+
+/**
+ * Urgent data (tcp(7)) stays in the stream: a byte that is not in line is skipped by the next read. Accepted sockets inherit
+ * it from the listening one.
+ */
+export function keepUrgentInline(fd: number): void {
+  setInteger(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+}
+
+/** Whether calls on this open file wait (fcntl(2), O_NONBLOCK). */
+export function setBlocking(fd: number, blocking: boolean): void {
+  const flags = libc.fcntl(fd, F_GETFL, 0);
+  libc.fcntl(fd, F_SETFL, blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
 }
 
 /** Raises the soft limit of descriptors to the hard one, as a server must. @returns the limit that holds then. */

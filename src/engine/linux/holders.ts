@@ -4,7 +4,7 @@
 
 import { errno, libc } from "../../ffi/libc.ts";
 import { F_SETPIPE_SZ, O_CLOEXEC, O_NONBLOCK } from "../../ffi/linux.ts";
-import { addressOf } from "../../ffi/memory.ts";
+import { addressOf, pinnedInt32 } from "../../ffi/memory.ts";
 import { impossible, isOutOfDescriptors } from "./errnos.ts";
 
 /** Kept for reuse; more are closed. A blocked direction holds one, so this bounds what a burst leaves behind. */
@@ -30,7 +30,7 @@ export class PipePool {
   readonly #writeEnds: number[] = [];
   readonly #idle: number[] = [];
   readonly #vacant: number[] = [];
-  readonly #pair = new Int32Array(2);
+  readonly #pair = pinnedInt32(2);
 
   /** @param bytes asked for with F_SETPIPE_SZ; the kernel rounds up to pages. */
   constructor(bytes: number) {
@@ -103,12 +103,20 @@ export class BufferPool {
     return index;
   }
 
+  /** Holds a buffer of any size, which is not used again after its release. */
+  put(buffer: Uint8Array): number {
+    const index = this.#vacant.pop() ?? this.#buffers.length;
+    this.#buffers[index] = buffer;
+    return index;
+  }
+
   at(index: number): Uint8Array {
     return this.#buffers[index]!;
   }
 
   release(index: number): void {
-    if (this.#idle.length < IDLE_BUFFERS_MAX) this.#idle.push(index);
+    const reusable = this.#buffers[index]!.length === this.#bytes;
+    if (reusable && this.#idle.length < IDLE_BUFFERS_MAX) this.#idle.push(index);
     else {
       this.#buffers[index] = undefined;
       this.#vacant.push(index);

@@ -9,6 +9,10 @@ export interface Profile {
   readonly key: string;
   /** OpenRequest.slot; -1 for adopted pairs. */
   readonly slot: number;
+  /** The target as written, if it is a unix socket: a connected one tells no path. */
+  readonly unixTarget: string | null;
+  /** A target's SYN may wait for bytes, or be under way with them, while its row is OPEN. */
+  readonly fastopen: boolean;
   /** 0: never. */
   readonly idleMs: number;
   readonly copyBytes: number;

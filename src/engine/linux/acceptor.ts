@@ -3,7 +3,7 @@
 
 import { EMFILE, errnoName } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
-import { AF_UNIX, EPOLLEXCLUSIVE, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK } from "../../ffi/linux.ts";
+import { AF_UNIX, SOCK_CLOEXEC } from "../../ffi/linux.ts";
 import { addressOf, pinnedBytes, pinnedInt32 } from "../../ffi/memory.ts";
 import { encodeSockaddr, type Sockaddr, SOCKADDR_MAX_BYTES } from "../../ffi/sockaddr.ts";
 import {
@@ -21,8 +21,9 @@ import type { EngineHost } from "../engine.ts";
 import { bindAll } from "./binding.ts";
 import { type Connections, resetSocket } from "./connections.ts";
 import { acceptOutcome } from "./errnos.ts";
-import type { Poller } from "./poller.ts";
 import type { Reports } from "./reports.ts";
+import { keepUrgentInline } from "./sockets.ts";
+import type { Watch } from "./watch.ts";
 
 /** Accepted in one round at most, reached by doubling while clients keep waiting. */
 const ACCEPT_MAX = 64;
@@ -46,10 +47,12 @@ export interface OpenListener {
   round: number;
   /** 0, or when accepting goes on. */
   pausedUntil: number;
+  /** The engine tells of its clients. */
+  watched: boolean;
 }
 
 export class Acceptor {
-  readonly #poller: Poller;
+  readonly #watch: Watch;
   readonly #connections: Connections;
   readonly #host: EngineHost;
   readonly #reports: Reports;
@@ -66,13 +69,13 @@ export class Acceptor {
   #paused = 0;
 
   constructor(
-    poller: Poller,
+    watch: Watch,
     connections: Connections,
     host: EngineHost,
     reports: Reports,
     begin: (row: number, listener: OpenListener) => void,
   ) {
-    this.#poller = poller;
+    this.#watch = watch;
     this.#connections = connections;
     this.#host = host;
     this.#reports = reports;
@@ -80,22 +83,17 @@ export class Acceptor {
   }
 
   /** @throws ProxyError ERR_LISTEN; nothing stays open. */
-  listen(
-    request: OpenRequest,
-    profile: number,
-    tag: number,
-  ): { bound: SocketAddress[]; kept: number[] } {
+  listen(request: OpenRequest, profile: number): { bound: SocketAddress[]; kept: number[] } {
     const { listener: plan } = request;
     const warnings = new Set<string>();
     const { fds, bound, kept } = bindAll(request, (fd, family) => {
+      keepUrgentInline(fd);
       if (family === AF_UNIX) return;
       for (const warning of setSocketOptions(fd, plan.socket, "listener")) warnings.add(warning);
     });
     const toTarget = compileSocketOptions(plan.socket, "target");
     for (const message of toTarget.lacking) warnings.add(message);
     for (const message of warnings) this.#host.emit({ type: "warning", key: plan.key, message });
-    const exclusive = plan.listen.kind === "unix" ? EPOLLEXCLUSIVE : 0;
-    for (const fd of fds) this.#poller.addLevel(fd, EPOLLIN | exclusive, tag);
     const listener: OpenListener = {
       plan,
       profile,
@@ -108,8 +106,10 @@ export class Acceptor {
       batch: 1,
       round: 0,
       pausedUntil: 0,
+      watched: false,
     };
     this.listeners[profile] = listener;
+    this.#watchAll(listener);
     return { bound, kept };
   }
 
@@ -120,14 +120,27 @@ export class Acceptor {
 
   /** Takes the clients that the kernel has connected already, who would be reset otherwise, and closes the sockets. */
   close(listener: OpenListener, now: number): void {
+    this.#unwatch(listener);
     for (const fd of listener.fds) {
       for (let i = 0; i < RELAY.listenBacklog; i++) if (!this.#acceptOne(listener, fd, now)) break;
     }
     this.drop(listener);
   }
 
+  #unwatch(listener: OpenListener): void {
+    if (!listener.watched) return;
+    listener.watched = false;
+    for (const fd of listener.fds) this.#watch.unwatchListener(fd, listener);
+  }
+
+  #watchAll(listener: OpenListener): void {
+    listener.watched = true;
+    for (const fd of listener.fds) this.#watch.watchListener(fd, listener);
+  }
+
   /** Closes the sockets with whoever waits. */
   drop(listener: OpenListener): void {
+    this.#unwatch(listener);
     for (const fd of listener.fds) libc.close(fd);
     listener.fds = [];
     if (listener.pausedUntil > 0) this.#paused--;
@@ -168,16 +181,29 @@ export class Acceptor {
       fd,
       this.#clientAddress,
       this.#clientLengthAddress,
-      SOCK_NONBLOCK | SOCK_CLOEXEC,
+      this.#watch.socketFlags | SOCK_CLOEXEC,
     );
-    if (client < 0) {
-      const error = errno();
-      const outcome = acceptOutcome(error);
-      if (outcome === "pause") this.#pause(listener, error, now);
-      return outcome === "skip";
-    }
+    if (client < 0) return this.acceptFailed(listener, errno(), now);
     this.#admit(listener, client, now);
     return true;
+  }
+
+  /** @returns whether accepting may go on at once. */
+  acceptFailed(listener: OpenListener, error: number, now: number): boolean {
+    const outcome = acceptOutcome(error);
+    if (outcome === "pause") this.#pause(listener, error, now);
+    return outcome === "skip";
+  }
+
+  /** The kernel has accepted a client by itself. Its listener may have been closed since. */
+  accepted(listener: OpenListener, client: number, now: number): void {
+    this.#client.fill(0, 0, 2); // AF_UNSPEC, if the client is gone already and has no name any more
+    this.#clientLength[0] = SOCKADDR_MAX_BYTES;
+    libc.getpeername(client, this.#clientAddress, this.#clientLengthAddress);
+    if (!this.#connections.rows.full) return this.#admit(listener, client, now);
+    Atomics.add(listener.active, 0, 1);
+    this.#turnAway(listener, client, "table_full", now);
+    this.#pause(listener, EMFILE, now);
   }
 
   #admit(listener: OpenListener, client: number, now: number): void {
@@ -203,7 +229,7 @@ export class Acceptor {
     this.#paused++;
     listener.counters.error(errnoName(error));
     listener.pausedUntil = now + RELAY.acceptPauseMs;
-    for (const fd of listener.fds) this.#poller.remove(fd);
+    this.#unwatch(listener);
     const { key } = listener.plan;
     this.#reports.acceptPaused(key, errnoName(error), RELAY.acceptPauseMs, now);
   }
@@ -219,16 +245,13 @@ export class Acceptor {
     return next;
   }
 
-  resume(now: number, tagOf: (profile: number) => number): void {
+  resume(now: number): void {
     for (const listener of this.listeners) {
       if (listener === undefined || listener.pausedUntil === 0 || now < listener.pausedUntil)
         continue;
       listener.pausedUntil = 0;
       this.#paused--;
-      const exclusive = listener.plan.listen.kind === "unix" ? EPOLLEXCLUSIVE : 0;
-      for (const fd of listener.fds) {
-        this.#poller.addLevel(fd, EPOLLIN | exclusive, tagOf(listener.profile));
-      }
+      this.#watchAll(listener);
     }
   }
 }

@@ -1,7 +1,10 @@
 // A connection's way through its states, and the only place that changes them:
 //
-//   take ──▶ CONNECTING ──establish──▶ OPEN ──close──▶ FREE
-//                 └────────close (refused)──────────────┘      an adopted pair starts OPEN
+//   take ──▶ CONNECTING ──establish──▶ OPEN ──close──▶ CLOSING ──▶ FREE
+//                 └────────close (refused)─────────────┘      an adopted pair starts OPEN
+//
+// CLOSING lasts as long as the kernel still works on the row's sockets: nothing is closed under an operation in flight. With
+// epoll there never is one, and close goes on to FREE at once.
 //
 // Invariant: a row that is not FREE owns its descriptors; `close` gives back descriptors, pipes, buffers, counters and the
 // row together, so that nothing of a connection can outlive it.
@@ -12,9 +15,10 @@ import { addressOf, pinnedInt32 } from "../../ffi/memory.ts";
 import { decodeSockaddr, liveFamily, portOf } from "../../ffi/sockaddr.ts";
 import { formatSocketAddress } from "../../shared/address.ts";
 import { FAMILY_UNIX } from "../../shared/live-table.ts";
+import { monotonicMs } from "../clock.ts";
 import type { EngineHost } from "../engine.ts";
 import type { Profile } from "./profile.ts";
-import { CONNECTING, FREE, IN_PIPE, OPEN, type Rows } from "./rows.ts";
+import { CLOSING, CONNECTING, FREE, IN_PIPE, OPEN, type Rows } from "./rows.ts";
 
 /** struct linger { int l_onoff; int l_linger; }: close(2) then sends RST instead of FIN (socket(7)). */
 const LINGER_RESET = pinnedInt32(2);
@@ -37,11 +41,21 @@ export class Connections {
   readonly rows: Rows;
   readonly profiles: Profile[] = [];
   readonly #host: EngineHost;
+  readonly #quiesce: (row: number) => boolean;
   readonly #onClose: () => void;
+  /** Of rows that are CLOSING. */
+  readonly #reasons = new Map<number, CloseReason>();
 
-  constructor(rows: Rows, host: EngineHost, onClose: () => void) {
+  /** @param quiesce see Watch. @param onClose called after each row that became FREE. */
+  constructor(
+    rows: Rows,
+    host: EngineHost,
+    quiesce: (row: number) => boolean,
+    onClose: () => void,
+  ) {
     this.rows = rows;
     this.#host = host;
+    this.#quiesce = quiesce;
     this.#onClose = onClose;
   }
 
@@ -96,8 +110,30 @@ export class Connections {
   /** Ends a connection in whatever state it is. Both peers see a reset unless the reason is `end`. */
   close(row: number, reason: CloseReason): void {
     const { rows } = this;
+    if (rows.state[row] === CLOSING) return;
     const profile = this.profiles[rows.listener[row]!]!;
     if (this.#host.traceConnections) this.#trace(row, profile, "close", reason);
+    if (rows.state[row] === OPEN) profile.counters?.closed(TARGET);
+    else profile.counters?.closedUnconnected();
+    if (profile.active !== null) Atomics.sub(profile.active, 0, 1);
+    if (profile.slot < 0) this.#reportPair(row, reason);
+    rows.live.close(row);
+    rows.state[row] = CLOSING;
+    if (this.#quiesce(row)) this.#free(row, reason);
+    else this.#reasons.set(row, reason);
+  }
+
+  /** No operation is left on the sockets of a row that is CLOSING. */
+  finishClose(row: number): void {
+    const reason = this.#reasons.get(row);
+    if (reason === undefined) return;
+    this.#reasons.delete(row);
+    this.#free(row, reason);
+  }
+
+  #free(row: number, reason: CloseReason): void {
+    const { rows } = this;
+    const profile = this.profiles[rows.listener[row]!]!;
     for (let d = row * 2; d <= row * 2 + 1; d++) {
       this.#dropHeld(d, profile);
       const fd = rows.fd[d]!;
@@ -105,11 +141,6 @@ export class Connections {
       if (reason === "end") libc.close(fd);
       else resetSocket(fd);
     }
-    if (rows.state[row] === OPEN) profile.counters?.closed(TARGET);
-    else profile.counters?.closedUnconnected();
-    if (profile.active !== null) Atomics.sub(profile.active, 0, 1);
-    if (profile.slot < 0) this.#reportPair(row, reason);
-    rows.live.close(row);
     rows.give(row);
     this.#onClose();
   }
@@ -149,10 +180,18 @@ export class Connections {
   #trace(row: number, profile: Profile, phase: "open" | "close", reason: string): void {
     const { live } = this.rows;
     const { client, target } = live.addressesOf(row);
-    const [bytesUp, bytesDown] = [live.bytesUp[row]!, live.bytesDown[row]!];
-    const { key } = profile;
-    const type = "connection";
-    this.#host.emit({ type, key, phase, client, target, bytesUp, bytesDown, reason });
+    this.#host.emit({
+      type: "connection",
+      key: profile.key,
+      id: live.idOf(row),
+      phase,
+      client,
+      target: target === "" ? "" : (profile.unixTarget ?? target),
+      durationMs: Math.round(monotonicMs() - live.startedMs[row]!),
+      bytesUp: live.bytesUp[row]!,
+      bytesDown: live.bytesDown[row]!,
+      reason,
+    });
   }
 
   #setLiveAddress(column: Uint8Array, row: number, sockaddr: Uint8Array): void {

@@ -42,7 +42,13 @@ export function bindAll(
   prepare: (fd: number, family: number) => void,
 ): Bindings {
   if (request.sharedFds.length > 0) {
-    const fds = request.sharedFds.map(duplicate);
+    const fds: number[] = [];
+    try {
+      for (const fd of request.sharedFds) fds.push(duplicate(fd));
+    } catch (error) {
+      for (const fd of fds) libc.close(fd);
+      throw error;
+    }
     return { fds, bound: fds.map(localAddress), kept: [] };
   }
   const fds: number[] = [];

@@ -5,7 +5,7 @@ import { readdirSync } from "node:fs";
 
 import fc from "fast-check";
 
-import { BufferPool, PipePool } from "../../../src/engine/epoll/holders.ts";
+import { BufferPool, PipePool } from "../../../src/engine/linux/holders.ts";
 import { libc } from "../../../src/ffi/libc.ts";
 
 const linux = test.skipIf(process.platform !== "linux");

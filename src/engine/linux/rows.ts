@@ -8,11 +8,11 @@
 
 import { LiveTable } from "../../shared/live-table.ts";
 
-/** A row's state. Free → Connecting → Open → Free; an adopted pair starts Open. */
+/** A row's state; connections.ts says how they follow. */
 export const FREE = 0;
 export const CONNECTING = 1;
 export const OPEN = 2;
-export type RowState = typeof FREE | typeof CONNECTING | typeof OPEN;
+export const CLOSING = 3;
 
 /** Flags of a direction. */
 export const READABLE = 1; // the source may have bytes: an edge came and EAGAIN did not yet

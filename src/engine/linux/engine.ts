@@ -1,0 +1,254 @@
+// What the engines of system calls have in common: listeners, rows, timeouts, drain, and the commands of engine.ts. How the
+// kernel is asked and how it answers is the subclass's: readiness in engine/epoll, completion in engine/uring.
+
+import { errnoName } from "../../ffi/errno.ts";
+import { errno, libc } from "../../ffi/libc.ts";
+import { EFD_CLOEXEC, EFD_NONBLOCK } from "../../ffi/linux.ts";
+import { encodeSockaddr, type Sockaddr } from "../../ffi/sockaddr.ts";
+import { formatEndpoint, type SocketAddress } from "../../shared/address.ts";
+import { CounterWriter } from "../../shared/counters.ts";
+import { ProxyError } from "../../shared/errors.ts";
+import { RELAY } from "../../shared/limits.ts";
+import type { LiveTable } from "../../shared/live-table.ts";
+import type { AdoptRequest, OpenRequest } from "../../shared/messages.ts";
+import type { EngineName } from "../../shared/plan.ts";
+import { connectionsWithin, warnIfTooFew } from "../descriptors.ts";
+import type { Engine, EngineHost } from "../engine.ts";
+import { Acceptor, type OpenListener } from "./acceptor.ts";
+import { Connections } from "./connections.ts";
+import { Connector } from "./connector.ts";
+import { impossible } from "./errnos.ts";
+import { BufferPool, PipePool } from "./holders.ts";
+import type { Profile } from "./profile.ts";
+import { Relay } from "./relay.ts";
+import { Reports } from "./reports.ts";
+import { CONNECTING, FREE, OPEN, Rows, UNTIL_EAGAIN } from "./rows.ts";
+import { duplicate, isUnixSocket, keepUrgentInline, raiseDescriptorLimit } from "./sockets.ts";
+import type { Watch } from "./watch.ts";
+
+export abstract class LinuxEngine implements Engine, Watch {
+  abstract readonly name: EngineName;
+  readonly wakeFd: number;
+  protected readonly host: EngineHost;
+  protected readonly rows: Rows;
+  protected readonly connections: Connections;
+  protected readonly relay: Relay;
+  protected readonly acceptor: Acceptor;
+  protected readonly connector: Connector;
+  protected ended = false;
+  readonly #reports: Reports;
+  readonly #descriptorLimit: number;
+  readonly #pipes = new Map<number, PipePool>();
+  readonly #buffers = new Map<number, BufferPool>();
+  readonly #adoptProfiles = new Map<string, number>();
+  #sweepMs = Infinity;
+  #nextSweepMs = Infinity;
+  #draining = false;
+  /** Rounds of the loop until `drained` may be told: what the kernel has accepted by itself may still be on its way. */
+  #drainRounds = 0;
+
+  /** @throws ProxyError ERR_ENGINE where there are no such system calls. */
+  protected constructor(host: EngineHost) {
+    this.host = host;
+    this.wakeFd = libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (this.wakeFd < 0) throw impossible("eventfd", errno());
+    this.#descriptorLimit = raiseDescriptorLimit();
+    this.rows = new Rows(connectionsWithin(this.#descriptorLimit));
+    this.connections = new Connections(
+      this.rows,
+      host,
+      (row) => this.quiesce(row),
+      () => this.#checkDrained(),
+    );
+    this.relay = new Relay(this.connections);
+    this.#reports = new Reports(host.emit);
+    const { connections, relay } = this;
+    this.connector = new Connector(this, connections, relay, this.#reports, host, (row) =>
+      this.#listenerOf(row),
+    );
+    this.acceptor = new Acceptor(this, connections, host, this.#reports, (row, listener) => {
+      this.#armSweep();
+      this.connector.begin(row, listener);
+    });
+  }
+
+  abstract readonly socketFlags: number;
+  abstract watchListener(fd: number, listener: OpenListener): void;
+  abstract unwatchListener(fd: number, listener: OpenListener): void;
+  abstract watchClient(row: number): number;
+  abstract startConnect(row: number, fd: number, target: Sockaddr): number;
+  abstract abandonConnect(row: number): void;
+  abstract startRelay(row: number): void;
+  abstract quiesce(row: number): boolean;
+  abstract run(): void;
+  /**
+   * Both sockets of an adopted pair are the row's: bytes may flow. Nothing is known of what they have already.
+   * @returns 0, or the error number if they cannot be watched.
+   */
+  protected abstract startPair(row: number): number;
+  /** Called for each row at each sweep, for what the kernel does not tell by itself. */
+  protected abstract look(row: number): void;
+  /** Waits until no row is CLOSING and gives back what the subclass holds. */
+  protected abstract release(): void;
+
+  get live(): LiveTable {
+    return this.rows.live;
+  }
+
+  #listenerOf(row: number): OpenListener {
+    return this.acceptor.listeners[this.rows.listener[row]!]!;
+  }
+
+  open(request: OpenRequest): { bound: SocketAddress[]; fds: number[] } {
+    const index = this.connections.profiles.push(this.#profileOf(request)) - 1;
+    const { bound, kept } = this.acceptor.listen(request, index);
+    warnIfTooFew(this.host, request, this.#descriptorLimit);
+    this.#needSweep(request.listener.timeouts.connectMs);
+    this.#needSweep(request.listener.timeouts.idleMs);
+    return { bound, fds: kept };
+  }
+
+  #profileOf(request: OpenRequest): Profile {
+    const { listener, slot } = request;
+    const counters = new CounterWriter(request.counters);
+    const active = new Int32Array(request.active);
+    const { idleMs } = listener.timeouts;
+    const sizes = this.#sizes(listener.buffers);
+    const { key, target } = listener;
+    const unixTarget = target.kind === "unix" ? formatEndpoint(target) : null;
+    const { fastopen } = listener.socket;
+    return { key, slot, idleMs, counters, active, unixTarget, fastopen, ...sizes };
+  }
+
+  #sizes(
+    buffers: Omit<AdoptRequest, "fds" | "idleMs">,
+  ): Pick<Profile, "copyBytes" | "highBytes" | "lowBytes" | "pipes" | "buffers"> {
+    const { copyBytes, highWatermarkBytes: highBytes, lowWatermarkBytes: lowBytes } = buffers;
+    this.relay.reserve(copyBytes);
+    let pipes = this.#pipes.get(highBytes);
+    if (pipes === undefined) this.#pipes.set(highBytes, (pipes = new PipePool(highBytes)));
+    let pool = this.#buffers.get(copyBytes);
+    if (pool === undefined) this.#buffers.set(copyBytes, (pool = new BufferPool(copyBytes)));
+    return { copyBytes, highBytes, lowBytes, pipes, buffers: pool };
+  }
+
+  setTargets(key: string, targets: readonly SocketAddress[]): void {
+    const listener = this.acceptor.find(key);
+    if (listener !== undefined) listener.targets = targets.map(encodeSockaddr);
+  }
+
+  close(key: string): void {
+    const listener = this.acceptor.find(key);
+    if (listener !== undefined) this.acceptor.close(listener, this.relay.now);
+  }
+
+  adopt(id: number, request: AdoptRequest): void {
+    if (this.rows.full) {
+      throw new ProxyError("ERR_CONNECTION_LIMIT", "the table of connections is full");
+    }
+    const name = JSON.stringify({ ...request, fds: null });
+    let profile = this.#adoptProfiles.get(name);
+    if (profile === undefined) {
+      const plan = {
+        key: "",
+        slot: -1,
+        idleMs: request.idleMs,
+        counters: null,
+        active: null,
+        unixTarget: null,
+        fastopen: false,
+      };
+      profile = this.connections.profiles.push({ ...plan, ...this.#sizes(request) }) - 1;
+      this.#adoptProfiles.set(name, profile);
+    }
+    this.#needSweep(request.idleMs);
+    const first = duplicate(request.fds[0]);
+    let second: number;
+    try {
+      second = duplicate(request.fds[1]);
+    } catch (error) {
+      libc.close(first);
+      throw error;
+    }
+    const row = this.connections.pair(profile, id, [first, second], this.relay.now);
+    this.#armSweep();
+    for (const [side, fd] of [first, second].entries()) {
+      keepUrgentInline(fd);
+      if (isUnixSocket(fd)) this.rows.flags[row * 2 + side]! |= UNTIL_EAGAIN;
+    }
+    const error = this.startPair(row);
+    if (error !== 0) this.connections.close(row, errnoName(error));
+  }
+
+  disconnect(id: number): void {
+    const row = this.live.rowOf(id);
+    if (row >= 0) this.connections.close(row, "disconnect");
+  }
+
+  drain(): void {
+    for (const listener of this.acceptor.open()) this.acceptor.close(listener, this.relay.now);
+    this.#draining = true;
+    this.#drainRounds = 2;
+  }
+
+  #checkDrained(): void {
+    if (!this.#draining || this.#drainRounds > 0 || this.rows.open > 0) return;
+    this.#draining = false;
+    this.host.emit({ type: "drained" });
+  }
+
+  end(): number {
+    if (this.ended) return 0;
+    this.ended = true;
+    this.#draining = false;
+    for (const listener of this.acceptor.open()) this.acceptor.drop(listener);
+    const connections = this.connections.closeAll("shutdown");
+    this.release();
+    for (const pool of this.#pipes.values()) pool.close();
+    this.#reports.flush(Infinity);
+    return connections;
+  }
+
+  /** How long the loop may wait: -1 for ever. */
+  protected waitMs(): number {
+    if (this.#drainRounds > 0) return 0;
+    const next = Math.min(this.#nextSweepMs, this.#reports.nextDueMs, this.acceptor.nextResumeMs());
+    return next === Infinity ? -1 : Math.max(0, next - this.relay.now);
+  }
+
+  /** What is due by now: reports, listeners that rested, timeouts. */
+  protected timers(now: number): void {
+    if (this.#drainRounds > 0 && --this.#drainRounds === 0) this.#checkDrained();
+    if (now >= this.#reports.nextDueMs) this.#reports.flush(now);
+    if (now >= this.acceptor.nextResumeMs()) this.acceptor.resume(now);
+    if (now < this.#nextSweepMs) return;
+    this.#sweep(now);
+    this.#nextSweepMs = this.rows.open > 0 ? now + this.#sweepMs : Infinity;
+  }
+
+  /** Makes sure that a timeout of this length is kept to an eighth; 0 needs none. */
+  #needSweep(timeoutMs: number): void {
+    if (timeoutMs <= 0) return;
+    const period = Math.min(Math.max(timeoutMs / 8, RELAY.sweepMinMs), RELAY.sweepMaxMs);
+    this.#sweepMs = Math.min(this.#sweepMs, period);
+  }
+
+  /** A connection came: sweeping begins if it had stopped for want of any. */
+  #armSweep(): void {
+    if (this.#nextSweepMs === Infinity) this.#nextSweepMs = this.relay.now + this.#sweepMs;
+  }
+
+  #sweep(now: number): void {
+    const { state, listener, attemptDeadline } = this.rows;
+    const { activeMs } = this.live;
+    for (let row = 0; row < this.rows.used; row++) {
+      if (state[row] !== FREE) this.look(row);
+      if (state[row] === CONNECTING) {
+        if (now >= attemptDeadline[row]!) this.connector.expired(row);
+      } else if (state[row] === OPEN) {
+        const { idleMs } = this.connections.profiles[listener[row]!]!;
+        if (idleMs > 0 && now - activeMs[row]! >= idleMs) this.connections.close(row, "idle");
+      }
+    }
+  }
+}
