@@ -16,7 +16,7 @@ export const RUN_ARGS = {
   engine: {
     type: "string",
     valueHint: "auto",
-    description: "what moves the bytes: auto, epoll or bun (default: auto)",
+    description: "what moves the bytes: auto, uring, epoll or bun (default: auto)",
   },
   workers: {
     type: "string",

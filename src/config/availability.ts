@@ -8,7 +8,6 @@ const NOT_AVAILABLE = "not available in this version";
 
 const AVAILABLE_PROTOCOLS: readonly unknown[] = ["tcp"];
 const LATER_PROTOCOLS: readonly unknown[] = ["tls", "http", "http2", "http3", "quic", "udp"];
-const LATER_ENGINES: readonly unknown[] = ["uring"];
 
 const TOP_KEYS: readonly string[] = ["admin", "tls", "auto_tls"];
 
@@ -45,8 +44,6 @@ export function unavailable(source: Source): Unavailable {
   const top = mapping(source.value);
   for (const key of TOP_KEYS) if (top[key] !== undefined) refuse([key]);
   if ((top.access_log ?? "off") !== "off") refuse(["access_log"]);
-  if (LATER_ENGINES.includes(top.engine))
-    refuse(["engine"], `"${top.engine}" is ${NOT_AVAILABLE}. Use auto, epoll or bun`, "value");
   if ([true, "true"].includes(mapping(top.options).auto_tls as string))
     refuse(["options", "auto_tls"]);
   const entries: unknown[] = Array.isArray(top.protocols) ? top.protocols : [];
@@ -97,7 +94,6 @@ export function isLaterKey(path: Path): boolean {
 
 /** Whether a value at this path would be refused. */
 export function isLaterValue(path: Path, value: unknown): boolean {
-  if (path.length === 1 && path[0] === "engine") return LATER_ENGINES.includes(value);
   return path.length === 3 && path[2] === "name" && LATER_PROTOCOLS.includes(value);
 }
 

@@ -1,24 +1,31 @@
 // Which engine runs here. `auto` takes the fastest that works and says why a faster one does not.
 
 import { messageOf, ProxyError } from "../shared/errors.ts";
-import type { EngineChoice } from "../shared/plan.ts";
+import type { EngineChoice, EngineName } from "../shared/plan.ts";
 import { BunEngine } from "./bun/engine.ts";
 import type { Engine, EngineHost } from "./engine.ts";
 import { EpollEngine } from "./epoll/engine.ts";
+import { UringEngine } from "./uring/engine.ts";
 
-/** Fastest first. A factory throws ProxyError ERR_ENGINE with the reason where its engine cannot run. */
-const ENGINES: readonly (readonly [Exclude<EngineChoice, "auto">, (host: EngineHost) => Engine])[] =
-  [
-    ["epoll", (host) => EpollEngine.create(host)],
-    ["bun", (host) => new BunEngine(host)],
-  ];
+type Factory = (host: EngineHost) => Engine;
+
+/** What `auto` tries, fastest first. A factory throws ProxyError ERR_ENGINE with the reason where its engine cannot run. */
+const AUTO: readonly (readonly [EngineName, Factory])[] = [
+  ["epoll", (host) => EpollEngine.create(host)],
+  ["bun", (host) => new BunEngine(host)],
+];
+/** Taken only by name: the ring is faster, and too young to be everybody's. */
+const BY_NAME: readonly (readonly [EngineName, Factory])[] = [
+  ["uring", (host) => UringEngine.create(host)],
+  ...AUTO,
+];
 
 export function pickEngine(
   choice: EngineChoice,
   host: EngineHost,
 ): { engine: Engine; reason: string } {
   const reasons: string[] = [];
-  for (const [name, create] of ENGINES) {
+  for (const [name, create] of choice === "auto" ? AUTO : BY_NAME) {
     if (choice !== "auto" && choice !== name) continue;
     try {
       return { engine: create(host), reason: reasons.join("; ") };
@@ -28,6 +35,6 @@ export function pickEngine(
     }
   }
   throw new ProxyError("ERR_ENGINE", `engine "${choice}" is not available in this version`, {
-    cure: `Use ${ENGINES.map(([name]) => name).join(", ")} or auto`,
+    cure: `Use ${BY_NAME.map(([name]) => name).join(", ")} or auto`,
   });
 }

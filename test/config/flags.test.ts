@@ -74,7 +74,7 @@ protocols: [{ name: tcp, listen: ":8080", target: "127.0.0.1:80", preset: high_t
       '-listen: "8080" is not an address: the colon is missing. Write :8080 or 127.0.0.1:8080',
       '-target: "nowhere" is not an address: the port is missing. Write nowhere:8080',
       '-preset: the text "fast" is not one of server, client, high_throughput',
-      '-engine: the text "epol" is not one of auto, epoll, bun. Did you mean "epoll"?',
+      '-engine: the text "epol" is not one of auto, uring, epoll, bun. Did you mean "epoll"?',
       '-workers: expected auto or a number, found the text "many"',
       '-log-level: the text "loud" is not one of debug, info, warn, error',
       '-log-format: the text "xml" is not one of auto, pretty, json',

@@ -1,0 +1,253 @@
+// The io_uring engine: one thread whose whole life is this loop. It enters the kernel once for a whole batch: hands over what
+// is to be done and takes what was done. Clients are accepted, targets connected, bytes received and sent by the kernel;
+// nothing of a connection is closed while the kernel has an operation of it.
+
+import { ECANCELED, ETIMEDOUT } from "../../ffi/errno.ts";
+import {
+  IORING_ACCEPT_MULTISHOT,
+  IORING_ASYNC_CANCEL_FD,
+  IORING_CQE_F_MORE,
+  IORING_OP_ACCEPT,
+  IORING_OP_ASYNC_CANCEL,
+  IORING_OP_CONNECT,
+  IORING_OP_POLL_ADD,
+  IORING_POLL_ADD_MULTI,
+  SQE_IOPRIO_SHIFT,
+} from "../../ffi/io-uring.ts";
+import { libc } from "../../ffi/libc.ts";
+import { EPOLLIN, SOCK_CLOEXEC } from "../../ffi/linux.ts";
+import { addressOf } from "../../ffi/memory.ts";
+import type { Sockaddr } from "../../ffi/sockaddr.ts";
+import { ProxyError } from "../../shared/errors.ts";
+import { RELAY } from "../../shared/limits.ts";
+import { monotonicMs } from "../clock.ts";
+import type { EngineHost } from "../engine.ts";
+import type { OpenListener } from "../linux/acceptor.ts";
+import { LinuxEngine } from "../linux/engine.ts";
+import { CONNECTING, OPEN } from "../linux/rows.ts";
+import { setBlocking, socketError } from "../linux/sockets.ts";
+import { Buffers } from "./buffers.ts";
+import { Gather } from "./gather.ts";
+import { KernelRing } from "./kernel-ring.ts";
+import { Lanes } from "./lanes.ts";
+import * as Op from "./operations.ts";
+import { Ring } from "./ring.ts";
+import { BUFFER_GROUP, Traffic } from "./traffic.ts";
+
+const SQ_ENTRIES = 1_024;
+/** Each row has a few completions at most that wait, and NODROP keeps what does not fit. */
+const CQ_ENTRIES = 8_192;
+
+/** At the end, the kernel gets this long to give its operations back. One turn is enough; one that hangs is not waited for. */
+const END_TURNS_MAX = 1_000;
+const END_TURN_MS = 10;
+
+interface Parts {
+  readonly kernel: KernelRing;
+  readonly buffers: Buffers;
+}
+
+export class UringEngine extends LinuxEngine {
+  readonly name = "uring";
+  readonly socketFlags = 0;
+  readonly #kernel: KernelRing;
+  readonly #ring: Ring;
+  readonly #buffers: Buffers;
+  readonly #lanes: Lanes;
+  readonly #gather: Gather;
+  readonly #traffic: Traffic;
+  readonly #wakeCount = new BigUint64Array(new ArrayBuffer(8));
+
+  private constructor(host: EngineHost, { kernel, buffers }: Parts) {
+    super(host);
+    this.#kernel = kernel;
+    this.#buffers = buffers;
+    this.#ring = new Ring(kernel.layout, kernel);
+    this.#lanes = new Lanes(this.rows.capacity, buffers);
+    this.#gather = new Gather(this.#ring, buffers, this.#lanes);
+    this.#traffic = new Traffic(
+      this.#ring,
+      buffers,
+      this.#lanes,
+      this.connections,
+      this.relay,
+      this.#gather,
+    );
+    this.#pollWake();
+  }
+
+  /** @throws ProxyError ERR_ENGINE with the reason where io_uring is forbidden or lacks something. */
+  static create(host: EngineHost): UringEngine {
+    if (process.platform !== "linux") {
+      const problem = `engine "uring" needs Linux, this is ${process.platform}`;
+      throw new ProxyError("ERR_ENGINE", problem, { cure: "Use auto or bun" });
+    }
+    const kernel = new KernelRing(SQ_ENTRIES, CQ_ENTRIES);
+    let buffers: Buffers | undefined;
+    try {
+      buffers = new Buffers(RELAY.ringBuffers, RELAY.ringBufferBytes);
+      kernel.registerBuffers(buffers.ringAddress, buffers.count, BUFFER_GROUP);
+    } catch (error) {
+      kernel.close();
+      buffers?.close();
+      throw error;
+    }
+    return new UringEngine(host, { kernel, buffers });
+  }
+
+  #pollWake(): void {
+    const low = Op.userLow(Op.OP_WAKE, 0);
+    this.#ring.push(IORING_OP_POLL_ADD, this.wakeFd, 0, IORING_POLL_ADD_MULTI, EPOLLIN, low, 0);
+  }
+
+  watchListener(fd: number, { profile }: OpenListener): void {
+    setBlocking(fd, true); // the kernel waits on it; an O_NONBLOCK socket would answer EAGAIN
+    const head = IORING_OP_ACCEPT | (IORING_ACCEPT_MULTISHOT << SQE_IOPRIO_SHIFT);
+    const low = Op.userLow(Op.OP_ACCEPT, profile);
+    this.#ring.push(head, fd, 0, 0, SOCK_CLOEXEC, low, fd);
+  }
+
+  /** Submits at once: the descriptor may be closed right after. */
+  unwatchListener(fd: number, { profile }: OpenListener): void {
+    const low = Op.userLow(Op.OP_CANCEL_ACCEPT, profile);
+    this.#ring.push(IORING_OP_ASYNC_CANCEL, fd, 0, 0, IORING_ASYNC_CANCEL_FD, low, 0);
+    this.#submit();
+    setBlocking(fd, false);
+  }
+
+  watchClient(row: number): number {
+    this.#lanes.clear(row);
+    return 0;
+  }
+
+  startConnect(row: number, fd: number, target: Sockaddr): number {
+    const side = row * 2 + 1;
+    this.#lanes.inFlight[row]!++;
+    const low = Op.userLow(Op.OP_CONNECT, side);
+    const guard = this.live.generation[row]!;
+    const address = Number(addressOf(target.bytes));
+    this.#ring.push(IORING_OP_CONNECT, fd, address, 0, 0, low, guard, target.bytes.length);
+    return 0;
+  }
+
+  abandonConnect(row: number): void {
+    const side = row * 2 + 1;
+    this.#lanes.inFlight[row]!++;
+    const low = Op.userLow(Op.OP_CANCEL, side);
+    const guard = this.live.generation[row]!;
+    const fd = this.rows.fd[side]!;
+    this.#ring.push(IORING_OP_ASYNC_CANCEL, fd, 0, 0, IORING_ASYNC_CANCEL_FD, low, guard);
+  }
+
+  /** A Fast Open target is polled: its handshake may not be over, and only a poll tells when it is. */
+  startRelay(row: number): void {
+    const { fastopen } = this.connections.profiles[this.rows.listener[row]!]!;
+    if (fastopen) this.#traffic.startRelay(row);
+    else this.#traffic.start(row);
+  }
+
+  protected startPair(row: number): number {
+    this.#lanes.clear(row);
+    this.#traffic.startRelay(row);
+    return 0;
+  }
+
+  quiesce(row: number): boolean {
+    return this.#traffic.quiesce(row);
+  }
+
+  /**
+   * A socket that nothing is received from, before the target is connected or after a FIN, does not tell that it was reset.
+   * A poll would, at the price of two more operations for each connection; so it is asked now and then.
+   */
+  protected look(row: number): void {
+    const { state, fd } = this.rows;
+    if (state[row] === CONNECTING) {
+      if (socketError(fd[row * 2]!) !== 0) this.connections.close(row, "reset");
+    } else if (state[row] === OPEN) this.#traffic.look(row);
+  }
+
+  protected release(): void {
+    // Every row is CLOSING: their cancelled operations come back with the next entries into the kernel.
+    for (let turn = 0; this.rows.open > 0 && turn < END_TURNS_MAX; turn++) this.#turn(END_TURN_MS);
+    this.#kernel.close();
+    this.#buffers.close();
+  }
+
+  run(): void {
+    const { relay } = this;
+    relay.now = monotonicMs();
+    while (!this.ended) {
+      this.#turn(relay.hasQueued ? 0 : this.waitMs());
+      if (this.ended) return;
+      if (relay.hasQueued) relay.serveQueued();
+      this.timers(relay.now);
+    }
+  }
+
+  /** One entry into the kernel, and what it brought. */
+  #turn(timeoutMs: number): void {
+    this.#traffic.flush();
+    this.#ring.submitAndWait(timeoutMs);
+    this.#gather.reset();
+    this.relay.now = monotonicMs();
+    const wasEnded = this.ended;
+    for (let left = this.#ring.ready; left > 0 && this.ended === wasEnded; left--) {
+      this.#ring.next();
+      this.#dispatch();
+    }
+  }
+
+  #submit(): void {
+    this.#ring.submit();
+    this.#gather.reset();
+  }
+
+  #dispatch(): void {
+    const { userLow, userHigh, result, flags } = this.#ring;
+    const kind = Op.kindOf(userLow);
+    const index = Op.indexOf(userLow);
+    switch (kind) {
+      case Op.OP_RECV:
+        return this.#traffic.received(index, result, flags);
+      case Op.OP_SEND:
+        return this.#traffic.sent(index, result);
+      case Op.OP_POLL:
+        return this.#traffic.polled(index, result, flags);
+      case Op.OP_CANCEL:
+        return this.#traffic.cancelled(index);
+      case Op.OP_CONNECT:
+        return this.#connected(index, result);
+      case Op.OP_ACCEPT:
+        return this.#accepted(index, userHigh, result, flags);
+      case Op.OP_WAKE:
+        return this.#woken(flags);
+      default:
+        return; // OP_CANCEL_ACCEPT: the accept itself has told, or will
+    }
+  }
+
+  #woken(flags: number): void {
+    libc.read(this.wakeFd, addressOf(this.#wakeCount), 8);
+    if ((flags & IORING_CQE_F_MORE) === 0) this.#pollWake();
+    this.host.readMailbox();
+  }
+
+  #connected(side: number, result: number): void {
+    const row = side >>> 1;
+    this.#traffic.operationEnded(row);
+    if (this.rows.state[row] === OPEN || !this.live.isOpen(row)) return; // closed meanwhile
+    if (result === 0) this.connector.connected(row);
+    else this.connector.failed(row, result === -ECANCELED ? ETIMEDOUT : -result);
+  }
+
+  #accepted(profile: number, fd: number, result: number, flags: number): void {
+    const listener = this.acceptor.listeners[profile]!;
+    const { now } = this.relay;
+    if (result >= 0 && this.ended) libc.close(result);
+    else if (result >= 0) this.acceptor.accepted(listener, result, now);
+    else if (result !== -ECANCELED) this.acceptor.acceptFailed(listener, -result, now);
+    const over = (flags & IORING_CQE_F_MORE) === 0;
+    if (over && listener.watched && listener.fds.includes(fd)) this.watchListener(fd, listener);
+  }
+}

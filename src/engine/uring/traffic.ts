@@ -1,0 +1,393 @@
+// Bytes of open rows through the ring. A row is in one of two modes:
+//
+//   RING    one receive operation for each direction that delivers until it is cancelled (multishot), into pooled buffers;
+//           what a batch of completions brought is sent in one operation, one in flight for each direction
+//   RELAY   the row's sockets are polled and engine/linux/relay.ts moves the bytes, by splice: for bulk, and for readers that
+//           stall, since a stalled direction must not keep buffers that all connections share
+//
+//   RING ── many full buffers, or a long queue ──▶ cancel all ── kernel has none ──▶ RELAY
+//     ◀── kernel has none ── cancel all ◀── both directions calm ──────────────────────┘
+//
+// Invariants: a row's sockets are closed, and its mode changes, only when the kernel has no operation of it (inFlight is 0);
+// in RING mode, `sending` covers the front of the queue; bytes leave a direction in the order in which they came.
+
+import { ECANCELED, ENOBUFS } from "../../ffi/errno.ts";
+import {
+  IORING_ASYNC_CANCEL_ALL,
+  IORING_ASYNC_CANCEL_FD,
+  IORING_CQE_BUFFER_SHIFT,
+  IORING_CQE_F_BUFFER,
+  IORING_CQE_F_MORE,
+  IORING_OP_ASYNC_CANCEL,
+  IORING_OP_POLL_ADD,
+  IORING_OP_RECV,
+  IORING_OP_SEND,
+  IORING_POLL_ADD_MULTI,
+  IORING_RECV_MULTISHOT,
+  IOSQE_BUFFER_SELECT,
+  SQE_FLAGS_SHIFT,
+  SQE_IOPRIO_SHIFT,
+} from "../../ffi/io-uring.ts";
+import { libc } from "../../ffi/libc.ts";
+import {
+  EPOLLIN,
+  EPOLLOUT,
+  EPOLLPRI,
+  EPOLLRDHUP,
+  MSG_DONTWAIT,
+  MSG_NOSIGNAL,
+  MSG_WAITALL,
+} from "../../ffi/linux.ts";
+import type { Connections } from "../linux/connections.ts";
+import type { Relay } from "../linux/relay.ts";
+import {
+  BULK,
+  COPY_ONLY,
+  EOF,
+  OPEN,
+  QUEUED,
+  READABLE,
+  type Rows,
+  SHUT,
+  UNTIL_EAGAIN,
+} from "../linux/rows.ts";
+import { setBlocking, socketError } from "../linux/sockets.ts";
+import type { Buffers } from "./buffers.ts";
+import type { Gather } from "./gather.ts";
+import { CLOSE, type Lanes, NOTHING, RELAY, RING, TO_RELAY, TO_RING } from "./lanes.ts";
+import { OP_CANCEL, OP_POLL, OP_RECV, OP_SEND, userLow } from "./operations.ts";
+import type { Ring } from "./ring.ts";
+
+/** The one group of provided buffers. */
+export const BUFFER_GROUP = 0;
+
+/** Full buffers in a row that show bulk: 64 KiB in 4 KiB buffers. */
+const BULK_AFTER_BUFFERS = 16;
+/** Buffers that one direction may keep waiting before its row goes to the relay, so that one cannot take the pool. */
+const QUEUED_MAX = 16;
+
+const RECV_HEAD =
+  IORING_OP_RECV |
+  (IOSQE_BUFFER_SELECT << SQE_FLAGS_SHIFT) |
+  (IORING_RECV_MULTISHOT << SQE_IOPRIO_SHIFT);
+// With WAITALL the kernel itself goes on after a short send, as soon as the sink takes bytes again.
+const SEND_FLAGS = MSG_NOSIGNAL | MSG_WAITALL;
+const POLL_EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI;
+const CANCEL_FLAGS = IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ALL;
+
+export class Traffic {
+  readonly #ring: Ring;
+  readonly #buffers: Buffers;
+  readonly #lanes: Lanes;
+  readonly #rows: Rows;
+  readonly #connections: Connections;
+  readonly #relay: Relay;
+  readonly #gather: Gather;
+  /** Directions with something to send, since the last `flush`. */
+  #dirty: number[] = [];
+  /** Directions whose receive ended for want of buffers. */
+  #starved: number[] = [];
+
+  constructor(
+    ring: Ring,
+    buffers: Buffers,
+    lanes: Lanes,
+    connections: Connections,
+    relay: Relay,
+    gather: Gather,
+  ) {
+    this.#ring = ring;
+    this.#buffers = buffers;
+    this.#lanes = lanes;
+    this.#rows = connections.rows;
+    this.#connections = connections;
+    this.#relay = relay;
+    this.#gather = gather;
+  }
+
+  /** A row became OPEN: both of its sources are received from. */
+  start(row: number): void {
+    this.#lanes.mode[row] = RING;
+    this.#receive(row * 2);
+    this.#receive(row * 2 + 1);
+  }
+
+  /** A row of sockets that do not block: the relay has it from the start. */
+  startRelay(row: number): void {
+    this.#enterRelay(row);
+  }
+
+  #receive(d: number): void {
+    const { receiving, inFlight } = this.#lanes;
+    receiving[d] = 1;
+    inFlight[d >>> 1]!++;
+    const low = userLow(OP_RECV, d);
+    const fd = this.#rows.fd[d]!;
+    this.#ring.push(RECV_HEAD, fd, 0, 0, 0, low, this.#guard(d), 0, BUFFER_GROUP);
+  }
+
+  #guard(d: number): number {
+    return this.#rows.live.generation[d >>> 1]!;
+  }
+
+  /** A receive operation told something. */
+  received(d: number, result: number, flags: number): void {
+    const lanes = this.#lanes;
+    const row = d >>> 1;
+    if ((flags & IORING_CQE_F_MORE) === 0) {
+      lanes.receiving[d] = 0;
+      lanes.inFlight[row]!--;
+    }
+    if ((flags & IORING_CQE_F_BUFFER) !== 0) {
+      this.#buffers.take();
+      const buffer = flags >>> IORING_CQE_BUFFER_SHIFT;
+      if (result > 0 && this.#rows.state[row] === OPEN) this.#arrived(d, buffer, result);
+      else this.#buffers.recycle(buffer);
+    } else if (this.#rows.state[row] === OPEN) this.#receiveEnded(d, result);
+    if (lanes.after[row] !== NOTHING) this.#settle(row);
+    else if (lanes.receiving[d] === 0 && result > 0) this.#receive(d);
+  }
+
+  #arrived(d: number, buffer: number, bytes: number): void {
+    const lanes = this.#lanes;
+    const row = d >>> 1;
+    if (lanes.failed[d]! > 0) return this.#buffers.recycle(buffer);
+    lanes.append(d, buffer, bytes);
+    if (lanes.sending[d] === 0 && lanes.queued[d] === 1) this.#dirty.push(d);
+    const full = bytes === this.#buffers.bytes ? lanes.full[d]! + 1 : 0;
+    lanes.full[d] = full;
+    if (full >= BULK_AFTER_BUFFERS || lanes.queued[d]! >= QUEUED_MAX) this.#turn(row, TO_RELAY);
+  }
+
+  /** A receive operation ended without bytes: FIN, no buffers, cancelled, or an error of the source. */
+  #receiveEnded(d: number, result: number): void {
+    const lanes = this.#lanes;
+    const lost = lanes.failed[d ^ 1]!;
+    if (lost > 0) this.#sourceFailed(d, lost);
+    else if (result === 0) {
+      this.#rows.flags[d]! |= EOF;
+      if (lanes.queued[d] === 0) this.#relay.finish(d);
+    } else if (result === -ENOBUFS) {
+      if (lanes.after[d >>> 1] === NOTHING) this.#starved.push(d);
+    } else if (result !== -ECANCELED) this.#sourceFailed(d, -result);
+  }
+
+  /** What had come before the error is delivered as far as that goes without waiting; then the row is reset. */
+  #sourceFailed(d: number, error: number): void {
+    const lanes = this.#lanes;
+    if (lanes.sending[d] === 0 && lanes.queued[d]! > 0) {
+      const bytes = new Uint8Array(lanes.waiting(d));
+      lanes.drainTo(d, bytes);
+      const sink = this.#rows.fd[d ^ 1]!;
+      const sent = libc.send(sink, bytes, bytes.length, MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (sent > 0) this.#relay.delivered(d, sent, this.#profile(d));
+    }
+    this.#relay.peerLost(d, "recv", error);
+  }
+
+  /**
+   * The sink takes no bytes any more. What it had sent before it left is received still, and then the end that its own receive
+   * tells; a sink that has said its last word already ends the row now.
+   */
+  #sinkFailed(d: number, error: number): void {
+    const lanes = this.#lanes;
+    lanes.failed[d] = error;
+    lanes.consume(d, lanes.waiting(d));
+    if (lanes.receiving[d ^ 1] === 0) this.#relay.peerLost(d ^ 1, "recv", error);
+  }
+
+  #profile(d: number): Connections["profiles"][number] {
+    return this.#connections.profiles[this.#rows.listener[d >>> 1]!]!;
+  }
+
+  /** Sends what arrived since the last call, each direction's in one operation, and receives again where buffers were short. */
+  flush(): void {
+    const dirty = this.#dirty;
+    for (let i = 0; i < dirty.length; i++) this.#send(dirty[i]!);
+    dirty.length = 0;
+    if (this.#starved.length > 0 && this.#buffers.free > 0) this.#feed();
+    this.#buffers.publish();
+  }
+
+  #feed(): void {
+    const starved = this.#starved;
+    this.#starved = [];
+    for (const d of starved) {
+      const row = d >>> 1;
+      const wanted = this.#rows.state[row] === OPEN && this.#lanes.after[row] === NOTHING;
+      const idle = this.#lanes.mode[row] === RING && this.#lanes.receiving[d] === 0;
+      if (wanted && idle && (this.#rows.flags[d]! & EOF) === 0) this.#receive(d);
+    }
+  }
+
+  #send(d: number): void {
+    const lanes = this.#lanes;
+    const row = d >>> 1;
+    if (this.#rows.state[row] !== OPEN || lanes.after[row] !== NOTHING) return;
+    if (lanes.mode[row] !== RING || lanes.sending[d] === 1 || lanes.queued[d] === 0) return;
+    lanes.sending[d] = 1;
+    lanes.inFlight[row]!++;
+    const sink = this.#rows.fd[d ^ 1]!;
+    const low = userLow(OP_SEND, d);
+    if (lanes.queued[d]! > 1) return this.#gather.send(sink, d, SEND_FLAGS, low, this.#guard(d));
+    const buffer = lanes.first[d]!;
+    const from = lanes.offset[d]!;
+    const address = this.#buffers.addressOf(buffer) + from;
+    const length = lanes.length[buffer]! - from;
+    this.#ring.push(IORING_OP_SEND, sink, address, length, SEND_FLAGS, low, this.#guard(d));
+  }
+
+  /** A send operation ended. */
+  sent(d: number, result: number): void {
+    const lanes = this.#lanes;
+    const row = d >>> 1;
+    lanes.sending[d] = 0;
+    lanes.inFlight[row]!--;
+    if (result > 0) {
+      lanes.consume(d, result);
+      if (this.#rows.state[row] === OPEN) this.#relay.delivered(d, result, this.#profile(d));
+    }
+    if (this.#rows.state[row] === OPEN) {
+      if (result < 0 && result !== -ECANCELED) this.#sinkFailed(d, -result);
+      else if (lanes.queued[d]! > 0) this.#dirty.push(d);
+      else if ((this.#rows.flags[d]! & (EOF | SHUT)) === EOF) this.#relay.finish(d);
+    }
+    if (lanes.after[row] !== NOTHING) this.#settle(row);
+  }
+
+  /** A poll of the socket that is the source of direction `d` told something. */
+  polled(d: number, result: number, flags: number): void {
+    const lanes = this.#lanes;
+    const row = d >>> 1;
+    const over = (flags & IORING_CQE_F_MORE) === 0;
+    if (over) lanes.inFlight[row]!--;
+    if (result > 0 && this.#rows.state[row] === OPEN) this.#relay.event(d, result);
+    if (lanes.after[row] !== NOTHING) return this.#settle(row);
+    if (this.#rows.state[row] !== OPEN) return;
+    if (over) this.#poll(d);
+    this.calm(row);
+  }
+
+  #poll(d: number): void {
+    this.#lanes.inFlight[d >>> 1]!++;
+    const low = userLow(OP_POLL, d);
+    const fd = this.#rows.fd[d]!;
+    const head = IORING_OP_POLL_ADD;
+    this.#ring.push(head, fd, 0, IORING_POLL_ADD_MULTI, POLL_EVENTS, low, this.#guard(d));
+  }
+
+  /** Goes back to the ring once neither direction moves bulk, waits for its sink, or has urgent data. */
+  calm(row: number): void {
+    if (this.#lanes.mode[row] !== RELAY || this.#rows.state[row] !== OPEN) return;
+    const { flags, pending } = this.#rows;
+    for (let d = row * 2; d <= row * 2 + 1; d++) {
+      const f = flags[d]!;
+      if (pending[d]! > 0 || (f & (BULK | QUEUED | COPY_ONLY)) !== 0) return;
+      if ((f & (READABLE | EOF)) === READABLE) return;
+    }
+    this.#turn(row, TO_RING);
+  }
+
+  #turn(row: number, then: number): void {
+    if (this.#lanes.after[row] !== NOTHING) return;
+    this.#lanes.after[row] = then;
+    this.#cancelAll(row);
+  }
+
+  #cancelAll(row: number): void {
+    const { inFlight } = this.#lanes;
+    if (inFlight[row] === 0) return this.#settle(row);
+    for (let d = row * 2; d <= row * 2 + 1; d++) {
+      const fd = this.#rows.fd[d]!;
+      if (fd < 0) continue;
+      inFlight[row]!++;
+      const low = userLow(OP_CANCEL, d);
+      this.#ring.push(IORING_OP_ASYNC_CANCEL, fd, 0, 0, CANCEL_FLAGS, low, this.#guard(d));
+    }
+  }
+
+  /** A cancel operation of this row ended. */
+  cancelled(d: number): void {
+    this.#lanes.inFlight[d >>> 1]!--;
+    this.#settle(d >>> 1);
+  }
+
+  /** Ends one operation of a row that `received`, `sent` and `polled` are not about. */
+  operationEnded(row: number): void {
+    this.#lanes.inFlight[row]!--;
+    if (this.#lanes.after[row] !== NOTHING) this.#settle(row);
+  }
+
+  /** Finds out whether a peer that had sent its FIN has reset the connection since. */
+  look(row: number): void {
+    if (this.#lanes.mode[row] !== RING) return;
+    for (let d = row * 2; d <= row * 2 + 1; d++) {
+      if ((this.#rows.flags[d]! & EOF) === 0) continue;
+      const error = socketError(this.#rows.fd[d]!);
+      if (error !== 0) return void this.#relay.peerLost(d, "recv", error);
+    }
+  }
+
+  /** See Watch.quiesce. */
+  quiesce(row: number): boolean {
+    const lanes = this.#lanes;
+    if (lanes.inFlight[row] === 0) {
+      this.#forget(row);
+      return true;
+    }
+    const cancelling = lanes.after[row] !== NOTHING;
+    lanes.after[row] = CLOSE;
+    if (!cancelling) this.#cancelAll(row);
+    return false;
+  }
+
+  #forget(row: number): void {
+    for (let d = row * 2; d <= row * 2 + 1; d++) {
+      this.#lanes.consume(d, this.#lanes.waiting(d));
+    }
+    this.#lanes.after[row] = NOTHING;
+  }
+
+  /** Goes on with what was waiting for the kernel to have no operation of the row. */
+  #settle(row: number): void {
+    const lanes = this.#lanes;
+    if (lanes.inFlight[row]! > 0) return;
+    const then = lanes.after[row]!;
+    lanes.after[row] = NOTHING;
+    if (then === CLOSE) {
+      this.#forget(row);
+      this.#connections.finishClose(row);
+    } else if (then === TO_RELAY) this.#enterRelay(row);
+    else if (then === TO_RING) this.#enterRing(row);
+  }
+
+  #enterRelay(row: number): void {
+    const { flags, fd, state } = this.#rows;
+    this.#lanes.mode[row] = RELAY;
+    for (let d = row * 2; d <= row * 2 + 1; d++) {
+      setBlocking(fd[d]!, false);
+      const waiting = this.#lanes.waiting(d);
+      if (waiting > 0) {
+        const bytes = new Uint8Array(waiting);
+        this.#lanes.drainTo(d, bytes);
+        this.#relay.inherit(d, bytes);
+      }
+      flags[d]! |= READABLE | UNTIL_EAGAIN;
+      if ((flags[d]! & COPY_ONLY) === 0) flags[d]! |= BULK;
+      this.#poll(d);
+    }
+    for (let d = row * 2; d <= row * 2 + 1; d++) {
+      if (state[row] === OPEN && this.#lanes.after[row] === NOTHING) this.#relay.pump(d);
+    }
+  }
+
+  #enterRing(row: number): void {
+    const { fd, flags } = this.#rows;
+    this.#lanes.mode[row] = RING;
+    for (let d = row * 2; d <= row * 2 + 1; d++) {
+      setBlocking(fd[d]!, true);
+      this.#lanes.full[d] = 0;
+      if ((flags[d]! & EOF) === 0) this.#receive(d);
+    }
+  }
+}
