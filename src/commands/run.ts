@@ -31,7 +31,7 @@ async function forward(flags: Flags & { config?: string | undefined }): Promise<
   const config = await readConfig(flags);
   const plan = compile(config, thisMachine());
   const log = createLog({ ...plan.log, colours: wantsColours(process.stderr) });
-  const signals = watchStopSignals(STOP, signalNotes(log));
+  const signals = watchStopSignals(stopSignals(), signalNotes(log));
   let failure: unknown;
   let code = 1;
   try {
@@ -50,18 +50,21 @@ async function forward(flags: Flags & { config?: string | undefined }): Promise<
   return code;
 }
 
+/** On Windows, SIGHUP is what a console that is being closed sends, some seconds before it ends its programs. */
+function stopSignals(): readonly NodeJS.Signals[] {
+  return process.platform === "win32" ? [...STOP, "SIGHUP"] : STOP;
+}
+
+/** Signals that mean something to other servers. */
 function signalNotes(log: Log): Partial<Record<NodeJS.Signals, () => void>> {
+  if (process.platform === "win32") return {};
   const ignored = (signal: NodeJS.Signals) => () => log.debug({ signal }, "signal ignored");
-  const notes: Partial<Record<NodeJS.Signals, () => void>> = {
-    SIGHUP: () =>
-      log.warn(
-        { signal: "SIGHUP" },
-        "reload is not available in this version; restart to change the configuration",
-      ),
-  };
-  // Windows knows neither.
-  if (process.platform === "win32") return notes;
-  return { ...notes, SIGUSR1: ignored("SIGUSR1"), SIGUSR2: ignored("SIGUSR2") };
+  const reload = (): void =>
+    log.warn(
+      { signal: "SIGHUP" },
+      "reload is not available in this version; restart to change the configuration",
+    );
+  return { SIGHUP: reload, SIGUSR1: ignored("SIGUSR1"), SIGUSR2: ignored("SIGUSR2") };
 }
 
 /** @throws ProxyError ERR_USAGE, ERR_CONFIG or ERR_NOT_AVAILABLE. */
