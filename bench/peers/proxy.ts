@@ -18,11 +18,14 @@ function command(engine: EngineName, listenPort: number, targetPort: number): st
   ];
 }
 
+/** Nobody is forwarded to while the engine is tried: the discard service, which no machine has any more (RFC 863). */
+const NO_TARGET = 9;
+
 /** An engine is available if the proxy starts with it. */
 async function available(engine: EngineName, directory: string): Promise<Availability> {
   try {
     const running = await startRelay(`proxy-${engine}`, directory, (port) => ({
-      command: command(engine, port, port),
+      command: command(engine, port, NO_TARGET),
     }));
     await running.stop();
     return {
