@@ -4,9 +4,10 @@
 
 import { libc } from "./libc.ts";
 import { MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK } from "./linux.ts";
+import { pinnedBytes } from "./memory.ts";
 
 /** Passed itself and not by a kept address: what no function refers to is collected, and its memory with it. */
-const SCRATCH = new Uint8Array(1);
+const SCRATCH = pinnedBytes(1);
 
 /**
  * Sends a SYN that waits for bytes without any: a write of length 0 does it. Does nothing on a socket that is connected or

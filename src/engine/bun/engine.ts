@@ -4,19 +4,6 @@
 // Two places differ from the engines of system calls: a direction holds at most one read of the runtime (512 KiB), whatever
 // the watermarks say, and the runtime's accept would spin without free descriptors, so clients are refused before that.
 
-import { errnoText } from "../../ffi/errno.ts";
-import { errno, libc } from "../../ffi/libc.ts";
-import {
-  F_DUPFD_CLOEXEC,
-  F_GETFL,
-  F_SETFL,
-  O_NONBLOCK,
-  RLIMIT_NOFILE,
-  SO_TYPE,
-  SOCK_STREAM,
-  SOL_SOCKET,
-} from "../../ffi/linux.ts";
-import { addressOf } from "../../ffi/memory.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { ProxyError } from "../../shared/errors.ts";
 import { RELAY } from "../../shared/limits.ts";
@@ -25,6 +12,7 @@ import type { AdoptRequest, OpenRequest } from "../../shared/messages.ts";
 import { monotonicMs } from "../clock.ts";
 import { descriptorReserve, warnIfTooFew } from "../descriptors.ts";
 import type { Engine, EngineHost } from "../engine.ts";
+import { duplicatePair, softDescriptorLimit } from "../linux/sockets.ts";
 import { AdoptedPair } from "./adopted.ts";
 import { Connection, type ConnectionOwner } from "./connection.ts";
 import type { Dialing } from "./dialing.ts";
@@ -157,15 +145,8 @@ export class BunEngine implements Engine {
 
 /** How many descriptors the process may hold; Windows has no such limit. */
 function descriptorLimit(): number {
-  const limit = process.platform === "linux" ? rlimit() : reportedLimit();
+  const limit = process.platform === "linux" ? softDescriptorLimit() : reportedLimit();
   return limit > 0 ? Math.min(limit, 2 * RELAY.rowsMax) : 2 * RELAY.rowsMax;
-}
-
-/** The soft limit; RLIM_INFINITY does not fit a double exactly, and need not. */
-function rlimit(): number {
-  const limits = new BigUint64Array(2);
-  if (libc.getrlimit(RLIMIT_NOFILE, addressOf(limits)) < 0) return 0;
-  return Number(limits[0]);
 }
 
 /** Where getrlimit(2) is not bound: the diagnostic report knows it, though it takes tens of milliseconds. */
@@ -185,26 +166,5 @@ function duplicate(fds: readonly [number, number]): [number, number] {
       `the bun engine takes no descriptors on ${process.platform}`,
     );
   }
-  const copies: number[] = [];
-  for (const fd of fds) {
-    const isStream = isStreamSocket(fd);
-    const copy = isStream ? libc.fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
-    if (copy < 0) {
-      const reason = isStream ? errnoText(errno()) : "it is not a stream socket";
-      for (const open of copies) libc.close(open);
-      throw new ProxyError("ERR_ENGINE", `descriptor ${fd} cannot be taken: ${reason}`);
-    }
-    libc.fcntl(copy, F_SETFL, libc.fcntl(copy, F_GETFL, 0) | O_NONBLOCK);
-    copies.push(copy);
-  }
-  return copies as [number, number];
-}
-
-function isStreamSocket(fd: number): boolean {
-  const type = new Int32Array(1);
-  const length = new Uint32Array([type.byteLength]);
-  return (
-    libc.getsockopt(fd, SOL_SOCKET, SO_TYPE, addressOf(type), addressOf(length)) === 0 &&
-    type[0] === SOCK_STREAM
-  );
+  return duplicatePair(fds);
 }

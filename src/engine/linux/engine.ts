@@ -23,7 +23,7 @@ import type { Profile } from "./profile.ts";
 import { Relay } from "./relay.ts";
 import { Reports } from "./reports.ts";
 import { CONNECTING, FREE, OPEN, Rows, UNTIL_EAGAIN } from "./rows.ts";
-import { duplicate, isUnixSocket, keepUrgentInline, raiseDescriptorLimit } from "./sockets.ts";
+import { duplicatePair, isUnixSocket, keepUrgentInline, raiseDescriptorLimit } from "./sockets.ts";
 import type { Watch } from "./watch.ts";
 
 export abstract class LinuxEngine implements Engine, Watch {
@@ -162,17 +162,10 @@ export abstract class LinuxEngine implements Engine, Watch {
       this.#adoptProfiles.set(name, profile);
     }
     this.#needSweep(request.idleMs);
-    const first = duplicate(request.fds[0]);
-    let second: number;
-    try {
-      second = duplicate(request.fds[1]);
-    } catch (error) {
-      libc.close(first);
-      throw error;
-    }
-    const row = this.connections.pair(profile, id, [first, second], this.relay.now);
+    const fds = duplicatePair(request.fds);
+    const row = this.connections.pair(profile, id, fds, this.relay.now);
     this.#armSweep();
-    for (const [side, fd] of [first, second].entries()) {
+    for (const [side, fd] of fds.entries()) {
       keepUrgentInline(fd);
       if (isUnixSocket(fd)) this.rows.flags[row * 2 + side]! |= UNTIL_EAGAIN;
     }

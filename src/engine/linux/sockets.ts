@@ -26,6 +26,8 @@ import { impossible } from "./errnos.ts";
 const integer = pinnedInt32(1);
 const length = pinnedInt32(1);
 const address = pinnedBytes(SOCKADDR_MAX_BYTES);
+/** struct rlimit { rlim_t rlim_cur; rlim_t rlim_max; } */
+const limits = new BigUint64Array(new ArrayBuffer(16));
 
 /** A stream socket; negative: -errno. */
 export function streamSocket(family: number, flags: number = SOCK_NONBLOCK): number {
@@ -80,6 +82,17 @@ export function duplicate(fd: number): number {
   return copy;
 }
 
+/** Both or neither. @throws ProxyError ERR_ENGINE */
+export function duplicatePair(fds: readonly [number, number]): [number, number] {
+  const first = duplicate(fds[0]);
+  try {
+    return [first, duplicate(fds[1])];
+  } catch (error) {
+    libc.close(first);
+    throw error;
+  }
+}
+
 /** Whether a socket has a peer (getpeername(2)). */
 export function isConnected(fd: number): boolean {
   length[0] = address.length;
@@ -102,10 +115,14 @@ export function setBlocking(fd: number, blocking: boolean): void {
 
 /** Raises the soft limit of descriptors to the hard one, as a server must. @returns the limit that holds then. */
 export function raiseDescriptorLimit(): number {
-  const limit = new BigUint64Array(2); // struct rlimit { rlim_t rlim_cur; rlim_t rlim_max; }
-  if (libc.getrlimit(RLIMIT_NOFILE, addressOf(limit)) < 0) throw impossible("getrlimit", errno());
-  const [soft = 0n, hard = 0n] = limit;
+  if (libc.getrlimit(RLIMIT_NOFILE, addressOf(limits)) < 0) throw impossible("getrlimit", errno());
+  const [soft = 0n, hard = 0n] = limits;
   if (soft === hard) return Number(hard);
-  limit[0] = hard;
-  return Number(libc.setrlimit(RLIMIT_NOFILE, addressOf(limit)) < 0 ? soft : hard);
+  limits[0] = hard;
+  return Number(libc.setrlimit(RLIMIT_NOFILE, addressOf(limits)) < 0 ? soft : hard);
+}
+
+/** The soft limit as it is; 0 if it cannot be told. RLIM_INFINITY does not fit a double exactly, and need not. */
+export function softDescriptorLimit(): number {
+  return libc.getrlimit(RLIMIT_NOFILE, addressOf(limits)) < 0 ? 0 : Number(limits[0]);
 }
