@@ -7,6 +7,7 @@ import { Proxy } from "../../src/control/proxy.ts";
 import { ENGINES } from "../support/engines.ts";
 import { makePlan } from "../support/plan.ts";
 import { within } from "../support/until.ts";
+import { WireServer } from "../support/wire.ts";
 
 /** All of 127.0.0.0/8 is this machine on Linux only. */
 const HOSTS = ["127.0.0.1", "127.0.0.2"];
@@ -21,7 +22,9 @@ async function accepts(host: string, port: number): Promise<boolean> {
 
 describe.each(ENGINES)("engine %s", (engine) => {
   test.skipIf(process.platform !== "linux")("every address of a name is bound", async () => {
-    const plan = makePlan({ engine, workers: 2 }, { listen: "both.test:0", target: "127.0.0.1:1" });
+    // A target that is there: the reset of a refused one may overtake the client's connect event.
+    await using server = await WireServer.echo();
+    const plan = makePlan({ engine, workers: 2 }, { listen: "both.test:0", target: server.target });
     const asked: string[] = [];
     const lookup = async (host: string): Promise<string[]> => {
       asked.push(host);
