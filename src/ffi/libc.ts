@@ -39,6 +39,8 @@ const SYMBOLS = {
   listen: { args: ["i32", "i32"], returns: "i32" },
   // int pipe2(int pipefd[2], int flags)
   pipe2: { args: ["ptr", "i32"], returns: "i32" },
+  // int poll(struct pollfd *fds, nfds_t nfds, int timeout)
+  poll: { args: ["ptr", "u32", "i32"], returns: "i32" },
   // ssize_t read(int fd, void *buf, size_t count)
   read: { args: ["i32", "ptr", "u32"], returns: "i32" },
   // ssize_t recv(int sockfd, void *buf, size_t len, int flags)

@@ -4,6 +4,7 @@ import { errnoText } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import {
   AF_UNIX,
+  EPOLLPRI,
   F_DUPFD_CLOEXEC,
   F_GETFL,
   F_SETFL,
@@ -25,6 +26,8 @@ import { impossible } from "./errnos.ts";
 
 const integer = pinnedInt32(1);
 const length = pinnedInt32(1);
+/** struct pollfd { int fd; short events; short revents; } */
+const asked = pinnedInt32(2);
 const address = pinnedBytes(SOCKADDR_MAX_BYTES);
 /** struct rlimit { rlim_t rlim_cur; rlim_t rlim_max; } */
 const limits = new BigUint64Array(new ArrayBuffer(16));
@@ -105,6 +108,13 @@ export function isConnected(fd: number): boolean {
  */
 export function keepUrgentInline(fd: number): void {
   setInteger(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+}
+
+/** Whether urgent data (tcp(7)) waits to be read, or is being waited for. */
+export function hasUrgent(fd: number): boolean {
+  asked[0] = fd;
+  asked[1] = EPOLLPRI; // POLLPRI is the same bit (poll(2))
+  return libc.poll(addressOf(asked), 1, 0) > 0 && ((asked[1]! >>> 16) & EPOLLPRI) !== 0;
 }
 
 /** Whether calls on this open file wait (fcntl(2), O_NONBLOCK). */

@@ -51,7 +51,7 @@ import {
   SHUT,
   UNTIL_EAGAIN,
 } from "../linux/rows.ts";
-import { setBlocking, socketError } from "../linux/sockets.ts";
+import { hasUrgent, setBlocking, socketError } from "../linux/sockets.ts";
 import type { Buffers } from "./buffers.ts";
 import type { Gather } from "./gather.ts";
 import { CLOSE, type Lanes, NOTHING, RELAY, RING, TO_RELAY, TO_RING } from "./lanes.ts";
@@ -261,11 +261,21 @@ export class Traffic {
     const row = d >>> 1;
     const over = (flags & IORING_CQE_F_MORE) === 0;
     if (over) lanes.inFlight[row]!--;
-    if (result > 0 && this.#rows.state[row] === OPEN) this.#relay.event(d, result);
+    if (result > 0 && this.#rows.state[row] === OPEN)
+      this.#relay.event(d, this.#polledEvents(d, result));
     if (lanes.after[row] !== NOTHING) return this.#settle(row);
     if (this.#rows.state[row] !== OPEN) return;
     if (over) this.#poll(d);
     this.calm(row);
+  }
+
+  /**
+   * What a poll told without EPOLLPRI unless there is urgent data: a wake-up for any bytes has that bit set (the key of
+   * sock_def_readable in the kernel), and a poll operation hands on the bits of the wake-up as they are.
+   */
+  #polledEvents(d: number, events: number): number {
+    const known = (events & EPOLLPRI) === 0 || (this.#rows.flags[d]! & COPY_ONLY) !== 0;
+    return known || hasUrgent(this.#rows.fd[d]!) ? events : events & ~EPOLLPRI;
   }
 
   #poll(d: number): void {
