@@ -17,6 +17,7 @@ const emit = (event: WorkerEvent): void => port.postMessage(event);
 const host: EngineHost = {
   emit,
   traceConnections: init.traceConnections,
+  ring: init.ring,
   readMailbox(): void {
     for (let entry = receiveMessageOnPort(port); entry; entry = receiveMessageOnPort(port)) {
       obey(entry.message as Command);

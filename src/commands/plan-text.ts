@@ -2,7 +2,7 @@
 
 import { formatDuration, formatSize } from "../config/units.ts";
 import { type Endpoint, formatEndpoint } from "../shared/address.ts";
-import type { ListenerPlan, Plan, SocketPlan } from "../shared/plan.ts";
+import type { ListenerPlan, Plan, RingPlan, SocketPlan } from "../shared/plan.ts";
 
 /** A listener that the configuration names and the plan leaves out. */
 interface Disabled {
@@ -15,6 +15,7 @@ export function formatPlan(plan: Plan, disabled: readonly Disabled[] = []): stri
   const head = table([
     ["engine", plan.engine],
     ["workers", String(plan.workers)],
+    ...(plan.engine === "auto" || plan.engine === "uring" ? [formatRing(plan.ring)] : []),
     ["shutdown", `connections may go on for ${formatDuration(plan.shutdownTimeoutMs)}`],
     ["log", `${log.level}, ${log.format}`],
   ]);
@@ -22,6 +23,14 @@ export function formatPlan(plan: Plan, disabled: readonly Disabled[] = []): stri
   const blocks = [head, ...plan.listeners.map(formatListener)];
   if (off.length > 0) blocks.push(off.join("\n"));
   return blocks.join("\n\n");
+}
+
+function formatRing({ buffers, bufferBytes }: RingPlan): [string, string] {
+  const most = formatSize(buffers * bufferBytes);
+  return [
+    "uring",
+    `receives into ${buffers} buffers of ${formatSize(bufferBytes)}, at most ${most} a worker`,
+  ];
 }
 
 function formatListener(listener: ListenerPlan): string {

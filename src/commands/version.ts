@@ -3,6 +3,7 @@
 import manifest from "../../package.json" with { type: "json" };
 import { Proxy } from "../control/proxy.ts";
 import { messageOf } from "../shared/errors.ts";
+import { RING_DEFAULTS } from "../shared/limits.ts";
 import type { Plan } from "../shared/plan.ts";
 import { print } from "./terminal.ts";
 
@@ -10,6 +11,7 @@ const EMPTY_PLAN: Plan = {
   engine: "auto",
   workers: 1,
   shutdownTimeoutMs: 0,
+  ring: RING_DEFAULTS,
   log: { level: "error", format: "json" },
   listeners: [],
 };

@@ -2,9 +2,9 @@
 // A key that the configuration gives wins over its preset; the preset wins over LISTENER_DEFAULTS. Called by compile.ts
 // and relations.ts.
 
-import { LISTENER_DEFAULTS } from "../shared/limits.ts";
+import { LISTENER_DEFAULTS, RING_DEFAULTS } from "../shared/limits.ts";
 import type { PresetName } from "../shared/plan.ts";
-import type { ProtocolConfig } from "./schema.ts";
+import type { Config, ProtocolConfig } from "./schema.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -68,5 +68,16 @@ export function watermarks(entry: Pick<ProtocolConfig, "preset" | "backpressure"
   return {
     highWatermarkBytes,
     lowWatermarkBytes: preset.lowWatermarkBytes ?? LISTENER_DEFAULTS.lowWatermarkBytes,
+  };
+}
+
+/** What `uring:` gives, or the defaults. */
+export function ringMemory(given: NonNullable<Config["uring"]>): {
+  readonly bufferBytes: number;
+  readonly memoryBytes: number;
+} {
+  return {
+    bufferBytes: given.buffer_size ?? RING_DEFAULTS.bufferBytes,
+    memoryBytes: given.buffer_memory ?? RING_DEFAULTS.buffers * RING_DEFAULTS.bufferBytes,
   };
 }

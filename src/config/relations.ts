@@ -4,8 +4,9 @@
 import { isIP } from "node:net";
 
 import { type Endpoint, formatEndpoint } from "../shared/address.ts";
+import { BOUNDS } from "../shared/limits.ts";
 import { nearest } from "./nearest.ts";
-import { watermarks } from "./presets.ts";
+import { ringMemory, watermarks } from "./presets.ts";
 import type { Part, Path, Problem, Source } from "./problems.ts";
 import type { Config, ProtocolConfig } from "./schema.ts";
 import type { Target, TargetScheme } from "./target.ts";
@@ -73,11 +74,25 @@ export function relationProblems(config: Config, source: Source): Problem[] {
     report(["protocols"], "every listener is disabled, so there is nothing to forward. Enable one");
   }
   checkEntries(config.protocols, report);
+  checkRing(config, report);
   if ((config.tls?.cert_file === undefined) !== (config.tls?.key_file === undefined)) {
     const missing = config.tls?.cert_file === undefined ? "cert_file" : "key_file";
     report(["tls"], `${missing} is missing: a certificate and its key go together`);
   }
   return problems;
+}
+
+function checkRing({ uring, engine = "auto" }: Config, report: Report): void {
+  if (uring === undefined) return;
+  if (engine !== "auto" && engine !== "uring") {
+    report(["uring"], `has no effect with engine: ${engine}`, "key");
+  }
+  const { bufferBytes, memoryBytes } = ringMemory(uring);
+  if (memoryBytes >= bufferBytes * BOUNDS.ringBuffersMin) return;
+  const few = `${formatSize(memoryBytes)} of memory must hold ${BOUNDS.ringBuffersMin} buffers`;
+  const least = formatSize(bufferBytes * BOUNDS.ringBuffersMin);
+  const key = uring.buffer_memory === undefined ? "buffer_size" : "buffer_memory";
+  report(["uring", key], `${few} of ${formatSize(bufferBytes)}: ${least} at least`);
 }
 
 type Report = (path: Path, message: string, part?: Part) => void;

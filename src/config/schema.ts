@@ -4,7 +4,7 @@
 
 import { z } from "zod";
 
-import { BOUNDS, LISTENER_DEFAULTS, PROXY_DEFAULTS } from "../shared/limits.ts";
+import { BOUNDS, LISTENER_DEFAULTS, PROXY_DEFAULTS, RING_DEFAULTS } from "../shared/limits.ts";
 import {
   addressBlock,
   byteRate,
@@ -266,6 +266,22 @@ export const protocolSchema = z
   })
   .meta({ description: "A listener, and where its bytes or requests go." });
 
+const ring = z
+  .strictObject({
+    buffer_size: size("What one receive takes at most.", {
+      min: BOUNDS.ringBufferMin,
+      max: BOUNDS.ringBufferMax,
+      default: formatSize(RING_DEFAULTS.bufferBytes),
+    }),
+    buffer_memory: size("For all buffers of a worker, at most; taken only as far as it is used.", {
+      min: BOUNDS.ringMemoryMin,
+      max: BOUNDS.ringMemoryMax,
+      default: formatSize(RING_DEFAULTS.buffers * RING_DEFAULTS.bufferBytes),
+    }),
+  })
+  .partial()
+  .meta({ description: "What the uring engine receives into." });
+
 const tls = z
   .strictObject({
     cert_file: text("The certificate chain, PEM."),
@@ -324,6 +340,7 @@ export const schema = z
       .union([z.literal("auto"), z.int().min(1).max(BOUNDS.workersMax)])
       .meta({ description: "Data plane threads; auto: one for each CPU.", default: "auto" }),
     engine: choice(ENGINES, "What moves the bytes; auto: the fastest that runs here.", "auto"),
+    uring: ring,
     shutdown_timeout: timeout(
       "How long connections may go on after a stop was asked for.",
       PROXY_DEFAULTS.shutdownTimeoutMs,

@@ -1,12 +1,12 @@
 // Config to Plan: every default filled in, frozen. Pure: what depends on the machine comes in as an argument.
 // Invariant: a key that is given wins over its preset, the preset over the platform's and the general defaults.
 
-import { PRESET_VALUES, watermarks } from "../config/presets.ts";
+import { PRESET_VALUES, ringMemory, watermarks } from "../config/presets.ts";
 import type { Config, ProtocolConfig } from "../config/schema.ts";
 import { formatEndpoint } from "../shared/address.ts";
 import { ProxyError } from "../shared/errors.ts";
-import { LISTENER_DEFAULTS, PROXY_DEFAULTS } from "../shared/limits.ts";
-import type { BuffersPlan, ListenerPlan, Plan, SocketPlan } from "../shared/plan.ts";
+import { BOUNDS, LISTENER_DEFAULTS, PROXY_DEFAULTS } from "../shared/limits.ts";
+import type { BuffersPlan, ListenerPlan, Plan, RingPlan, SocketPlan } from "../shared/plan.ts";
 
 /** What a plan depends on besides the configuration. */
 export interface Machine {
@@ -33,12 +33,20 @@ export function compile(config: Config, machine: Machine): Plan {
     engine: config.engine ?? "auto",
     workers: workers === "auto" ? Math.max(1, machine.cpus) : workers,
     shutdownTimeoutMs: config.shutdown_timeout ?? PROXY_DEFAULTS.shutdownTimeoutMs,
+    ring: compileRing(config.uring ?? {}),
     log: {
       level: config.log_level ?? PROXY_DEFAULTS.logLevel,
       format: format === "auto" ? (machine.terminal ? "pretty" : "json") : format,
     },
     listeners: enabled.map((entry) => compileListener(entry, machine.platform, taken)),
   });
+}
+
+/** As many buffers as the memory holds, down to a power of two, as the kernel wants them. */
+function compileRing(given: NonNullable<Config["uring"]>): RingPlan {
+  const { bufferBytes, memoryBytes } = ringMemory(given);
+  const fitting = Math.min(Math.floor(memoryBytes / bufferBytes), BOUNDS.ringBuffersMax);
+  return { bufferBytes, buffers: 2 ** Math.floor(Math.log2(fitting)) };
 }
 
 function compileListener(

@@ -202,12 +202,16 @@ export class Proxy implements AsyncDisposable {
   }
 
   #createSlot(index: number): WorkerSlot {
-    const { engine, log } = this.plan;
-    return new WorkerSlot({ index, engine, traceConnections: log.level === "debug" }, this.#log, {
-      event: (event) => this.#handle(index, event),
-      gone: (error, restarts) => this.#workerGone(index, error, restarts),
-      replaced: (worker) => void this.#workerReplaced(worker),
-    });
+    const { engine, ring, log } = this.plan;
+    return new WorkerSlot(
+      { index, engine, ring, traceConnections: log.level === "debug" },
+      this.#log,
+      {
+        event: (event) => this.#handle(index, event),
+        gone: (error, restarts) => this.#workerGone(index, error, restarts),
+        replaced: (worker) => void this.#workerReplaced(worker),
+      },
+    );
   }
 
   /** Opens every listener wherever it is missing: on workers that came up, and on one that takes over. */

@@ -10,7 +10,7 @@
 import type { SocketAddress } from "../shared/address.ts";
 import type { LiveTable } from "../shared/live-table.ts";
 import type { AdoptRequest, OpenRequest, WorkerEvent } from "../shared/messages.ts";
-import type { EngineName } from "../shared/plan.ts";
+import type { EngineName, RingPlan } from "../shared/plan.ts";
 
 /** What an engine needs of the worker around it. */
 export interface EngineHost {
@@ -19,6 +19,7 @@ export interface EngineHost {
   readMailbox(): void;
   /** Emits `connection` events. */
   readonly traceConnections: boolean;
+  readonly ring: RingPlan;
 }
 
 export interface Engine {

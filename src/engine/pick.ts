@@ -10,14 +10,10 @@ import { UringEngine } from "./uring/engine.ts";
 type Factory = (host: EngineHost) => Engine;
 
 /** What `auto` tries, fastest first. A factory throws ProxyError ERR_ENGINE with the reason where its engine cannot run. */
-const AUTO: readonly (readonly [EngineName, Factory])[] = [
+const ENGINES: readonly (readonly [EngineName, Factory])[] = [
+  ["uring", (host) => UringEngine.create(host)],
   ["epoll", (host) => EpollEngine.create(host)],
   ["bun", (host) => new BunEngine(host)],
-];
-/** Taken only by name: the ring is faster, and too young to be everybody's. */
-const BY_NAME: readonly (readonly [EngineName, Factory])[] = [
-  ["uring", (host) => UringEngine.create(host)],
-  ...AUTO,
 ];
 
 export function pickEngine(
@@ -25,7 +21,7 @@ export function pickEngine(
   host: EngineHost,
 ): { engine: Engine; reason: string } {
   const reasons: string[] = [];
-  for (const [name, create] of choice === "auto" ? AUTO : BY_NAME) {
+  for (const [name, create] of ENGINES) {
     if (choice !== "auto" && choice !== name) continue;
     try {
       return { engine: create(host), reason: reasons.join("; ") };
@@ -35,6 +31,6 @@ export function pickEngine(
     }
   }
   throw new ProxyError("ERR_ENGINE", `engine "${choice}" is not available in this version`, {
-    cure: `Use ${BY_NAME.map(([name]) => name).join(", ")} or auto`,
+    cure: `Use ${ENGINES.map(([name]) => name).join(", ")} or auto`,
   });
 }

@@ -114,6 +114,7 @@ export const MAP_SHARED = 0x01;
 export const MAP_PRIVATE = 0x02;
 export const MAP_ANONYMOUS = 0x20;
 export const MAP_POPULATE = 0x8000;
+export const MADV_DONTNEED = 4;
 
 /** syscall(2) is variadic; integers and pointers travel as in an ordinary call on Linux's ABIs. */
 const setup = openLibc({
@@ -136,6 +137,10 @@ const memory = openLibc({
   mmap: { args: ["ptr", "u32", "i32", "i32", "i32", "u32"], returns: "ptr" },
   // int munmap(void *addr, size_t length)
   munmap: { args: ["ptr", "u32"], returns: "i32" },
+  // int madvise(void *addr, size_t length, int advice)
+  madvise: { args: ["ptr", "u32", "i32"], returns: "i32" },
+  // int getpagesize(void)
+  getpagesize: { args: [], returns: "i32" },
 } as const);
 
 export function ioUringSetup(entries: number, params: Pointer): number {
@@ -175,6 +180,15 @@ export function mapMemory(
   const address = Number(memory.mmap(null, bytes, PROT_READ_WRITE, flags, fd, offset));
   // MAP_FAILED is (void *) -1; user memory ends far below 2^53.
   return address > 0 && Number.isSafeInteger(address) ? (address as Pointer) : null;
+}
+
+export function pageBytes(): number {
+  return memory.getpagesize();
+}
+
+/** Whole pages of a private mapping give their memory back, and read as zeros when they are touched again (madvise(2)). */
+export function releasePages(address: number, bytes: number): void {
+  memory.madvise(address as Pointer, bytes, MADV_DONTNEED);
 }
 
 export function unmapMemory(address: Pointer, bytes: number): void {

@@ -8,7 +8,7 @@ import { closeSync } from "node:fs";
 
 import { Proxy } from "../control/proxy.ts";
 import { closeWithReset, duplicate, resetShared } from "../ffi/duplicate.ts";
-import { PROXY_DEFAULTS } from "../shared/limits.ts";
+import { PROXY_DEFAULTS, RING_DEFAULTS } from "../shared/limits.ts";
 import type { BuffersPlan, Plan } from "../shared/plan.ts";
 import type { Conn } from "./conn.ts";
 import { handoverOf } from "./handover.ts";
@@ -19,6 +19,7 @@ const PLAN: Plan = {
   engine: "auto",
   workers: 1, // one thread moves more bytes in the kernel than the rest of a script produces
   shutdownTimeoutMs: 0,
+  ring: RING_DEFAULTS,
   log: { level: PROXY_DEFAULTS.logLevel, format: "json" },
   listeners: [],
 };

@@ -5,7 +5,7 @@ import { suggest } from "../config/nearest.ts";
 import { PRESET_VALUES } from "../config/presets.ts";
 import { formatEndpoint, parseEndpoint } from "../shared/address.ts";
 import { ProxyError } from "../shared/errors.ts";
-import { BOUNDS, LISTENER_DEFAULTS, PROXY_DEFAULTS } from "../shared/limits.ts";
+import { BOUNDS, LISTENER_DEFAULTS, PROXY_DEFAULTS, RING_DEFAULTS } from "../shared/limits.ts";
 import type { ListenerPlan, Plan } from "../shared/plan.ts";
 import { requireInteger } from "./settings.ts";
 import type { TunnelConfig } from "./tunnel-config.ts";
@@ -131,7 +131,8 @@ export function compileTunnel(config: TunnelConfig): TunnelPlan {
   const { engine = "auto", workers = 1 } = config;
   const { shutdownTimeout: shutdownTimeoutMs = PROXY_DEFAULTS.shutdownTimeoutMs } = config;
   const log = { level: PROXY_DEFAULTS.logLevel, format: "json" } as const;
-  const plan: Plan = { engine, workers, shutdownTimeoutMs, log, listeners: [listener] };
+  const ring = RING_DEFAULTS;
+  const plan: Plan = { engine, workers, shutdownTimeoutMs, ring, log, listeners: [listener] };
   return { plan, listener, namesProtocol: config.protocol !== undefined };
 }
 

@@ -23,12 +23,24 @@ export const PROXY_DEFAULTS = {
   logLevel: "info",
 } as const;
 
+/** Buffers that a worker of the uring engine receives into, for all of its connections together. */
+export const RING_DEFAULTS = {
+  bufferBytes: 4 * KIB, // a page: most messages fit, and a small one wastes little
+  buffers: 2_048, // 8 MiB, taken only as far as it is used
+} as const;
+
 /** Bounds of what the configuration accepts, each with its reason. */
 export const BOUNDS = {
   workersMax: 256, // one thread each, ten times the cores of most machines
   maxConnectionsMax: 1 << 20, // rows of the table of live connections
   copyBytesMin: 1 * KIB, // below this the system calls cost more than the bytes
   copyBytesMax: 16 * MIB,
+  ringBufferMin: 512, // smaller ones cut ordinary messages into pieces
+  ringBufferMax: 64 * KIB, // what is larger goes by splice
+  ringMemoryMin: 64 * KIB,
+  ringMemoryMax: 1024 * MIB,
+  ringBuffersMin: 16, // with fewer, a single connection waits for buffers
+  ringBuffersMax: 32_768, // the kernel's own limit (IORING_REGISTER_PBUF_RING)
   watermarkMin: 4 * KIB, // one page, the smallest pipe
   watermarkMax: 64 * MIB, // bounds what one stalled connection may hold
   socketBufferMin: 2 * KIB, // the kernel's own minimum (socket(7))
@@ -45,8 +57,6 @@ export const RELAY = {
   reportIntervalMs: 1_000, // at most one refusal line a second for each reason
   sweepMinMs: 20, // timeouts are kept to an eighth of their length, but no finer than this
   sweepMaxMs: 1_000, // one wake-up a second at most costs nothing when idle
-  ringBufferBytes: 4_096, // a page: most messages fit, and a small one wastes little
-  ringBuffers: 2_048, // 8 MiB for all connections of a worker, taken only as far as it is used
   listenBacklog: 4_096, // the kernel cuts it to net.core.somaxconn, 4096 since Linux 5.4
 } as const;
 

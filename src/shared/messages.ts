@@ -3,12 +3,13 @@
 
 import type { SocketAddress } from "./address.ts";
 import type { ErrorRecord } from "./errors.ts";
-import type { EngineChoice, EngineName, ListenerPlan } from "./plan.ts";
+import type { EngineChoice, EngineName, ListenerPlan, RingPlan } from "./plan.ts";
 
 /** What a worker is started with. */
 export interface WorkerInit {
   readonly index: number;
   readonly engine: EngineChoice;
+  readonly ring: RingPlan;
   /** Emits `connection` events for every connection that opens or closes; costs a message each. */
   readonly traceConnections: boolean;
 }

@@ -17,8 +17,16 @@ export interface Plan {
   readonly workers: number;
   /** How long connections may go on after a drain began. */
   readonly shutdownTimeoutMs: number;
+  readonly ring: RingPlan;
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
   readonly listeners: readonly ListenerPlan[];
+}
+
+/** What a worker of the uring engine receives into; other engines have no use for it. */
+export interface RingPlan {
+  readonly bufferBytes: number;
+  /** How many there are at most: a power of two. */
+  readonly buffers: number;
 }
 
 /** A raw TCP (or unix stream) listener and where its bytes go. */

@@ -48,6 +48,20 @@ describe("what comes from the machine", () => {
   });
 });
 
+describe("the ring's buffers", () => {
+  const ring = (rest: string) => compileText(`uring: { ${rest} }\n${entry()}`).ring;
+
+  test("are 2,048 of 4 KiB unless told otherwise", () => {
+    expect(compileText(entry()).ring).toEqual({ bufferBytes: 4_096, buffers: 2_048 });
+  });
+
+  test("are as many as their memory holds, down to a power of two", () => {
+    expect(ring("buffer_size: 16KB")).toEqual({ bufferBytes: 16_384, buffers: 512 });
+    expect(ring("buffer_memory: 3MB")).toEqual({ bufferBytes: 4_096, buffers: 512 });
+    expect(ring("buffer_size: 512, buffer_memory: 1GB").buffers).toBe(32_768);
+  });
+});
+
 describe("watermarks", () => {
   const buffers = (rest: string) => compileText(entry(rest)).listeners[0]!.buffers;
 

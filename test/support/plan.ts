@@ -1,8 +1,8 @@
 // Plans for tests: every default of the program, one listener or several, written in one line. Called by engine tests.
 
 import { parseEndpoint } from "../../src/shared/address.ts";
-import { LISTENER_DEFAULTS } from "../../src/shared/limits.ts";
-import type { EngineChoice, ListenerPlan, Plan } from "../../src/shared/plan.ts";
+import { LISTENER_DEFAULTS, RING_DEFAULTS } from "../../src/shared/limits.ts";
+import type { EngineChoice, ListenerPlan, Plan, RingPlan } from "../../src/shared/plan.ts";
 
 export interface ListenerOptions {
   key?: string;
@@ -49,6 +49,7 @@ export interface PlanOptions {
   engine: EngineChoice;
   workers?: number;
   shutdownTimeoutMs?: number;
+  ring?: RingPlan;
 }
 
 export function makePlan(options: PlanOptions, ...listeners: ListenerOptions[]): Plan {
@@ -56,6 +57,7 @@ export function makePlan(options: PlanOptions, ...listeners: ListenerOptions[]):
     engine: options.engine,
     workers: options.workers ?? 1,
     shutdownTimeoutMs: options.shutdownTimeoutMs ?? 10_000,
+    ring: options.ring ?? RING_DEFAULTS,
     log: { level: "info", format: "json" },
     listeners: listeners.map(listenerPlan),
   };

@@ -91,6 +91,8 @@ export class EpollEngine extends LinuxEngine {
   /** Every socket is watched all the time. */
   protected look(): void {}
 
+  protected swept(): void {}
+
   protected release(): void {
     this.#poller.close();
   }

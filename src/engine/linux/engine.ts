@@ -88,6 +88,8 @@ export abstract class LinuxEngine implements Engine, Watch {
   protected abstract startPair(row: number): number;
   /** Called for each row at each sweep, for what the kernel does not tell by itself. */
   protected abstract look(row: number): void;
+  /** Called after each sweep, for what is to be done now and then. */
+  protected abstract swept(): void;
   /** Waits until no row is CLOSING and gives back what the subclass holds. */
   protected abstract release(): void;
 
@@ -243,5 +245,6 @@ export abstract class LinuxEngine implements Engine, Watch {
         if (idleMs > 0 && now - activeMs[row]! >= idleMs) this.connections.close(row, "idle");
       }
     }
+    this.swept();
   }
 }

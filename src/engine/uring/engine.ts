@@ -19,7 +19,6 @@ import { EPOLLIN, SOCK_CLOEXEC } from "../../ffi/linux.ts";
 import { addressOf } from "../../ffi/memory.ts";
 import type { Sockaddr } from "../../ffi/sockaddr.ts";
 import { ProxyError } from "../../shared/errors.ts";
-import { RELAY } from "../../shared/limits.ts";
 import { monotonicMs } from "../clock.ts";
 import type { EngineHost } from "../engine.ts";
 import type { OpenListener } from "../linux/acceptor.ts";
@@ -85,7 +84,7 @@ export class UringEngine extends LinuxEngine {
     const kernel = new KernelRing(SQ_ENTRIES, CQ_ENTRIES);
     let buffers: Buffers | undefined;
     try {
-      buffers = new Buffers(RELAY.ringBuffers, RELAY.ringBufferBytes);
+      buffers = new Buffers(host.ring.buffers, host.ring.bufferBytes);
       kernel.registerBuffers(buffers.ringAddress, buffers.count, BUFFER_GROUP);
     } catch (error) {
       kernel.close();
@@ -165,6 +164,10 @@ export class UringEngine extends LinuxEngine {
     if (state[row] === CONNECTING) {
       if (socketError(fd[row * 2]!) !== 0) this.connections.close(row, "reset");
     } else if (state[row] === OPEN) this.#traffic.look(row);
+  }
+
+  protected swept(): void {
+    this.#buffers.relax();
   }
 
   protected release(): void {

@@ -61,10 +61,11 @@ import type { Ring } from "./ring.ts";
 /** The one group of provided buffers. */
 export const BUFFER_GROUP = 0;
 
-/** Full buffers in a row that show bulk: 64 KiB in 4 KiB buffers. */
-const BULK_AFTER_BUFFERS = 16;
-/** Buffers that one direction may keep waiting before its row goes to the relay, so that one cannot take the pool. */
+/** Bytes in full buffers in a row that show bulk, as far as two buffers hold less. */
+const BULK_AFTER_BYTES = 64 * 1024;
+/** Buffers that one direction may keep waiting before its row goes to the relay, and the part of all that it may at most. */
 const QUEUED_MAX = 16;
+const QUEUED_PART = 4;
 
 const RECV_HEAD =
   IORING_OP_RECV |
@@ -83,6 +84,8 @@ export class Traffic {
   readonly #connections: Connections;
   readonly #relay: Relay;
   readonly #gather: Gather;
+  readonly #bulkAfter: number;
+  readonly #queuedMax: number;
   /** Directions with something to send, since the last `flush`. */
   #dirty: number[] = [];
   /** Directions whose receive ended for want of buffers. */
@@ -103,6 +106,8 @@ export class Traffic {
     this.#connections = connections;
     this.#relay = relay;
     this.#gather = gather;
+    this.#bulkAfter = Math.max(2, Math.ceil(BULK_AFTER_BYTES / buffers.bytes));
+    this.#queuedMax = Math.min(QUEUED_MAX, buffers.count / QUEUED_PART);
   }
 
   /** A row became OPEN: both of its sources are received from. */
@@ -156,7 +161,7 @@ export class Traffic {
     if (lanes.sending[d] === 0 && lanes.queued[d] === 1) this.#dirty.push(d);
     const full = bytes === this.#buffers.bytes ? lanes.full[d]! + 1 : 0;
     lanes.full[d] = full;
-    if (full >= BULK_AFTER_BUFFERS || lanes.queued[d]! >= QUEUED_MAX) this.#turn(row, TO_RELAY);
+    if (full >= this.#bulkAfter || lanes.queued[d]! >= this.#queuedMax) this.#turn(row, TO_RELAY);
   }
 
   /** A receive operation ended without bytes: FIN, no buffers, cancelled, or an error of the source. */
@@ -205,8 +210,8 @@ export class Traffic {
     const dirty = this.#dirty;
     for (let i = 0; i < dirty.length; i++) this.#send(dirty[i]!);
     dirty.length = 0;
-    if (this.#starved.length > 0 && this.#buffers.free > 0) this.#feed();
     this.#buffers.publish();
+    if (this.#starved.length > 0 && this.#buffers.free > 0) this.#feed();
   }
 
   #feed(): void {
