@@ -17,6 +17,7 @@ const PACKAGES = {
   psql: "postgresql-client",
   iperf3: "iperf3",
   socat: "socat",
+  strace: "strace",
 } as const;
 export type Program = keyof typeof PACKAGES;
 
