@@ -6,6 +6,7 @@ import { parentPort, receiveMessageOnPort, workerData } from "node:worker_thread
 import type { Engine, EngineHost } from "./engine/engine.ts";
 import { pickEngine } from "./engine/pick.ts";
 import { toErrorRecord } from "./shared/errors.ts";
+import { LoadBoard } from "./shared/load.ts";
 import type { Command, OpenRequest, WorkerEvent, WorkerInit } from "./shared/messages.ts";
 
 if (parentPort === null) throw new Error("worker.ts runs in a worker thread only");
@@ -18,6 +19,8 @@ const host: EngineHost = {
   emit,
   traceConnections: init.traceConnections,
   ring: init.ring,
+  index: init.index,
+  load: new LoadBoard(init.load),
   readMailbox(): void {
     for (let entry = receiveMessageOnPort(port); entry; entry = receiveMessageOnPort(port)) {
       obey(entry.message as Command);
@@ -62,6 +65,9 @@ function obey(command: Command): void {
       return engine.close(command.key);
     case "adopt":
       return adopt(command);
+    case "take":
+      engine.take(command.key, command.fd);
+      return emit({ type: "took", id: command.id });
     case "disconnect":
       return engine.disconnect(command.id);
     case "drain":

@@ -198,9 +198,16 @@ export class Listener {
     this.#retired.targets.forEach((target, i) => (target.active -= own.targets[i]!.active));
   }
 
-  summary(): ListenerSummary {
+  /** The workers that it was opened on. */
+  openWorkers(): WorkerHandle[] {
     const open = [...this.#shares.values()].filter((share) => share.open && share.worker.alive);
-    const workers = open.map((share) => share.worker.index).toSorted((a, b) => a - b);
+    return open.map((share) => share.worker);
+  }
+
+  summary(): ListenerSummary {
+    const workers = this.openWorkers()
+      .map(({ index }) => index)
+      .toSorted((a, b) => a - b);
     return { key: this.plan.key, bound: this.#bound, workers };
   }
 

@@ -6,10 +6,12 @@ import type { SocketAddress } from "../shared/address.ts";
 import type { ListenerStats } from "../shared/counters.ts";
 import { fromErrorRecord, ProxyError } from "../shared/errors.ts";
 import type { LiveConnection } from "../shared/live-table.ts";
+import { LoadBoard } from "../shared/load.ts";
 import { type Log, silentLog } from "../shared/log.ts";
 import type { AdoptRequest, WorkerEvent } from "../shared/messages.ts";
 import type { EngineName, Plan } from "../shared/plan.ts";
 import { logWorkerEvent } from "./events.ts";
+import { HandOvers } from "./hand-overs.ts";
 import { Listener, type ListenerSummary } from "./listener.ts";
 import { Refusals } from "./refusals.ts";
 import { type Lookup, systemLookup } from "./resolver.ts";
@@ -59,6 +61,8 @@ export class Proxy implements AsyncDisposable {
   readonly #slots: WorkerSlot[] = [];
   readonly #listeners: Listener[] = [];
   readonly #refusals: Refusals;
+  readonly #load: SharedArrayBuffer;
+  readonly #handOvers: HandOvers<WorkerHandle>;
   readonly #pairs = new Map<number, PendingPair>();
   /** Every listener was opened; `start` sees to those that are not yet there. */
   #started = false;
@@ -74,6 +78,8 @@ export class Proxy implements AsyncDisposable {
     this.plan = plan;
     this.#log = options.log ?? silentLog;
     this.#lookup = options.lookup ?? systemLookup;
+    this.#load = LoadBoard.create(this.#workerCount);
+    this.#handOvers = new HandOvers(new LoadBoard(this.#load), (key) => this.#workersOf(key));
     // Sums belong to no worker, and their lines name none.
     this.#refusals = new Refusals((event) => logWorkerEvent(this.#log, -1, event));
   }
@@ -185,9 +191,13 @@ export class Proxy implements AsyncDisposable {
     return this.kill();
   }
 
+  /** Only Linux spreads connections over several sockets on one address; elsewhere one worker accepts for all. */
+  get #workerCount(): number {
+    return process.platform === "linux" ? this.plan.workers : 1;
+  }
+
   async #start(): Promise<void> {
-    // Only Linux spreads connections over several sockets on one address; elsewhere one worker accepts for all.
-    const count = process.platform === "linux" ? this.plan.workers : 1;
+    const count = this.#workerCount;
     for (let index = 0; index < count; index++) this.#slots.push(this.#createSlot(index));
     const starts = this.#slots.map((slot) => slot.start());
     const failed = (await Promise.allSettled(starts)).find((start) => start.status === "rejected");
@@ -204,7 +214,7 @@ export class Proxy implements AsyncDisposable {
   #createSlot(index: number): WorkerSlot {
     const { engine, ring, log } = this.plan;
     return new WorkerSlot(
-      { index, engine, ring, traceConnections: log.level === "debug" },
+      { index, engine, ring, load: this.#load, traceConnections: log.level === "debug" },
       this.#log,
       {
         event: (event) => this.#handle(index, event),
@@ -248,6 +258,15 @@ export class Proxy implements AsyncDisposable {
           this.#pairs.delete(event.id);
         }
         break;
+      case "hand_over": {
+        const taker = this.#handOvers.give(event.key, event.fd);
+        if (taker !== undefined) this.#drained.delete(taker);
+        break;
+      }
+      case "took":
+        this.#handOvers.took(event.id);
+        this.#checkDrained();
+        break;
       case "drained": {
         const worker = this.#slots[index]?.worker;
         if (worker !== undefined) this.#drained.add(worker);
@@ -274,7 +293,9 @@ export class Proxy implements AsyncDisposable {
 
   #workerGone(index: number, error: ProxyError | null, restarts: boolean): void {
     if (restarts) this.#workerRestarts++;
+    new LoadBoard(this.#load).close(index);
     for (const listener of this.#listeners) listener.retire(index);
+    this.#handOvers.retire(index);
     for (const [id, pair] of this.#pairs) {
       if (pair.worker === index)
         this.#failPair(id, error ?? new ProxyError("ERR_CLOSED", "the proxy ended"));
@@ -296,6 +317,7 @@ export class Proxy implements AsyncDisposable {
   }
 
   #checkDrained(): void {
+    if (this.#handOvers.pending > 0) return;
     if (this.#aliveWorkers().every((worker) => this.#drained.has(worker))) this.#onDrained?.();
   }
 
@@ -310,6 +332,12 @@ export class Proxy implements AsyncDisposable {
 
   #aliveWorkers(): WorkerHandle[] {
     return this.#slots.map((slot) => slot.worker).filter((worker) => worker !== undefined);
+  }
+
+  /** Those that the listener of this key was opened on. It may be closed meanwhile: they still serve its clients. */
+  #workersOf(key: string): WorkerHandle[] {
+    const listener = this.#listeners.find(({ plan }) => plan.key === key);
+    return listener?.openWorkers() ?? [];
   }
 
   #firstWorker(): WorkerHandle {

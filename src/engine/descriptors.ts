@@ -16,7 +16,11 @@ export function connectionsWithin(limit: number): number {
 }
 
 /** Warns, once for each listener, when the descriptor limit is reached before max_connections is. */
-export function warnIfTooFew(host: EngineHost, request: OpenRequest, limit: number): void {
+export function warnIfTooFew(
+  host: Pick<EngineHost, "emit">,
+  request: OpenRequest,
+  limit: number,
+): void {
   const { key, limits } = request.listener;
   const fitting = connectionsWithin(limit);
   if (!request.exclusive || limits.maxConnections <= fitting) return;

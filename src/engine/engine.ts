@@ -9,6 +9,7 @@
 
 import type { SocketAddress } from "../shared/address.ts";
 import type { LiveTable } from "../shared/live-table.ts";
+import type { LoadBoard } from "../shared/load.ts";
 import type { AdoptRequest, OpenRequest, WorkerEvent } from "../shared/messages.ts";
 import type { EngineName, RingPlan } from "../shared/plan.ts";
 
@@ -20,6 +21,9 @@ export interface EngineHost {
   /** Emits `connection` events. */
   readonly traceConnections: boolean;
   readonly ring: RingPlan;
+  /** This worker's place in `load`. */
+  readonly index: number;
+  readonly load: LoadBoard;
 }
 
 export interface Engine {
@@ -45,6 +49,11 @@ export interface Engine {
    * @throws ProxyError ERR_ENGINE where the engine cannot take descriptors.
    */
   adopt(id: number, request: AdoptRequest): void;
+  /**
+   * Serves a client that another worker accepted, as if it had been accepted here. The descriptor is the engine's from here on.
+   * Never called on an engine that does not set its place in the host's `load`.
+   */
+  take(key: string, fd: number): void;
   /** Resets one connection, named as in the live table. Nothing happens if it is over. */
   disconnect(id: number): void;
   /** Closes every listener; emits `drained` once, when no connection is left. */

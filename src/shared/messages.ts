@@ -10,6 +10,8 @@ export interface WorkerInit {
   readonly index: number;
   readonly engine: EngineChoice;
   readonly ring: RingPlan;
+  /** Layout in load.ts: one for all workers. */
+  readonly load: SharedArrayBuffer;
   /** Emits `connection` events for every connection that opens or closes; costs a message each. */
   readonly traceConnections: boolean;
 }
@@ -46,6 +48,8 @@ export type Command =
   | { readonly type: "disconnect"; readonly id: number }
   /** Closes every listener; `drained` follows when the last connection ends. */
   | { readonly type: "drain" }
+  /** A client that another worker accepted on the listener of this key; `took` is the answer. */
+  | { readonly type: "take"; readonly id: number; readonly key: string; readonly fd: number }
   /** Resets what is left and ends the worker. */
   | { readonly type: "end" };
 
@@ -132,6 +136,9 @@ export type WorkerEvent =
       /** null: both sides finished; otherwise why the pair was reset. */
       readonly error: ErrorRecord | null;
     }
+  /** This worker has too many connections: another is to take this client, a descriptor that is not its own any more. */
+  | { readonly type: "hand_over"; readonly key: string; readonly fd: number }
+  | { readonly type: "took"; readonly id: number }
   | { readonly type: "drained" }
   /** The last event of a worker. `connections` were still open and were reset. */
   | { readonly type: "ended"; readonly connections: number };

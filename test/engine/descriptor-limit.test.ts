@@ -3,7 +3,6 @@
 import { expect, test } from "bun:test";
 
 import { connectionsWithin, warnIfTooFew } from "../../src/engine/descriptors.ts";
-import { RING_DEFAULTS } from "../../src/shared/limits.ts";
 import type { OpenRequest, WorkerEvent } from "../../src/shared/messages.ts";
 import { listenerPlan } from "../support/plan.ts";
 
@@ -12,11 +11,7 @@ function warnings(maxConnections: number, limit: number, exclusive = true): stri
   const host = { emit: (event: WorkerEvent) => void events.push(event) };
   const listener = listenerPlan({ target: "127.0.0.1:1", maxConnections });
   const request = { listener, exclusive } as OpenRequest;
-  warnIfTooFew(
-    { ...host, readMailbox() {}, traceConnections: false, ring: RING_DEFAULTS },
-    request,
-    limit,
-  );
+  warnIfTooFew(host, request, limit);
   return events.flatMap((event) => (event.type === "warning" ? [event.message] : []));
 }
 

@@ -65,6 +65,10 @@ export class BunEngine implements Engine {
     pair.start(this.addConnection(pair, -1), fds);
   }
 
+  take(): void {
+    throw new ProxyError("ERR_ENGINE", "the bun engine takes no clients of other workers");
+  }
+
   disconnect(id: number): void {
     const row = this.live.rowOf(id);
     if (row >= 0) this.#connections[row]?.abort("reset");

@@ -3,7 +3,7 @@
 
 import { EMFILE, errnoName } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
-import { AF_UNIX, SOCK_CLOEXEC } from "../../ffi/linux.ts";
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK } from "../../ffi/linux.ts";
 import { addressOf, pinnedBytes, pinnedInt32 } from "../../ffi/memory.ts";
 import { encodeSockaddr, type Sockaddr, SOCKADDR_MAX_BYTES } from "../../ffi/sockaddr.ts";
 import {
@@ -22,7 +22,7 @@ import { bindAll } from "./binding.ts";
 import { type Connections, resetSocket } from "./connections.ts";
 import { acceptOutcome } from "./errnos.ts";
 import type { Reports } from "./reports.ts";
-import { keepUrgentInline } from "./sockets.ts";
+import { keepUrgentInline, setBlocking } from "./sockets.ts";
 import type { Watch } from "./watch.ts";
 
 /** Accepted in one round at most, reached by doubling while clients keep waiting. */
@@ -197,13 +197,17 @@ export class Acceptor {
 
   /** The kernel has accepted a client by itself. Its listener may have been closed since. */
   accepted(listener: OpenListener, client: number, now: number): void {
-    this.#client.fill(0, 0, 2); // AF_UNSPEC, if the client is gone already and has no name any more
-    this.#clientLength[0] = SOCKADDR_MAX_BYTES;
-    libc.getpeername(client, this.#clientAddress, this.#clientLengthAddress);
+    this.#readName(client);
     if (!this.#connections.rows.full) return this.#admit(listener, client, now);
     Atomics.add(listener.active, 0, 1);
     this.#turnAway(listener, client, "table_full", now);
     this.#pause(listener, EMFILE, now);
+  }
+
+  #readName(client: number): void {
+    this.#client.fill(0, 0, 2); // AF_UNSPEC, if the client is gone already and has no name any more
+    this.#clientLength[0] = SOCKADDR_MAX_BYTES;
+    libc.getpeername(client, this.#clientAddress, this.#clientLengthAddress);
   }
 
   #admit(listener: OpenListener, client: number, now: number): void {
@@ -212,6 +216,28 @@ export class Acceptor {
     if (maxConnections > 0 && open > maxConnections) {
       return this.#turnAway(listener, client, "max_connections", now);
     }
+    if (listener.watched && this.#host.load.crowded(this.#connections.rows.open)) {
+      return this.#handOver(listener, client);
+    }
+    this.#begun(listener, client, now);
+  }
+
+  /** Another worker has few connections, and serves this client sooner than this one. */
+  #handOver(listener: OpenListener, client: number): void {
+    Atomics.sub(listener.active, 0, 1);
+    this.#host.emit({ type: "hand_over", key: listener.plan.key, fd: client });
+  }
+
+  /** Another worker has handed this client over. */
+  take(listener: OpenListener, client: number, now: number): void {
+    setBlocking(client, (this.#watch.socketFlags & SOCK_NONBLOCK) === 0); // the other engine may be another one
+    this.#readName(client);
+    Atomics.add(listener.active, 0, 1);
+    if (this.#connections.rows.full) return this.#turnAway(listener, client, "table_full", now);
+    this.#begun(listener, client, now);
+  }
+
+  #begun(listener: OpenListener, client: number, now: number): void {
     const row = this.#connections.accept(listener.profile, client, this.#client, now);
     if (listener.clientOptions.length > 0) applySocketOptions(client, listener.clientOptions);
     this.#begin(row, listener);

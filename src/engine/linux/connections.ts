@@ -89,6 +89,7 @@ export class Connections {
   #take(profile: number, now: number): number {
     const { rows } = this;
     const row = rows.take();
+    this.#host.load.set(this.#host.index, rows.open);
     rows.listener[row] = profile;
     rows.live.slot[row] = this.profiles[profile]!.slot;
     rows.live.startedMs[row] = now;
@@ -142,6 +143,7 @@ export class Connections {
       else resetSocket(fd);
     }
     rows.give(row);
+    this.#host.load.set(this.#host.index, rows.open);
     this.#onClose();
   }
 

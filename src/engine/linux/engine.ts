@@ -15,7 +15,7 @@ import type { EngineName } from "../../shared/plan.ts";
 import { connectionsWithin, warnIfTooFew } from "../descriptors.ts";
 import type { Engine, EngineHost } from "../engine.ts";
 import { Acceptor, type OpenListener } from "./acceptor.ts";
-import { Connections } from "./connections.ts";
+import { Connections, resetSocket } from "./connections.ts";
 import { Connector } from "./connector.ts";
 import { impossible } from "./errnos.ts";
 import { BufferPool, PipePool } from "./holders.ts";
@@ -44,6 +44,7 @@ export abstract class LinuxEngine implements Engine, Watch {
   #sweepMs = Infinity;
   #nextSweepMs = Infinity;
   #draining = false;
+  #drainAsked = false;
   /** Rounds of the loop until `drained` may be told: what the kernel has accepted by itself may still be on its way. */
   #drainRounds = 0;
 
@@ -54,6 +55,7 @@ export abstract class LinuxEngine implements Engine, Watch {
     if (this.wakeFd < 0) throw impossible("eventfd", errno());
     this.#descriptorLimit = raiseDescriptorLimit();
     this.rows = new Rows(connectionsWithin(this.#descriptorLimit));
+    host.load.set(host.index, 0);
     this.connections = new Connections(
       this.rows,
       host,
@@ -175,6 +177,13 @@ export abstract class LinuxEngine implements Engine, Watch {
     if (error !== 0) this.connections.close(row, errnoName(error));
   }
 
+  take(key: string, fd: number): void {
+    const listener = this.acceptor.find(key);
+    if (listener === undefined) return resetSocket(fd); // it could not be opened here
+    if (this.#drainAsked) this.#draining = true; // `drained` may have been told already: once more, then
+    this.acceptor.take(listener, fd, this.relay.now);
+  }
+
   disconnect(id: number): void {
     const row = this.live.rowOf(id);
     if (row >= 0) this.connections.close(row, "disconnect");
@@ -183,6 +192,7 @@ export abstract class LinuxEngine implements Engine, Watch {
   drain(): void {
     for (const listener of this.acceptor.open()) this.acceptor.close(listener, this.relay.now);
     this.#draining = true;
+    this.#drainAsked = true;
     this.#drainRounds = 2;
   }
 

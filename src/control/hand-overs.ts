@@ -1,0 +1,65 @@
+// Clients on their way from a worker that has too many connections to one that has few (shared/load.ts). A client is a
+// descriptor of this process; until the other worker says that it took it, it is ours, and a worker that is gone by then does
+// not take it with it.
+
+import { closeSync } from "node:fs";
+
+import type { LoadBoard } from "../shared/load.ts";
+import type { WorkerHandle } from "./worker-handle.ts";
+
+type Taker = Pick<WorkerHandle, "index" | "post">;
+
+interface HandOver {
+  readonly key: string;
+  readonly fd: number;
+  readonly worker: number;
+}
+
+export class HandOvers<T extends Taker> {
+  readonly #load: LoadBoard;
+  /** The workers that accept on this listener at this moment. */
+  readonly #workersOf: (key: string) => readonly T[];
+  readonly #pending = new Map<number, HandOver>();
+  #nextId = 1;
+
+  constructor(load: LoadBoard, workersOf: (key: string) => readonly T[]) {
+    this.#load = load;
+    this.#workersOf = workersOf;
+  }
+
+  /** How many are under way. */
+  get pending(): number {
+    return this.#pending.size;
+  }
+
+  /**
+   * Gives a client to the worker with the fewest connections, which may be the one that it comes from.
+   * @returns that worker; undefined if there is none, and the client is closed.
+   */
+  give(key: string, fd: number): T | undefined {
+    const workers = this.#workersOf(key);
+    const index = this.#load.leastOf(workers.map((worker) => worker.index));
+    const worker = workers.find((each) => each.index === index);
+    if (worker === undefined) {
+      closeSync(fd);
+      return undefined;
+    }
+    const id = this.#nextId++;
+    this.#pending.set(id, { key, fd, worker: index });
+    worker.post({ type: "take", id, key, fd });
+    return worker;
+  }
+
+  took(id: number): void {
+    this.#pending.delete(id);
+  }
+
+  /** What was on its way to a worker that is gone goes to another. */
+  retire(worker: number): void {
+    for (const [id, handOver] of this.#pending) {
+      if (handOver.worker !== worker) continue;
+      this.#pending.delete(id);
+      this.give(handOver.key, handOver.fd);
+    }
+  }
+}

@@ -1,0 +1,59 @@
+// Clients between two workers: who gets them, and what becomes of them if that worker is gone.
+
+import { expect, test } from "bun:test";
+import { closeSync, fstatSync, openSync } from "node:fs";
+
+import { HandOvers } from "../../src/control/hand-overs.ts";
+import { LoadBoard } from "../../src/shared/load.ts";
+import type { Command } from "../../src/shared/messages.ts";
+
+class Taker {
+  readonly index: number;
+  readonly commands: Command[] = [];
+  constructor(index: number) {
+    this.index = index;
+  }
+  post(command: Command): void {
+    this.commands.push(command);
+  }
+}
+
+function setUp(...loads: number[]) {
+  const load = new LoadBoard(LoadBoard.create(loads.length));
+  loads.forEach((connections, worker) => load.set(worker, connections));
+  const takers = loads.map((_, index) => new Taker(index));
+  const alive = [...takers];
+  return { load, takers, alive, handOvers: new HandOvers(load, () => alive) };
+}
+
+test("a client goes to the worker with the fewest connections", () => {
+  const { takers, handOvers } = setUp(4, 2, 3);
+  expect(handOvers.give("tcp :1", 77)?.index).toBe(1);
+  expect(takers[1]!.commands).toEqual([{ type: "take", id: 1, key: "tcp :1", fd: 77 }]);
+  expect(handOvers.pending).toBe(1);
+  handOvers.took(1);
+  expect(handOvers.pending).toBe(0);
+});
+
+test("what was on its way to a worker that is gone goes to another", () => {
+  const { load, takers, alive, handOvers } = setUp(4, 2, 3);
+  handOvers.give("tcp :1", 77);
+  load.close(1);
+  alive.splice(1, 1);
+  handOvers.retire(1);
+  expect(takers[2]!.commands).toEqual([{ type: "take", id: 2, key: "tcp :1", fd: 77 }]);
+  handOvers.took(1); // a late answer is not about the second attempt
+  expect(handOvers.pending).toBe(1);
+});
+
+test("a client that nobody can take is closed", () => {
+  const { alive, handOvers } = setUp(1);
+  alive.pop();
+  const fd = openSync("/dev/null", "r");
+  expect(handOvers.give("tcp :1", fd)).toBeUndefined();
+  expect(handOvers.pending).toBe(0);
+  expect(() => {
+    fstatSync(fd);
+    closeSync(fd);
+  }).toThrow("EBADF");
+});
