@@ -117,9 +117,9 @@ export class Traffic {
     this.#receive(row * 2 + 1);
   }
 
-  /** A row of sockets that do not block: the relay has it from the start. */
+  /** A row of sockets that do not block: the relay has it from the start, and begins with what the polls tell. */
   startRelay(row: number): void {
-    this.#enterRelay(row);
+    this.#watchByPoll(row);
   }
 
   #receive(d: number): void {
@@ -377,7 +377,15 @@ export class Traffic {
   }
 
   #enterRelay(row: number): void {
-    const { flags, fd, state } = this.#rows;
+    const { state } = this.#rows;
+    this.#watchByPoll(row);
+    for (let d = row * 2; d <= row * 2 + 1; d++) {
+      if (state[row] === OPEN && this.#lanes.after[row] === NOTHING) this.#relay.pump(d);
+    }
+  }
+
+  #watchByPoll(row: number): void {
+    const { flags, fd } = this.#rows;
     this.#lanes.mode[row] = RELAY;
     for (let d = row * 2; d <= row * 2 + 1; d++) {
       setBlocking(fd[d]!, false);
@@ -390,9 +398,6 @@ export class Traffic {
       flags[d]! |= READABLE | UNTIL_EAGAIN;
       if ((flags[d]! & COPY_ONLY) === 0) flags[d]! |= BULK;
       this.#poll(d);
-    }
-    for (let d = row * 2; d <= row * 2 + 1; d++) {
-      if (state[row] === OPEN && this.#lanes.after[row] === NOTHING) this.#relay.pump(d);
     }
   }
 
