@@ -4,7 +4,8 @@ import { expect, test } from "bun:test";
 
 import { Proxy } from "../../src/control/proxy.ts";
 import { errno, libc } from "../../src/ffi/libc.ts";
-import { AF_INET, SOCK_STREAM } from "../../src/ffi/linux.ts";
+import { AF_INET, EPOLLIN, SOCK_STREAM } from "../../src/ffi/linux.ts";
+import { addressOf, pinnedInt32 } from "../../src/ffi/memory.ts";
 import { encodeSockaddr } from "../../src/ffi/sockaddr.ts";
 import { forEveryEngine } from "../support/engines.ts";
 import { makePlan } from "../support/plan.ts";
@@ -26,6 +27,15 @@ async function connected(server: WireServer): Promise<{ fd: number; wire: Wire }
   const { bytes } = encodeSockaddr({ kind: "ip", host: "127.0.0.1", port: server.port });
   if (libc.connect(fd, bytes, bytes.length) < 0) throw new Error(`errno ${errno()}`);
   return { fd, wire: await server.accept() };
+}
+
+/** A FIN, or bytes, have come. */
+async function readable(fd: number): Promise<void> {
+  const pollfd = pinnedInt32(2);
+  await until("the socket is readable", () => {
+    pollfd.set([fd, EPOLLIN]);
+    return libc.poll(addressOf(pollfd), 1, 0) === 1;
+  });
 }
 
 forEveryEngine((engine) => {
@@ -53,6 +63,24 @@ forEveryEngine((engine) => {
       await within("the wires end", Promise.all([first.wire.closed, second.wire.closed]));
       await until("no row is left", () => proxy.connections().length === 0);
       await until("no socket is left", () => countDescriptors(process.pid).sockets === before);
+    },
+  );
+
+  test.if(process.platform === "linux")(
+    "a pair whose ends have both said their last word is taken first and done then",
+    async () => {
+      await using server = await WireServer.listen();
+      await using proxy = await Proxy.start(makePlan({ engine }));
+      const first = await connected(server);
+      const second = await connected(server);
+      await first.wire.write("hello");
+      for (const { wire } of [first, second]) wire.end();
+      await Promise.all([first, second].map(({ fd }) => readable(fd)));
+      const pair = proxy.adopt([first.fd, second.fd], OPTIONS);
+      await within("taken", pair.taken);
+      for (const { fd } of [first, second]) libc.close(fd);
+      expect(await within("done", pair.done)).toEqual({ bytesUp: 5, bytesDown: 0 });
+      expect(await second.wire.readAll()).toBe("hello");
     },
   );
 
