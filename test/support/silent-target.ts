@@ -44,6 +44,11 @@ export class SilentTarget implements Disposable {
     return `127.0.0.1:${this.port}`;
   }
 
+  /** From now on there is room in the queue (listen(2) changes its length): the next SYN that is sent again is answered. */
+  answer(): void {
+    check(libc.listen(this.#fds[0]!, 16));
+  }
+
   [Symbol.dispose](): void {
     for (const fd of this.#fds) libc.close(fd);
   }
