@@ -1,43 +1,90 @@
-// Run by fastopen.test.ts in a network namespace of its own, where Fast Open servers are allowed: `bun fastopen-process.ts
-// ENGINE`. Prints one line for each thing that held; an exception ends it.
+// Run by fastopen.test.ts in a network namespace of its own, where Fast Open is allowed: `bun fastopen-process.ts ENGINE
+// SCENARIO`. An exception ends it.
 import type { EngineName } from "../../src/shared/plan.ts";
+import { streamBytes } from "../support/bytes.ts";
 import { Relay } from "../support/relay.ts";
+import { SilentTarget } from "../support/silent-target.ts";
 import { enableFastOpen, findSockets } from "../support/socket-options.ts";
 import { until, within } from "../support/until.ts";
 import { WireServer } from "../support/wire.ts";
 
 const ROUNDS = 4; // the first brings the cookie, the others use it
+const GREETING = "220 ready";
 const engine = process.argv[2] as EngineName;
 
-const greeter = await WireServer.listen((wire) => void wire.write("220 ready"));
-enableFastOpen(findSockets((ports) => ports.local === greeter.port && ports.remote === 0)[0]!);
-{
-  await using relay = await Relay.start(engine, {
-    target: greeter.target,
-    socket: { fastopen: true },
-  });
+function startRelay(target: string): Promise<Relay> {
+  return Relay.start(engine, { target, socket: { fastopen: true } });
+}
+
+async function startGreeter(): Promise<WireServer> {
+  const greeter = await WireServer.listen((wire) => void wire.write(GREETING));
+  enableFastOpen(findSockets((ports) => ports.local === greeter.port && ports.remote === 0)[0]!);
+  return greeter;
+}
+
+/** Some clients that are greeted, after which the kernel has a cookie for this machine, whatever the port. */
+async function greet(relay: Relay, word = ""): Promise<void> {
   for (let i = 0; i < ROUNDS; i++) {
     const client = await relay.connect();
-    if ((await within("the greeting", client.readBytes(9), 3_000)) !== "220 ready") process.exit(1);
+    if (word !== "") await client.write(word);
+    const said = await within("the greeting", client.readBytes(GREETING.length), 3_000);
+    if (said !== GREETING) throw new Error(`greeted with ${said}`);
     client.reset();
   }
-  process.stdout.write("a target that speaks first is heard\n");
+}
 
-  for (let i = 0; i < ROUNDS; i++) {
-    const client = await relay.connect();
-    await client.write("HELO");
-    await client.readBytes(9);
-    client.reset();
-  }
-  process.stdout.write("a client that speaks first, too\n");
+async function getCookie(): Promise<void> {
+  await using greeter = await startGreeter();
+  await using relay = await startRelay(greeter.target);
+  await greet(relay);
+}
 
+async function targetGone(): Promise<void> {
+  const greeter = await startGreeter();
+  await using relay = await startRelay(greeter.target);
+  await greet(relay);
   await greeter[Symbol.asyncDispose]();
   for (let i = 0; i < ROUNDS; i++) {
     const client = await relay.connect().catch(() => null);
     if (client !== null) await within("the client is told", client.closed, 3_000);
   }
   await until("no row is left", () => relay.stats.active === 0);
-  if (relay.proxy.stats().workerRestarts !== 0) process.exit(1);
-  process.stdout.write("a target that is gone resets its clients\n");
+  if (relay.proxy.stats().workerRestarts !== 0) throw new Error("the worker crashed");
 }
+
+/** The target answers the SYN only after the client has sent everything, its FIN included. */
+async function finDuringHandshake(bytes: number): Promise<void> {
+  await getCookie();
+  using target = await SilentTarget.start();
+  await using relay = await startRelay(target.target);
+  const sent = Buffer.from(streamBytes(1, 0, bytes));
+  const client = await relay.connect();
+  client.socket.end(sent);
+  // With a cookie connect(2) succeeds before the SYN is sent, and the SYN takes the first bytes along.
+  await until("it is connected by Fast Open", () => relay.stats.targets[0]!.connects === 1);
+  await until("bytes are taken", () => relay.stats.bytesUp >= Math.min(1, bytes));
+  target.answer();
+  const received = await target.readToFin();
+  if (!received.equals(sent)) throw new Error(`${received.length} of ${bytes} bytes, or others`);
+}
+
+const SCENARIOS = {
+  async "target first"() {
+    await using greeter = await startGreeter();
+    await using relay = await startRelay(greeter.target);
+    await greet(relay);
+  },
+  async "client first"() {
+    await using greeter = await startGreeter();
+    await using relay = await startRelay(greeter.target);
+    await greet(relay, "HELO");
+  },
+  "target gone": targetGone,
+  "a FIN": () => finDuringHandshake(0),
+  "few bytes and a FIN": () => finDuringHandshake(100),
+  "many bytes and a FIN": () => finDuringHandshake(100_000),
+} as const satisfies Record<string, () => Promise<void>>;
+export type Scenario = keyof typeof SCENARIOS;
+
+await SCENARIOS[process.argv[3] as Scenario]();
 process.exit(0);
