@@ -60,6 +60,8 @@ export class Proxy implements AsyncDisposable {
   readonly #listeners: Listener[] = [];
   readonly #refusals: Refusals;
   readonly #pairs = new Map<number, PendingPair>();
+  /** Listeners and messages: every worker finds the same, and so does the one that replaces it. */
+  readonly #warned = new Set<string>();
   /** Every listener was opened; `start` sees to those that are not yet there. */
   #started = false;
   #state: State = "running";
@@ -256,6 +258,12 @@ export class Proxy implements AsyncDisposable {
       case "refused":
         this.#refusals.add(event);
         break;
+      case "warning": {
+        const name = `${event.key} ${event.message}`;
+        if (!this.#warned.has(name)) logWorkerEvent(this.#log, index, event);
+        this.#warned.add(name);
+        break;
+      }
       default:
         logWorkerEvent(this.#log, index, event);
     }

@@ -88,7 +88,7 @@ export type WorkerEvent =
       readonly fds: readonly number[];
     }
   | { readonly type: "open_failed"; readonly key: string; readonly error: ErrorRecord }
-  /** A setting that this platform or engine cannot honour, said once for each listener. */
+  /** A setting that this platform, system or engine cannot honour. Each worker finds it; the proxy says it once. */
   | { readonly type: "warning"; readonly key: string; readonly message: string }
   /** Clients turned away since the last such event for this listener and reason: at most one a second. */
   | {

@@ -2,6 +2,7 @@
 // SCENARIO`. An exception ends it.
 import type { EngineName } from "../../src/shared/plan.ts";
 import { streamBytes } from "../support/bytes.ts";
+import { LogLines } from "../support/log-lines.ts";
 import { Relay } from "../support/relay.ts";
 import { SilentTarget } from "../support/silent-target.ts";
 import { enableFastOpen, findSockets } from "../support/socket-options.ts";
@@ -68,6 +69,19 @@ async function finDuringHandshake(bytes: number): Promise<void> {
   if (!received.equals(sent)) throw new Error(`${received.length} of ${bytes} bytes, or others`);
 }
 
+/** Prints the warnings of a proxy with Fast Open, as JSON. */
+async function printWarnings(): Promise<void> {
+  const lines = new LogLines();
+  await using server = await WireServer.echo();
+  const listener = { target: server.target, socket: { fastopen: true } };
+  await using relay = await Relay.start(engine, listener, { ...lines, workers: 2 });
+  const client = await relay.connect();
+  await client.write("served");
+  await within("the echo", client.readBytes(6));
+  const warnings = lines.lines.filter(({ level }) => level === "warn");
+  process.stdout.write(JSON.stringify(warnings.map(({ message }) => message)));
+}
+
 const SCENARIOS = {
   async "target first"() {
     await using greeter = await startGreeter();
@@ -83,6 +97,7 @@ const SCENARIOS = {
   "a FIN": () => finDuringHandshake(0),
   "few bytes and a FIN": () => finDuringHandshake(100),
   "many bytes and a FIN": () => finDuringHandshake(100_000),
+  warnings: printWarnings,
 } as const satisfies Record<string, () => Promise<void>>;
 export type Scenario = keyof typeof SCENARIOS;
 

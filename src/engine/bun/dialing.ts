@@ -3,7 +3,7 @@
 
 import { monotonicMs } from "../clock.ts";
 import { type Connection } from "./connection.ts";
-import { Attempt, keepUrgentInline, type TargetAddress } from "./dial.ts";
+import { Attempt, type TargetAddress } from "./dial.ts";
 import type { BunListener } from "./listener.ts";
 
 export class Dialing {
@@ -37,9 +37,7 @@ export class Dialing {
     const listener = this.#listener;
     this.#attempt = Attempt.start(target, this.connection.target, {
       created: (fd) => {
-        if (target.address.kind === "unix") return;
-        listener.setOptions(fd, "target");
-        keepUrgentInline(fd);
+        if (target.address.kind === "ip") listener.prepareTarget(fd);
       },
       reached: () => listener.forward(this.connection, target),
       failed: (errno) => this.#failed(target, errno),
