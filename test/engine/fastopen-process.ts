@@ -13,8 +13,8 @@ const ROUNDS = 4; // the first brings the cookie, the others use it
 const GREETING = "220 ready";
 const engine = process.argv[2] as EngineName;
 
-function startRelay(target: string): Promise<Relay> {
-  return Relay.start(engine, { target, socket: { fastopen: true } });
+function startRelay(target: string, connectMs = 60_000): Promise<Relay> {
+  return Relay.start(engine, { target, connectMs, socket: { fastopen: true } });
 }
 
 async function startGreeter(): Promise<WireServer> {
@@ -69,6 +69,36 @@ async function finDuringHandshake(bytes: number): Promise<void> {
   if (!received.equals(sent)) throw new Error(`${received.length} of ${bytes} bytes, or others`);
 }
 
+/** The target never answers, and the client is told after the connect timeout whatever it has sent. */
+async function noAnswer(): Promise<void> {
+  await getCookie();
+  using target = await SilentTarget.start();
+  await using relay = await startRelay(target.target, 300);
+  const clients = [await relay.connect(), await relay.connect(), await relay.connect()];
+  await clients[1]!.write("sent before the target is there");
+  clients[2]!.socket.end("sent, with a FIN");
+  for (const client of clients) await within("the client is told", client.closed, 3_000);
+  await until("no row is left", () => relay.stats.active === 0);
+  const { refused, errors, targets } = relay.stats;
+  const counted = [refused.connect_timeout, errors.ETIMEDOUT, targets[0]!.connects];
+  if (counted.join() !== "3,3,3") throw new Error(`timeouts, errors, connects: ${counted}`);
+  if (targets[0]!.failures !== 3 || targets[0]!.active !== 0) throw new Error("failures");
+}
+
+/** The connect timeout does not touch a connection whose handshake is over. */
+async function slowAnswer(): Promise<void> {
+  await getCookie();
+  await using greeter = await startGreeter();
+  await using relay = await startRelay(greeter.target, 300);
+  const client = await relay.connect();
+  await within("the greeting", client.readBytes(GREETING.length));
+  using silent = await SilentTarget.start();
+  await using clock = await startRelay(silent.target, 900);
+  const late = await clock.connect();
+  await within("a longer timeout has passed", late.closed);
+  if (relay.stats.active !== 1) throw new Error("it is gone");
+}
+
 /** Prints the warnings of a proxy with Fast Open, as JSON. */
 async function printWarnings(): Promise<void> {
   const lines = new LogLines();
@@ -97,6 +127,8 @@ const SCENARIOS = {
   "a FIN": () => finDuringHandshake(0),
   "few bytes and a FIN": () => finDuringHandshake(100),
   "many bytes and a FIN": () => finDuringHandshake(100_000),
+  "no answer": noAnswer,
+  "long after": slowAnswer,
   warnings: printWarnings,
 } as const satisfies Record<string, () => Promise<void>>;
 export type Scenario = keyof typeof SCENARIOS;

@@ -16,6 +16,10 @@ const SENTENCES: Record<Exclude<Scenario, "warnings">, string> = {
   "client first": "with Fast Open a client may speak first, too",
   "target gone": "with Fast Open a target that is gone resets its clients",
   "a FIN": "a FIN without bytes that comes during the handshake of Fast Open arrives at the target",
+  "no answer":
+    "with Fast Open a target that never answers resets its clients after the connect timeout",
+  "long after":
+    "with Fast Open the connect timeout leaves a connection alone that was made in time",
   "few bytes and a FIN":
     "bytes and a FIN that come during the handshake of Fast Open arrive at the target",
   "many bytes and a FIN":

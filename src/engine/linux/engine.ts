@@ -232,15 +232,16 @@ export abstract class LinuxEngine implements Engine, Watch {
   }
 
   #sweep(now: number): void {
-    const { state, listener, attemptDeadline } = this.rows;
+    const { state, listener, attemptDeadline, deadline } = this.rows;
     const { activeMs } = this.live;
     for (let row = 0; row < this.rows.used; row++) {
       if (state[row] !== FREE) this.look(row);
       if (state[row] === CONNECTING) {
         if (now >= attemptDeadline[row]!) this.connector.expired(row);
       } else if (state[row] === OPEN) {
-        const { idleMs } = this.connections.profiles[listener[row]!]!;
-        if (idleMs > 0 && now - activeMs[row]! >= idleMs) this.connections.close(row, "idle");
+        const { idleMs, fastopen } = this.connections.profiles[listener[row]!]!;
+        if (fastopen && now >= deadline[row]!) this.connector.checkHandshake(row);
+        else if (idleMs > 0 && now - activeMs[row]! >= idleMs) this.connections.close(row, "idle");
       }
     }
   }
