@@ -41,9 +41,10 @@ export interface Engine {
   /**
    * Relays between two connected stream sockets until both directions have ended, then emits `pair_closed`. Both
    * descriptors are duplicated before this returns.
+   * @returns its id in the live table.
    * @throws ProxyError ERR_ENGINE where the engine cannot take descriptors.
    */
-  adopt(id: number, request: AdoptRequest): void;
+  adopt(id: number, request: AdoptRequest): number;
   /** Resets one connection, named as in the live table. Nothing happens if it is over. */
   disconnect(id: number): void;
   /** Closes every listener; emits `drained` once, when no connection is left. */

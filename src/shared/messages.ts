@@ -122,7 +122,13 @@ export type WorkerEvent =
       /** For close: `end` (both sides finished), `reset`, `idle`, or an errno's name. */
       readonly reason: string;
     }
-  | { readonly type: "adopted"; readonly id: number; readonly error: ErrorRecord | null }
+  | {
+      readonly type: "adopted";
+      readonly id: number;
+      /** Its id in the table of live connections; -1 with an error. */
+      readonly connection: number;
+      readonly error: ErrorRecord | null;
+    }
   | {
       readonly type: "pair_closed";
       readonly id: number;

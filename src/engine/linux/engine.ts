@@ -142,7 +142,7 @@ export abstract class LinuxEngine implements Engine, Watch {
     if (listener !== undefined) this.acceptor.close(listener, this.relay.now);
   }
 
-  adopt(id: number, request: AdoptRequest): void {
+  adopt(id: number, request: AdoptRequest): number {
     if (this.rows.full) {
       throw new ProxyError("ERR_CONNECTION_LIMIT", "the table of connections is full");
     }
@@ -164,6 +164,7 @@ export abstract class LinuxEngine implements Engine, Watch {
     this.#needSweep(request.idleMs);
     const fds = duplicatePair(request.fds);
     const row = this.connections.pair(profile, id, fds, this.relay.now);
+    const connection = this.live.idOf(row);
     this.#armSweep();
     for (const [side, fd] of fds.entries()) {
       keepUrgentInline(fd);
@@ -171,6 +172,7 @@ export abstract class LinuxEngine implements Engine, Watch {
     }
     const error = this.startPair(row);
     if (error !== 0) this.connections.close(row, errnoName(error));
+    return connection;
   }
 
   disconnect(id: number): void {
