@@ -30,7 +30,10 @@ export interface OpenRequest {
   readonly reusePort: boolean;
   /** This is the first worker to bind: it makes sure that no other process holds the address. */
   readonly exclusive: boolean;
-  /** Listening descriptors of another worker to accept from instead of binding: unix sockets, which cannot be bound twice. */
+  /**
+   * Listening descriptors to accept from instead of binding: unix sockets, which cannot be bound twice. They are the control
+   * plane's own, see `opened.fds`; a worker duplicates them and closes none.
+   */
   readonly sharedFds: readonly number[];
 }
 
@@ -84,7 +87,10 @@ export type WorkerEvent =
       readonly type: "opened";
       readonly key: string;
       readonly bound: readonly SocketAddress[];
-      /** Listening descriptors, for `sharedFds` of the other workers; empty where descriptors cannot be shared. */
+      /**
+       * Duplicates of the listening descriptors, for `sharedFds` of other workers. They belong to the control plane, which closes
+       * them: they outlive the worker. Empty where descriptors cannot be shared.
+       */
       readonly fds: readonly number[];
     }
   | { readonly type: "open_failed"; readonly key: string; readonly error: ErrorRecord }
