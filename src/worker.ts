@@ -42,10 +42,10 @@ function open(request: OpenRequest): void {
 
 function adopt(command: Command & { type: "adopt" }): void {
   try {
-    engine.adopt(command.id, command.request);
-    emit({ type: "adopted", id: command.id, error: null });
+    const connection = engine.adopt(command.id, command.request);
+    emit({ type: "adopted", id: command.id, connection, error: null });
   } catch (error) {
-    emit({ type: "adopted", id: command.id, error: toErrorRecord(error) });
+    emit({ type: "adopted", id: command.id, connection: -1, error: toErrorRecord(error) });
   }
 }
 

@@ -1,7 +1,9 @@
-// The flags of `proxy` itself, for citty. Names and meaning follow the original program; what each does to the
-// configuration is in config/flags.ts.
+// How the flags of `proxy` itself are written and described, for citty, in the help page's order. Names and meaning follow the
+// original program; config/flags.ts has the list, with what each does to the configuration.
 
-import type { ArgsDef } from "citty";
+import type { ArgDef } from "citty";
+
+import type { FlagName } from "../config/flags.ts";
 
 export const RUN_ARGS = {
   protocol: { type: "string", valueHint: "tcp", description: "what to forward (default: tcp)" },
@@ -42,16 +44,4 @@ export const RUN_ARGS = {
   "dns-provider": { type: "string", valueHint: "cloudflare", description: "prove domains by DNS" },
   staging: { type: "boolean", description: "use the CA's test environment" },
   version: { type: "boolean", description: "print versions and the engine, and end" },
-} as const satisfies ArgsDef;
-
-/** Flags that this version only knows by name; the help page leaves them out. */
-export const NOT_YET: readonly (keyof typeof RUN_ARGS)[] = [
-  "admin",
-  "cert",
-  "key",
-  "auto-tls",
-  "email",
-  "domains",
-  "dns-provider",
-  "staging",
-];
+} as const satisfies Record<FlagName | "config" | "version", ArgDef>;

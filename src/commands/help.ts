@@ -2,7 +2,8 @@
 
 import type { ArgsDef } from "citty";
 
-import { NOT_YET, RUN_ARGS } from "./flags.ts";
+import { LATER_FLAGS } from "../config/flags.ts";
+import { RUN_ARGS } from "./flags.ts";
 import type { Style } from "./terminal.ts";
 import { NAME_AND_VERSION } from "./version.ts";
 
@@ -16,8 +17,9 @@ export function mainHelp(commands: readonly Described[], style: Style): string {
   const listed = commands
     .filter(({ name }) => name !== "run")
     .map(({ name, description, args }): [string, string] => [usageOf(name, args), description]);
+  const later: readonly string[] = LATER_FLAGS;
   const flags = Object.fromEntries(
-    Object.entries(RUN_ARGS).filter(([name]) => !NOT_YET.includes(name as keyof typeof RUN_ARGS)),
+    Object.entries(RUN_ARGS).filter(([name]) => !later.includes(name)),
   );
   return `${style.bold(NAME_AND_VERSION)} forwards TCP connections: what arrives at one address goes to another.
 

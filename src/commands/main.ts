@@ -5,12 +5,12 @@ import { existsSync } from "node:fs";
 
 import { type ArgsDef, type CommandDef, runCommand } from "citty";
 
+import { LATER_FLAGS } from "../config/flags.ts";
 import { suggest } from "../config/nearest.ts";
 import { type ErrorCode, ProxyError } from "../shared/errors.ts";
 import { parseArgv } from "./argv.ts";
 import { check } from "./check.ts";
 import { demo } from "./demo.ts";
-import { NOT_YET } from "./flags.ts";
 import { commandHelp, mainHelp } from "./help.ts";
 import { run } from "./run.ts";
 import { schema } from "./schema.ts";
@@ -75,7 +75,7 @@ async function dispatch(words: readonly string[]): Promise<number> {
   const argv = parseArgv(
     flagsAlone ? words : words.slice(1),
     command.args,
-    command === RUN ? { unlisted: NOT_YET } : { command: command.name },
+    command === RUN ? { unlisted: LATER_FLAGS } : { command: command.name },
   );
   return argv.help ? help(command) : command.start(argv.rawArgs);
 }

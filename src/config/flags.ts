@@ -2,65 +2,52 @@
 // reported in the same words, with the flag's name as the place. Called by the run command.
 
 import { ProxyError } from "../shared/errors.ts";
+import { isLaterKey } from "./availability.ts";
 import { findings } from "./check.ts";
 import { formatPath, type Path, type Place, type Source } from "./problems.ts";
 
-/** Flag values as typed; undefined: not given. */
-export interface Flags {
-  protocol?: string | undefined;
-  listen?: string | undefined;
-  target?: string | undefined;
-  preset?: string | undefined;
-  cert?: string | undefined;
-  key?: string | undefined;
-  "auto-tls"?: boolean | undefined;
-  email?: string | undefined;
-  domains?: string | undefined;
-  "dns-provider"?: string | undefined;
-  staging?: boolean | undefined;
-  admin?: string | undefined;
-  engine?: string | undefined;
-  workers?: string | undefined;
-  "log-level"?: string | undefined;
-  "log-format"?: string | undefined;
+interface Flag {
+  /** Where its value stands in the configuration. */
+  readonly path: Path;
+  /** With -config, the file describes the listeners, and only flags of the process may be given. */
+  readonly of: "listener" | "process";
+  /** A flag without a value: what it stands for. */
+  readonly on?: unknown;
 }
 
-type FlagName = keyof Flags;
+/** Every flag that means something in the configuration. Mistakes are told in this order. */
+const FLAGS = {
+  protocol: { path: ["protocols", 0, "name"], of: "listener" },
+  listen: { path: ["protocols", 0, "listen"], of: "listener" },
+  target: { path: ["protocols", 0, "target"], of: "listener" },
+  preset: { path: ["protocols", 0, "preset"], of: "listener" },
+  cert: { path: ["tls", "cert_file"], of: "listener" },
+  key: { path: ["tls", "key_file"], of: "listener" },
+  "auto-tls": { path: ["auto_tls"], of: "listener", on: {} },
+  email: { path: ["auto_tls", "email"], of: "listener" },
+  domains: { path: ["auto_tls", "domains"], of: "listener" },
+  "dns-provider": { path: ["auto_tls", "dns_provider"], of: "listener" },
+  staging: { path: ["auto_tls", "ca"], of: "listener", on: "letsencrypt-staging" },
+  admin: { path: ["admin", "listen"], of: "process" },
+  engine: { path: ["engine"], of: "process" },
+  workers: { path: ["workers"], of: "process" },
+  "log-level": { path: ["log_level"], of: "process" },
+  "log-format": { path: ["log_format"], of: "process" },
+} as const satisfies Record<string, Flag>;
 
-/** Flags that describe the one listener of the command line; with -config, the file describes them all. */
-const LISTENER_FLAGS: readonly FlagName[] = [
-  "protocol",
-  "listen",
-  "target",
-  "preset",
-  "cert",
-  "key",
-  "auto-tls",
-  "email",
-  "domains",
-  "dns-provider",
-  "staging",
-];
+export type FlagName = keyof typeof FLAGS;
 
-/** Where each flag's value stands in the configuration. */
-const PATHS: Partial<Record<FlagName, Path>> = {
-  protocol: ["protocols", 0, "name"],
-  listen: ["protocols", 0, "listen"],
-  target: ["protocols", 0, "target"],
-  preset: ["protocols", 0, "preset"],
-  cert: ["tls", "cert_file"],
-  key: ["tls", "key_file"],
-  "auto-tls": ["auto_tls"],
-  email: ["auto_tls", "email"],
-  domains: ["auto_tls", "domains"],
-  "dns-provider": ["auto_tls", "dns_provider"],
-  staging: ["auto_tls", "ca"],
-  admin: ["admin", "listen"],
-  engine: ["engine"],
-  workers: ["workers"],
-  "log-level": ["log_level"],
-  "log-format": ["log_format"],
+/** Flag values as typed; undefined: not given. */
+export type Flags = {
+  [Name in FlagName]?:
+    ((typeof FLAGS)[Name] extends { on: unknown } ? boolean : string) | undefined;
 };
+
+const NAMES = Object.keys(FLAGS) as FlagName[];
+const LISTENER_FLAGS = NAMES.filter((name) => FLAGS[name].of === "listener");
+const PROCESS_FLAGS = NAMES.filter((name) => FLAGS[name].of === "process");
+/** Flags that this version only knows by name. */
+export const LATER_FLAGS = NAMES.filter((name) => isLaterKey([FLAGS[name].path[0]]));
 
 /** Flags that a listener cannot do without, and an example. */
 const NEEDED = { listen: ":8080", target: "127.0.0.1:80" } as const;
@@ -73,14 +60,14 @@ export function flagSource(flags: Flags): Source {
   const value: Record<string, unknown> = {};
   for (const name of LISTENER_FLAGS) place(value, name, flags);
   // The place of a problem with an implied value is the flag that a user would write.
-  if (flags.protocol === undefined) put(value, PATHS.protocol!, "tcp");
+  if (flags.protocol === undefined) put(value, FLAGS.protocol.path, "tcp");
   const source = withProcessFlags({ value, place: (path) => placeOf(path, flags) }, flags);
   const missing = (["listen", "target"] as const).filter((name) => flags[name] === undefined);
   if (missing.length === 0) return source;
   const faults = missing.map(
     (name) => `-${name} is missing. Write for example -${name} ${NEEDED[name]}`,
   );
-  const absent = missing.map((name) => formatPath(PATHS[name]!));
+  const absent = missing.map((name) => formatPath(FLAGS[name].path));
   const others = findings(source).problems.filter(
     ({ path }) => path === undefined || !absent.includes(formatPath(path)),
   );
@@ -107,12 +94,12 @@ export function withProcessFlags(source: Source, flags: Flags): Source {
   if (!isMapping || Array.isArray(source.value)) return source; // the grammar will say so
   const value: Record<string, unknown> = { ...source.value };
   const given: FlagName[] = [];
-  for (const name of ["admin", "engine", "workers", "log-level", "log-format"] as const) {
+  for (const name of PROCESS_FLAGS) {
     if (flags[name] === undefined) continue;
     given.push(name);
     place(value, name, flags);
   }
-  const ours = (path: Path): boolean => given.some((name) => PATHS[name]![0] === path[0]);
+  const ours = (path: Path): boolean => given.some((name) => FLAGS[name].path[0] === path[0]);
   return {
     value,
     place: (path, part) => (ours(path) ? placeOf(path, flags) : source.place(path, part)),
@@ -121,13 +108,13 @@ export function withProcessFlags(source: Source, flags: Flags): Source {
 
 function place(value: Record<string, unknown>, name: FlagName, flags: Flags): void {
   const written = flags[name];
-  if (written !== undefined) put(value, PATHS[name]!, convert(name, written));
+  if (written !== undefined) put(value, FLAGS[name].path, convert(name, written));
 }
 
 /** The flag's text as YAML would have read it. */
 function convert(name: FlagName, written: string | boolean): unknown {
-  if (name === "auto-tls") return {};
-  if (name === "staging") return "letsencrypt-staging";
+  const flag: Flag = FLAGS[name];
+  if (flag.on !== undefined) return structuredClone(flag.on); // values of other flags are put into it
   const text = String(written);
   if (name === "domains") return text.split(",").map((domain) => domain.trim());
   if (name === "workers" && /^-?\d+$/.test(text)) return Number(text);
@@ -145,20 +132,19 @@ function put(value: Record<string, unknown>, path: Path, leaf: unknown): void {
 
 /** The flag whose value stands at a path; failing that, one that was given whose value holds it, or is a part of it. */
 function placeOf(path: Path, flags: Flags): Place {
-  const names = Object.keys(PATHS) as FlagName[];
   const wanted = formatPath(path);
   const related = (name: FlagName): boolean => {
-    const at = formatPath(PATHS[name]!);
+    const at = formatPath(FLAGS[name].path);
     return (
       wanted.startsWith(`${at}.`) || wanted.startsWith(`${at}[`) || at.startsWith(`${wanted}.`)
     );
   };
   const found =
-    names.find((name) => formatPath(PATHS[name]!) === wanted && flags[name] !== undefined) ??
-    names.find((name) => flags[name] !== undefined && related(name)) ??
-    names.find((name) => formatPath(PATHS[name]!) === wanted) ??
-    names.find(related);
+    NAMES.find((name) => formatPath(FLAGS[name].path) === wanted && flags[name] !== undefined) ??
+    NAMES.find((name) => flags[name] !== undefined && related(name)) ??
+    NAMES.find((name) => formatPath(FLAGS[name].path) === wanted) ??
+    NAMES.find(related);
   return found === undefined
     ? { text: "command line", order: -1 }
-    : { text: `-${found}`, order: names.indexOf(found) };
+    : { text: `-${found}`, order: NAMES.indexOf(found) };
 }

@@ -5,7 +5,7 @@
 import type { SocketAddress } from "../shared/address.ts";
 import type { ListenerStats } from "../shared/counters.ts";
 import { fromErrorRecord, ProxyError } from "../shared/errors.ts";
-import type { LiveConnection } from "../shared/live-table.ts";
+import type { LiveConnection, LiveTable } from "../shared/live-table.ts";
 import { LoadBoard } from "../shared/load.ts";
 import { type Log, silentLog } from "../shared/log.ts";
 import type { AdoptRequest, WorkerEvent } from "../shared/messages.ts";
@@ -45,8 +45,23 @@ export interface PairResult {
   readonly bytesDown: number;
 }
 
+/** A pair that was given to a worker. */
+export interface Adoption {
+  /** The worker holds duplicates of both descriptors. */
+  readonly taken: Promise<void>;
+  readonly done: Promise<PairResult>;
+  /** What it has moved so far, also after its end, whatever that was. */
+  moved(): PairResult;
+}
+
 interface PendingPair {
   readonly worker: number;
+  /** Its worker's, which outlives the worker. */
+  readonly live: LiveTable | undefined;
+  /** Its id there; -1 until the worker has it. */
+  connection: number;
+  /** When it was last looked at, or at its end. */
+  moved: PairResult;
   readonly taken: PromiseWithResolvers<void>;
   readonly done: PromiseWithResolvers<PairResult>;
 }
@@ -64,6 +79,8 @@ export class Proxy implements AsyncDisposable {
   readonly #load: SharedArrayBuffer;
   readonly #handOvers: HandOvers<WorkerHandle>;
   readonly #pairs = new Map<number, PendingPair>();
+  /** Listeners and messages: every worker finds the same, and so does the one that replaces it. */
+  readonly #warned = new Set<string>();
   /** Every listener was opened; `start` sees to those that are not yet there. */
   #started = false;
   #state: State = "running";
@@ -142,14 +159,14 @@ export class Proxy implements AsyncDisposable {
    * Relays between two connected stream descriptors of this process until both directions have ended. The caller closes
    * its own descriptors once `taken` has resolved: the worker holds duplicates by then.
    */
-  adopt(
-    fds: readonly [number, number],
-    options: Omit<AdoptRequest, "fds">,
-  ): { taken: Promise<void>; done: Promise<PairResult> } {
+  adopt(fds: readonly [number, number], options: Omit<AdoptRequest, "fds">): Adoption {
     const id = this.#nextPair++;
     const [worker] = this.#aliveWorkers();
-    const pair = {
+    const pair: PendingPair = {
       worker: worker?.index ?? -1,
+      live: worker?.live,
+      connection: -1,
+      moved: { bytesUp: 0, bytesDown: 0 },
       taken: Promise.withResolvers<void>(),
       done: Promise.withResolvers<PairResult>(),
     };
@@ -162,7 +179,9 @@ export class Proxy implements AsyncDisposable {
       this.#pairs.set(id, pair);
       worker.post({ type: "adopt", id, request: { fds, ...options } });
     }
-    return { taken: pair.taken.promise, done: pair.done.promise };
+    const moved = (): PairResult =>
+      (pair.moved = pair.live?.bytesOf(pair.connection) ?? pair.moved);
+    return { taken: pair.taken.promise, done: pair.done.promise, moved };
   }
 
   /**
@@ -247,16 +266,11 @@ export class Proxy implements AsyncDisposable {
         this.#listeners.find((listener) => listener.plan.key === event.key)?.answered(index, event);
         break;
       case "adopted":
-        if (event.error === null) this.#pairs.get(event.id)?.taken.resolve();
+        if (event.error === null) this.#pairTaken(event.id, event.connection);
         else this.#failPair(event.id, fromErrorRecord(event.error));
         break;
       case "pair_closed":
-        if (event.error !== null) this.#failPair(event.id, fromErrorRecord(event.error));
-        else {
-          const { bytesUp, bytesDown } = event;
-          this.#pairs.get(event.id)?.done.resolve({ bytesUp, bytesDown });
-          this.#pairs.delete(event.id);
-        }
+        this.#pairClosed(event);
         break;
       case "hand_over": {
         const taker = this.#handOvers.give(event.key, event.fd);
@@ -279,9 +293,31 @@ export class Proxy implements AsyncDisposable {
       case "refused":
         this.#refusals.add(event);
         break;
+      case "warning": {
+        const name = `${event.key} ${event.message}`;
+        if (!this.#warned.has(name)) logWorkerEvent(this.#log, index, event);
+        this.#warned.add(name);
+        break;
+      }
       default:
         logWorkerEvent(this.#log, index, event);
     }
+  }
+
+  #pairTaken(id: number, connection: number): void {
+    const pair = this.#pairs.get(id);
+    if (pair === undefined) return;
+    pair.connection = connection;
+    pair.taken.resolve();
+  }
+
+  #pairClosed({ id, bytesUp, bytesDown, error }: WorkerEvent & { type: "pair_closed" }): void {
+    const pair = this.#pairs.get(id);
+    if (pair === undefined) return;
+    pair.moved = { bytesUp, bytesDown };
+    if (error !== null) return this.#failPair(id, fromErrorRecord(error));
+    pair.done.resolve(pair.moved);
+    this.#pairs.delete(id);
   }
 
   #failPair(id: number, error: ProxyError): void {

@@ -23,31 +23,39 @@ export class WorkerHandle {
   readonly engine: EngineName;
   readonly engineReason: string;
   readonly live: LiveTable;
-  /** Settles when the thread is gone, with null after `end` and the reason otherwise; never rejects. */
+  /** Settles when the thread is gone or given up, with null after an orderly end and the reason otherwise; never rejects. */
   readonly exited: Promise<ProxyError | null>;
+  readonly #giveUp: (error: ProxyError) => void;
   readonly #worker: Worker;
   readonly #wakeFd: number;
   #alive = true;
+  #hung = false;
 
   private constructor(
     index: number,
     worker: Worker,
-    exited: Promise<ProxyError | null>,
+    exit: PromiseWithResolvers<ProxyError | null>,
     ready: WorkerEvent & { type: "ready" },
   ) {
     this.index = index;
     this.engine = ready.engine;
     this.engineReason = ready.reason;
     this.live = new LiveTable(ready.live);
-    this.exited = exited;
+    this.exited = exit.promise;
+    this.#giveUp = exit.resolve;
     this.#worker = worker;
     this.#wakeFd = ready.wakeFd;
     worker.once("exit", () => this.#release());
   }
 
-  /** False as soon as the thread is gone. */
+  /** False as soon as the thread is gone or given up. */
   get alive(): boolean {
     return this.#alive;
+  }
+
+  /** It was given up because it did not end. */
+  get hung(): boolean {
+    return this.#hung;
   }
 
   /**
@@ -86,9 +94,9 @@ export class WorkerHandle {
     worker.on("message", (event: WorkerEvent) => {
       if (event.type === "ready") {
         onEventLoop = event.wakeFd < 0;
-        const handle = new WorkerHandle(init.index, worker, exit.promise, event);
+        const handle = new WorkerHandle(init.index, worker, exit, event);
         if (failure === null) start.resolve(handle);
-        else handle.post({ type: "end" }); // too late: nobody waits for it any more
+        else handle.end(); // too late: nobody waits for it any more
       } else if (event.type === "start_failed") failure = fromErrorRecord(event.error);
       else {
         if (event.type === "ended") ended = true;
@@ -110,6 +118,23 @@ export class WorkerHandle {
   #release(): void {
     this.#alive = false;
     if (this.#wakeFd >= 0) closeSync(this.#wakeFd);
+  }
+
+  /**
+   * Resets what is left and ends the thread. One that hangs, in a system call that does not return, is given up after a
+   * while: it does not keep the process any more, and ends in order should it ever read its mailbox.
+   */
+  end(): void {
+    if (!this.#alive) return;
+    this.post({ type: "end" });
+    const timer = setTimeout(() => {
+      this.#alive = false;
+      this.#hung = true;
+      this.#worker.unref();
+      const problem = `worker ${this.index} did not end within ${CONTROL.endTimeoutMs} ms`;
+      this.#giveUp(new ProxyError("ERR_WORKER", problem));
+    }, CONTROL.endTimeoutMs);
+    this.#worker.once("exit", () => clearTimeout(timer));
   }
 
   /** Posts a command and wakes the thread. A command to a thread that is gone is dropped: `ended` was or will be called. */

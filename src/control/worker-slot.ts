@@ -55,10 +55,10 @@ export class WorkerSlot {
     this.#closing.abort();
   }
 
-  /** Ends the worker. Settles when no thread is left, or none that anybody can reach. */
+  /** Ends the worker. Settles when no thread is left, or none that anybody can reach: one that hangs is given up. */
   async end(): Promise<void> {
     this.close();
-    this.#worker?.post({ type: "end" });
+    this.#worker?.end();
     const timer = setTimeout(() => this.#abandoning.abort(), STARTING_MS);
     await this.#kept;
     clearTimeout(timer);
@@ -72,7 +72,7 @@ export class WorkerSlot {
       this.#abandoning.signal,
     );
     // The proxy ended while this worker came up: it has nothing to do, and nobody else knows of it.
-    if (this.#closing.signal.aborted) worker.post({ type: "end" });
+    if (this.#closing.signal.aborted) worker.end();
     else this.#worker = worker;
     return worker;
   }
@@ -85,8 +85,8 @@ export class WorkerSlot {
       const restarts = error !== null && !this.#closing.signal.aborted;
       this.#handlers.gone(error, restarts);
       if (!restarts) {
-        if (error !== null)
-          this.#log.error({ worker: index, error: error.message }, "worker crashed");
+        const what = worker.hung ? "worker hangs, ending without it" : "worker crashed";
+        if (error !== null) this.#log.error({ worker: index, error: error.message }, what);
         return;
       }
       if (performance.now() - this.#startedMs >= CONTROL.restartCalmMs) this.#failures = 0;

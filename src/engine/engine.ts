@@ -46,9 +46,10 @@ export interface Engine {
   /**
    * Relays between two connected stream sockets until both directions have ended, then emits `pair_closed`. Both
    * descriptors are duplicated before this returns.
+   * @returns its id in the live table.
    * @throws ProxyError ERR_ENGINE where the engine cannot take descriptors.
    */
-  adopt(id: number, request: AdoptRequest): void;
+  adopt(id: number, request: AdoptRequest): number;
   /**
    * Serves a client that another worker accepted, as if it had been accepted here. The descriptor is the engine's from here on.
    * Never called on an engine that does not set its place in the host's `load`.

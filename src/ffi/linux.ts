@@ -15,6 +15,10 @@ export const SO_ERROR = 4;
 export const SO_OOBINLINE = 10;
 export const SO_LINGER = 13;
 export const SO_REUSEPORT = 15;
+export const IPPROTO_TCP = 6;
+export const TCP_INFO = 11;
+/** tcpi_state, the first byte of struct tcp_info: include/net/tcp_states.h */
+export const TCP_SYN_SENT = 2;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_V6ONLY = 26;
 

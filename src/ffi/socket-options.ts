@@ -1,10 +1,12 @@
 // Socket options that a plan asks for, set on a descriptor of any engine or of a library user. Constants differ between
-// Linux and macOS (tcp(7), tcp(4)); what a platform lacks comes back as a warning, never silently.
+// Linux and macOS (tcp(7), tcp(4)); what a platform lacks or its settings cut comes back as a warning, never silently.
 
 import { dlopen, ptr } from "bun:ffi";
+import { readFileSync } from "node:fs";
 
 import type { SocketPlan } from "../shared/plan.ts";
 import { libc } from "./libc.ts";
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM } from "./linux.ts";
 import { pinnedInt32 } from "./memory.ts";
 
 interface OptionNumbers {
@@ -59,6 +61,8 @@ type SetInteger = (fd: number, level: number, option: number, value: number) => 
 
 const value = pinnedInt32(1);
 const valueAddress = ptr(value);
+const length = pinnedInt32(1);
+const lengthAddress = ptr(length);
 
 function setter(): SetInteger {
   if (process.platform === "linux") {
@@ -119,10 +123,13 @@ export function compileSocketOptions(
     add("receive_buffer", SOL_SOCKET, names.SO_RCVBUF, options.receiveBufferBytes);
   if (options.notsentLowatBytes != null)
     add("notsent_lowat", IPPROTO_TCP, names.TCP_NOTSENT_LOWAT, options.notsentLowatBytes);
-  if (options.fastopen === true && role === "listener")
-    add("fastopen", IPPROTO_TCP, names.TCP_FASTOPEN, FASTOPEN_QUEUE);
-  if (options.fastopen === true && role === "target")
-    add("fastopen", IPPROTO_TCP, names.TCP_FASTOPEN_CONNECT, 1);
+  if (options.fastopen === true && role !== "accepted") {
+    const forbidden = fastOpenForbidden(role);
+    if (forbidden !== null) lacking.push(forbidden);
+    // The listener's takes effect when it is allowed later; towards a target each call would be refused (EOPNOTSUPP).
+    if (role === "listener") add("fastopen", IPPROTO_TCP, names.TCP_FASTOPEN, FASTOPEN_QUEUE);
+    else if (forbidden === null) add("fastopen", IPPROTO_TCP, names.TCP_FASTOPEN_CONNECT, 1);
+  }
   return { calls, lacking };
 }
 
@@ -151,6 +158,61 @@ export function setSocketOptions(
 ): string[] {
   const { calls, lacking } = compileSocketOptions(options, role);
   return [...lacking, ...applySocketOptions(fd, calls)];
+}
+
+/**
+ * Buffers beyond the system's limit, which setsockopt(2) cuts without an error (socket(7)). Asked of a socket that is made for
+ * the question, so that one answer holds for all sockets of a listener; /proc does not show the limits in a container. Linux.
+ * @returns one sentence for each.
+ */
+export function cutBuffers(options: Partial<SocketPlan>): string[] {
+  const { sendBufferBytes, receiveBufferBytes } = options;
+  if (process.platform !== "linux" || (sendBufferBytes ?? receiveBufferBytes) == null) return NONE;
+  const fd = libc.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return NONE; // without a descriptor there are greater worries
+  const { SO_SNDBUF, SO_RCVBUF } = NUMBERS.linux!;
+  const sentences = [
+    cutBuffer(fd, SO_SNDBUF, "send_buffer", sendBufferBytes ?? 0, "wmem_max"),
+    cutBuffer(fd, SO_RCVBUF, "receive_buffer", receiveBufferBytes ?? 0, "rmem_max"),
+  ].filter((sentence) => sentence !== "");
+  libc.close(fd);
+  return sentences;
+}
+
+/** @returns empty if the system gives what is asked. It doubles that for its own bookkeeping (socket(7)). */
+function cutBuffer(fd: number, option: number, key: string, asked: number, limit: string): string {
+  const { SOL_SOCKET } = NUMBERS.linux!;
+  value[0] = asked;
+  libc.setsockopt(fd, SOL_SOCKET, option, valueAddress, 4);
+  length[0] = 4;
+  libc.getsockopt(fd, SOL_SOCKET, option, valueAddress, lengthAddress);
+  const given = value[0]! / 2;
+  if (given >= asked) return "";
+  return `${key} ${asked} is cut to ${given} by the system: raise its limit (sysctl net.core.${limit}=${asked})`;
+}
+
+/** Which bit of net.ipv4.tcp_fastopen allows it, and what to call that end. */
+const FASTOPEN_BITS = {
+  target: [1, "towards the target"],
+  listener: [2, "for clients"],
+} as const;
+const FASTOPEN_BOTH = 3;
+
+/** @returns a sentence if the system's setting lets Fast Open do nothing at this end; null if it is allowed or not known. */
+function fastOpenForbidden(role: "listener" | "target"): string | null {
+  if (process.platform !== "linux") return null;
+  let setting: number;
+  try {
+    setting = Number(readFileSync("/proc/sys/net/ipv4/tcp_fastopen", "utf8"));
+  } catch {
+    return null;
+  }
+  const [bit, end] = FASTOPEN_BITS[role];
+  if ((setting & bit) !== 0) return null;
+  return (
+    `fastopen does nothing ${end} while net.ipv4.tcp_fastopen is ${setting}: ` +
+    `allow it (sysctl net.ipv4.tcp_fastopen=${setting | FASTOPEN_BOTH})`
+  );
 }
 
 /** Platforms without a known setsockopt: nodelay and keepalive are set by the runtime's own calls there. */

@@ -30,7 +30,7 @@ export class ConnInfo {
     this.activeMs = this.#startedMs;
   }
 
-  /** When a byte last moved either way. While `forward` relays in the kernel: when that began. */
+  /** When a byte last moved either way. While `forward` relays in the kernel: when that began, or a timeout last looked. */
   get lastActive(): Date {
     return new Date(performance.timeOrigin + this.activeMs);
   }

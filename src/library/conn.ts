@@ -13,7 +13,7 @@ export interface Conn extends AsyncDisposable, AsyncIterable<Uint8Array> {
    * read, write or close it.
    */
   readonly fd: number | null;
-  /** Bytes that came from the peer. While `forward` relays in the kernel the counters stand still and are set at its end. */
+  /** Bytes that came from the peer; while `forward` relays in the kernel, those of them that it has delivered. */
   readonly bytesRead: number;
   /** Bytes that the system has taken for the peer. */
   readonly bytesWritten: number;

@@ -3,7 +3,7 @@
 
 import type { Socket, SocketHandler, TCPSocketListener, UnixSocketListener } from "bun";
 
-import { setSocketOptions } from "../ffi/socket-options.ts";
+import { cutBuffers, setSocketOptions } from "../ffi/socket-options.ts";
 import { type Endpoint, formatEndpoint, parseEndpoint } from "../shared/address.ts";
 import { messageOf, ProxyError } from "../shared/errors.ts";
 import { RELAY } from "../shared/limits.ts";
@@ -118,7 +118,8 @@ class SocketListener implements Listener {
       sendBufferBytes: sendBufferSize,
       receiveBufferBytes: recvBufferSize,
     };
-    reportWarnings(setSocketOptions(this.#listener.fd, options, "listener"), log);
+    const lacking = setSocketOptions(this.#listener.fd, options, "listener");
+    reportWarnings([...lacking, ...cutBuffers(options)], log);
   }
 }
 

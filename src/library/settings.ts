@@ -1,7 +1,7 @@
 // Settings of a single connection or listener, with their defaults, and how they become socket options. Called by `listen`,
 // `dial` and `optimizeTcpConn`.
 
-import { setSocketOptions, type SocketRole } from "../ffi/socket-options.ts";
+import { cutBuffers, setSocketOptions, type SocketRole } from "../ffi/socket-options.ts";
 import { ProxyError } from "../shared/errors.ts";
 import { BOUNDS, LISTENER_DEFAULTS } from "../shared/limits.ts";
 import { type Log } from "../shared/log.ts";
@@ -74,7 +74,11 @@ export function keepAliveOf(settings: ConnSettings): number {
  * @returns what could not be set, as sentences.
  */
 export function applySettings(fd: number, settings: ConnSettings, role: SocketRole): string[] {
-  const options: Partial<SocketPlan> = {
+  return setSocketOptions(fd, optionsOf(settings), role);
+}
+
+function optionsOf(settings: ConnSettings): Partial<SocketPlan> {
+  return {
     quickack: settings.quickAck ?? false,
     // The kernel counts seconds (tcp(7)): what is finer is rounded up, so that probes are never more frequent than asked.
     keepaliveSeconds: Math.ceil(keepAliveOf(settings) / 1000),
@@ -82,7 +86,6 @@ export function applySettings(fd: number, settings: ConnSettings, role: SocketRo
     receiveBufferBytes: settings.recvBufferSize ?? null,
     notsentLowatBytes: settings.notsentLowat ?? null,
   };
-  return setSocketOptions(fd, options, role);
 }
 
 const warned = new Set<string>();
@@ -110,7 +113,7 @@ export const OPTIMIZED: ConnSettings = {
 /**
  * Tunes a connection for a proxy's work: by default TCP_NODELAY, TCP_QUICKACK (Linux), keepalive of 30 s, and buffers of
  * 256 KiB (which turn the system's own adaption off).
- * @returns one sentence for each option that the platform lacks or refused; empty when all took effect.
+ * @returns one sentence for each option that the platform lacks, refused or cut; empty when all took effect.
  * @throws ProxyError `ERR_STATE` if the connection has no descriptor: it is over, wrapped, not TCP, or this is Windows.
  */
 export function optimizeTcpConn(conn: Conn, settings: ConnSettings = OPTIMIZED): string[] {
@@ -124,5 +127,5 @@ export function optimizeTcpConn(conn: Conn, settings: ConnSettings = OPTIMIZED):
     );
   }
   socket.setNoDelay(settings.noDelay ?? LISTENER_DEFAULTS.nodelay);
-  return applySettings(fd, settings, "accepted");
+  return [...applySettings(fd, settings, "accepted"), ...cutBuffers(optionsOf(settings))];
 }

@@ -32,6 +32,8 @@ interface Reader {
   reject(error: ProxyError): void;
 }
 
+const NOTHING = [0, 0] as const;
+
 export class SocketConn implements Conn {
   readonly localAddr: Addr;
   readonly remoteAddr: Addr;
@@ -58,8 +60,9 @@ export class SocketConn implements Conn {
   /** The relay engine has it. */
   #given = false;
   #resetGiven: () => void = () => {};
+  /** What it has read from and written to the peer there. */
+  #relayed: () => readonly [number, number] = () => NOTHING;
   #bytesRead = 0;
-  #bytesGiven = 0;
 
   /** Dispatches a socket's events to the connection in its `data`; sockets that were refused have none. */
   static readonly handlers: SocketHandler<SocketConn | undefined> = {
@@ -103,11 +106,11 @@ export class SocketConn implements Conn {
   }
 
   get bytesRead(): number {
-    return this.#bytesRead;
+    return this.#bytesRead + this.#relayed()[0];
   }
 
   get bytesWritten(): number {
-    return this.#writes.bytes + this.#bytesGiven;
+    return this.#writes.bytes + this.#relayed()[1];
   }
 
   /** Bytes that came and were not read. */
@@ -126,7 +129,7 @@ export class SocketConn implements Conn {
     return this.#held;
   }
 
-  /** The relay engine has it; what moves there is not seen here. */
+  /** The relay engine has it. */
   get given(): boolean {
     return this.#given;
   }
@@ -258,18 +261,20 @@ export class SocketConn implements Conn {
   /**
    * Lets go of the descriptor without a word to the peer; a duplicate of it lives on in the relay engine.
    * @param reset ends the relay that now owns the connection.
+   * @param relayed how many bytes that has read from and written to the peer, also after its end.
    */
-  give(reset: () => void): void {
+  give(reset: () => void, relayed: () => readonly [number, number]): void {
     this.#given = true;
     this.#resetGiven = reset;
+    this.#relayed = relayed;
     this.#refusal = new ProxyError("ERR_STATE", "the connection was given to forward");
     this.#socket.close();
   }
 
   /** The relay that got the connection has ended. */
-  relayed(bytesRead: number, bytesWritten: number): void {
-    this.#bytesRead += bytesRead;
-    this.#bytesGiven += bytesWritten;
+  relayed(): void {
+    const last = this.#relayed();
+    this.#relayed = () => last;
     this.#given = false;
     this.#refusal = new ProxyError("ERR_CLOSED", "the connection is closed");
     this.#resolveClosed();

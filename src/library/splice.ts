@@ -153,16 +153,15 @@ async function relay(
   const reset = (): void => {
     if (!over) resetShared(fds[0]);
   };
-  a.give(reset);
-  b.give(reset);
-  const { taken, done } = proxy.adopt(fds, { idleMs, ...buffers });
-  let result: ForwardResult = { bytesUp: 0, bytesDown: 0 };
+  const { taken, done, moved } = proxy.adopt(fds, { idleMs, ...buffers });
+  a.give(reset, () => [moved().bytesUp, moved().bytesDown]);
+  b.give(reset, () => [moved().bytesDown, moved().bytesUp]);
   let secondOpen = true;
   try {
     await taken;
     closeSync(fds[1]);
     secondOpen = false;
-    result = await done;
+    const result = await done;
     closeSync(fds[0]); // kept until now as the handle by which the pair can be reset
     return result;
   } catch (error) {
@@ -172,7 +171,7 @@ async function relay(
     throw error;
   } finally {
     over = true;
-    a.relayed(result.bytesUp, result.bytesDown);
-    b.relayed(result.bytesDown, result.bytesUp);
+    a.relayed();
+    b.relayed();
   }
 }

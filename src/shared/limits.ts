@@ -68,4 +68,5 @@ export const CONTROL = {
   restartDelayMaxMs: 10_000,
   restartCalmMs: 60_000, // a worker that lived this long starts over with no delay
   startTimeoutMs: 10_000, // a worker that is not ready by then never will be
+  endTimeoutMs: 5_000, // a hundred thousand connections are reset within one; who asked for an end must not wait for ever
 } as const;

@@ -106,6 +106,14 @@ export class LiveTable {
     return this.isOpen(row) && this.idOf(row) === id ? row : -1;
   }
 
+  /** What the connection with this id has moved so far; null if it is over. */
+  bytesOf(id: number): { bytesUp: number; bytesDown: number } | null {
+    const row = this.rowOf(id);
+    if (row < 0) return null;
+    const bytes = { bytesUp: this.bytesUp[row]!, bytesDown: this.bytesDown[row]! };
+    return this.rowOf(id) === row ? bytes : null;
+  }
+
   /** @param offset where the 4 or 16 bytes of the address begin in `bytes`. */
   setAddress(
     column: Uint8Array,

@@ -33,7 +33,10 @@ export interface OpenRequest {
   readonly reusePort: boolean;
   /** This is the first worker to bind: it makes sure that no other process holds the address. */
   readonly exclusive: boolean;
-  /** Listening descriptors of another worker to accept from instead of binding: unix sockets, which cannot be bound twice. */
+  /**
+   * Listening descriptors to accept from instead of binding: unix sockets, which cannot be bound twice. They are the control
+   * plane's own, see `opened.fds`; a worker duplicates them and closes none.
+   */
   readonly sharedFds: readonly number[];
 }
 
@@ -89,11 +92,14 @@ export type WorkerEvent =
       readonly type: "opened";
       readonly key: string;
       readonly bound: readonly SocketAddress[];
-      /** Listening descriptors, for `sharedFds` of the other workers; empty where descriptors cannot be shared. */
+      /**
+       * Duplicates of the listening descriptors, for `sharedFds` of other workers. They belong to the control plane, which closes
+       * them: they outlive the worker. Empty where descriptors cannot be shared.
+       */
       readonly fds: readonly number[];
     }
   | { readonly type: "open_failed"; readonly key: string; readonly error: ErrorRecord }
-  /** A setting that this platform or engine cannot honour, said once for each listener. */
+  /** A setting that this platform, system or engine cannot honour. Each worker finds it; the proxy says it once. */
   | { readonly type: "warning"; readonly key: string; readonly message: string }
   /** Clients turned away since the last such event for this listener and reason: at most one a second. */
   | {
@@ -127,7 +133,13 @@ export type WorkerEvent =
       /** For close: `end` (both sides finished), `reset`, `idle`, or an errno's name. */
       readonly reason: string;
     }
-  | { readonly type: "adopted"; readonly id: number; readonly error: ErrorRecord | null }
+  | {
+      readonly type: "adopted";
+      readonly id: number;
+      /** Its id in the table of live connections; -1 with an error. */
+      readonly connection: number;
+      readonly error: ErrorRecord | null;
+    }
   | {
       readonly type: "pair_closed";
       readonly id: number;

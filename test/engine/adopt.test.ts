@@ -55,11 +55,14 @@ forEveryEngine((engine) => {
       await first.wire.sendStream(1, 3_000_000);
       first.wire.end();
       await within("up", up);
+      await until("it is counted", () => pair.moved().bytesUp === 3_000_000);
       const down = first.wire.expectStream(2, 2_000_000);
       await second.wire.sendStream(2, 2_000_000);
       second.wire.end();
       await within("down", down);
-      expect(await within("done", pair.done)).toEqual({ bytesUp: 3_000_000, bytesDown: 2_000_000 });
+      const all = { bytesUp: 3_000_000, bytesDown: 2_000_000 };
+      expect(await within("done", pair.done)).toEqual(all);
+      expect(pair.moved()).toEqual(all);
       await within("the wires end", Promise.all([first.wire.closed, second.wire.closed]));
       await until("no row is left", () => proxy.connections().length === 0);
       await until("no socket is left", () => countDescriptors(process.pid).sockets === before);
@@ -93,6 +96,8 @@ forEveryEngine((engine) => {
       const second = await connected(server);
       const pair = proxy.adopt([first.fd, second.fd], OPTIONS);
       await within("taken", pair.taken);
+      await first.wire.write("counted, whatever comes");
+      await second.wire.readBytes(23);
       first.wire.reset();
       const code = await within(
         "done",
@@ -102,6 +107,7 @@ forEveryEngine((engine) => {
         ),
       );
       expect(code).toBe("ERR_RESET");
+      expect(pair.moved()).toEqual({ bytesUp: 23, bytesDown: 0 });
     },
   );
 

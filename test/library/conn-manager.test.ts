@@ -79,6 +79,20 @@ describe("what it knows", () => {
     expect(info.duration).toBe(duration);
   });
 
+  test("bytes that the kernel relays are in its figures at once, and stay there", async () => {
+    await using ends = await makeEnds();
+    const manager = new ConnManager();
+    const info = manager.accept(ends.a);
+    const relayed = failure(forward(manager.wrapConn(ends.a, info), ends.b));
+    await ends.client.write("question");
+    await ends.server.readBytes(8);
+    await until("it is counted", () => manager.stats().bytesIn === 8);
+    expect([info.bytesIn, info.bytesOut]).toEqual([8, 0]);
+    ends.client.reset();
+    await relayed;
+    expect(manager.stats()).toMatchObject({ active: 0, bytesIn: 8, bytesOut: 0 });
+  });
+
   test("the wrapper does all that a connection does", async () => {
     await using ends = await makeEnds();
     const manager = new ConnManager();

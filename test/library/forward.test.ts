@@ -108,6 +108,33 @@ for (const way of WAYS) {
       });
     }
 
+    for (const ending of ["fin", "reset"] as const) {
+      test(`the connections count while the relay is under way, and keep what they counted after a ${ending}`, async () => {
+        await using ends = await makeEnds();
+        const { client, server, a, b } = ends;
+        await client.write("HELLO");
+        await a.read();
+        await a.write("hi");
+        const relayed = forward(a, b, { splice });
+        relayed.catch(() => {});
+        await client.write("question");
+        await server.readBytes(8);
+        await server.write("answers");
+        await client.readBytes(9);
+        const counted = (): number[] => [a, b].flatMap((c) => [c.bytesRead, c.bytesWritten]);
+        const all = [5 + 8, 2 + 7, 7, 8];
+        await until("they have counted", () => counted().join() === all.join());
+        expect(inKernel(a)).toBe(splice);
+        if (ending === "reset") client.reset();
+        else {
+          client.end();
+          server.end();
+        }
+        await within("closed", Promise.all([a.closed, b.closed]));
+        expect(counted()).toEqual(all);
+      });
+    }
+
     test("what was read ahead, or put back, goes first", async () => {
       await using ends = await makeEnds();
       const { client, server, a, b } = ends;

@@ -34,6 +34,19 @@ test("a row is read while it is open, with the address of its client", () => {
   expect(table.read()).toEqual([]);
 });
 
+test("bytes are read by the id of a connection as long as it is open", () => {
+  const table = LiveTable.create(4);
+  openRow(table, 2);
+  const id = table.idOf(2);
+  table.bytesUp[2] = 7;
+  table.bytesDown[2] = 9;
+  expect(table.bytesOf(id)).toEqual({ bytesUp: 7, bytesDown: 9 });
+  expect(table.bytesOf(-1)).toBeNull();
+  table.close(2);
+  openRow(table, 2);
+  expect(table.bytesOf(id)).toBeNull();
+});
+
 test("the id of a connection that is over does not name the next one in its row", () => {
   const table = LiveTable.create(4);
   openRow(table, 1);

@@ -2,7 +2,7 @@
 // drops every further SYN (listen(2)). Linux only, as its system calls are.
 
 import { errno, libc } from "../../src/ffi/libc.ts";
-import { AF_INET, SOCK_NONBLOCK, SOCK_STREAM } from "../../src/ffi/linux.ts";
+import { AF_INET, MSG_DONTWAIT, SOCK_NONBLOCK, SOCK_STREAM } from "../../src/ffi/linux.ts";
 import { decodeSockaddr, encodeSockaddr, SOCKADDR_MAX_BYTES } from "../../src/ffi/sockaddr.ts";
 import { until } from "./until.ts";
 
@@ -44,8 +44,56 @@ export class SilentTarget implements Disposable {
     return `127.0.0.1:${this.port}`;
   }
 
+  /** From now on there is room in the queue (listen(2) changes its length): the next SYN that is sent again is answered. */
+  answer(): void {
+    check(libc.listen(this.#fds[0]!, 16));
+  }
+
+  /**
+   * Accepts whoever comes and reads.
+   * @returns what came before the first FIN; the connections that filled the queue send none.
+   */
+  async readToFin(): Promise<Buffer> {
+    const readers: Reader[] = [];
+    let whole: Buffer | null = null;
+    await until("a FIN arrives", () => {
+      const fd = libc.accept4(this.#fds[0]!, null, null, SOCK_NONBLOCK);
+      if (fd >= 0) {
+        this.#fds.push(fd);
+        readers.push(new Reader(fd));
+      }
+      whole = readers.find((reader) => reader.readOn())?.bytes ?? null;
+      return whole !== null;
+    });
+    return whole!;
+  }
+
   [Symbol.dispose](): void {
     for (const fd of this.#fds) libc.close(fd);
+  }
+}
+
+/** What has come on one connection. */
+class Reader {
+  readonly #fd: number;
+  readonly #chunks: Buffer[] = [];
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.#chunks);
+  }
+
+  /** @returns whether the FIN has come. */
+  readOn(): boolean {
+    for (;;) {
+      const chunk = Buffer.alloc(64 * 1024);
+      const got = libc.recv(this.#fd, chunk, chunk.length, MSG_DONTWAIT);
+      if (got <= 0) return got === 0;
+      this.#chunks.push(chunk.subarray(0, got));
+    }
   }
 }
 

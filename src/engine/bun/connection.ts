@@ -11,7 +11,7 @@ import type { Socket, SocketHandler } from "bun";
 import type { CounterWriter } from "../../shared/counters.ts";
 import type { LiveTable } from "../../shared/live-table.ts";
 import { monotonicMs } from "../clock.ts";
-import { isConnected } from "../linux/sockets.ts";
+import { isHandshaking } from "../linux/sockets.ts";
 
 /** What a socket's `data` takes: a side of a connection, or an attempt that is still connecting. */
 export interface SocketEvents {
@@ -158,7 +158,7 @@ export class Side implements SocketEvents {
   }
 
   sendFin(): void {
-    if (this.#handshakeRuns()) {
+    if (this.handshakes) {
       // The runtime does not tell when it is over; nothing else is to do on this side until then.
       setTimeout(() => this.#finAfterHandshake(), HANDSHAKE_LOOK_MS);
       return;
@@ -168,11 +168,11 @@ export class Side implements SocketEvents {
     if (!this.closed) this.socket!.shutdown();
   }
 
-  /** shutdown(2) would end a Fast Open connection whose SYN, with bytes, is still under way. */
-  #handshakeRuns(): boolean {
+  /** A target's SYN is still under way, with bytes (Fast Open): shutdown(2) would end the connection. */
+  get handshakes(): boolean {
     const { connection, socket } = this;
     if (!connection.owner.fastopen || this !== connection.target || this.closed) return false;
-    return !isConnected((socket as { fd?: number } | null)?.fd ?? -1);
+    return isHandshaking((socket as { fd?: number } | null)?.fd ?? -1);
   }
 
   #finAfterHandshake(): void {

@@ -3,7 +3,7 @@
 
 import { monotonicMs } from "../clock.ts";
 import { type Connection } from "./connection.ts";
-import { Attempt, keepUrgentInline, type TargetAddress } from "./dial.ts";
+import { Attempt, type TargetAddress } from "./dial.ts";
 import type { BunListener } from "./listener.ts";
 
 export class Dialing {
@@ -26,7 +26,8 @@ export class Dialing {
 
   /** Nothing to wait for any more: connected, refused, or the client is gone. */
   get settled(): boolean {
-    return this.connection.connected || this.connection.over;
+    const { connected, over, target } = this.connection;
+    return over || (connected && !target.handshakes);
   }
 
   #try(): void {
@@ -37,11 +38,12 @@ export class Dialing {
     const listener = this.#listener;
     this.#attempt = Attempt.start(target, this.connection.target, {
       created: (fd) => {
-        if (target.address.kind === "unix") return;
-        listener.setOptions(fd, "target");
-        keepUrgentInline(fd);
+        if (target.address.kind === "ip") listener.prepareTarget(fd);
       },
-      reached: () => listener.forward(this.connection, target),
+      reached: () => {
+        this.deadlineMs = this.#endMs; // a handshake of Fast Open may be all that is left, and nobody else is tried
+        listener.forward(this.connection, target);
+      },
       failed: (errno) => this.#failed(target, errno),
     });
     this.connection.target.attempt = this.#attempt;
@@ -59,7 +61,8 @@ export class Dialing {
         errno,
       );
     }
-    if (this.#next < this.#targets.length && monotonicMs() < this.#endMs) {
+    const mayGoOn = !this.connection.connected && monotonicMs() < this.#endMs;
+    if (this.#next < this.#targets.length && mayGoOn) {
       counters.error(errno); // the last failure is counted as the connection's own
       return this.#try();
     }
@@ -67,9 +70,9 @@ export class Dialing {
     this.#listener.refuse(this.connection, reason, `${target.text}: ${errno}`, errno);
   }
 
-  /** The attempt took its share of time. */
+  /** The attempt took its share of time, or its handshake all of it. */
   expire(): void {
-    this.#attempt.cancel();
+    if (!this.connection.connected) this.#attempt.cancel();
     this.#failed(this.#targets[this.#next - 1]!, "ETIMEDOUT");
   }
 }

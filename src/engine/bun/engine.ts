@@ -59,10 +59,13 @@ export class BunEngine implements Engine {
     this.#listeners.delete(key);
   }
 
-  adopt(id: number, request: AdoptRequest): void {
+  adopt(id: number, request: AdoptRequest): number {
     const fds = duplicate(request.fds);
     const pair = new AdoptedPair(this, id, request.idleMs);
-    pair.start(this.addConnection(pair, -1), fds);
+    const connection = this.addConnection(pair, -1);
+    const liveId = this.live.idOf(connection.row);
+    pair.start(connection, fds);
+    return liveId;
   }
 
   take(): void {

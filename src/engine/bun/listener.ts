@@ -3,7 +3,13 @@
 
 import { hasBytes, sendWaitingSyn } from "../../ffi/fastopen.ts";
 import { parseIPv6 } from "../../ffi/sockaddr.ts";
-import { setSocketOptions } from "../../ffi/socket-options.ts";
+import {
+  applySocketOptions,
+  compileSocketOptions,
+  cutBuffers,
+  type OptionCall,
+  setSocketOptions,
+} from "../../ffi/socket-options.ts";
 import { formatEndpoint, type SocketAddress } from "../../shared/address.ts";
 import { CounterWriter } from "../../shared/counters.ts";
 import { FAMILY_IPV4, FAMILY_IPV6, FAMILY_UNIX, type LiveTable } from "../../shared/live-table.ts";
@@ -49,6 +55,8 @@ export class BunListener implements ConnectionOwner {
   readonly #refusals: RefusalReports;
   readonly #warned = new Set<string>();
   readonly #isUnix: boolean;
+  /** Set on each TCP socket towards the target before it is connected; Linux only. */
+  #targetOptions: readonly OptionCall[] = [];
   #bound: Bound[] = [];
   #targets: readonly TargetAddress[];
 
@@ -81,23 +89,32 @@ export class BunListener implements ConnectionOwner {
         const bound = bind(address, request, handlers);
         this.#bound.push(bound);
         if (address.kind === "unix") continue;
-        this.setOptions(bound.fd, "listener");
+        this.#setOptions(bound.fd, "listener");
         keepUrgentInline(bound.fd); // accepted sockets inherit it
       }
     } catch (error) {
       this.close();
       throw error;
     }
+    this.#compileOptions();
     this.#warnOfWatermark();
     return this.#bound.map((bound) => bound.address);
+  }
+
+  #compileOptions(): void {
+    const { socket, target } = this.plan;
+    const ofTarget = target.kind === "unix" ? {} : socket;
+    const { calls, lacking } = compileSocketOptions(ofTarget, "target");
+    this.#targetOptions = calls;
+    const cut = cutBuffers(this.#isUnix ? ofTarget : socket);
+    for (const message of [...lacking, ...cut]) this.#warn(message);
   }
 
   #warnOfWatermark(): void {
     const { highWatermarkBytes } = this.plan.buffers;
     if (highWatermarkBytes >= RUNTIME_READ_BYTES) return;
     const reads = `the bun engine reads up to ${RUNTIME_READ_BYTES} bytes at once`;
-    const message = `high_watermark ${highWatermarkBytes} is exceeded: ${reads}`;
-    this.#engine.host.emit({ type: "warning", key: this.plan.key, message });
+    this.#warn(`high_watermark ${highWatermarkBytes} is exceeded: ${reads}`);
   }
 
   setTargets(targets: readonly SocketAddress[]): void {
@@ -111,16 +128,25 @@ export class BunListener implements ConnectionOwner {
   }
 
   /** Sets the plan's socket options; what cannot be had is a warning, once for each option. */
-  setOptions(
+  #setOptions(
     fd: number,
     role: "listener" | "accepted" | "target",
     only?: Partial<SocketPlan>,
   ): void {
-    for (const message of setSocketOptions(fd, only ?? this.plan.socket, role)) {
-      if (this.#warned.has(message)) continue;
-      this.#warned.add(message);
-      this.#engine.host.emit({ type: "warning", key: this.plan.key, message });
-    }
+    for (const message of setSocketOptions(fd, only ?? this.plan.socket, role)) this.#warn(message);
+  }
+
+  /** On a TCP socket that is about to be connected to the target; Linux only. */
+  prepareTarget(fd: number): void {
+    for (const message of applySocketOptions(fd, this.#targetOptions)) this.#warn(message);
+    keepUrgentInline(fd);
+  }
+
+  /** Once for each text. */
+  #warn(message: string): void {
+    if (this.#warned.has(message)) return;
+    this.#warned.add(message);
+    this.#engine.host.emit({ type: "warning", key: this.plan.key, message });
   }
 
   #accept(socket: RelaySocket): void {
@@ -167,7 +193,7 @@ export class BunListener implements ConnectionOwner {
     const { plan } = this;
     if (process.platform !== "linux") this.#setRuntimeOptions(socket, "accepted");
     else if (plan.socket.quickack) {
-      this.setOptions(fdOf(socket), "accepted", { quickack: true });
+      this.#setOptions(fdOf(socket), "accepted", { quickack: true });
     }
     if (!plan.socket.nodelay) socket.setNoDelay(false);
   }
@@ -181,7 +207,7 @@ export class BunListener implements ConnectionOwner {
 
   /** Options on a socket that the runtime made, through descriptors where it shows them and its own calls elsewhere. */
   #setRuntimeOptions(socket: RelaySocket, role: "accepted" | "target"): void {
-    this.setOptions(fdOf(socket), role);
+    this.#setOptions(fdOf(socket), role);
     const { nodelay, keepaliveSeconds } = this.plan.socket;
     if (nodelay) socket.setNoDelay(true);
     if (keepaliveSeconds > 0 && process.platform === "win32") {

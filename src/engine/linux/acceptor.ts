@@ -9,6 +9,7 @@ import { encodeSockaddr, type Sockaddr, SOCKADDR_MAX_BYTES } from "../../ffi/soc
 import {
   applySocketOptions,
   compileSocketOptions,
+  cutBuffers,
   type OptionCall,
   setSocketOptions,
 } from "../../ffi/socket-options.ts";
@@ -91,8 +92,10 @@ export class Acceptor {
       if (family === AF_UNIX) return;
       for (const warning of setSocketOptions(fd, plan.socket, "listener")) warnings.add(warning);
     });
-    const toTarget = compileSocketOptions(plan.socket, "target");
-    for (const message of toTarget.lacking) warnings.add(message);
+    const ofTarget = plan.target.kind === "unix" ? {} : plan.socket;
+    const toTarget = compileSocketOptions(ofTarget, "target");
+    const cut = cutBuffers(plan.listen.kind === "unix" ? ofTarget : plan.socket);
+    for (const message of [...toTarget.lacking, ...cut]) warnings.add(message);
     for (const message of warnings) this.#host.emit({ type: "warning", key: plan.key, message });
     const listener: OpenListener = {
       plan,

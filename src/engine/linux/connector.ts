@@ -15,7 +15,7 @@ import { assertConnectFailure, isOutOfDescriptors } from "./errnos.ts";
 import type { Relay } from "./relay.ts";
 import type { Reports } from "./reports.ts";
 import { OPEN, UNTIL_EAGAIN } from "./rows.ts";
-import { keepUrgentInline, streamSocket } from "./sockets.ts";
+import { isHandshaking, keepUrgentInline, streamSocket } from "./sockets.ts";
 import type { Watch } from "./watch.ts";
 
 export class Connector {
@@ -145,7 +145,19 @@ export class Connector {
       rows.attemptDeadline[row] = Infinity;
       return this.#watch.abandonConnect(row);
     }
-    const name = nameOf(this.#targets[row]![rows.attempt[row]!]);
+    this.#timedOut(row, listener);
+  }
+
+  /** The connect timeout of a row that is OPEN by Fast Open has passed: its handshake must be over by now. */
+  checkHandshake(row: number): void {
+    const { rows } = this.#connections;
+    rows.deadline[row] = Infinity;
+    if (isHandshaking(rows.fd[row * 2 + 1]!)) this.#timedOut(row, this.#listenerOf(row));
+  }
+
+  #timedOut(row: number, listener: OpenListener): void {
+    const { attempt } = this.#connections.rows;
+    const name = nameOf(this.#targets[row]![attempt[row]!]);
     this.#countFailure(listener, ETIMEDOUT);
     const { connectMs } = listener.plan.timeouts;
     this.#refuse(row, listener, "connect_timeout", `${name}: no answer within ${connectMs} ms`);

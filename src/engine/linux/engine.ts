@@ -146,7 +146,7 @@ export abstract class LinuxEngine implements Engine, Watch {
     if (listener !== undefined) this.acceptor.close(listener, this.relay.now);
   }
 
-  adopt(id: number, request: AdoptRequest): void {
+  adopt(id: number, request: AdoptRequest): number {
     if (this.rows.full) {
       throw new ProxyError("ERR_CONNECTION_LIMIT", "the table of connections is full");
     }
@@ -168,6 +168,7 @@ export abstract class LinuxEngine implements Engine, Watch {
     this.#needSweep(request.idleMs);
     const fds = duplicatePair(request.fds);
     const row = this.connections.pair(profile, id, fds, this.relay.now);
+    const connection = this.live.idOf(row);
     this.#armSweep();
     for (const [side, fd] of fds.entries()) {
       keepUrgentInline(fd);
@@ -175,6 +176,7 @@ export abstract class LinuxEngine implements Engine, Watch {
     }
     const error = this.startPair(row);
     if (error !== 0) this.connections.close(row, errnoName(error));
+    return connection;
   }
 
   take(key: string, fd: number): void {
@@ -244,15 +246,16 @@ export abstract class LinuxEngine implements Engine, Watch {
   }
 
   #sweep(now: number): void {
-    const { state, listener, attemptDeadline } = this.rows;
+    const { state, listener, attemptDeadline, deadline } = this.rows;
     const { activeMs } = this.live;
     for (let row = 0; row < this.rows.used; row++) {
       if (state[row] !== FREE) this.look(row);
       if (state[row] === CONNECTING) {
         if (now >= attemptDeadline[row]!) this.connector.expired(row);
       } else if (state[row] === OPEN) {
-        const { idleMs } = this.connections.profiles[listener[row]!]!;
-        if (idleMs > 0 && now - activeMs[row]! >= idleMs) this.connections.close(row, "idle");
+        const { idleMs, fastopen } = this.connections.profiles[listener[row]!]!;
+        if (fastopen && now >= deadline[row]!) this.connector.checkHandshake(row);
+        else if (idleMs > 0 && now - activeMs[row]! >= idleMs) this.connections.close(row, "idle");
       }
     }
     this.swept();

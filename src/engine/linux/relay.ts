@@ -52,7 +52,7 @@ import {
   SHUT,
   UNTIL_EAGAIN,
 } from "./rows.ts";
-import { isConnected, socketError } from "./sockets.ts";
+import { isHandshaking, socketError } from "./sockets.ts";
 
 /** Full reads in a row that show bulk. One may be a large message; two are a stream. */
 const BULK_AFTER = 2;
@@ -339,7 +339,7 @@ export class Relay {
     const { flags, fd } = this.#rows;
     const profile = this.#connections.profiles[this.#rows.listener[d >>> 1]!]!;
     if (this.#rows.held[d]! >= 0) this.#release(d, profile);
-    if (profile.fastopen && (d & 1) === 0 && !isConnected(fd[d ^ 1]!)) {
+    if (profile.fastopen && (d & 1) === 0 && isHandshaking(fd[d ^ 1]!)) {
       // shutdown(2) would end a connection whose SYN, with bytes, is still under way. The handshake's edge comes back here.
       flags[d]! |= BLOCKED;
       return;

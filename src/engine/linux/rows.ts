@@ -33,7 +33,10 @@ export class Rows {
   readonly state: Uint8Array;
   /** Index into the engine's listeners. */
   readonly listener: Int32Array;
-  /** Monotonic milliseconds; while connecting: when the current address, and the whole attempt, are given up. */
+  /**
+   * Monotonic milliseconds; while connecting: when the current address, and the whole attempt, are given up. With Fast Open the
+   * handshake may go on while the row is OPEN, and `deadline` holds for it.
+   */
   readonly attemptDeadline: Float64Array;
   readonly deadline: Float64Array;
   /** While connecting: which address is tried. Afterwards: adopted pairs' id. */

@@ -8,6 +8,7 @@ import {
   F_DUPFD_CLOEXEC,
   F_GETFL,
   F_SETFL,
+  IPPROTO_TCP,
   O_NONBLOCK,
   RLIMIT_NOFILE,
   SO_ERROR,
@@ -17,6 +18,8 @@ import {
   SOCK_NONBLOCK,
   SOCK_STREAM,
   SOL_SOCKET,
+  TCP_INFO,
+  TCP_SYN_SENT,
 } from "../../ffi/linux.ts";
 import { addressOf, pinnedBytes, pinnedInt32 } from "../../ffi/memory.ts";
 import { decodeSockaddr, SOCKADDR_MAX_BYTES } from "../../ffi/sockaddr.ts";
@@ -96,10 +99,12 @@ export function duplicatePair(fds: readonly [number, number]): [number, number] 
   }
 }
 
-/** Whether a socket has a peer (getpeername(2)). */
-export function isConnected(fd: number): boolean {
-  length[0] = address.length;
-  return libc.getpeername(fd, addressOf(address), addressOf(length)) === 0;
+/** Whether a TCP handshake that this side began is under way; it may not even have sent its SYN (Fast Open). */
+export function isHandshaking(fd: number): boolean {
+  length[0] = 4;
+  const state = addressOf(integer);
+  const known = libc.getsockopt(fd, IPPROTO_TCP, TCP_INFO, state, addressOf(length)) === 0;
+  return known && (integer[0]! & 0xff) === TCP_SYN_SENT;
 }
 
 /**
