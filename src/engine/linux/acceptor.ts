@@ -214,15 +214,20 @@ export class Acceptor {
   }
 
   #admit(listener: OpenListener, client: number, now: number): void {
-    const { maxConnections } = listener.plan.limits;
-    const open = Atomics.add(listener.active, 0, 1) + 1;
-    if (maxConnections > 0 && open > maxConnections) {
-      return this.#turnAway(listener, client, "max_connections", now);
-    }
+    if (!this.#count(listener, client, now)) return;
     if (listener.watched && this.#host.load.crowded(this.#connections.rows.open)) {
       return this.#handOver(listener, client);
     }
     this.#begun(listener, client, now);
+  }
+
+  /** @returns false if there is no room for the client, which is turned away. */
+  #count(listener: OpenListener, client: number, now: number): boolean {
+    const { maxConnections } = listener.plan.limits;
+    const open = Atomics.add(listener.active, 0, 1) + 1;
+    if (maxConnections === 0 || open <= maxConnections) return true;
+    this.#turnAway(listener, client, "max_connections", now);
+    return false;
   }
 
   /** Another worker has few connections, and serves this client sooner than this one. */
@@ -231,11 +236,11 @@ export class Acceptor {
     this.#host.emit({ type: "hand_over", key: listener.plan.key, fd: client });
   }
 
-  /** Another worker has handed this client over. */
+  /** Another worker has handed this client over. Until now it counted nowhere: its place may be taken. */
   take(listener: OpenListener, client: number, now: number): void {
     setBlocking(client, (this.#watch.socketFlags & SOCK_NONBLOCK) === 0); // the other engine may be another one
     this.#readName(client);
-    Atomics.add(listener.active, 0, 1);
+    if (!this.#count(listener, client, now)) return;
     if (this.#connections.rows.full) return this.#turnAway(listener, client, "table_full", now);
     this.#begun(listener, client, now);
   }
