@@ -12,17 +12,18 @@ import { endAllChildren } from "./children.ts";
 import { MEASUREMENTS } from "./engine/all.ts";
 import type { Measurement } from "./engine/measurement.ts";
 import { thisMachine } from "./machine.ts";
-import { measure, type Present, type Scope } from "./measure.ts";
+import { DURATION_MS, type Extent, measure, type Present, RUNS } from "./measure.ts";
 import { peers } from "./peers/all.ts";
 import { publish, saveResult } from "./publish.ts";
 import { formatTable, type Result } from "./report.ts";
 
 const USAGE = `bun bench/main.ts [flags]   measures every contestant, and writes bench/results and the README's tables
   --smoke                 everything, very short: only that it works; writes nothing
-  --only NAME,...         these measurements: ${MEASUREMENTS.map(({ name }) => name).join(", ")}
+  --only NAME,...         these measurements, or groups of them:
+${describeGroups()}
   --contestants NAME,...  these contestants; writes nothing
-  --runs N                of each measurement (default: 5)
-  --duration SECONDS      of each run (default: 2)
+  --runs N                of each measurement (default: its own, most often ${RUNS})
+  --duration SECONDS      of each run (default: its own, most often ${DURATION_MS / 1000})
   --json                  prints JSON
   --report                measures nothing, writes the tables again
   -h, --help              this page`;
@@ -30,7 +31,16 @@ const USAGE = `bun bench/main.ts [flags]   measures every contestant, and writes
 /** A wrong argument: one line says so, without a stack. */
 class UsageError extends Error {}
 
-interface Options extends Scope {
+function describeGroups(): string {
+  const groups = Map.groupBy(MEASUREMENTS, ({ group }) => group);
+  const lines = [...groups].map(([group, measurements]) => {
+    const names = measurements.map(({ name }) => name).filter((name) => name !== group);
+    return `${" ".repeat(26)}${group.padEnd(13)}${names.join(", ")}`.trimEnd();
+  });
+  return lines.join("\n");
+}
+
+interface Options extends Extent {
   json: boolean;
   measurements: Measurement[];
   contestants: string[] | null;
@@ -41,19 +51,17 @@ interface Options extends Scope {
 }
 
 const inCi = process.env.CI === "true";
-const RUNS = 5;
-const DURATION_SECONDS = 2;
-const SMOKE_MS = 100;
 
-/** @throws if a name in the list is not known. */
-function choose<T extends { name: string }>(known: readonly T[], list: string | undefined): T[] {
+/** @param list names, and groups where there are any. @throws if one of them is not known. */
+function choose<T extends { name: string; group?: string }>(
+  known: readonly T[],
+  list: string | undefined,
+): T[] {
   if (list === undefined) return [...known];
-  return list.split(",").map((name) => {
-    const found = known.find((each) => each.name === name);
-    if (found === undefined) {
-      throw new UsageError(`"${name}" is not one of ${known.map((each) => each.name).join(", ")}`);
-    }
-    return found;
+  return list.split(",").flatMap((name) => {
+    const found = known.filter((each) => each.name === name || each.group === name);
+    if (found.length > 0) return found;
+    throw new UsageError(`"${name}" is not one of ${known.map((each) => each.name).join(", ")}`);
   });
 }
 
@@ -80,14 +88,18 @@ function readOptions(): Options | null {
   const values = parse();
   if (values.help) return null;
   const smoke = values.smoke;
-  const seconds = Number(values.duration ?? DURATION_SECONDS);
-  const runs = Number(values.runs ?? (smoke ? 1 : RUNS));
-  if (!(seconds > 0) || !Number.isInteger(runs) || runs < 1) {
+  const seconds = values.duration === undefined ? null : Number(values.duration);
+  const runs = values.runs === undefined ? null : Number(values.runs);
+  if (
+    (seconds !== null && !(seconds > 0)) ||
+    (runs !== null && !(Number.isInteger(runs) && runs > 0))
+  ) {
     throw new UsageError("--runs takes a whole number and --duration a number of seconds, above 0");
   }
   return {
-    scale: { smoke, durationMs: smoke ? SMOKE_MS : seconds * 1000 },
+    smoke,
     runs,
+    durationMs: seconds === null ? null : seconds * 1000,
     json: values.json,
     measurements: choose(MEASUREMENTS, values.only),
     contestants: values.contestants?.split(",") ?? null,
@@ -130,8 +142,10 @@ async function main(): Promise<void> {
   try {
     const contestants = await gather(options, directory);
     for (const measurement of options.measurements) {
+      const begin = performance.now();
       const result = await measure(measurement, contestants, options, directory);
       results.push(result);
+      console.error(`${measurement.name}: ${((performance.now() - begin) / 1000).toFixed(0)} s`);
       if (options.saves) saveResult(result, machine);
       if (!options.json) console.log(formatTable(result));
     }
@@ -143,7 +157,7 @@ async function main(): Promise<void> {
 }
 
 // Debian keeps servers where users do not look for programs.
-process.env.PATH = `${process.env.PATH ?? ""}:/usr/sbin:/sbin`;
+process.env.PATH = [process.env.PATH ?? "", "/usr/sbin", "/sbin"].join(":");
 try {
   await main();
 } catch (error) {

@@ -1,7 +1,7 @@
 // The system calls of the load generators and of the echo backend, blocking and through epoll, Linux only. They
 // share no code with src: what measures must not change with what is measured. Called by bench/load only.
 
-import { dlopen, ptr, read } from "bun:ffi";
+import { dlopen, type FFIFunction, ptr, read } from "bun:ffi";
 
 const libraries = [
   `libc.so.6`,
@@ -24,22 +24,24 @@ const SYMBOLS = {
   epoll_create1: { args: ["i32"], returns: "i32" },
   epoll_ctl: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
   epoll_wait: { args: ["i32", "ptr", "i32", "i32"], returns: "i32" },
+  sched_getaffinity: { args: ["i32", "u32", "ptr"], returns: "i32" },
+  sched_setaffinity: { args: ["i32", "u32", "ptr"], returns: "i32" },
   __errno_location: { args: [], returns: "ptr" },
 } as const;
 
-function openLibc() {
+function open<T extends Record<string, FFIFunction>>(symbols: T, needs: string) {
   let failure: unknown;
   for (const name of libraries) {
     try {
-      return dlopen(name, SYMBOLS).symbols;
+      return dlopen(name, symbols).symbols;
     } catch (error) {
       failure = error;
     }
   }
-  throw new Error("the load generators need Linux with glibc or musl", { cause: failure });
+  throw new Error(`the load generators need ${needs}`, { cause: failure });
 }
 
-export const libc = openLibc();
+export const libc = open(SYMBOLS, "Linux with glibc or musl");
 
 export const EINTR = 4;
 export const EAGAIN = 11;
