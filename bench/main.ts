@@ -1,6 +1,7 @@
 // The benchmark: every contestant in turn, in one run, with the same client and the same backend.
 //   bun bench/main.ts [--smoke] [--only NAME,...] [--contestants NAME,...] [--runs N] [--duration SECONDS] [--json]
 //   bun bench/main.ts --report        only writes the tables and the chart again, from the results that are there
+//   bun bench/main.ts --build-peers   only builds the contestants that no distribution has
 // Results are written to bench/results, and tables from them to the README, unless --smoke or --contestants is given.
 
 import { mkdtempSync, rmSync } from "node:fs";
@@ -14,6 +15,7 @@ import type { Measurement } from "./engine/measurement.ts";
 import { thisMachine } from "./machine.ts";
 import { DURATION_MS, type Extent, measure, type Present, RUNS } from "./measure.ts";
 import { peers } from "./peers/all.ts";
+import { buildTools, CACHE, TOOLS } from "./peers/build.ts";
 import { publish, saveResult } from "./publish.ts";
 import { formatTable, type Result } from "./report.ts";
 
@@ -26,6 +28,7 @@ ${describeGroups()}
   --duration SECONDS      of each run (default: its own, most often ${DURATION_MS / 1000})
   --json                  prints JSON
   --report                measures nothing, writes the tables again
+  --build-peers           measures nothing, builds ${TOOLS.map(({ name }) => name).join(", ")} in bench/.cache
   -h, --help              this page`;
 
 /** A wrong argument: one line says so, without a stack. */
@@ -48,6 +51,7 @@ interface Options extends Extent {
   saves: boolean;
   /** Nothing is measured. */
   reportsOnly: boolean;
+  buildsOnly: boolean;
 }
 
 const inCi = process.env.CI === "true";
@@ -74,6 +78,7 @@ function parse() {
     duration: { type: "string" },
     json: { type: "boolean", default: false },
     report: { type: "boolean", default: false },
+    "build-peers": { type: "boolean", default: false },
     help: { type: "boolean", short: "h", default: false },
   } as const;
   try {
@@ -105,6 +110,7 @@ function readOptions(): Options | null {
     contestants: values.contestants?.split(",") ?? null,
     saves: !smoke && values.contestants === undefined,
     reportsOnly: values.report,
+    buildsOnly: values["build-peers"],
   };
 }
 
@@ -129,6 +135,7 @@ async function main(): Promise<void> {
     return;
   }
   if (options.reportsOnly) return publish();
+  if (options.buildsOnly) return buildTools();
   const machine = thisMachine();
   const directory = mkdtempSync(join(tmpdir(), "proxy-bench-"));
   const results: Result[] = [];
@@ -156,8 +163,8 @@ async function main(): Promise<void> {
   }
 }
 
-// Debian keeps servers where users do not look for programs.
-process.env.PATH = [process.env.PATH ?? "", "/usr/sbin", "/sbin"].join(":");
+// What was built here comes first; Debian keeps servers where users do not look for programs.
+process.env.PATH = [CACHE, process.env.PATH ?? "", "/usr/sbin", "/sbin"].join(":");
 try {
   await main();
 } catch (error) {
