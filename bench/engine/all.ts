@@ -3,6 +3,7 @@
 import { bulk } from "./bulk.ts";
 import { connect } from "./connect.ts";
 import { idle } from "./idle.ts";
+import { latency } from "./latency.ts";
 import type { Measurement } from "./measurement.ts";
 import { pingPong } from "./pingpong.ts";
 import { seed } from "./seed.ts";
@@ -15,6 +16,7 @@ export const MEASUREMENTS: readonly Measurement[] = [
   bulk(8),
   ...MESSAGES.flatMap((bytes) => CONNECTIONS.map((count) => pingPong(count, bytes))),
   ...connect,
+  latency,
   idle,
   ...seed,
 ];

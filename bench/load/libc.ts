@@ -29,6 +29,13 @@ const SYMBOLS = {
   __errno_location: { args: [], returns: "ptr" },
 } as const;
 
+// int epoll_pwait2(int epfd, struct epoll_event *events, int maxevents, const struct timespec *timeout,
+//                  const sigset_t *sigmask); int prctl(int option, ...) of longs
+const PRECISE_SYMBOLS = {
+  epoll_pwait2: { args: ["i32", "ptr", "i32", "ptr", "ptr"], returns: "i32" },
+  prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
+} as const;
+
 function open<T extends Record<string, FFIFunction>>(symbols: T, needs: string) {
   let failure: unknown;
   for (const name of libraries) {
@@ -42,6 +49,11 @@ function open<T extends Record<string, FFIFunction>>(symbols: T, needs: string) 
 }
 
 export const libc = open(SYMBOLS, "Linux with glibc or musl");
+
+/** Waiting for parts of a millisecond; apart from the others because older libraries lack it. */
+export function openPrecise() {
+  return open(PRECISE_SYMBOLS, "Linux 5.11 and glibc 2.35 or later for waits below a millisecond");
+}
 
 export const EINTR = 4;
 export const EAGAIN = 11;
