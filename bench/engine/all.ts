@@ -6,6 +6,7 @@ import { idle } from "./idle.ts";
 import { latency } from "./latency.ts";
 import type { Measurement } from "./measurement.ts";
 import { pingPong } from "./pingpong.ts";
+import { scaling } from "./scaling.ts";
 import { seed } from "./seed.ts";
 
 const CONNECTIONS = [1, 64, 512, 4096];
@@ -17,6 +18,7 @@ export const MEASUREMENTS: readonly Measurement[] = [
   ...MESSAGES.flatMap((bytes) => CONNECTIONS.map((count) => pingPong(count, bytes))),
   ...connect,
   latency,
+  scaling,
   idle,
   ...seed,
 ];
