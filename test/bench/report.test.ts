@@ -72,7 +72,7 @@ describe("table", () => {
 
 describe("chart", () => {
   const chart = drawChart([
-    result("connect", "rate", {
+    result("connect-16", "rate", {
       direct: [40],
       "proxy-epoll": [10],
       nginx: [5],
