@@ -28,7 +28,27 @@ const PANELS: readonly Panel[] = [
     unit: "µs",
     better: "lower",
   },
-  { result: "connect", column: "rate", title: "Connections", unit: "per second", better: "higher" },
+  {
+    result: "connect-one-core",
+    column: "rate",
+    title: "Connections, all on one core",
+    unit: "per second",
+    better: "higher",
+  },
+  {
+    result: "connect-16",
+    column: "rate",
+    title: "Connections, 16 at once",
+    unit: "per second",
+    better: "higher",
+  },
+  {
+    result: "latency",
+    column: "p99Us",
+    title: "99th percentile at half load",
+    unit: "µs",
+    better: "lower",
+  },
   { result: "idle", column: "userKib", title: "Idle connection", unit: "KiB", better: "lower" },
 ];
 

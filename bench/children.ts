@@ -105,8 +105,22 @@ export async function firstLine(child: Child): Promise<string> {
   throw new Error(`ended before its first line: ${text}${await new Response(child.stderr).text()}`);
 }
 
-/** A port that no one listens on now. If another process takes it first, the one that needs it fails to start. */
-export function freePort(): Promise<number> {
+const given = new Set<number>();
+
+/**
+ * A port that no one listens on now, and that was not given to another child before: several start at once. If
+ * another process takes it first, the one that needs it fails to start.
+ */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = await unboundPort();
+    if (given.has(port)) continue;
+    given.add(port);
+    return port;
+  }
+}
+
+function unboundPort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().once("error", reject);
     server.listen(0, "127.0.0.1", () => {

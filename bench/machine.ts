@@ -8,6 +8,8 @@ export interface Machine {
   memoryGib: number;
   system: string;
   bun: string;
+  /** The engine that `auto` takes. */
+  engine: string;
   iperf3: string;
   date: string;
   /** The project's commit; with a plus sign if files had changed since. */
@@ -21,6 +23,13 @@ function output(command: string[]): string {
     .trim();
 }
 
+const cli = Bun.fileURLToPath(new URL("../src/cli.ts", import.meta.url));
+
+/** What the program itself says that it would start with here. */
+function autoEngine(): string {
+  return /^engine +(\w+)/m.exec(output([process.execPath, cli, "-version"]))?.[1] ?? "";
+}
+
 export function thisMachine(): Machine {
   const processors = cpus();
   const changed = output(["git", "status", "--porcelain", "--", "../src"]) === "" ? "" : "+";
@@ -30,6 +39,7 @@ export function thisMachine(): Machine {
     memoryGib: Math.round(totalmem() / 2 ** 30),
     system: `${process.platform} ${/^\d+\.\d+/.exec(release())?.[0] ?? ""}`,
     bun: Bun.version,
+    engine: autoEngine(),
     iperf3: /^iperf (\S+)/.exec(output(["iperf3", "--version"]))?.[1] ?? "",
     date: new Date().toISOString().slice(0, 10),
     commit: `${output(["git", "rev-parse", "--short", "HEAD"])}${changed}`,

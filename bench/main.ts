@@ -1,6 +1,7 @@
 // The benchmark: every contestant in turn, in one run, with the same client and the same backend.
 //   bun bench/main.ts [--smoke] [--only NAME,...] [--contestants NAME,...] [--runs N] [--duration SECONDS] [--json]
 //   bun bench/main.ts --report        only writes the tables and the chart again, from the results that are there
+//   bun bench/main.ts --build-peers   only builds the contestants that no distribution has
 // Results are written to bench/results, and tables from them to the README, unless --smoke or --contestants is given.
 
 import { mkdtempSync, rmSync } from "node:fs";
@@ -12,25 +13,37 @@ import { endAllChildren } from "./children.ts";
 import { MEASUREMENTS } from "./engine/all.ts";
 import type { Measurement } from "./engine/measurement.ts";
 import { thisMachine } from "./machine.ts";
-import { measure, type Present, type Scope } from "./measure.ts";
+import { DURATION_MS, type Extent, measure, type Present, RUNS } from "./measure.ts";
 import { peers } from "./peers/all.ts";
+import { buildTools, CACHE, TOOLS } from "./peers/build.ts";
 import { publish, saveResult } from "./publish.ts";
 import { formatTable, type Result } from "./report.ts";
 
 const USAGE = `bun bench/main.ts [flags]   measures every contestant, and writes bench/results and the README's tables
   --smoke                 everything, very short: only that it works; writes nothing
-  --only NAME,...         these measurements: ${MEASUREMENTS.map(({ name }) => name).join(", ")}
+  --only NAME,...         these measurements, or groups of them:
+${describeGroups()}
   --contestants NAME,...  these contestants; writes nothing
-  --runs N                of each measurement (default: 5)
-  --duration SECONDS      of each run (default: 2)
+  --runs N                of each measurement (default: its own, most often ${RUNS})
+  --duration SECONDS      of each run (default: its own, most often ${DURATION_MS / 1000})
   --json                  prints JSON
   --report                measures nothing, writes the tables again
+  --build-peers           measures nothing, builds ${TOOLS.map(({ name }) => name).join(", ")} in bench/.cache
   -h, --help              this page`;
 
 /** A wrong argument: one line says so, without a stack. */
 class UsageError extends Error {}
 
-interface Options extends Scope {
+function describeGroups(): string {
+  const groups = Map.groupBy(MEASUREMENTS, ({ group }) => group);
+  const lines = [...groups].map(([group, measurements]) => {
+    const names = measurements.map(({ name }) => name).filter((name) => name !== group);
+    return `${" ".repeat(26)}${group.padEnd(13)}${names.join(", ")}`.trimEnd();
+  });
+  return lines.join("\n");
+}
+
+interface Options extends Extent {
   json: boolean;
   measurements: Measurement[];
   contestants: string[] | null;
@@ -38,22 +51,21 @@ interface Options extends Scope {
   saves: boolean;
   /** Nothing is measured. */
   reportsOnly: boolean;
+  buildsOnly: boolean;
 }
 
 const inCi = process.env.CI === "true";
-const RUNS = 5;
-const DURATION_SECONDS = 2;
-const SMOKE_MS = 100;
 
-/** @throws if a name in the list is not known. */
-function choose<T extends { name: string }>(known: readonly T[], list: string | undefined): T[] {
+/** @param list names, and groups where there are any. @throws if one of them is not known. */
+function choose<T extends { name: string; group?: string }>(
+  known: readonly T[],
+  list: string | undefined,
+): T[] {
   if (list === undefined) return [...known];
-  return list.split(",").map((name) => {
-    const found = known.find((each) => each.name === name);
-    if (found === undefined) {
-      throw new UsageError(`"${name}" is not one of ${known.map((each) => each.name).join(", ")}`);
-    }
-    return found;
+  return list.split(",").flatMap((name) => {
+    const found = known.filter((each) => each.name === name || each.group === name);
+    if (found.length > 0) return found;
+    throw new UsageError(`"${name}" is not one of ${known.map((each) => each.name).join(", ")}`);
   });
 }
 
@@ -66,6 +78,7 @@ function parse() {
     duration: { type: "string" },
     json: { type: "boolean", default: false },
     report: { type: "boolean", default: false },
+    "build-peers": { type: "boolean", default: false },
     help: { type: "boolean", short: "h", default: false },
   } as const;
   try {
@@ -80,19 +93,24 @@ function readOptions(): Options | null {
   const values = parse();
   if (values.help) return null;
   const smoke = values.smoke;
-  const seconds = Number(values.duration ?? DURATION_SECONDS);
-  const runs = Number(values.runs ?? (smoke ? 1 : RUNS));
-  if (!(seconds > 0) || !Number.isInteger(runs) || runs < 1) {
+  const seconds = values.duration === undefined ? null : Number(values.duration);
+  const runs = values.runs === undefined ? null : Number(values.runs);
+  if (
+    (seconds !== null && !(seconds > 0)) ||
+    (runs !== null && !(Number.isInteger(runs) && runs > 0))
+  ) {
     throw new UsageError("--runs takes a whole number and --duration a number of seconds, above 0");
   }
   return {
-    scale: { smoke, durationMs: smoke ? SMOKE_MS : seconds * 1000 },
+    smoke,
     runs,
+    durationMs: seconds === null ? null : seconds * 1000,
     json: values.json,
     measurements: choose(MEASUREMENTS, values.only),
     contestants: values.contestants?.split(",") ?? null,
     saves: !smoke && values.contestants === undefined,
     reportsOnly: values.report,
+    buildsOnly: values["build-peers"],
   };
 }
 
@@ -117,6 +135,7 @@ async function main(): Promise<void> {
     return;
   }
   if (options.reportsOnly) return publish();
+  if (options.buildsOnly) return buildTools();
   const machine = thisMachine();
   const directory = mkdtempSync(join(tmpdir(), "proxy-bench-"));
   const results: Result[] = [];
@@ -130,8 +149,10 @@ async function main(): Promise<void> {
   try {
     const contestants = await gather(options, directory);
     for (const measurement of options.measurements) {
+      const begin = performance.now();
       const result = await measure(measurement, contestants, options, directory);
       results.push(result);
+      console.error(`${measurement.name}: ${((performance.now() - begin) / 1000).toFixed(0)} s`);
       if (options.saves) saveResult(result, machine);
       if (!options.json) console.log(formatTable(result));
     }
@@ -142,8 +163,8 @@ async function main(): Promise<void> {
   }
 }
 
-// Debian keeps servers where users do not look for programs.
-process.env.PATH = `${process.env.PATH ?? ""}:/usr/sbin:/sbin`;
+// What was built here comes first; Debian keeps servers where users do not look for programs.
+process.env.PATH = [CACHE, process.env.PATH ?? "", "/usr/sbin", "/sbin"].join(":");
 try {
   await main();
 } catch (error) {

@@ -1,4 +1,4 @@
-// Results as data and as Markdown tables. Called by main.ts.
+// Results as data and as Markdown tables. Pure. Called by main.ts and publish.ts.
 
 import type { Column } from "./engine/measurement.ts";
 import type { Summary } from "./statistics.ts";
@@ -14,6 +14,8 @@ export interface Result {
   title: string;
   columns: readonly Column[];
   runs: number;
+  /** What has to be known to read the figures. */
+  note?: string;
   contestants: (Contestant & { figures: Summary })[];
 }
 
@@ -22,9 +24,10 @@ export function formatTable(result: Result): string {
   const [first] = result.columns;
   const heads = ["", ...result.columns.map((column) => column.title), "min to max"];
   const rows = result.contestants.map(({ name, figures }) => {
-    const cells = result.columns.map(({ key, digits }) =>
-      formatNumber(figures[key]!.median, digits),
-    );
+    const cells = result.columns.map(({ key, digits }) => {
+      const figure = figures[key];
+      return figure === undefined ? "" : formatNumber(figure.median, digits);
+    });
     const { min, max } = figures[first!.key]!;
     const range = `${formatNumber(min, first!.digits)} to ${formatNumber(max, first!.digits)}`;
     return [name, ...cells, range];
@@ -36,7 +39,8 @@ export function formatTable(result: Result): string {
     `| ${cells.map((c, i) => (i === 0 ? c.padEnd(widths[i]!) : c.padStart(widths[i]!))).join(" | ")} |`;
   const rule = `| ${widths.map((w, i) => (i === 0 ? "-".repeat(w) : `${"-".repeat(w - 1)}:`)).join(" | ")} |`;
   const title = `### ${result.title} (\`${result.name}\`, medians of ${result.runs})`;
-  return [title, "", line(heads), rule, ...rows.map(line), ""].join("\n");
+  const note = result.note === undefined ? [] : [result.note, ""];
+  return [title, "", ...note, line(heads), rule, ...rows.map(line), ""].join("\n");
 }
 
 export function formatNumber(value: number, digits: number): string {

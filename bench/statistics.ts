@@ -1,4 +1,4 @@
-// Medians with their spread, over the runs of one contestant in one measurement. Called by main.ts and the report.
+// Medians with their spread, over the runs of one contestant in one measurement. Pure. Called by measure.ts and the measurements.
 
 import type { Sample } from "./engine/measurement.ts";
 
@@ -19,8 +19,16 @@ export function spread(values: readonly number[]): Spread {
   return { median, min: sorted[0]!, max: sorted.at(-1)! };
 }
 
-/** Every run must have the same keys. */
+/** A figure that a run lacks does not count; one that all lack is not there. */
 export function summarize(samples: readonly Sample[]): Summary {
-  const keys = Object.keys(samples[0] ?? {});
-  return Object.fromEntries(keys.map((key) => [key, spread(samples.map((s) => s[key]!))]));
+  const keys = new Set(samples.flatMap((sample) => Object.keys(sample)));
+  const values = (key: string): number[] => samples.flatMap((sample) => sample[key] ?? []);
+  return Object.fromEntries([...keys].map((key) => [key, spread(values(key))]));
+}
+
+/** What the least of the `count` largest is of the largest, in percent: 100 if they share evenly. */
+export function evenness(values: Iterable<number>, count: number): number {
+  const sorted = [...values].toSorted((a, b) => b - a);
+  const [most] = sorted;
+  return most === undefined || most === 0 ? 0 : ((sorted[count - 1] ?? 0) / most) * 100;
 }

@@ -31,6 +31,7 @@ async function iperf3(command: string[], timeoutMs: number): Promise<Iperf3Repor
 export function bulk(streams: number): Measurement {
   return {
     name: `bulk-${streams}`,
+    group: "bulk",
     title: `Bulk, ${streams} ${streams === 1 ? "stream" : "streams"}`,
     backend: "iperf3",
     freshPeer: false,

@@ -3,27 +3,29 @@
 // milliseconds only.
 
 import type { BulkEchoRequest, BulkEchoResult } from "../load/bulk-echo.ts";
-import type { ConnectRequest, ConnectResult } from "../load/connect.ts";
-import { type Measurement, runLoad, type Scale } from "./measurement.ts";
+import type { ConnectCountRequest, ConnectResult } from "../load/connect.ts";
+import type { RepeatedRequest } from "../load/interval.ts";
+import type { RunningPeer } from "../peers/peer.ts";
+import { loadOn, type Measurement, runLoad, type Scale } from "./measurement.ts";
 
 const REPETITIONS = 9;
 
-function repetitions(scale: Scale): { warm: number; repetitions: number } {
-  return scale.smoke ? { warm: 0, repetitions: 1 } : { warm: 3, repetitions: REPETITIONS };
+const common = { group: "seed", backend: "echo", freshPeer: false } as const;
+
+function repeatedly(peer: RunningPeer, scale: Scale): RepeatedRequest {
+  return { ...loadOn(peer, scale), repetitions: scale.smoke ? 1 : REPETITIONS };
 }
 
 const throughput: Measurement = {
+  ...common,
   name: "seed-throughput",
   title: "One connection, 10 × (1 MiB there and back), both directions counted",
-  backend: "echo",
-  freshPeer: false,
   columns: [{ key: "rate", title: "MB/s", digits: 0, better: "higher" }],
   async run(peer, scale) {
     const request: BulkEchoRequest = {
-      port: peer.port,
+      ...repeatedly(peer, scale),
       blockBytes: 1 << 20,
       blocks: 10,
-      ...repetitions(scale),
     };
     const { bytes, elapsedMs } = await runLoad<BulkEchoResult>("bulk-echo.ts", request);
     return { rate: bytes / 1000 / elapsedMs };
@@ -31,40 +33,29 @@ const throughput: Measurement = {
 };
 
 /** @param count connections in one repetition. */
-function short(peerPort: number, scale: Scale, count: number, inFlight: number, bytes: number) {
-  const request: ConnectRequest = {
-    port: peerPort,
-    inFlight,
-    bytes,
-    runMs: 0,
-    count,
-    pids: [],
-    warm: scale.smoke ? 0 : 2 * count,
-    repetitions: repetitions(scale).repetitions,
-  };
+function short(peer: RunningPeer, scale: Scale, count: number, inFlight: number, bytes: number) {
+  const request: ConnectCountRequest = { ...repeatedly(peer, scale), count, inFlight, bytes };
   return runLoad<ConnectResult>("connect.ts", request);
 }
 
 const latency: Measurement = {
+  ...common,
   name: "seed-latency",
   title: "100 fresh connections one after another, 4 B, time after connect",
-  backend: "echo",
-  freshPeer: false,
   columns: [{ key: "echoMs", title: "ms", digits: 3, better: "lower" }],
   async run(peer, scale) {
-    const { echoMs } = await short(peer.port, scale, 100, 1, 4);
+    const { echoMs } = await short(peer, scale, 100, 1, 4);
     return { echoMs };
   },
 };
 
 const concurrency: Measurement = {
+  ...common,
   name: "seed-concurrency",
   title: "500 fresh connections, 10 at once, 1 KiB echo",
-  backend: "echo",
-  freshPeer: false,
   columns: [{ key: "rate", title: "per second", digits: 0, better: "higher" }],
   async run(peer, scale) {
-    const { connections, elapsedMs } = await short(peer.port, scale, 500, 10, 1024);
+    const { connections, elapsedMs } = await short(peer, scale, 500, 10, 1024);
     return { rate: (connections * 1000) / elapsedMs };
   },
 };

@@ -4,16 +4,13 @@
 
 import { ptr } from "bun:ffi";
 
+import { repeated, type RepeatedRequest } from "./interval.ts";
 import { connectBegin, EAGAIN, errno, fail, libc, MSG_NOSIGNAL } from "./libc.ts";
 import { EPOLLIN, EPOLLOUT, Poller } from "./poller.ts";
 
-export interface BulkEchoRequest {
-  port: number;
+export interface BulkEchoRequest extends RepeatedRequest {
   blockBytes: number;
   blocks: number;
-  /** Repetitions before the measured ones, and how many are measured. */
-  warm: number;
-  repetitions: number;
 }
 
 export interface BulkEchoResult {
@@ -23,7 +20,7 @@ export interface BulkEchoResult {
 }
 
 const request = JSON.parse(process.argv[2]!) as BulkEchoRequest;
-const { port, blockBytes, blocks, warm, repetitions } = request;
+const { port, blockBytes, blocks } = request;
 const block = new Uint8Array(blockBytes).map((_, i) => i * 7 + (i >>> 8));
 const buffer = new Uint8Array(blockBytes);
 
@@ -49,7 +46,7 @@ function exchange(poller: Poller, fd: number): void {
   }
 }
 
-function repeat(): number {
+function once(): BulkEchoResult {
   const poller = new Poller();
   const fd = connectBegin(port);
   poller.add(fd, EPOLLOUT);
@@ -60,10 +57,7 @@ function repeat(): number {
   libc.close(fd);
   poller.close();
   if (Buffer.compare(buffer, block) !== 0) throw new Error("an echo differs from what was sent");
-  return elapsedMs;
+  return { bytes: 2 * blocks * blockBytes, elapsedMs };
 }
 
-for (let i = 0; i < warm; i++) repeat();
-const times = Array.from({ length: repetitions }, repeat).toSorted((a, b) => a - b);
-const elapsedMs = times[times.length >> 1]!;
-console.log(JSON.stringify({ bytes: 2 * blocks * blockBytes, elapsedMs } satisfies BulkEchoResult));
+console.log(JSON.stringify(repeated(request, once)));

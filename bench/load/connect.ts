@@ -4,6 +4,15 @@
 import { ptr } from "bun:ffi";
 
 import {
+  type Elapsed,
+  type Going,
+  measured,
+  repeated,
+  type RepeatedRequest,
+  timed,
+  type TimedRequest,
+} from "./interval.ts";
+import {
   connectBegin,
   connectBlocking,
   EAGAIN,
@@ -15,39 +24,31 @@ import {
   sendAll,
 } from "./libc.ts";
 import { EPOLLIN, EPOLLOUT, Poller } from "./poller.ts";
-import { cpuSince, cpuTime } from "./usage.ts";
 
-export interface ConnectRequest {
-  port: number;
+interface Connections {
   /** Connections at once; 1: one after another, with blocking calls. */
   inFlight: number;
   bytes: number;
-  /** How many connections are made before the measured ones. */
-  warm: number;
-  /** Ends after this time, or after `count` connections if that is not null. */
-  runMs: number;
-  count: number | null;
-  /** The median repetition is the result. */
-  repetitions: number;
-  pids: number[];
 }
 
-export interface ConnectResult {
+export interface ConnectRequest extends TimedRequest, Connections {}
+
+/** A given number of connections instead of a given time. */
+export interface ConnectCountRequest extends RepeatedRequest, Connections {
+  count: number;
+}
+
+export interface ConnectResult extends Elapsed {
   connections: number;
-  elapsedMs: number;
   /** Mean time from the established connection to the complete echo; 0 unless one after another. */
   echoMs: number;
-  userMs: number;
-  systemMs: number;
 }
-
-type Going = (connections: number) => boolean;
 
 function payload(bytes: number): Uint8Array {
   return Uint8Array.from({ length: bytes }, (_, i) => i & 0xff);
 }
 
-function sequential(port: number, bytes: number, going: Going): { done: number; echoMs: number } {
+function sequential(port: number, bytes: number, going: Going) {
   const message = payload(bytes);
   const buffer = new Uint8Array(bytes);
   let done = 0;
@@ -61,7 +62,7 @@ function sequential(port: number, bytes: number, going: Going): { done: number; 
     libc.close(fd);
     if (buffer[bytes - 1] !== message[bytes - 1]) throw new Error("an echo differs");
   }
-  return { done, echoMs: echoMs / done };
+  return { connections: done, echoMs: echoMs / done };
 }
 
 function concurrent(port: number, bytes: number, inFlight: number, going: Going): number {
@@ -104,24 +105,14 @@ function concurrent(port: number, bytes: number, inFlight: number, going: Going)
   return done;
 }
 
-function measure(request: ConnectRequest): ConnectResult {
-  const { port, bytes, inFlight, warm, count, runMs } = request;
-  const run = (going: Going): { done: number; echoMs: number } =>
+function measure(request: ConnectRequest | ConnectCountRequest): ConnectResult {
+  const { port, bytes, inFlight } = request;
+  const run = (going: Going): { connections: number; echoMs: number } =>
     inFlight === 1
       ? sequential(port, bytes, going)
-      : { done: concurrent(port, bytes, inFlight, going), echoMs: 0 };
-  if (warm > 0) run((n) => n < warm);
-  const once = (): ConnectResult => {
-    const before = cpuTime(request.pids);
-    const begin = performance.now();
-    const { done, echoMs } = run((n) =>
-      count === null ? performance.now() - begin < runMs : n < count,
-    );
-    const elapsedMs = performance.now() - begin;
-    return { connections: done, elapsedMs, echoMs, ...cpuSince(before, request.pids) };
-  };
-  const results = Array.from({ length: request.repetitions }, once);
-  return results.toSorted((a, b) => a.elapsedMs - b.elapsedMs)[results.length >> 1]!;
+      : { connections: concurrent(port, bytes, inFlight, going), echoMs: 0 };
+  if (!("count" in request)) return measured(request, run);
+  return repeated(request, () => timed(request.pids, () => run((done) => done < request.count)));
 }
 
 console.log(JSON.stringify(measure(JSON.parse(process.argv[2]!))));

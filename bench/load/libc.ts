@@ -1,7 +1,7 @@
 // The system calls of the load generators and of the echo backend, blocking and through epoll, Linux only. They
 // share no code with src: what measures must not change with what is measured. Called by bench/load only.
 
-import { dlopen, ptr, read } from "bun:ffi";
+import { dlopen, type FFIFunction, ptr, read } from "bun:ffi";
 
 const libraries = [
   `libc.so.6`,
@@ -24,22 +24,36 @@ const SYMBOLS = {
   epoll_create1: { args: ["i32"], returns: "i32" },
   epoll_ctl: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
   epoll_wait: { args: ["i32", "ptr", "i32", "i32"], returns: "i32" },
+  sched_getaffinity: { args: ["i32", "u32", "ptr"], returns: "i32" },
+  sched_setaffinity: { args: ["i32", "u32", "ptr"], returns: "i32" },
   __errno_location: { args: [], returns: "ptr" },
 } as const;
 
-function openLibc() {
+// int epoll_pwait2(int epfd, struct epoll_event *events, int maxevents, const struct timespec *timeout,
+//                  const sigset_t *sigmask); int prctl(int option, ...) of longs
+const PRECISE_SYMBOLS = {
+  epoll_pwait2: { args: ["i32", "ptr", "i32", "ptr", "ptr"], returns: "i32" },
+  prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
+} as const;
+
+function open<T extends Record<string, FFIFunction>>(symbols: T, needs: string) {
   let failure: unknown;
   for (const name of libraries) {
     try {
-      return dlopen(name, SYMBOLS).symbols;
+      return dlopen(name, symbols).symbols;
     } catch (error) {
       failure = error;
     }
   }
-  throw new Error("the load generators need Linux with glibc or musl", { cause: failure });
+  throw new Error(`the load generators need ${needs}`, { cause: failure });
 }
 
-export const libc = openLibc();
+export const libc = open(SYMBOLS, "Linux with glibc or musl");
+
+/** Waiting for parts of a millisecond; apart from the others because older libraries lack it. */
+export function openPrecise() {
+  return open(PRECISE_SYMBOLS, "Linux 5.11 and glibc 2.35 or later for waits below a millisecond");
+}
 
 export const EINTR = 4;
 export const EAGAIN = 11;

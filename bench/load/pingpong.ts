@@ -3,30 +3,23 @@
 
 import { ptr } from "bun:ffi";
 
+import { Histogram } from "./histogram.ts";
+import { type Elapsed, type Going, measured, type TimedRequest } from "./interval.ts";
 import { connectBlocking, fail, libc, MSG_DONTWAIT, MSG_NOSIGNAL } from "./libc.ts";
 import { EPOLLIN, Poller } from "./poller.ts";
-import { cpuSince, cpuTime } from "./usage.ts";
 
-export interface PingPongRequest {
-  port: number;
+export interface PingPongRequest extends TimedRequest {
   connections: number;
   bytes: number;
-  warmMs: number;
-  runMs: number;
-  /** Processes of the relay. */
-  pids: number[];
 }
 
-export interface PingPongResult {
+export interface PingPongResult extends Elapsed {
   messages: number;
-  elapsedMs: number;
   p50Us: number;
   p99Us: number;
-  userMs: number;
-  systemMs: number;
 }
 
-const SAMPLES_MAX = 1 << 20;
+const HANGS_MS = 2_000;
 
 function measure(request: PingPongRequest): PingPongResult {
   const { connections, bytes } = request;
@@ -41,9 +34,8 @@ function measure(request: PingPongRequest): PingPongResult {
   const sentAt = new Float64Array(rows);
   const expected = new Uint32Array(rows);
   const received = new Uint32Array(rows);
-  const samples = new Float64Array(SAMPLES_MAX);
+  const latencies = new Histogram();
   const messagePointer = ptr(message);
-  let count = 0;
 
   const send = (fd: number, now: number): void => {
     expected[fd] = ++sequence[0]!;
@@ -53,39 +45,33 @@ function measure(request: PingPongRequest): PingPongResult {
   const receive = (fd: number): void => {
     const at = received[fd]!;
     const got = libc.recv(fd, ptr(buffer, at), bytes - at, MSG_DONTWAIT);
-    if (got <= 0) throw new Error(`a connection ended in the middle after ${count} messages`);
+    if (got <= 0) throw new Error(`a connection ended after ${latencies.count} messages`);
     received[fd] = at + got;
     if (at + got < bytes) return;
     received[fd] = 0;
     if (at === 0 && echoed[0] !== expected[fd])
       throw new Error("an echo differs from what was sent");
     const now = performance.now();
-    samples[count++ % SAMPLES_MAX] = now - sentAt[fd]!;
+    latencies.record(now - sentAt[fd]!);
     send(fd, now);
   };
-  const serve = (ms: number): number => {
-    const begin = performance.now();
-    for (let now = begin; now < begin + ms; now = performance.now()) {
-      const ready = poller.wait(1000);
-      if (ready === 0) throw new Error(`no echo for a second after ${count} messages`);
+  const serve = (going: Going): { messages: number } => {
+    latencies.clear();
+    while (going(latencies.count)) {
+      const ready = poller.wait(HANGS_MS);
+      if (ready === 0) throw new Error(`no echo after ${latencies.count} messages`);
       for (let i = 0; i < ready; i++) receive(poller.fdAt(i));
     }
-    return performance.now() - begin;
+    return { messages: latencies.count };
   };
 
   for (const fd of fds) {
     poller.add(fd, EPOLLIN);
     send(fd, performance.now());
   }
-  serve(request.warmMs);
-  count = 0;
-  const before = cpuTime(request.pids);
-  const elapsedMs = serve(request.runMs);
-  const cpu = cpuSince(before, request.pids);
+  const result = measured(request, serve);
   for (const fd of fds) libc.close(fd);
-  const sorted = samples.subarray(0, Math.min(count, SAMPLES_MAX)).toSorted();
-  const at = (share: number): number => (sorted[Math.floor(sorted.length * share)] ?? 0) * 1000;
-  return { messages: count, elapsedMs, p50Us: at(0.5), p99Us: at(0.99), ...cpu };
+  return { ...result, p50Us: latencies.percentileUs(0.5), p99Us: latencies.percentileUs(0.99) };
 }
 
 console.log(JSON.stringify(measure(JSON.parse(process.argv[2]!))));

@@ -1,7 +1,7 @@
 // CPU time and memory of other processes, from /proc (proc(5)). Called by the load generators, which sample a relay at
 // both ends of the measured interval, and by the measurements.
 
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 export interface CpuTime {
   userMs: number;
@@ -21,15 +21,23 @@ export function processTree(pid: number): number[] {
   return pids;
 }
 
+/** A line of /proc/PID/stat or of a thread's. */
+function parseStat(stat: string): CpuTime {
+  // The command's name, field 2, may hold spaces; utime and stime are fields 14 and 15.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return {
+    userMs: Number(fields[11]) * MS_PER_TICK,
+    systemMs: Number(fields[12]) * MS_PER_TICK,
+  };
+}
+
 /** CPU time of all threads of these processes since they started, in steps of 10 ms. */
 export function cpuTime(pids: readonly number[]): CpuTime {
   const total = { userMs: 0, systemMs: 0 };
   for (const pid of pids) {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The command's name, field 2, may hold spaces; utime and stime are fields 14 and 15.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    total.userMs += Number(fields[11]) * MS_PER_TICK;
-    total.systemMs += Number(fields[12]) * MS_PER_TICK;
+    const { userMs, systemMs } = parseStat(readFileSync(`/proc/${pid}/stat`, "utf8"));
+    total.userMs += userMs;
+    total.systemMs += systemMs;
   }
   return total;
 }
@@ -37,6 +45,45 @@ export function cpuTime(pids: readonly number[]): CpuTime {
 export function cpuSince(before: CpuTime, pids: readonly number[]): CpuTime {
   const now = cpuTime(pids);
   return { userMs: now.userMs - before.userMs, systemMs: now.systemMs - before.systemMs };
+}
+
+/** CPU time of each thread of these processes in ms, by thread. */
+export function threadTimes(pids: readonly number[]): Map<string, number> {
+  const times = new Map<string, number>();
+  for (const pid of pids) {
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      const stat = readIfThere(() => readFileSync(`/proc/${pid}/task/${thread}/stat`, "utf8"));
+      const { userMs, systemMs } = parseStat(stat);
+      if (stat !== "") times.set(thread, userMs + systemMs);
+    }
+  }
+  return times;
+}
+
+/** Threads end and descriptors close while they are looked at: that is no error, and what they were is "". */
+function readIfThere(read: () => string): string {
+  try {
+    return read();
+  } catch {
+    return "";
+  }
+}
+
+/**
+ * How many sockets each event loop of these processes waits for, by descriptor: the kernel lists what is in an epoll
+ * set, and what is in flight on a ring unless that is busy just then (proc_pid_fdinfo(5)).
+ */
+export function socketsPerLoop(pids: readonly number[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const pid of pids) {
+    for (const fd of readdirSync(`/proc/${pid}/fd`)) {
+      const link = readIfThere(() => readlinkSync(`/proc/${pid}/fd/${fd}`));
+      if (!/^anon_inode:\[(eventpoll|io_uring)\]$/.test(link)) continue;
+      const info = readIfThere(() => readFileSync(`/proc/${pid}/fdinfo/${fd}`, "utf8"));
+      counts.set(`${pid} ${fd}`, info.match(/^(tfd:| *op=)/gm)?.length ?? 0);
+    }
+  }
+  return counts;
 }
 
 /** Resident memory of these processes in KiB. */

@@ -1,22 +1,33 @@
 // The list of contestants, in the order of the tables.
 
 import { direct } from "./direct.ts";
+import { frp } from "./frp.ts";
 import { go } from "./go.ts";
-import { haproxy, haproxyTuned } from "./haproxy.ts";
-import { nginx, nginxTuned } from "./nginx.ts";
+import { gost } from "./gost.ts";
+import { haproxy, haproxyOfTwo, haproxyTuned } from "./haproxy.ts";
+import { nginx, nginxOfTwo, nginxTuned } from "./nginx.ts";
 import type { Peer } from "./peer.ts";
-import { proxyPeer } from "./proxy.ts";
+import { proxyOfTwo, proxyPeer } from "./proxy.ts";
+import { rathole } from "./rathole.ts";
 
 export function peers(directory: string): Peer[] {
   return [
     direct,
     proxyPeer("uring", directory),
+    proxyOfTwo("uring", directory),
     proxyPeer("epoll", directory),
+    proxyOfTwo("epoll", directory),
     proxyPeer("bun", directory),
+    proxyOfTwo("bun", directory),
     nginx,
     nginxTuned,
+    nginxOfTwo,
     haproxy,
     haproxyTuned,
+    haproxyOfTwo,
     go,
+    gost,
+    rathole,
+    frp,
   ];
 }

@@ -9,6 +9,7 @@ export const direct: Peer = {
   start: async (targetPort) => ({
     port: targetPort,
     descriptorsPerConnection: 0,
+    workers: 0,
     pids: () => [],
     stop: async () => {},
   }),

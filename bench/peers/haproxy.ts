@@ -1,17 +1,33 @@
-// haproxy in TCP mode with one thread: splicing where it finds that worth while; for bulk also told to splice always.
+// haproxy in TCP mode with one thread: splicing where it finds that worth while; for bulk also told to splice always,
+// and with two threads where scaling is measured.
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { type Peer, programVersion, startRelay } from "./peer.ts";
+import { connectionsMax, type Peer, programVersion, startRelay } from "./peer.ts";
 
-function configuration(listenPort: number, targetPort: number, splice: string): string {
+/** Pipes, of two descriptors each, for splicing: without a word it plans for so many that a common limit is too low. */
+const PIPES_MAX = 256;
+
+interface Variant {
+  name: string;
+  setup: string;
+  threads?: number;
+  splice?: string;
+}
+
+function configuration(
+  { threads, splice }: Variant,
+  listenPort: number,
+  targetPort: number,
+): string {
   return `global
-  nbthread 1
-  maxconn 6000
+  nbthread ${threads ?? 1}
+  maxconn ${connectionsMax()}
+  maxpipes ${PIPES_MAX}
 defaults
   mode tcp
-  ${splice}
+  ${splice ?? "option splice-auto"}
   timeout connect 5s
   timeout client 1h
   timeout server 1h
@@ -23,31 +39,40 @@ backend back
 `;
 }
 
-function peer(name: string, setup: string, splice: string): Peer {
+function peer(variant: Variant): Peer {
+  const { name, setup } = variant;
   return {
     name,
     setup,
     available: async () => programVersion(["haproxy", "-v"], /version (\d[\w.]*)/),
     async start(targetPort, directory) {
       const file = join(directory, `${name}-${targetPort}.cfg`);
-      return startRelay(name, directory, (port) => {
-        writeFileSync(file, configuration(port, targetPort, splice));
+      const running = await startRelay(name, directory, (port) => {
+        writeFileSync(file, configuration(variant, port, targetPort));
         return { command: ["haproxy", "-db", "-f", file] };
       });
+      return { ...running, workers: variant.threads ?? 1 };
     },
   };
 }
 
-export const haproxy = peer(
-  "haproxy",
-  "mode tcp, 1 thread, option splice-auto",
-  "option splice-auto",
-);
+export const haproxy = peer({
+  name: "haproxy",
+  setup: "mode tcp, 1 thread, option splice-auto",
+});
 export const haproxyTuned: Peer = {
-  ...peer(
-    "haproxy-tuned",
-    "the same with option splice-request and splice-response",
-    "option splice-request\n  option splice-response",
-  ),
+  ...peer({
+    name: "haproxy-tuned",
+    setup: "the same with option splice-request and splice-response",
+    splice: "option splice-request\n  option splice-response",
+  }),
   only: /^bulk-/,
+};
+export const haproxyOfTwo: Peer = {
+  ...peer({
+    name: "haproxy-2",
+    setup: "mode tcp, 2 threads, option splice-auto",
+    threads: 2,
+  }),
+  only: /^scaling$/,
 };

@@ -1,11 +1,18 @@
-// nginx's stream module with one worker: as installed, and for bulk also with the larger buffers that help it there.
+// nginx's stream module with one worker: as installed, for bulk also with the larger buffers that help it there, and
+// with two workers where scaling is measured.
 
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { type Availability, type Peer, programVersion, startRelay } from "./peer.ts";
+import {
+  type Availability,
+  connectionsMax,
+  type Peer,
+  programVersion,
+  startRelay,
+} from "./peer.ts";
 
-const CONNECTIONS = 16_384; // two for each relayed connection; the idle measurement opens 5,000
+const BESIDE = 256;
 
 /** `load_module` for builds that have the stream module as a file of its own, as Debian's. Empty if it is built in. */
 function loadModule(): string | null {
@@ -17,25 +24,36 @@ function loadModule(): string | null {
   return existsSync(file) ? `load_module ${file};` : null;
 }
 
+interface Variant {
+  name: string;
+  setup: string;
+  workers?: number;
+  /** After the address in `listen`. */
+  listen?: string;
+  /** Lines for the server. */
+  server?: string;
+}
+
 function configuration(
+  variant: Variant,
   listenPort: number,
   targetPort: number,
   directory: string,
-  extra: string,
 ): string {
+  const connections = 2 * connectionsMax() + BESIDE; // two for each relayed connection
   return `${loadModule()}
 daemon off;
-worker_processes 1;
-worker_rlimit_nofile ${CONNECTIONS + 256};
+worker_processes ${variant.workers ?? 1};
+worker_rlimit_nofile ${connections + BESIDE};
 pid ${join(directory, `nginx-${listenPort}.pid`)};
 error_log stderr warn;
-events { worker_connections ${CONNECTIONS}; }
+events { worker_connections ${connections}; }
 stream {
   server {
-    listen 127.0.0.1:${listenPort};
+    listen 127.0.0.1:${listenPort} ${variant.listen ?? ""};
     proxy_pass 127.0.0.1:${targetPort};
     proxy_timeout 1h;
-    ${extra}
+    ${variant.server ?? ""}
   }
 }
 `;
@@ -49,23 +67,38 @@ async function available(): Promise<Availability> {
   return version;
 }
 
-function peer(name: string, setup: string, extra: string): Peer {
+function peer(variant: Variant): Peer {
+  const { name, setup } = variant;
   return {
     name,
     setup,
     available,
     async start(targetPort, directory) {
       const file = join(directory, `${name}-${targetPort}.conf`);
-      return startRelay(name, directory, (port) => {
-        writeFileSync(file, configuration(port, targetPort, directory, extra));
+      const running = await startRelay(name, directory, (port) => {
+        writeFileSync(file, configuration(variant, port, targetPort, directory));
         return { command: ["nginx", "-e", "stderr", "-c", file] };
       });
+      return { ...running, workers: variant.workers ?? 1 };
     },
   };
 }
 
-export const nginx = peer("nginx", "stream, 1 worker", "");
+export const nginx = peer({ name: "nginx", setup: "stream, 1 worker" });
 export const nginxTuned: Peer = {
-  ...peer("nginx-tuned", "the same with proxy_buffer_size 128k", "proxy_buffer_size 128k;"),
+  ...peer({
+    name: "nginx-tuned",
+    setup: "the same with proxy_buffer_size 128k",
+    server: "proxy_buffer_size 128k;",
+  }),
   only: /^bulk-/,
+};
+export const nginxOfTwo: Peer = {
+  ...peer({
+    name: "nginx-2",
+    setup: "stream, 2 workers, listen with reuseport",
+    workers: 2,
+    listen: "reuseport",
+  }),
+  only: /^scaling$/,
 };

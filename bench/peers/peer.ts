@@ -3,8 +3,8 @@
 
 import { join } from "node:path";
 
-import { endChild, freePort, startServer, untilAccepts } from "../children.ts";
-import { processTree } from "../load/usage.ts";
+import { endChild, freePort, type Server, startServer, untilAccepts } from "../children.ts";
+import { descriptorLimit, processTree } from "../load/usage.ts";
 
 export type Availability = { version: string } | { missing: string };
 
@@ -25,6 +25,8 @@ export interface RunningPeer {
   port: number;
   /** Descriptors that it holds for one connection at rest. */
   descriptorsPerConnection: number;
+  /** Threads or processes that relay. */
+  workers: number;
   /** The relay's processes at this moment; none for the direct connection. */
   pids(): number[];
   stop(): Promise<void>;
@@ -35,6 +37,17 @@ export interface RelayCommand {
   env?: Record<string, string>;
 }
 
+const CONNECTIONS_MAX = 8_192; // the idle measurement opens 8,000
+const DESCRIPTORS_BESIDE = 1_000; // listeners, logs, pipes
+
+/** What relays are set up for: what is asked of them, unless the machine allows less; they would not start then. */
+export function connectionsMax(): number {
+  return Math.min(CONNECTIONS_MAX, Math.floor((descriptorLimit() - DESCRIPTORS_BESIDE) / 2));
+}
+
+/** For relays that are compared in a few measurements only, so that a run does not take for ever. */
+export const FEW = /^(bulk-[18]|pingpong-64|connect)$/;
+
 const START_MS = 15_000;
 
 /** Starts a relay that listens on a port given to it, and waits until it does. */
@@ -44,20 +57,59 @@ export async function startRelay(
   relay: (listenPort: number) => RelayCommand,
 ): Promise<RunningPeer> {
   const port = await freePort();
-  const { command, env } = relay(port);
-  const server = startServer(command, join(directory, `${name}.log`), env);
+  const server = await startListening(name, directory, relay(port), port);
+  return {
+    port,
+    descriptorsPerConnection: 2,
+    workers: 1,
+    pids: () => processTree(server.child.pid),
+    stop: () => endChild(server.child),
+  };
+}
+
+/**
+ * Starts both ends of a tunnel on this machine: the server first, which listens on `controlPort`, then the client, and
+ * with it the port that is forwarded. What both ends use counts.
+ */
+export async function startTunnel(
+  name: string,
+  directory: string,
+  ends: (listenPort: number, controlPort: number) => { server: RelayCommand; client: RelayCommand },
+): Promise<RunningPeer> {
+  const [port, controlPort] = [await freePort(), await freePort()];
+  const { server, client } = ends(port, controlPort);
+  const outer = await startListening(`${name}-server`, directory, server, controlPort);
+  try {
+    const inner = await startListening(`${name}-client`, directory, client, port);
+    const both = [outer, inner];
+    return {
+      port,
+      descriptorsPerConnection: 2,
+      workers: 1,
+      pids: () => both.flatMap(({ child }) => processTree(child.pid)),
+      stop: async () => void (await Promise.all(both.map(({ child }) => endChild(child)))),
+    };
+  } catch (error) {
+    await endChild(outer.child);
+    throw error;
+  }
+}
+
+/** Starts a program and waits until `port` is open. */
+async function startListening(
+  name: string,
+  directory: string,
+  { command, env }: RelayCommand,
+  port: number,
+): Promise<Server> {
+  const server = startServer(command, join(directory, `${name}-${port}.log`), env);
   try {
     await untilAccepts(server, port, START_MS);
+    return server;
   } catch (error) {
     await endChild(server.child);
     throw new Error(`${name} does not start`, { cause: error });
   }
-  return {
-    port,
-    descriptorsPerConnection: 2,
-    pids: () => processTree(server.child.pid),
-    stop: () => endChild(server.child),
-  };
 }
 
 /** The first match of `pattern` in what a program prints about its version, on either stream. */

@@ -1,11 +1,16 @@
-// This project's proxy with one worker, once for each engine.
+// This project's proxy, once for each engine; with two workers too where scaling is measured.
 
 import type { EngineName } from "../../src/shared/plan.ts";
 import { type Availability, type Peer, startRelay } from "./peer.ts";
 
 const cli = Bun.fileURLToPath(new URL("../../src/cli.ts", import.meta.url));
 
-function command(engine: EngineName, listenPort: number, targetPort: number): string[] {
+function command(
+  engine: EngineName,
+  workers: number,
+  listenPort: number,
+  targetPort: number,
+): string[] {
   return [
     process.execPath,
     cli,
@@ -13,7 +18,7 @@ function command(engine: EngineName, listenPort: number, targetPort: number): st
     `-listen=127.0.0.1:${listenPort}`,
     `-target=127.0.0.1:${targetPort}`,
     `-engine=${engine}`,
-    "-workers=1",
+    `-workers=${workers}`,
     "-log-format=json",
   ];
 }
@@ -25,7 +30,7 @@ const NO_TARGET = 9;
 async function available(engine: EngineName, directory: string): Promise<Availability> {
   try {
     const running = await startRelay(`proxy-${engine}`, directory, (port) => ({
-      command: command(engine, port, NO_TARGET),
+      command: command(engine, 1, port, NO_TARGET),
     }));
     await running.stop();
     return {
@@ -39,14 +44,24 @@ async function available(engine: EngineName, directory: string): Promise<Availab
 
 /** @param directory takes the log of the trial start. */
 export function proxyPeer(engine: EngineName, directory: string): Peer {
+  return peer(`proxy-${engine}`, engine, 1, directory);
+}
+
+export function proxyOfTwo(engine: EngineName, directory: string): Peer {
+  return { ...peer(`proxy-${engine}-2`, engine, 2, directory), only: /^scaling$/ };
+}
+
+function peer(name: string, engine: EngineName, workers: number, directory: string): Peer {
   return {
-    name: `proxy-${engine}`,
+    name,
     optional: engine === "uring", // containers often forbid it
-    setup: `engine ${engine}, 1 worker`,
+    setup: `engine ${engine}, ${workers} ${workers === 1 ? "worker" : "workers"}`,
     available: () => available(engine, directory),
-    start: (targetPort, runDirectory) =>
-      startRelay(`proxy-${engine}`, runDirectory, (port) => ({
-        command: command(engine, port, targetPort),
-      })),
+    async start(targetPort, runDirectory) {
+      const running = await startRelay(name, runDirectory, (port) => ({
+        command: command(engine, workers, port, targetPort),
+      }));
+      return { ...running, workers };
+    },
   };
 }

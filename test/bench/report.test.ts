@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 
 import { drawChart } from "../../bench/chart.ts";
 import { formatTable, type Result } from "../../bench/report.ts";
-import { spread, summarize } from "../../bench/statistics.ts";
+import { evenness, spread, summarize } from "../../bench/statistics.ts";
 
 function result(name: string, key: string, values: Record<string, number[]>): Result {
   return {
@@ -32,6 +32,24 @@ describe("statistics", () => {
   test("no run has no median", () => {
     expect(() => spread([])).toThrow(RangeError);
   });
+
+  test("a figure that some runs lack is of the others, and one that all lack is not there", () => {
+    const both = summarize([{ rate: 1 }, { rate: 3, even: 50 }]);
+    expect(both).toEqual({
+      rate: { median: 2, min: 1, max: 3 },
+      even: { median: 50, min: 50, max: 50 },
+    });
+  });
+
+  test("workers that do the same are even, whatever other threads there are", () => {
+    expect(evenness([10, 700, 0, 700, 20], 2)).toBe(100);
+    expect(evenness([10, 700, 350], 2)).toBe(50);
+  });
+
+  test("of two workers, one that is not to be seen does nothing", () => {
+    expect(evenness([700], 2)).toBe(0);
+    expect(evenness([], 2)).toBe(0);
+  });
 });
 
 describe("table", () => {
@@ -42,11 +60,19 @@ describe("table", () => {
     expect(table).toContain("| direct |        2.0 |         1.0 to 3.0 |");
     expect(table).toContain("| nginx  |    1,500.0 | 1,000.0 to 2,000.0 |");
   });
+
+  test("leaves empty what a contestant has no figure for, and says the note above", () => {
+    const one = result("scaling", "rate", { nginx: [2] });
+    const even = { key: "even", title: "even", digits: 0, better: "higher" } as const;
+    const table = formatTable({ ...one, columns: [...one.columns, even], note: "So it is." });
+    expect(table).toContain("\n\nSo it is.\n\n|");
+    expect(table).toContain("| nginx |        2.0 |      | 2.0 to 2.0 |");
+  });
 });
 
 describe("chart", () => {
   const chart = drawChart([
-    result("connect", "rate", {
+    result("connect-16", "rate", {
       direct: [40],
       "proxy-epoll": [10],
       nginx: [5],
