@@ -13,11 +13,12 @@ const ARROWS: Record<string, readonly string[]> = {
   index: ["library", "control", "config", "shared"],
   commands: ["control", "config", "shared", "package.json"],
   library: ["control", "config", "shared", "ffi/socket-options.ts", "ffi/duplicate.ts"],
-  control: ["config", "shared"],
+  control: ["config", "l4", "shared"],
   config: ["shared"],
   worker: ["engine", "protocols", "shared"],
-  protocols: ["engine/engine.ts", "shared"],
-  engine: ["ffi", "shared"],
+  protocols: ["engine/engine.ts", "l4", "shared"],
+  engine: ["ffi", "l4", "shared"],
+  l4: ["shared"],
   ffi: ["shared"],
   shared: [],
 };
@@ -35,6 +36,9 @@ const PACKAGE_ROOMS: Record<string, readonly string[]> = {
 
 /** Programs: everything else in src is reached from one of these. */
 const ENTRIES = ["src/cli.ts", "src/index.ts", "src/worker.ts"];
+
+/** Built and tested before the engines call it: files of this folder may be dead until all of them are in use. */
+const AHEAD = "src/l4/";
 
 const LINE_MAX = 130;
 
@@ -67,6 +71,12 @@ const BANS: readonly Ban[] = [
     pattern: /\bthrow new Error\(/,
     where: /^src\/(?!worker\.ts)/,
     instead: "throw a ProxyError with a code and a cure",
+  },
+  {
+    pattern:
+      /\b(Date\.now|performance\.|setTimeout|setInterval|Math\.random|process\.|Bun\.)|node:(?!net"|url")/,
+    where: /^src\/l4\//,
+    instead: "this room decides and does nothing: take the time, or chance, as a parameter",
   },
   { pattern: /\bdelete \w+(\.|\[)/, where: /^src\//, instead: "use a Map" },
   {
@@ -153,7 +163,10 @@ describe("imports", () => {
 describe("files", () => {
   test("every file of src is reached from the command line, the library or the worker", () => {
     const reached = reachable(ENTRIES);
-    expect(inSrc.map(({ path }) => path).filter((path) => !reached.has(path))).toEqual([]);
+    const dead = inSrc.map(({ path }) => path).filter((path) => !reached.has(path));
+    expect(dead.filter((path) => !path.startsWith(AHEAD))).toEqual([]);
+    // The exception ends by itself: take AHEAD out when all of its files are in use.
+    expect(dead.filter((path) => path.startsWith(AHEAD))).not.toEqual([]);
   });
 
   test("every file of test, bench and scripts is a test, an entry, imported, or named", () => {

@@ -1,12 +1,11 @@
 // The schema's building blocks: scalars that are checked and converted in one step, each with what an editor shows.
 // Invariant: a value that passes is already what the plan needs (milliseconds, bytes, parsed addresses).
 
-import { isIP } from "node:net";
-
 import { z } from "zod";
 
 import { type Endpoint, parseEndpoint } from "../shared/address.ts";
 import { ProxyError } from "../shared/errors.ts";
+import { parseAddressBlock } from "../shared/ip.ts";
 import { parseTarget, type Target, TARGET_SCHEMES } from "./target.ts";
 import {
   formatDuration,
@@ -186,14 +185,8 @@ export function targetAddress(description: string) {
 export function addressBlock() {
   return scalar(
     (value): string => {
-      const [address = "", bits, ...rest] = String(value).split("/");
-      const family = isIP(address);
-      const most = family === 4 ? 32 : 128;
-      const fits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most);
-      if (family !== 0 && rest.length === 0 && fits) return String(value);
-      throw new ProxyError("ERR_CONFIG", `"${value}" is not an address block`, {
-        cure: "Write an IP address, or a block such as 10.0.0.0/8 or fd00::/8",
-      });
+      parseAddressBlock(String(value));
+      return String(value);
     },
     "text",
     { description: "An IP address or a block: 10.0.0.0/8, ::1.", type: "string" },

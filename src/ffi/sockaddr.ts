@@ -7,6 +7,7 @@
 import { isIPv4 } from "node:net";
 
 import type { SocketAddress } from "../shared/address.ts";
+import { IP_BYTES, IPV4_OFFSET, parseIPv6 } from "../shared/ip.ts";
 import { FAMILY_IPV4, FAMILY_IPV6, FAMILY_UNIX, formatIPv6 } from "../shared/live-table.ts";
 import { AF_INET, AF_INET6, AF_UNIX } from "./linux.ts";
 import { pinnedBytes } from "./memory.ts";
@@ -65,21 +66,18 @@ export function liveFamily(bytes: Uint8Array): { family: number; offset: number 
   return mapped ? { family: FAMILY_IPV4, offset: 20 } : { family: FAMILY_IPV6, offset: 8 };
 }
 
-/** RFC 4291 section 2.2, all three forms; a zone (`%eth0`) is not part of the address and is left out. */
-export function parseIPv6(text: string): Uint8Array {
-  const [head = "", tail] = (text.split("%")[0] ?? "").split("::");
-  const front = groupsOf(head);
-  const back = tail === undefined ? [] : groupsOf(tail);
-  const zeros = new Array<number>(8 - front.length - back.length).fill(0);
-  const groups = [...front, ...zeros, ...back];
-  return new Uint8Array(groups.flatMap((group) => [group >>> 8, group & 0xff]));
-}
-
-function groupsOf(text: string): number[] {
-  if (text === "") return [];
-  return text.split(":").flatMap((part) => {
-    if (!part.includes(".")) return [Number.parseInt(part, 16)];
-    const [a = 0, b = 0, c = 0, d = 0] = part.split(".").map(Number);
-    return [(a << 8) | b, (c << 8) | d];
-  });
+/**
+ * The address of a client as what decides about clients takes it: 16 bytes, IPv4 mapped (shared/ip.ts).
+ * @returns false if it has none: a unix socket's, or that of a client that is gone already.
+ */
+export function copyIp(sockaddr: Uint8Array, into: Uint8Array): boolean {
+  if (sockaddr[0] === AF_INET6) {
+    for (let i = 0; i < IP_BYTES; i++) into[i] = sockaddr[8 + i]!;
+    return true;
+  }
+  if (sockaddr[0] !== AF_INET) return false;
+  into.fill(0, 0, 10);
+  into.fill(0xff, 10, IPV4_OFFSET);
+  for (let i = 0; i < 4; i++) into[IPV4_OFFSET + i] = sockaddr[4 + i]!;
+  return true;
 }

@@ -2,7 +2,6 @@
 // stay paused until then, so that no byte is read before there is a place for it. Created by engine.ts.
 
 import { hasBytes, sendWaitingSyn } from "../../ffi/fastopen.ts";
-import { parseIPv6 } from "../../ffi/sockaddr.ts";
 import {
   applySocketOptions,
   compileSocketOptions,
@@ -12,6 +11,7 @@ import {
 } from "../../ffi/socket-options.ts";
 import { formatEndpoint, type SocketAddress } from "../../shared/address.ts";
 import { CounterWriter } from "../../shared/counters.ts";
+import { parseIPv6 } from "../../shared/ip.ts";
 import { FAMILY_IPV4, FAMILY_IPV6, FAMILY_UNIX, type LiveTable } from "../../shared/live-table.ts";
 import type { OpenRequest, Refusal } from "../../shared/messages.ts";
 import type { ListenerPlan, SocketPlan } from "../../shared/plan.ts";
