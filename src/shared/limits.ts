@@ -60,6 +60,12 @@ export const RELAY = {
   listenBacklog: 4_096, // the kernel cuts it to net.core.somaxconn, 4096 since Linux 5.4
 } as const;
 
+/** What is read of a connection before its target is known. */
+export const FIRST_BYTES = {
+  proxyHeaderMaxBytes: 536, // fits the smallest segment that any host must take: senders keep to it, so it comes at once
+  proxyUniqueIdMaxBytes: 128, // proxy-protocol.txt section 2.2.5
+} as const;
+
 /** The control plane's own constants. */
 export const CONTROL = {
   resolveIntervalMs: 30_000, // getaddrinfo gives no TTL; what most resolvers hold at least

@@ -6,6 +6,8 @@ import { existsSync, readdirSync } from "node:fs";
 
 const PACKAGES = {
   curl: "curl",
+  haproxy: "haproxy",
+  openssl: "openssl",
   nginx: "nginx-light",
   wrk: "wrk",
   "redis-server": "redis-server",
