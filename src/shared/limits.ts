@@ -64,6 +64,10 @@ export const RELAY = {
 export const FIRST_BYTES = {
   proxyHeaderMaxBytes: 536, // fits the smallest segment that any host must take: senders keep to it, so it comes at once
   proxyUniqueIdMaxBytes: 128, // proxy-protocol.txt section 2.2.5
+  // Browsers send 2 KiB with a post-quantum key share; the largest share proposed, FrodoKEM-1344, has 21 KiB by itself.
+  clientHelloMaxBytes: 32 * KIB,
+  // With record headers, for clients that cut their hello into small records. What is peeked at waits in the socket.
+  clientHelloWireMaxBytes: 64 * KIB,
 } as const;
 
 /** The control plane's own constants. */
