@@ -1,0 +1,113 @@
+// Which of a listener's targets a connection goes to, and which one next when that one fails. Backups come only when no
+// other usable target is left for the connection. When health holds every target for down, all of them are tried anyway: a
+// proxy that refuses by itself is worse than one that finds out, and `tier` says so.
+//
+// Each worker has a balancer of its own; what health says and the active connections are given to it.
+
+import { SourceHash } from "./source-hash.ts";
+import { LeastConnections, RandomOfTwo, RoundRobin, type Strategy } from "./strategies.ts";
+
+/** `balance` of the configuration. */
+export type Balance = "round_robin" | "least_connections" | "random" | "source_hash";
+
+export interface BalancedTarget {
+  /** Tells it from the others, whatever their order is: its address as written. */
+  readonly name: string;
+  /** At least 1. */
+  readonly weight: number;
+  readonly backup: boolean;
+}
+
+export interface BalancerInput {
+  /** Open connections by target. */
+  readonly active: Int32Array;
+  /** Gives numbers from 0 to below 1. */
+  readonly random: () => number;
+  /** Begins this many choices later, so that workers do not all begin with the first target. */
+  readonly skip: number;
+}
+
+/** Where a choice comes from: `down` is the last resort, every target being held for down. */
+export type Tier = "primary" | "backup" | "down";
+
+export class Balancer {
+  readonly #targets: readonly BalancedTarget[];
+  readonly #strategy: Strategy;
+  readonly #candidates: Int32Array;
+  #tier: Tier = "primary";
+
+  constructor(targets: readonly BalancedTarget[], balance: Balance, input: BalancerInput) {
+    this.#targets = targets;
+    this.#strategy = strategyOf(targets, balance, input);
+    this.#candidates = new Int32Array(targets.length);
+    // What is chosen without a client is chosen in turn, in every strategy that keeps turns.
+    const all = new Uint8Array(targets.length).fill(1);
+    for (let i = 0; i < input.skip % totalWeight(targets); i++) this.pick(all, null, null);
+  }
+
+  /** Of the last pick. */
+  get tier(): Tier {
+    return this.#tier;
+  }
+
+  /**
+   * @param usable by target: 0 for those that health holds for down (health.ts).
+   * @param tried by target: not 0 for those that failed for this connection already; null if none did.
+   * @param ip the client's 16 bytes; null if it has none.
+   * @returns the target's index, or -1 if there is nothing left to try.
+   */
+  pick(usable: Uint8Array, tried: Uint8Array | null, ip: Uint8Array | null): number {
+    const count = this.#gather(usable, tried);
+    if (count === 0) return -1;
+    if (count === 1) return this.#candidates[0]!;
+    return this.#strategy.choose(this.#candidates, count, ip);
+  }
+
+  /** @returns how many candidates there are. */
+  #gather(usable: Uint8Array, tried: Uint8Array | null): number {
+    this.#tier = "primary";
+    const primaries = this.#collect(usable, tried, false);
+    if (primaries > 0) return primaries;
+    this.#tier = "backup";
+    const backups = this.#collect(usable, tried, true);
+    if (backups > 0 || usable.includes(1)) return backups;
+    this.#tier = "down";
+    return this.#collect(null, tried, false) || this.#collect(null, tried, true);
+  }
+
+  #collect(usable: Uint8Array | null, tried: Uint8Array | null, backup: boolean): number {
+    let count = 0;
+    for (let i = 0; i < this.#targets.length; i++) {
+      if (this.#targets[i]!.backup !== backup) continue;
+      if (usable !== null && usable[i] === 0) continue;
+      if (tried !== null && tried[i] !== 0) continue;
+      this.#candidates[count++] = i;
+    }
+    return count;
+  }
+}
+
+function totalWeight(targets: readonly BalancedTarget[]): number {
+  return targets.reduce((sum, { weight }) => sum + weight, 0);
+}
+
+function strategyOf(
+  targets: readonly BalancedTarget[],
+  balance: Balance,
+  { active, random }: BalancerInput,
+): Strategy {
+  const weights = Int32Array.from(targets, ({ weight }) => weight);
+  switch (balance) {
+    case "round_robin":
+      return new RoundRobin(weights);
+    case "least_connections":
+      return new LeastConnections(weights, active);
+    case "random":
+      return new RandomOfTwo(weights, active, random);
+    case "source_hash":
+      return new SourceHash(
+        weights,
+        targets.map(({ name }) => name),
+      );
+  }
+}
