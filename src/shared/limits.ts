@@ -70,6 +70,14 @@ export const FIRST_BYTES = {
   clientHelloWireMaxBytes: 64 * KIB,
 } as const;
 
+/** When a target that does not answer is left out, and for how long. */
+export const EJECTION = {
+  failures: 3, // connects that failed in a row: one may be a full queue, two the same moment
+  firstMs: 1_000, // a restart of the target; doubled each time
+  maxMs: 30_000, // what an operator who mended it is ready to wait
+  calmMs: 60_000, // a target that stayed for this long starts over with firstMs
+} as const;
+
 /** The control plane's own constants. */
 export const CONTROL = {
   resolveIntervalMs: 30_000, // getaddrinfo gives no TTL; what most resolvers hold at least
