@@ -78,6 +78,13 @@ export const EJECTION = {
   calmMs: 60_000, // a target that stayed for this long starts over with firstMs
 } as const;
 
+/** How much of a rate may be used at once after a rest. */
+export const BURSTS = {
+  acceptMs: 1_000, // "1000/s" admits a thousand clients that come together, and then a thousand a second
+  bandwidthMs: 100, // keeps any second within 10 % of the rate, and outlasts a wake-up that is late
+  bandwidthMinBytes: 1_460, // a full segment: less would make more packets and no more smoothness
+} as const;
+
 /** The control plane's own constants. */
 export const CONTROL = {
   resolveIntervalMs: 30_000, // getaddrinfo gives no TTL; what most resolvers hold at least
