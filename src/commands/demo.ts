@@ -12,6 +12,7 @@ import { LogWriter } from "../control/log-writer.ts";
 import { createLog } from "../control/log.ts";
 import { Proxy } from "../control/proxy.ts";
 import { formatEndpoint, formatSocketAddress } from "../shared/address.ts";
+import { formatTargets } from "../shared/plan.ts";
 import { CounterBoard } from "./counter-board.ts";
 import { thisMachine } from "./machine.ts";
 import { STOP, watchStopSignals } from "./stop.ts";
@@ -100,7 +101,7 @@ function describeForwarders(proxy: Proxy): Forwarder[] {
     name: i === 0 ? "http" : "echo",
     key,
     address: bound.map(formatSocketAddress).join(", "),
-    target: formatEndpoint(proxy.plan.listeners[i]!.target),
+    target: formatTargets(proxy.plan.listeners[i]!),
   }));
 }
 

@@ -2,7 +2,13 @@
 
 import { formatDuration, formatSize } from "../config/units.ts";
 import { type Endpoint, formatEndpoint } from "../shared/address.ts";
-import type { ListenerPlan, Plan, RingPlan, SocketPlan } from "../shared/plan.ts";
+import {
+  formatTargets,
+  type ListenerPlan,
+  type Plan,
+  type RingPlan,
+  type SocketPlan,
+} from "../shared/plan.ts";
 
 /** A listener that the configuration names and the plan leaves out. */
 interface Disabled {
@@ -51,7 +57,7 @@ function formatListener(listener: ListenerPlan): string {
     ],
     ["reads", `up to ${formatSize(buffers.copyBytes)}`],
   ];
-  return `${listener.key} -> ${formatEndpoint(listener.target)}\n${table(rows, "  ")}`;
+  return `${listener.key} -> ${formatTargets(listener)}\n${table(rows, "  ")}`;
 }
 
 function formatSocket(socket: SocketPlan): string {

@@ -12,9 +12,6 @@ const LATER_PROTOCOLS: readonly unknown[] = ["tls", "http", "http2", "http3", "q
 const TOP_KEYS: readonly string[] = ["admin", "tls", "auto_tls"];
 
 const ENTRY_KEYS: readonly string[] = [
-  "targets",
-  "balance",
-  "health",
   "routes",
   "allow",
   "deny",

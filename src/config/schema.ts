@@ -4,7 +4,13 @@
 
 import { z } from "zod";
 
-import { BOUNDS, LISTENER_DEFAULTS, PROXY_DEFAULTS, RING_DEFAULTS } from "../shared/limits.ts";
+import {
+  BOUNDS,
+  HEALTH_DEFAULTS,
+  LISTENER_DEFAULTS,
+  PROXY_DEFAULTS,
+  RING_DEFAULTS,
+} from "../shared/limits.ts";
 import {
   addressBlock,
   byteRate,
@@ -167,10 +173,14 @@ const balance = choice(
 const health = z
   .strictObject({
     type: choice(["tcp", "http"], "What a probe does: connect, or ask for a page.", "tcp"),
-    interval: timeout("Between two probes.", 5_000, 1),
-    timeout: timeout("For one probe.", 1_000, 1),
-    rise: count("Successes in a row that bring a target back.", 1, 1_000, 2),
-    fall: count("Failures in a row that take a target out.", 1, 1_000, 3),
+    path: text("Of type http: what is asked for.", { default: HEALTH_DEFAULTS.path }),
+    expect: z.array(z.int().min(100).max(599)).min(1).meta({
+      description: "Of type http: the statuses of a target that is well; 2xx and 3xx by default.",
+    }),
+    interval: timeout("Between two probes.", HEALTH_DEFAULTS.intervalMs, 10),
+    timeout: timeout("For one probe.", HEALTH_DEFAULTS.timeoutMs, 1),
+    rise: count("Successes in a row that bring a target back.", 1, 1_000, HEALTH_DEFAULTS.rise),
+    fall: count("Failures in a row that take a target out.", 1, 1_000, HEALTH_DEFAULTS.fall),
   })
   .partial()
   .meta({ description: "Probes that find out which targets are up." });

@@ -5,8 +5,17 @@ import { PRESET_VALUES, ringMemory, watermarks } from "../config/presets.ts";
 import type { Config, ProtocolConfig } from "../config/schema.ts";
 import { formatEndpoint } from "../shared/address.ts";
 import { ProxyError } from "../shared/errors.ts";
-import { BOUNDS, LISTENER_DEFAULTS, PROXY_DEFAULTS } from "../shared/limits.ts";
-import type { BuffersPlan, ListenerPlan, Plan, RingPlan, SocketPlan } from "../shared/plan.ts";
+import { BOUNDS, HEALTH_DEFAULTS, LISTENER_DEFAULTS, PROXY_DEFAULTS } from "../shared/limits.ts";
+import type {
+  BuffersPlan,
+  GroupPlan,
+  HealthPlan,
+  ListenerPlan,
+  Plan,
+  RingPlan,
+  SocketPlan,
+  TargetPlan,
+} from "../shared/plan.ts";
 
 /** What a plan depends on besides the configuration. */
 export interface Machine {
@@ -49,12 +58,39 @@ function compileRing(given: NonNullable<Config["uring"]>): RingPlan {
   return { bufferBytes, buffers: 2 ** Math.floor(Math.log2(fitting)) };
 }
 
+function compileGroups(entry: ProtocolConfig): GroupPlan[] {
+  const { target, targets, balance = "round_robin", health } = entry;
+  const written: TargetConfig[] = targets ?? (target === undefined ? [] : [target]);
+  return [{ balance, targets: written.map(compileTarget), health: compileHealth(health) }];
+}
+
+type TargetConfig = NonNullable<ProtocolConfig["targets"]>[number];
+
+function compileTarget(written: TargetConfig): TargetPlan {
+  if ("endpoint" in written) return { endpoint: written.endpoint, weight: 1, backup: false };
+  const { address, weight = 1, backup = false } = written;
+  return { endpoint: address.endpoint, weight, backup };
+}
+
+function compileHealth(given: ProtocolConfig["health"]): HealthPlan | null {
+  if (given === undefined) return null;
+  return {
+    type: given.type ?? HEALTH_DEFAULTS.type,
+    path: given.path ?? HEALTH_DEFAULTS.path,
+    statuses: given.expect ?? HEALTH_DEFAULTS.statuses,
+    intervalMs: given.interval ?? HEALTH_DEFAULTS.intervalMs,
+    timeoutMs: given.timeout ?? HEALTH_DEFAULTS.timeoutMs,
+    rise: given.rise ?? HEALTH_DEFAULTS.rise,
+    fall: given.fall ?? HEALTH_DEFAULTS.fall,
+  };
+}
+
 function compileListener(
   entry: ProtocolConfig,
   platform: NodeJS.Platform,
   taken: Set<string>,
 ): ListenerPlan {
-  if (entry.name !== "tcp" || entry.target === undefined || entry.target.scheme !== null) {
+  if (entry.name !== "tcp") {
     throw new ProxyError("ERR_NOT_AVAILABLE", `"${entry.name}" is not available in this version`);
   }
   const preset = entry.preset ? PRESET_VALUES[entry.preset] : {};
@@ -62,7 +98,7 @@ function compileListener(
     key: uniqueKey(`${entry.name} ${formatEndpoint(entry.listen)}`, taken),
     protocol: entry.name,
     listen: entry.listen,
-    target: entry.target.endpoint,
+    groups: compileGroups(entry),
     limits: {
       maxConnections:
         entry.limits?.max_connections ?? preset.maxConnections ?? LISTENER_DEFAULTS.maxConnections,

@@ -16,6 +16,19 @@ export function logWorkerEvent(log: Log, worker: number, event: WorkerEvent): vo
       log.warn(fields, targetDown ? "target down" : "refused");
       break;
     }
+    case "target": {
+      const { key: listener, target, from, to, forMs } = event;
+      const fields = { worker, listener, target, from, ...(forMs > 0 ? { forMs } : {}) };
+      if (to === "up") log.info(fields, "target is up");
+      else log.warn(fields, `target is ${to === "half_open" ? "tried again" : to}`);
+      break;
+    }
+    case "last_resort":
+      log.warn(
+        { worker, listener: event.key },
+        "every target is held for down: clients are sent to them all the same",
+      );
+      break;
     case "accept_paused": {
       const { key: listener, errno, pauseMs } = event;
       log.warn(

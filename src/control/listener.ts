@@ -4,14 +4,15 @@
 
 import { closeSync, lstatSync, rmSync } from "node:fs";
 
-import { formatEndpoint, formatSocketAddress, type SocketAddress } from "../shared/address.ts";
+import { formatSocketAddress, type SocketAddress } from "../shared/address.ts";
 import { addCounters, createCounters, emptyStats, type ListenerStats } from "../shared/counters.ts";
 import { fromErrorRecord, messageOf, ProxyError } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
 import type { OpenRequest, WorkerEvent } from "../shared/messages.ts";
-import type { ListenerPlan } from "../shared/plan.ts";
+import { formatTargets, type ListenerPlan } from "../shared/plan.ts";
 import { backoffMs, pause } from "./backoff.ts";
-import { AddressWatch, type Lookup, resolveOnce } from "./resolver.ts";
+import { type Lookup, resolveOnce } from "./resolver.ts";
+import { TargetDirectory } from "./targets.ts";
 import type { WorkerHandle } from "./worker-handle.ts";
 
 export interface ListenerSummary {
@@ -32,22 +33,19 @@ interface Share {
   open: boolean;
 }
 
-/** One target for each listener so far; its addresses count together. */
-const TARGETS = 1;
-
 export class Listener {
   readonly plan: ListenerPlan;
   readonly #slot: number;
   readonly #reusePort: boolean;
   readonly #log: Log;
   readonly #lookup: Lookup;
+  readonly #targets: TargetDirectory;
   readonly #shares = new Map<number, Share>();
   readonly #answers = new Map<number, (answer: Answer) => void>();
   /** One Int32: connections open over all workers. */
   readonly #active = new SharedArrayBuffer(4);
-  readonly #retired = emptyStats(TARGETS);
+  readonly #retired: ListenerStats;
   #bound: readonly SocketAddress[] = [];
-  #watch: AddressWatch | undefined;
   /** Settles when nobody opens it. */
   #turn: Promise<void> = Promise.resolve();
   readonly #keeping = new Map<WorkerHandle, Promise<void>>();
@@ -64,23 +62,20 @@ export class Listener {
     this.#reusePort = reusePort && plan.listen.kind === "tcp";
     this.#log = log;
     this.#lookup = lookup;
+    this.#targets = new TargetDirectory(plan, log, lookup, () => this.#targetsChanged());
+    this.#retired = emptyStats(this.#targets.capacity);
   }
 
   /** Opens on the first worker, which makes sure that the address is free, then on the others. @throws ProxyError */
   async start(workers: readonly WorkerHandle[]): Promise<void> {
-    this.#watch = await AddressWatch.start(this.plan.target, {
-      changed: (targets) => this.#targetsChanged(targets),
-      log: this.#log,
-      about: { listener: this.plan.key, target: formatEndpoint(this.plan.target) },
-      lookup: this.#lookup,
-    });
+    await this.#targets.start();
     for (const worker of workers) await this.#openInTurn(worker);
     if (this.#bound.length === 0) throw new ProxyError("ERR_WORKER", "no worker is running");
     this.#log.info(
       {
         protocol: this.plan.protocol,
         listen: this.#bound.map(formatSocketAddress).join(", "),
-        target: formatEndpoint(this.plan.target),
+        target: formatTargets(this.plan),
       },
       "listening",
     );
@@ -139,13 +134,14 @@ export class Listener {
     if (others.length > 0 && !shareable) return; // one acceptor, and it is alive
     const first = this.#bound.length === 0;
     const binds = first ? await resolveOnce(this.plan.listen, this.#lookup) : this.#bound;
-    const share: Share = { worker, counters: createCounters(TARGETS), open: false };
+    const share: Share = { worker, counters: createCounters(this.#targets.capacity), open: false };
     this.#shares.set(worker.index, share);
     const opened = await this.#ask(worker, {
       listener: this.plan,
       slot: this.#slot,
       binds,
-      targets: this.#watch?.current ?? [],
+      targets: this.#targets.slots(),
+      targetSlots: this.#targets.capacity,
       counters: share.counters,
       active: this.#active,
       reusePort: this.#reusePort,
@@ -190,7 +186,7 @@ export class Listener {
     const share = this.#shares.get(worker);
     if (share === undefined) return;
     this.#shares.delete(worker);
-    const own = emptyStats(TARGETS);
+    const own = emptyStats(this.#targets.capacity);
     addCounters(own, share.counters);
     Atomics.sub(new Int32Array(this.#active), 0, own.active);
     addCounters(this.#retired, share.counters);
@@ -214,6 +210,11 @@ export class Listener {
   stats(): ListenerStats {
     const sum = structuredClone(this.#retired);
     for (const share of this.#shares.values()) addCounters(sum, share.counters);
+    const names = this.#targets.names();
+    sum.targets = sum.targets.flatMap((target, slot) => {
+      const name = names.get(slot);
+      return name === undefined ? [] : [{ ...target, name }];
+    });
     return sum;
   }
 
@@ -231,14 +232,13 @@ export class Listener {
   /** After the workers are gone: stops watching names and removes the socket file, if it still is ours. */
   stop(): void {
     this.close();
-    this.#watch?.stop();
+    this.#targets.stop();
     const file = this.#socketFile;
     if (file !== undefined && inodeOf(file.path) === file.inode) rmSync(file.path, { force: true });
   }
 
-  #targetsChanged(targets: readonly SocketAddress[]): void {
-    const addresses = targets.map(formatSocketAddress);
-    this.#log.info({ listener: this.plan.key, addresses }, "target has new addresses");
+  #targetsChanged(): void {
+    const targets = this.#targets.slots();
     for (const { worker } of this.#shares.values()) {
       worker.post({ type: "targets", key: this.plan.key, targets });
     }

@@ -41,6 +41,11 @@ function unresolved(host: string, reason: string, cause?: unknown): ProxyError {
   });
 }
 
+/** Whether an endpoint's addresses have to be looked up. */
+export function isName(endpoint: Endpoint): boolean {
+  return endpoint.kind === "tcp" && endpoint.host !== "" && isIP(endpoint.host) === 0;
+}
+
 /** A name that stays unknown is told of when it becomes so, after a minute, and every ten minutes from then on. */
 const REMIND_FIRST_MS = 60_000;
 const REMIND_AGAIN_MS = 600_000;
@@ -126,8 +131,7 @@ export class AddressWatch {
   }
 
   #schedule(): void {
-    const { host } = this.#endpoint.kind === "tcp" ? this.#endpoint : { host: "" };
-    if (host === "" || isIP(host) !== 0) return; // numeric and unix addresses do not change
+    if (!isName(this.#endpoint)) return; // numeric and unix addresses do not change
     const delay = this.#current.length > 0 ? CONTROL.resolveIntervalMs : CONTROL.resolveRetryMs;
     this.#timer = setTimeout(() => void this.refresh(), delay);
     this.#timer.unref();

@@ -10,7 +10,7 @@
 import type { SocketAddress } from "../shared/address.ts";
 import type { LiveTable } from "../shared/live-table.ts";
 import type { LoadBoard } from "../shared/load.ts";
-import type { AdoptRequest, OpenRequest, WorkerEvent } from "../shared/messages.ts";
+import type { AdoptRequest, OpenRequest, TargetSlot, WorkerEvent } from "../shared/messages.ts";
 import type { EngineName, RingPlan } from "../shared/plan.ts";
 
 /** What an engine needs of the worker around it. */
@@ -40,7 +40,7 @@ export interface Engine {
    */
   open(request: OpenRequest): { bound: SocketAddress[]; fds: number[] };
   /** New target addresses for new connections. */
-  setTargets(key: string, targets: readonly SocketAddress[]): void;
+  setTargets(key: string, targets: readonly TargetSlot[]): void;
   /** Closes the listening sockets; its connections go on. */
   close(key: string): void;
   /**

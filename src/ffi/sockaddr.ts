@@ -7,8 +7,8 @@
 import { isIPv4 } from "node:net";
 
 import type { SocketAddress } from "../shared/address.ts";
-import { IP_BYTES, IPV4_OFFSET, parseIPv6 } from "../shared/ip.ts";
-import { FAMILY_IPV4, FAMILY_IPV6, FAMILY_UNIX, formatIPv6 } from "../shared/live-table.ts";
+import { formatIPv6, IP_BYTES, IPV4_OFFSET, parseIPv6 } from "../shared/ip.ts";
+import { FAMILY_IPV4, FAMILY_IPV6, FAMILY_UNIX } from "../shared/live-table.ts";
 import { AF_INET, AF_INET6, AF_UNIX } from "./linux.ts";
 import { pinnedBytes } from "./memory.ts";
 

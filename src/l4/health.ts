@@ -61,6 +61,19 @@ export class TargetHealth {
     this.#upSince = new Float64Array(targets).fill(-Infinity);
   }
 
+  /** Takes over what another table knows of one of its targets. */
+  inherit(target: number, from: TargetHealth, other: number): void {
+    this.usable[target] = from.usable[other]!;
+    this.#state[target] = from.#state[other]!;
+    this.#failures[target] = from.#failures[other]!;
+    this.#ejections[target] = from.#ejections[other]!;
+    this.#ejectedUntil[target] = from.#ejectedUntil[other]!;
+    this.#upSince[target] = from.#upSince[other]!;
+    this.#nextMs = Math.min(this.#nextMs, from.#nextMs);
+    // A connection of the other table that was finding out tells only that table: this one finds out for itself.
+    if (this.#state[target] === HALF_OPEN) this.usable[target] = 1;
+  }
+
   state(target: number): TargetState {
     return TARGET_STATES[this.#state[target]!]!;
   }

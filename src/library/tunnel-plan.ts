@@ -6,7 +6,7 @@ import { PRESET_VALUES } from "../config/presets.ts";
 import { formatEndpoint, parseEndpoint } from "../shared/address.ts";
 import { ProxyError } from "../shared/errors.ts";
 import { BOUNDS, LISTENER_DEFAULTS, PROXY_DEFAULTS, RING_DEFAULTS } from "../shared/limits.ts";
-import type { ListenerPlan, Plan } from "../shared/plan.ts";
+import { type ListenerPlan, type Plan, singleTarget } from "../shared/plan.ts";
 import { requireInteger } from "./settings.ts";
 import type { TunnelConfig } from "./tunnel-config.ts";
 
@@ -154,7 +154,7 @@ function compileListener(config: TunnelConfig): ListenerPlan {
     key: `tcp ${formatEndpoint(listen)}`,
     protocol: "tcp",
     listen,
-    target: parseEndpoint(config.targetAddr, "target"),
+    groups: [singleTarget(parseEndpoint(config.targetAddr, "target"))],
     limits: { maxConnections: config.maxConnections ?? LISTENER_DEFAULTS.maxConnections },
     timeouts: {
       connectMs: config.acceptTimeout ?? LISTENER_DEFAULTS.connectMs,

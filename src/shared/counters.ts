@@ -100,6 +100,8 @@ export class CounterWriter {
 }
 
 export interface TargetStats {
+  /** Its address, with the name that it came from; empty where nobody knows it. */
+  name: string;
   connects: number;
   failures: number;
   active: number;
@@ -130,6 +132,7 @@ export function emptyStats(targets: number): ListenerStats {
       number
     >,
     targets: Array.from({ length: targets }, () => ({
+      name: "",
       connects: 0,
       failures: 0,
       active: 0,

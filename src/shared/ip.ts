@@ -5,7 +5,6 @@
 import { isIP } from "node:net";
 
 import { ProxyError } from "./errors.ts";
-import { formatIPv6 } from "./live-table.ts";
 
 export const IP_BYTES = 16;
 /** Where the four bytes of a mapped IPv4 address begin, and how many bits stand before them. */
@@ -53,6 +52,22 @@ export function isIPv4(ip: Uint8Array): boolean {
 /** `10.0.0.1` or `2001:db8::1`, which `parseIp` reads back to the same bytes. */
 export function formatIp(ip: Uint8Array): string {
   return isIPv4(ip) ? ip.subarray(IPV4_OFFSET, IP_BYTES).join(".") : formatIPv6(ip);
+}
+
+/** RFC 5952: lower case, no leading zeros, the longest run of zero groups as `::`. */
+export function formatIPv6(bytes: Uint8Array): string {
+  const groups: number[] = [];
+  for (let i = 0; i < 16; i += 2) groups.push((bytes[i]! << 8) | bytes[i + 1]!);
+  let best = -1;
+  let bestLength = 1;
+  for (let i = 0; i < 8; i++) {
+    let length = 0;
+    while (i + length < 8 && groups[i + length] === 0) length++;
+    if (length > bestLength) [best, bestLength] = [i, length];
+  }
+  const hex = (part: number[]): string => part.map((group) => group.toString(16)).join(":");
+  if (best < 0) return hex(groups);
+  return `${hex(groups.slice(0, best))}::${hex(groups.slice(best + bestLength))}`;
 }
 
 /**

@@ -85,9 +85,21 @@ export const BURSTS = {
   bandwidthMinBytes: 1_460, // a full segment: less would make more packets and no more smoothness
 } as const;
 
+/** Probes, for a listener that has `health`. */
+export const HEALTH_DEFAULTS = {
+  type: "tcp",
+  path: "/",
+  statuses: [200, 201, 202, 203, 204, 205, 206, 301, 302, 303, 307, 308], // what shows a server that works
+  intervalMs: 5_000,
+  timeoutMs: 1_000,
+  rise: 2, // one success may be luck
+  fall: 3, // one failure may be a lost packet
+} as const;
+
 /** The control plane's own constants. */
 export const CONTROL = {
   resolveIntervalMs: 30_000, // getaddrinfo gives no TTL; what most resolvers hold at least
+  addressesMax: 16, // of one name: more are not used; what a DNS answer of 512 bytes can hold
   resolveRetryMs: 2_000, // for a name that has never resolved: a container's neighbour that starts later
   restartDelayMs: 100, // for a worker that crashed again soon after its restart, doubled each time
   restartDelayMaxMs: 10_000,

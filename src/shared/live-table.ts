@@ -8,6 +8,8 @@
 //   columns: startedMs, activeMs, bytesUp, bytesDown (Float64) · generation, slot (Int32) · client, target (20 bytes each)
 //   address: family (0 unix, 4, 6) · 0 · port, big endian (2) · IPv4 or IPv6 bytes (16)
 
+import { formatIPv6, IPV4_OFFSET } from "./ip.ts";
+
 const HEADER_BYTES = 16;
 const ADDRESS_BYTES = 20;
 const ROW_BYTES = 4 * 8 + 2 * 4 + 2 * ADDRESS_BYTES;
@@ -131,6 +133,18 @@ export class LiveTable {
     for (let i = 0; i < length; i++) column[at + 4 + i] = bytes[offset + i]!;
   }
 
+  /** @param into takes 16 bytes, IPv4 mapped (ip.ts). @returns false for a client without an IP address. */
+  copyClientIp(row: number, into: Uint8Array): boolean {
+    const at = row * ADDRESS_BYTES;
+    const family = this.clients[at];
+    if (family !== FAMILY_IPV4 && family !== FAMILY_IPV6) return false;
+    const v4 = family === FAMILY_IPV4;
+    const skip = v4 ? IPV4_OFFSET : 0;
+    if (v4) into.fill(0, 0, 10).fill(0xff, 10, IPV4_OFFSET);
+    for (let i = skip; i < into.length; i++) into[i] = this.clients[at + 4 + i - skip]!;
+    return true;
+  }
+
   clearAddress(column: Uint8Array, row: number): void {
     column[row * ADDRESS_BYTES] = 0xff;
   }
@@ -176,20 +190,4 @@ function formatAddress(column: Uint8Array, at: number): string {
   if (family === FAMILY_IPV4) return `${column.subarray(at + 4, at + 8).join(".")}:${port}`;
   if (family === FAMILY_IPV6) return `[${formatIPv6(column.subarray(at + 4, at + 20))}]:${port}`;
   return "";
-}
-
-/** RFC 5952: lower case, no leading zeros, the longest run of zero groups as `::`. */
-export function formatIPv6(bytes: Uint8Array): string {
-  const groups: number[] = [];
-  for (let i = 0; i < 16; i += 2) groups.push((bytes[i]! << 8) | bytes[i + 1]!);
-  let best = -1;
-  let bestLength = 1;
-  for (let i = 0; i < 8; i++) {
-    let length = 0;
-    while (i + length < 8 && groups[i + length] === 0) length++;
-    if (length > bestLength) [best, bestLength] = [i, length];
-  }
-  const hex = (part: number[]): string => part.map((group) => group.toString(16)).join(":");
-  if (best < 0) return hex(groups);
-  return `${hex(groups.slice(0, best))}::${hex(groups.slice(best + bestLength))}`;
 }

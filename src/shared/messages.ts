@@ -23,8 +23,10 @@ export interface OpenRequest {
   readonly slot: number;
   /** What to bind, in order; more than one when a host name has several addresses. */
   readonly binds: readonly SocketAddress[];
-  /** Target addresses, in the order in which they are tried. May be empty: nothing resolved yet. */
-  readonly targets: readonly SocketAddress[];
+  /** May be empty: nothing resolved yet. */
+  readonly targets: readonly TargetSlot[];
+  /** Slots are below this. */
+  readonly targetSlots: number;
   /** Layout in counters.ts. One for each worker and listener. */
   readonly counters: SharedArrayBuffer;
   /** Connections open at this moment over all workers: one Int32, changed atomically. */
@@ -40,9 +42,25 @@ export interface OpenRequest {
   readonly sharedFds: readonly number[];
 }
 
+/** One address of one target. */
+export interface TargetSlot {
+  /** Its place in counters, as long as the address stays. */
+  readonly slot: number;
+  /** Index of its group in the plan. */
+  readonly group: number;
+  readonly address: SocketAddress;
+  /** Tells it from the others in logs and statistics: the address, with the name that it came from. */
+  readonly name: string;
+  readonly weight: number;
+  readonly backup: boolean;
+  /** false: probes found it down. */
+  readonly up: boolean;
+}
+
 export type Command =
   | { readonly type: "open"; readonly request: OpenRequest }
-  | { readonly type: "targets"; readonly key: string; readonly targets: readonly SocketAddress[] }
+  /** New addresses, or news of probes: for new connections. */
+  | { readonly type: "targets"; readonly key: string; readonly targets: readonly TargetSlot[] }
   /** Stops accepting; connections go on. */
   | { readonly type: "close"; readonly key: string }
   /** Relays between two connected stream sockets of this process. The engine duplicates both descriptors. */
@@ -110,6 +128,18 @@ export type WorkerEvent =
       /** For target_down and connect_timeout: the target and the system's error. */
       readonly detail: string;
     }
+  /** A target was left out, or is back, as this worker sees it. */
+  | {
+      readonly type: "target";
+      readonly key: string;
+      readonly target: string;
+      readonly from: string;
+      readonly to: string;
+      /** How long it is left out; 0 where that is not known. */
+      readonly forMs: number;
+    }
+  /** Every target that a client could go to is held for down, so all are tried: at most one a second. */
+  | { readonly type: "last_resort"; readonly key: string }
   /** EMFILE or ENFILE on accept: the listener rests for `pauseMs`. At most one a second. */
   | {
       readonly type: "accept_paused";

@@ -1,7 +1,7 @@
 // The plan: what the configuration means, as plain frozen data with every default filled in. The control plane compiles
 // it once; the data plane reads it and never sees the configuration.
 
-import type { Endpoint } from "./address.ts";
+import { type Endpoint, formatEndpoint } from "./address.ts";
 
 /** What the user may ask for. `uring` is named here because the configuration's grammar knows it. */
 export type EngineChoice = "auto" | "uring" | "epoll" | "bun";
@@ -35,11 +35,62 @@ export interface ListenerPlan {
   readonly key: string;
   readonly protocol: "tcp";
   readonly listen: Endpoint;
-  readonly target: Endpoint;
+  /** Where clients go; the first is for those that no route sends elsewhere. */
+  readonly groups: readonly GroupPlan[];
   readonly limits: LimitsPlan;
   readonly timeouts: TimeoutsPlan;
   readonly socket: SocketPlan;
   readonly buffers: BuffersPlan;
+}
+
+export type Balance = "round_robin" | "least_connections" | "random" | "source_hash";
+
+/** Targets that stand for each other. */
+export interface GroupPlan {
+  readonly balance: Balance;
+  readonly targets: readonly TargetPlan[];
+  /** null: no probes; targets that do not connect are left out for a while all the same. */
+  readonly health: HealthPlan | null;
+}
+
+/** For people: `10.0.0.1:80, 10.0.0.2:80`. */
+export function formatTargets({ groups }: Pick<ListenerPlan, "groups">): string {
+  const written = groups.flatMap(({ targets }) => targets.map(({ endpoint }) => endpoint));
+  return written.map(formatEndpoint).join(", ");
+}
+
+/** Whether socket options of TCP mean anything towards the targets. */
+export function hasIpTarget({ groups }: Pick<ListenerPlan, "groups">): boolean {
+  return groups.some(({ targets }) => targets.some(({ endpoint }) => endpoint.kind !== "unix"));
+}
+
+/** One target, without choice. */
+export function singleTarget(endpoint: Endpoint): GroupPlan {
+  return {
+    balance: "round_robin",
+    targets: [{ endpoint, weight: 1, backup: false }],
+    health: null,
+  };
+}
+
+export interface TargetPlan {
+  readonly endpoint: Endpoint;
+  /** Share of the connections, relative to the others. */
+  readonly weight: number;
+  /** Used only while no other target can be. */
+  readonly backup: boolean;
+}
+
+export interface HealthPlan {
+  readonly type: "tcp" | "http";
+  /** Of type http: what is asked for, and the statuses that are well. */
+  readonly path: string;
+  readonly statuses: readonly number[];
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Successes in a row that bring a target back, failures in a row that take it out. */
+  readonly rise: number;
+  readonly fall: number;
 }
 
 export interface LimitsPlan {

@@ -26,6 +26,7 @@ forEveryEngine((engine) => {
     await until("the connection is over", () => relay.proxy.connections().length === 0);
     expect(relay.stats).toMatchObject({ total: 1, active: 0, bytesUp: BYTES, bytesDown: BYTES });
     expect(relay.stats.targets[0]).toEqual({
+      name: server.target,
       connects: 1,
       failures: 0,
       active: 0,

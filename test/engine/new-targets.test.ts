@@ -4,7 +4,7 @@
 
 import { expect, test } from "bun:test";
 
-import type { Command } from "../../src/shared/messages.ts";
+import type { Command, TargetSlot } from "../../src/shared/messages.ts";
 import type { EngineName } from "../../src/shared/plan.ts";
 import { forEveryEngine } from "../support/engines.ts";
 import { Relay } from "../support/relay.ts";
@@ -15,6 +15,8 @@ import { type Wire, WireServer } from "../support/wire.ts";
 
 const onLinux = process.platform === "linux" ? forEveryEngine : (): void => {};
 const NAME = "db.test";
+/** The name had two addresses at most. */
+const FIRST_FREE_SLOT = 2;
 
 /** A relay of one worker to a name that has these addresses, and the way to give it others. */
 class Renamed implements AsyncDisposable {
@@ -47,7 +49,11 @@ class Renamed implements AsyncDisposable {
   async setHosts(hosts: readonly string[]): Promise<void> {
     const { proxy } = this.relay;
     const { key } = proxy.listeners()[0]!;
-    const targets = hosts.map((host) => ({ kind: "ip" as const, host, port: this.#port }));
+    const targets = hosts.map((host, i): TargetSlot => {
+      const address = { kind: "ip" as const, host, port: this.#port };
+      const slot = i + FIRST_FREE_SLOT;
+      return { slot, group: 0, address, name: host, weight: 1, backup: false, up: true };
+    });
     const command: Command = { type: "targets", key, targets };
     this.#threads.all[0]!.postMessage(command);
     // The mailbox is read in order: what refuses this pair has read the addresses before.
@@ -92,7 +98,10 @@ onLinux((engine) => {
     expect([old.accepted, first.accepted, second.accepted]).toEqual([1, 1, 0]);
     const targets = relay.proxy.connections().map(({ target }) => target);
     expect(targets.toSorted()).toEqual([`127.0.0.2:${port}`, `127.0.0.3:${port}`]);
-    expect(relay.stats.targets[0]).toMatchObject({ connects: 2, failures: 1, active: 2 });
+    expect(relay.stats.targets).toMatchObject([
+      { name: `127.0.0.1:${port} (${NAME}:${port})`, connects: 0, failures: 1, active: 0 },
+      { name: `127.0.0.2:${port} (${NAME}:${port})`, connects: 1, failures: 0, active: 1 },
+    ]);
   });
 
   test("a client whose target has fewer addresses meanwhile is not lost between the lists", async () => {

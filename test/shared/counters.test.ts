@@ -30,8 +30,8 @@ test("what two workers counted adds up, each target apart", () => {
   expect(sum.refused.target_down).toBe(2);
   expect(sum.errors).toMatchObject({ ECONNREFUSED: 2, OTHER: 2 });
   expect(sum.targets).toEqual([
-    { connects: 1, failures: 0, active: 0, bytesUp: 10, bytesDown: 2 ** 40 },
-    { connects: 1, failures: 2, active: 0, bytesUp: 10, bytesDown: 2 ** 40 },
+    { name: "", connects: 1, failures: 0, active: 0, bytesUp: 10, bytesDown: 2 ** 40 },
+    { name: "", connects: 1, failures: 2, active: 0, bytesUp: 10, bytesDown: 2 ** 40 },
   ]);
 });
 

@@ -7,6 +7,7 @@ import fc from "fast-check";
 import { ProxyError } from "../../src/shared/errors.ts";
 import {
   formatIp,
+  formatIPv6,
   IP_BYTES,
   isIPv4,
   maskIp,
@@ -14,7 +15,6 @@ import {
   parseIp,
   parseIPv6,
 } from "../../src/shared/ip.ts";
-import { formatIPv6 } from "../../src/shared/live-table.ts";
 
 const sixteenBytes = fc.uint8Array({ minLength: IP_BYTES, maxLength: IP_BYTES });
 

@@ -4,7 +4,8 @@ import { expect, test } from "bun:test";
 
 import fc from "fast-check";
 
-import { FAMILY_IPV4, FAMILY_IPV6, formatIPv6, LiveTable } from "../../src/shared/live-table.ts";
+import { formatIPv6 } from "../../src/shared/ip.ts";
+import { FAMILY_IPV4, FAMILY_IPV6, LiveTable } from "../../src/shared/live-table.ts";
 
 function openRow(table: LiveTable, row: number): void {
   table.slot[row] = 3;

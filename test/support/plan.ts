@@ -2,13 +2,21 @@
 
 import { parseEndpoint } from "../../src/shared/address.ts";
 import { LISTENER_DEFAULTS, RING_DEFAULTS } from "../../src/shared/limits.ts";
-import type { EngineChoice, ListenerPlan, Plan, RingPlan } from "../../src/shared/plan.ts";
+import {
+  type EngineChoice,
+  type ListenerPlan,
+  type Plan,
+  type RingPlan,
+  singleTarget,
+} from "../../src/shared/plan.ts";
 
 export interface ListenerOptions {
   key?: string;
   /** Default: `127.0.0.1:0`. */
   listen?: string;
   target: string;
+  /** Instead of `target`. */
+  groups?: ListenerPlan["groups"];
   maxConnections?: number;
   connectMs?: number;
   idleMs?: number;
@@ -23,7 +31,7 @@ export function listenerPlan(options: ListenerOptions): ListenerPlan {
     key: options.key ?? `tcp ${listen}`,
     protocol: "tcp",
     listen: parseEndpoint(listen, "listen"),
-    target: parseEndpoint(options.target, "target"),
+    groups: options.groups ?? [singleTarget(parseEndpoint(options.target, "target"))],
     limits: { maxConnections: options.maxConnections ?? 0 },
     timeouts: { connectMs: options.connectMs ?? 2_000, idleMs: options.idleMs ?? 0 },
     socket: {

@@ -45,6 +45,10 @@ export class Connection {
   over = false;
   /** A target was reached: bytes flow. */
   connected = false;
+  /** Of the target that is tried, or was reached; -1: none. */
+  slot = -1;
+  /** While a target is sought. */
+  dialing: { abandon(): void } | null = null;
 
   constructor(owner: ConnectionOwner, row: number) {
     this.owner = owner;
@@ -61,10 +65,10 @@ export class Connection {
     live.activeMs[this.row] = monotonicMs();
     if (sink === this.target) {
       live.bytesUp[this.row] = live.bytesUp[this.row]! + bytes;
-      counters?.bytesUp(0, bytes);
+      counters?.bytesUp(this.slot, bytes);
     } else {
       live.bytesDown[this.row] = live.bytesDown[this.row]! + bytes;
-      counters?.bytesDown(0, bytes);
+      counters?.bytesDown(this.slot, bytes);
     }
   }
 

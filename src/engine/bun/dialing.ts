@@ -1,6 +1,10 @@
-// A client that waits for its target: the addresses are tried in turn, within the connect timeout over all of them. Created
-// by listener.ts, which is told how it ends; the engine's sweep calls `expire`.
+// A client that waits for its target: one after the other is tried, as l4/targets.ts chooses them, within the connect timeout
+// over all of them. Created by listener.ts, which is told how it ends; the engine's sweep calls `expire`.
+//
+// Invariant: `#tries` is told of every target that it gave, once.
 
+import type { Attempt as Tries } from "../../l4/targets.ts";
+import type { Refusal } from "../../shared/messages.ts";
 import { monotonicMs } from "../clock.ts";
 import { type Connection } from "./connection.ts";
 import { Attempt, type TargetAddress } from "./dial.ts";
@@ -11,17 +15,17 @@ export class Dialing {
   /** Of the attempt that runs: what is left of the timeout, shared evenly with the addresses that are left. */
   deadlineMs = 0;
   readonly #listener: BunListener;
-  readonly #targets: readonly TargetAddress[];
+  readonly #tries: Tries<TargetAddress>;
   readonly #endMs: number;
-  #next = 0;
   #attempt!: Attempt;
 
-  constructor(listener: BunListener, connection: Connection) {
+  constructor(listener: BunListener, connection: Connection, tries: Tries<TargetAddress>) {
     this.#listener = listener;
     this.connection = connection;
-    this.#targets = listener.targets;
+    connection.dialing = this;
+    this.#tries = tries;
     this.#endMs = monotonicMs() + listener.plan.timeouts.connectMs;
-    this.#try();
+    this.#try("");
   }
 
   /** Nothing to wait for any more: connected, refused, or the client is gone. */
@@ -30,49 +34,64 @@ export class Dialing {
     return over || (connected && !target.handshakes);
   }
 
-  #try(): void {
-    const target = this.#targets[this.#next++]!;
+  /** @param errno of the one before. */
+  #try(errno: string): void {
+    const tries = this.#tries;
+    const before = tries.target;
     const now = monotonicMs();
-    const left = this.#targets.length - this.#next + 1;
-    this.deadlineMs = now + (this.#endMs - now) / left;
+    const target = tries.next(this.#listener.clientIp(this.connection), now);
+    if (target === undefined) return this.#refuse("target_down", before?.name ?? "", errno);
+    this.connection.slot = target.slot;
+    this.deadlineMs = now + (this.#endMs - now) / tries.left;
     const listener = this.#listener;
-    this.#attempt = Attempt.start(target, this.connection.target, {
+    this.#attempt = Attempt.start(target.socket, this.connection.target, {
       created: (fd) => {
         if (target.address.kind === "ip") listener.prepareTarget(fd);
       },
       reached: () => {
         this.deadlineMs = this.#endMs; // a handshake of Fast Open may be all that is left, and nobody else is tried
-        listener.forward(this.connection, target);
+        tries.succeeded(monotonicMs());
+        listener.forward(this.connection, target.socket);
       },
-      failed: (errno) => this.#failed(target, errno),
+      failed: (code) => this.#failed(code),
     });
     this.connection.target.attempt = this.#attempt;
   }
 
-  #failed(target: TargetAddress, errno: string): void {
-    if (this.connection.over) return;
+  #failed(errno: string): void {
+    const { connection } = this;
+    if (connection.over) return;
     const { counters } = this.#listener;
-    counters.connectFailed(0);
-    if (errno === "EMFILE" || errno === "ENFILE") {
-      return this.#listener.refuse(
-        this.connection,
-        "descriptors",
-        `${target.text}: ${errno}`,
-        errno,
-      );
+    const { name, slot } = this.#tries.target!;
+    counters.connectFailed(slot);
+    if (errno === "EMFILE" || errno === "ENFILE") return this.#refuse("descriptors", name, errno);
+    const now = monotonicMs();
+    if (connection.connected) this.#tries.brokeOff(now);
+    else {
+      this.#tries.failed(now);
+      connection.slot = -1;
     }
-    const mayGoOn = !this.connection.connected && monotonicMs() < this.#endMs;
-    if (this.#next < this.#targets.length && mayGoOn) {
+    if (connection.connected || now >= this.#endMs) {
+      return this.#refuse(errno === "ETIMEDOUT" ? "connect_timeout" : "target_down", name, errno);
+    }
+    if (this.#tries.left > 0)
       counters.error(errno); // the last failure is counted as the connection's own
-      return this.#try();
-    }
-    const reason = errno === "ETIMEDOUT" ? "connect_timeout" : "target_down";
-    this.#listener.refuse(this.connection, reason, `${target.text}: ${errno}`, errno);
+    else if (errno === "ETIMEDOUT") return this.#refuse("connect_timeout", name, errno);
+    this.#try(errno);
+  }
+
+  #refuse(reason: Refusal, name: string, errno: string): void {
+    this.#listener.refuse(this.connection, reason, `${name}: ${errno}`, errno);
+  }
+
+  /** The client left, or cannot be served: the target that is being tried has nothing to do with it. */
+  abandon(): void {
+    if (this.connection.slot >= 0) this.#tries.abandoned();
   }
 
   /** The attempt took its share of time, or its handshake all of it. */
   expire(): void {
     if (!this.connection.connected) this.#attempt.cancel();
-    this.#failed(this.#targets[this.#next - 1]!, "ETIMEDOUT");
+    this.#failed("ETIMEDOUT");
   }
 }

@@ -8,7 +8,7 @@ import type { SocketAddress } from "../../shared/address.ts";
 import { ProxyError } from "../../shared/errors.ts";
 import { RELAY } from "../../shared/limits.ts";
 import { LiveTable } from "../../shared/live-table.ts";
-import type { AdoptRequest, OpenRequest } from "../../shared/messages.ts";
+import type { AdoptRequest, OpenRequest, TargetSlot } from "../../shared/messages.ts";
 import { monotonicMs } from "../clock.ts";
 import { descriptorReserve, warnIfTooFew } from "../descriptors.ts";
 import type { Engine, EngineHost } from "../engine.ts";
@@ -50,7 +50,7 @@ export class BunEngine implements Engine {
     return { bound, fds: [] }; // the runtime cannot accept from a descriptor that it did not open
   }
 
-  setTargets(key: string, targets: readonly SocketAddress[]): void {
+  setTargets(key: string, targets: readonly TargetSlot[]): void {
     this.#listeners.get(key)?.setTargets(targets);
   }
 

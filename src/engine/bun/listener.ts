@@ -9,12 +9,14 @@ import {
   type OptionCall,
   setSocketOptions,
 } from "../../ffi/socket-options.ts";
-import { formatEndpoint, type SocketAddress } from "../../shared/address.ts";
+import { Targets } from "../../l4/targets.ts";
+import type { SocketAddress } from "../../shared/address.ts";
 import { CounterWriter } from "../../shared/counters.ts";
-import { parseIPv6 } from "../../shared/ip.ts";
+import { IP_BYTES, parseIPv6 } from "../../shared/ip.ts";
+import { RELAY } from "../../shared/limits.ts";
 import { FAMILY_IPV4, FAMILY_IPV6, FAMILY_UNIX, type LiveTable } from "../../shared/live-table.ts";
-import type { OpenRequest, Refusal } from "../../shared/messages.ts";
-import type { ListenerPlan, SocketPlan } from "../../shared/plan.ts";
+import type { OpenRequest, Refusal, TargetSlot } from "../../shared/messages.ts";
+import { hasIpTarget, type ListenerPlan, type SocketPlan } from "../../shared/plan.ts";
 import { monotonicMs } from "../clock.ts";
 import type { EngineHost } from "../engine.ts";
 import { bind, type Bound } from "./bind.ts";
@@ -40,6 +42,9 @@ export interface ListenerEngine {
   watch(dialing: Dialing, timeoutMs: number): void;
 }
 
+/** Of the plan's groups. */
+const FIRST_GROUP = 0;
+
 /** What the runtime may read at once, and so the least that a direction can hold. */
 const RUNTIME_READ_BYTES = 512 * 1024;
 
@@ -58,7 +63,11 @@ export class BunListener implements ConnectionOwner {
   /** Set on each TCP socket towards the target before it is connected; Linux only. */
   #targetOptions: readonly OptionCall[] = [];
   #bound: Bound[] = [];
-  #targets: readonly TargetAddress[];
+  readonly #targets: Targets<TargetAddress>;
+  /** Which target is chosen depends on the client. */
+  readonly #byClient: boolean;
+  readonly #ip = new Uint8Array(IP_BYTES);
+  #lastResortMs = 0;
 
   constructor(engine: ListenerEngine, request: OpenRequest) {
     this.plan = request.listener;
@@ -69,13 +78,35 @@ export class BunListener implements ConnectionOwner {
     this.#engine = engine;
     this.#slot = request.slot;
     this.#active = new Int32Array(request.active);
-    this.#targets = request.targets.map(toTargetAddress);
+    this.#byClient = this.plan.groups.some(({ balance }) => balance === "source_hash");
+    this.#targets = this.#makeTargets(request);
     this.#isUnix = this.plan.listen.kind === "unix";
     this.#refusals = new RefusalReports(this.plan.key, (event) => engine.host.emit(event));
   }
 
-  get targets(): readonly TargetAddress[] {
-    return this.#targets;
+  #makeTargets({ targets, targetSlots }: OpenRequest): Targets<TargetAddress> {
+    const { key, groups } = this.plan;
+    const { host } = this.#engine;
+    const result = new Targets<TargetAddress>(groups, targetSlots, {
+      prepare: toTargetAddress,
+      random: Math.random,
+      skip: host.index,
+      changed: ({ name }, { from, to, forMs }) =>
+        host.emit({ type: "target", key, target: name, from, to, forMs }),
+      lastResort: () => {
+        const now = monotonicMs();
+        if (now < this.#lastResortMs) return;
+        this.#lastResortMs = now + RELAY.reportIntervalMs;
+        host.emit({ type: "last_resort", key });
+      },
+    });
+    result.update(targets, monotonicMs());
+    return result;
+  }
+
+  /** Whom a target is chosen for; null where it makes no difference. */
+  clientIp({ row }: Connection): Uint8Array | null {
+    return this.#byClient && this.live.copyClientIp(row, this.#ip) ? this.#ip : null;
   }
 
   /** @throws ProxyError ERR_LISTEN; nothing stays bound. */
@@ -102,8 +133,8 @@ export class BunListener implements ConnectionOwner {
   }
 
   #compileOptions(): void {
-    const { socket, target } = this.plan;
-    const ofTarget = target.kind === "unix" ? {} : socket;
+    const { socket } = this.plan;
+    const ofTarget = hasIpTarget(this.plan) ? socket : {};
     const { calls, lacking } = compileSocketOptions(ofTarget, "target");
     this.#targetOptions = calls;
     const cut = cutBuffers(this.#isUnix ? ofTarget : socket);
@@ -117,8 +148,8 @@ export class BunListener implements ConnectionOwner {
     this.#warn(`high_watermark ${highWatermarkBytes} is exceeded: ${reads}`);
   }
 
-  setTargets(targets: readonly SocketAddress[]): void {
-    this.#targets = targets.map(toTargetAddress);
+  setTargets(targets: readonly TargetSlot[]): void {
+    this.#targets.update(targets, monotonicMs());
   }
 
   close(): void {
@@ -166,10 +197,12 @@ export class BunListener implements ConnectionOwner {
     connection.client.socket = socket;
     socket.data = connection.client;
     this.#noteClient(connection, socket);
-    if (this.#targets.length === 0) this.refuse(connection, "no_address", "", "no_address");
+    const tries = this.#targets.begin(FIRST_GROUP);
+    const { left } = tries;
+    if (left === 0) this.refuse(connection, "no_address", "", "no_address");
     else {
       const { connectMs } = this.plan.timeouts;
-      this.#engine.watch(new Dialing(this, connection), connectMs / this.#targets.length);
+      this.#engine.watch(new Dialing(this, connection, tries), connectMs / left);
     }
   }
 
@@ -237,7 +270,7 @@ export class BunListener implements ConnectionOwner {
     this.#setTargetOptions(connection.target.socket!, target);
     live.setAddress(live.targets, connection.row, target.family, target.port, target.bytes);
     live.activeMs[connection.row] = monotonicMs();
-    this.counters.connected(0);
+    this.counters.connected(connection.slot);
     if (this.#engine.host.traceConnections) this.#trace(connection, "open", "");
     connection.target.start();
     if (this.plan.socket.fastopen && target.address.kind === "ip") this.#startFastOpen(connection);
@@ -251,8 +284,13 @@ export class BunListener implements ConnectionOwner {
 
   ended(connection: Connection, reason: string): void {
     if (reason.startsWith("E")) this.counters.error(reason);
-    if (connection.connected) this.counters.closed(0);
-    else this.counters.closedUnconnected();
+    if (connection.connected) {
+      this.counters.closed(connection.slot);
+      this.#targets.leave(connection.slot);
+    } else {
+      connection.dialing?.abandon();
+      this.counters.closedUnconnected();
+    }
     Atomics.sub(this.#active, 0, 1);
     if (this.#engine.host.traceConnections) this.#trace(connection, "close", reason);
     this.#engine.removeConnection(connection);
@@ -262,14 +300,14 @@ export class BunListener implements ConnectionOwner {
     const row = this.live.at(connection.row);
     if (row === null) return;
     const { id, client, target, startedMs, bytesUp, bytesDown } = row;
-    const unix = this.plan.target.kind === "unix" && target !== "";
+    const unix = target === "unix:"; // a connected socket tells no path
     this.#engine.host.emit({
       type: "connection",
       key: this.plan.key,
       id,
       phase,
       client,
-      target: unix ? formatEndpoint(this.plan.target) : target,
+      target: unix ? (this.#targets.nameOf(connection.slot) ?? target) : target,
       durationMs: Math.round(monotonicMs() - startedMs),
       bytesUp,
       bytesDown,

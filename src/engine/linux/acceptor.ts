@@ -5,7 +5,7 @@ import { EMFILE, errnoName } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK } from "../../ffi/linux.ts";
 import { addressOf, pinnedBytes, pinnedInt32 } from "../../ffi/memory.ts";
-import { encodeSockaddr, type Sockaddr, SOCKADDR_MAX_BYTES } from "../../ffi/sockaddr.ts";
+import { type Sockaddr, SOCKADDR_MAX_BYTES } from "../../ffi/sockaddr.ts";
 import {
   applySocketOptions,
   compileSocketOptions,
@@ -13,11 +13,12 @@ import {
   type OptionCall,
   setSocketOptions,
 } from "../../ffi/socket-options.ts";
+import type { Targets } from "../../l4/targets.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { CounterWriter } from "../../shared/counters.ts";
 import { RELAY } from "../../shared/limits.ts";
 import type { OpenRequest, Refusal } from "../../shared/messages.ts";
-import type { ListenerPlan } from "../../shared/plan.ts";
+import { hasIpTarget, type ListenerPlan } from "../../shared/plan.ts";
 import type { EngineHost } from "../engine.ts";
 import { bindAll } from "./binding.ts";
 import { type Connections, resetSocket } from "./connections.ts";
@@ -38,7 +39,9 @@ export interface OpenListener {
   readonly active: Int32Array;
   /** Empty once closed. */
   fds: number[];
-  targets: readonly Sockaddr[];
+  readonly targets: Targets<Sockaddr>;
+  /** Which target is chosen depends on the client. */
+  readonly byClient: boolean;
   /** Set on each accepted socket: what it does not inherit from the listening one. */
   readonly clientOptions: readonly OptionCall[];
   /** Set on each TCP socket towards the target. */
@@ -84,7 +87,11 @@ export class Acceptor {
   }
 
   /** @throws ProxyError ERR_LISTEN; nothing stays open. */
-  listen(request: OpenRequest, profile: number): { bound: SocketAddress[]; kept: number[] } {
+  listen(
+    request: OpenRequest,
+    profile: number,
+    targets: Targets<Sockaddr>,
+  ): { bound: SocketAddress[]; kept: number[] } {
     const { listener: plan } = request;
     const warnings = new Set<string>();
     const { fds, bound, kept } = bindAll(request, (fd, family) => {
@@ -92,7 +99,7 @@ export class Acceptor {
       if (family === AF_UNIX) return;
       for (const warning of setSocketOptions(fd, plan.socket, "listener")) warnings.add(warning);
     });
-    const ofTarget = plan.target.kind === "unix" ? {} : plan.socket;
+    const ofTarget = hasIpTarget(plan) ? plan.socket : {};
     const toTarget = compileSocketOptions(ofTarget, "target");
     const cut = cutBuffers(plan.listen.kind === "unix" ? ofTarget : plan.socket);
     for (const message of [...toTarget.lacking, ...cut]) warnings.add(message);
@@ -103,7 +110,8 @@ export class Acceptor {
       counters: new CounterWriter(request.counters),
       active: new Int32Array(request.active),
       fds,
-      targets: request.targets.map(encodeSockaddr),
+      targets,
+      byClient: plan.groups.some(({ balance }) => balance === "source_hash"),
       clientOptions: clientOptions(plan),
       targetOptions: toTarget.calls,
       batch: 1,

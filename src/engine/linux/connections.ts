@@ -25,20 +25,22 @@ const LINGER_RESET = pinnedInt32(2);
 LINGER_RESET[0] = 1;
 const LINGER_RESET_ADDRESS = addressOf(LINGER_RESET);
 
-/** One target for each listener so far. */
-export const TARGET = 0;
-
 /** Closes a socket so that its peer sees a reset. */
 export function resetSocket(fd: number): void {
   libc.setsockopt(fd, SOL_SOCKET, SO_LINGER, LINGER_RESET_ADDRESS, LINGER_RESET.byteLength);
   libc.close(fd);
 }
 
+/** What the live table says of a unix socket, which tells no path when it is connected. */
+const UNIX = "unix:";
+
 /** How a connection ended: `end` is a FIN from both sides; anything else is passed on as a reset. */
 export type CloseReason = "end" | "reset" | "idle" | "disconnect" | "shutdown" | string;
 
 export class Connections {
   readonly rows: Rows;
+  /** A row is about to be closed, in whatever state it is. */
+  onClosing: (row: number) => void = () => {};
   readonly profiles: Profile[] = [];
   readonly #host: EngineHost;
   readonly #quiesce: (row: number) => boolean;
@@ -78,7 +80,7 @@ export class Connections {
     const { rows } = this;
     rows.fd[row * 2] = fds[0];
     rows.fd[row * 2 + 1] = fds[1];
-    rows.attempt[row] = id;
+    rows.pair[row] = id;
     rows.state[row] = OPEN;
     rows.live.clearAddress(rows.live.clients, row);
     rows.live.clearAddress(rows.live.targets, row);
@@ -104,7 +106,7 @@ export class Connections {
     rows.live.activeMs[row] = now;
     this.#setLiveAddress(rows.live.targets, row, target);
     const profile = this.profiles[rows.listener[row]!]!;
-    profile.counters?.connected(TARGET);
+    profile.counters?.connected(rows.target[row]!);
     if (this.#host.traceConnections) this.#trace(row, profile, "open", "");
   }
 
@@ -114,8 +116,9 @@ export class Connections {
     if (rows.state[row] === CLOSING) return;
     const profile = this.profiles[rows.listener[row]!]!;
     if (this.#host.traceConnections) this.#trace(row, profile, "close", reason);
-    if (rows.state[row] === OPEN) profile.counters?.closed(TARGET);
+    if (rows.state[row] === OPEN) profile.counters?.closed(rows.target[row]!);
     else profile.counters?.closedUnconnected();
+    this.onClosing(row);
     if (profile.active !== null) Atomics.sub(profile.active, 0, 1);
     if (profile.slot < 0) this.#reportPair(row, reason);
     rows.live.close(row);
@@ -168,10 +171,10 @@ export class Connections {
   }
 
   #reportPair(row: number, reason: CloseReason): void {
-    const { live, attempt } = this.rows;
+    const { live, pair } = this.rows;
     this.#host.emit({
       type: "pair_closed",
-      id: attempt[row]!,
+      id: pair[row]!,
       bytesUp: live.bytesUp[row]!,
       bytesDown: live.bytesDown[row]!,
       error:
@@ -188,7 +191,8 @@ export class Connections {
       id: live.idOf(row),
       phase,
       client,
-      target: target === "" ? "" : (profile.unixTarget ?? target),
+      target:
+        target === UNIX ? (profile.targets?.nameOf(this.rows.target[row]!) ?? target) : target,
       durationMs: Math.round(monotonicMs() - live.startedMs[row]!),
       bytesUp: live.bytesUp[row]!,
       bytesDown: live.bytesDown[row]!,

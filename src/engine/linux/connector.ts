@@ -1,5 +1,5 @@
-// Reaches a target: tries its addresses in order within one time budget, each attempt with an equal share of what is left,
-// so that one dead address cannot use it up. The client is not read meanwhile; what it sends waits in its socket.
+// Reaches a target: tries one after the other, as l4/targets.ts chooses them, within one time budget, each with an equal
+// share of what is left, so that one dead target cannot use it up. The client is not read meanwhile; what it sends waits in its socket.
 
 import { errnoName, errnoText, ETIMEDOUT } from "../../ffi/errno.ts";
 import { hasBytes, sendWaitingSyn } from "../../ffi/fastopen.ts";
@@ -7,16 +7,21 @@ import { libc } from "../../ffi/libc.ts";
 import { AF_UNIX } from "../../ffi/linux.ts";
 import type { Sockaddr } from "../../ffi/sockaddr.ts";
 import { applySocketOptions } from "../../ffi/socket-options.ts";
+import type { Attempt } from "../../l4/targets.ts";
+import { IP_BYTES } from "../../shared/ip.ts";
 import type { Refusal } from "../../shared/messages.ts";
 import type { EngineHost } from "../engine.ts";
 import type { OpenListener } from "./acceptor.ts";
-import { type Connections, describeSockaddr, TARGET } from "./connections.ts";
+import type { Connections } from "./connections.ts";
 import { assertConnectFailure, isOutOfDescriptors } from "./errnos.ts";
 import type { Relay } from "./relay.ts";
 import type { Reports } from "./reports.ts";
 import { OPEN, UNTIL_EAGAIN } from "./rows.ts";
 import { isHandshaking, keepUrgentInline, streamSocket } from "./sockets.ts";
 import type { Watch } from "./watch.ts";
+
+/** Of the plan's groups. */
+const FIRST_GROUP = 0;
 
 export class Connector {
   readonly #watch: Watch;
@@ -26,8 +31,10 @@ export class Connector {
   readonly #host: EngineHost;
   readonly #listenerOf: (row: number) => OpenListener;
   readonly #warned = new Set<string>();
-  /** Of rows that are connecting: the addresses as they were when the row began, whatever the listener has since. */
-  readonly #targets: (readonly Sockaddr[])[] = [];
+  /** Of rows that are connecting, and with Fast Open of those that are open. */
+  readonly #attempts: (Attempt<Sockaddr> | undefined)[] = [];
+  /** The client of the row that a target is chosen for. */
+  readonly #ip = new Uint8Array(IP_BYTES);
 
   constructor(
     watch: Watch,
@@ -45,43 +52,48 @@ export class Connector {
     this.#listenerOf = listenerOf;
   }
 
-  /** Starts on the target of a row that was just accepted. */
+  /** Starts on a target for a row that was just accepted. */
   begin(row: number, listener: OpenListener): void {
     const { rows } = this.#connections;
-    const { now } = this.#relay;
     const client = row * 2;
     if (listener.plan.listen.kind === "unix") rows.flags[client]! |= UNTIL_EAGAIN;
-    rows.attempt[row] = 0;
-    rows.deadline[row] = now + listener.plan.timeouts.connectMs;
-    this.#targets[row] = listener.targets;
+    rows.deadline[row] = this.#relay.now + listener.plan.timeouts.connectMs;
     const error = this.#watch.watchClient(row);
     if (error !== 0) return this.#refuse(row, listener, "descriptors", errnoText(error));
-    if (listener.targets.length === 0) return this.#refuse(row, listener, "no_address", "");
-    this.#tryFrom(row, listener);
+    const attempt = listener.targets.begin(FIRST_GROUP);
+    if (attempt.left === 0) return this.#refuse(row, listener, "no_address", "");
+    this.#attempts[row] = attempt;
+    this.#try(row, listener, attempt, 0);
   }
 
-  /** Tries addresses from the row's current one on until one is under way. */
-  #tryFrom(row: number, listener: OpenListener): void {
+  /** Tries targets until one is under way. @param error of the one before. */
+  #try(row: number, listener: OpenListener, attempt: Attempt<Sockaddr>, error: number): void {
     const { rows } = this.#connections;
     const { now } = this.#relay;
-    for (let error = 0; ;) {
-      const attempt = rows.attempt[row]!;
-      const targets = this.#targets[row]!;
-      const target = targets[attempt];
+    for (;;) {
+      const before = attempt.target;
+      const target = attempt.next(this.#ipOf(row, listener), now);
       if (target === undefined) {
-        const detail = `${nameOf(targets.at(-1))}: ${errnoText(error)}`;
+        this.#attempts[row] = undefined;
+        const detail = before === undefined ? "" : `${before.name}: ${errnoText(error)}`;
         return this.#refuse(row, listener, "target_down", detail);
       }
-      const left = targets.length - attempt;
-      rows.attemptDeadline[row] = now + Math.max(0, rows.deadline[row]! - now) / left;
-      error = this.#connect(row, listener, target);
+      rows.target[row] = target.slot;
+      rows.attemptDeadline[row] = now + Math.max(0, rows.deadline[row]! - now) / attempt.left;
+      error = this.#connect(row, listener, target.socket);
       if (error === 0) return;
+      // What this machine lacks is not the target's fault: closing the row abandons the attempt.
       if (isOutOfDescriptors(error)) {
         return this.#refuse(row, listener, "descriptors", errnoText(error));
       }
-      this.#countFailure(listener, error);
-      rows.attempt[row] = attempt + 1;
+      this.#countFailure(row, listener, error);
+      attempt.failed(now);
     }
+  }
+
+  /** Who is asked for only where the choice depends on it. */
+  #ipOf(row: number, { byClient }: OpenListener): Uint8Array | null {
+    return byClient && this.#connections.rows.live.copyClientIp(row, this.#ip) ? this.#ip : null;
   }
 
   /** @returns 0 if the connection is made or under way, otherwise the error number. */
@@ -115,26 +127,38 @@ export class Connector {
   connected(row: number): void {
     const { rows } = this.#connections;
     const listener = this.#listenerOf(row);
-    const target = this.#targets[row]![rows.attempt[row]!]!;
-    this.#connections.establish(row, target.bytes, this.#relay.now);
+    const attempt = this.#attempts[row]!;
+    const { fastopen } = listener.plan.socket;
+    attempt.succeeded(this.#relay.now);
+    // With Fast Open it may turn out later that the target does not answer.
+    if (!fastopen) this.#attempts[row] = undefined;
+    this.#connections.establish(row, attempt.target!.socket.bytes, this.#relay.now);
     this.#watch.startRelay(row);
-    if (!listener.plan.socket.fastopen || rows.state[row] !== OPEN) return;
+    if (!fastopen || rows.state[row] !== OPEN) return;
     if (!hasBytes(rows.fd[row * 2]!)) sendWaitingSyn(rows.fd[row * 2 + 1]!);
   }
 
-  /** The row's current attempt has failed: the next address is tried, or the client is refused. */
+  /** The row's current attempt has failed: the next target is tried, or the client is refused. */
   failed(row: number, error: number): void {
     const listener = this.#listenerOf(row);
     const { rows } = this.#connections;
     const side = row * 2 + 1;
     libc.close(rows.fd[side]!);
     rows.fd[side] = -1;
-    this.#countFailure(listener, error);
-    const attempt = rows.attempt[row]! + 1;
-    rows.attempt[row] = attempt;
-    const targets = this.#targets[row]!;
-    if (attempt < targets.length) return this.#tryFrom(row, listener);
-    this.#refuse(row, listener, "target_down", `${nameOf(targets.at(-1))}: ${errnoText(error)}`);
+    this.#countFailure(row, listener, error);
+    const attempt = this.#attempts[row]!;
+    attempt.failed(this.#relay.now);
+    this.#try(row, listener, attempt, error);
+  }
+
+  /** A row is about to be closed: what was counted for its target ends. */
+  closing(row: number): void {
+    const { rows, profiles } = this.#connections;
+    const attempt = this.#attempts[row];
+    this.#attempts[row] = undefined;
+    if (rows.state[row] === OPEN) {
+      profiles[rows.listener[row]!]!.targets?.leave(rows.target[row]!);
+    } else attempt?.abandoned();
   }
 
   /** The deadline of the current address has passed. */
@@ -156,17 +180,22 @@ export class Connector {
   }
 
   #timedOut(row: number, listener: OpenListener): void {
-    const { attempt } = this.#connections.rows;
-    const name = nameOf(this.#targets[row]![attempt[row]!]);
-    this.#countFailure(listener, ETIMEDOUT);
+    const attempt = this.#attempts[row]!;
+    const { name } = attempt.target!;
+    this.#countFailure(row, listener, ETIMEDOUT);
+    if (this.#connections.rows.state[row] === OPEN) attempt.brokeOff(this.#relay.now);
+    else {
+      attempt.failed(this.#relay.now);
+      this.#attempts[row] = undefined;
+    }
     const { connectMs } = listener.plan.timeouts;
     this.#refuse(row, listener, "connect_timeout", `${name}: no answer within ${connectMs} ms`);
   }
 
-  #countFailure(listener: OpenListener, error: number): void {
+  #countFailure(row: number, listener: OpenListener, error: number): void {
     assertConnectFailure(error);
     listener.counters.error(errnoName(error));
-    listener.counters.connectFailed(TARGET);
+    listener.counters.connectFailed(this.#connections.rows.target[row]!);
   }
 
   #refuse(row: number, listener: OpenListener, reason: Refusal, detail: string): void {
@@ -174,8 +203,4 @@ export class Connector {
     this.#reports.refused(listener.plan.key, reason, detail, this.#relay.now);
     this.#connections.close(row, reason);
   }
-}
-
-function nameOf(target: Sockaddr | undefined): string {
-  return target === undefined ? "" : describeSockaddr(target.bytes);
 }

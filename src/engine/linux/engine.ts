@@ -5,12 +5,13 @@ import { errnoName } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import { EFD_CLOEXEC, EFD_NONBLOCK } from "../../ffi/linux.ts";
 import { encodeSockaddr, type Sockaddr } from "../../ffi/sockaddr.ts";
-import { formatEndpoint, type SocketAddress } from "../../shared/address.ts";
+import { Targets } from "../../l4/targets.ts";
+import type { SocketAddress } from "../../shared/address.ts";
 import { CounterWriter } from "../../shared/counters.ts";
 import { ProxyError } from "../../shared/errors.ts";
 import { RELAY } from "../../shared/limits.ts";
 import type { LiveTable } from "../../shared/live-table.ts";
-import type { AdoptRequest, OpenRequest } from "../../shared/messages.ts";
+import type { AdoptRequest, OpenRequest, TargetSlot } from "../../shared/messages.ts";
 import type { EngineName } from "../../shared/plan.ts";
 import { connectionsWithin, warnIfTooFew } from "../descriptors.ts";
 import type { Engine, EngineHost } from "../engine.ts";
@@ -68,6 +69,7 @@ export abstract class LinuxEngine implements Engine, Watch {
     this.connector = new Connector(this, connections, relay, this.#reports, host, (row) =>
       this.#listenerOf(row),
     );
+    connections.onClosing = (row) => this.connector.closing(row);
     this.acceptor = new Acceptor(this, connections, host, this.#reports, (row, listener) => {
       this.#armSweep();
       this.connector.begin(row, listener);
@@ -104,24 +106,38 @@ export abstract class LinuxEngine implements Engine, Watch {
   }
 
   open(request: OpenRequest): { bound: SocketAddress[]; fds: number[] } {
-    const index = this.connections.profiles.push(this.#profileOf(request)) - 1;
-    const { bound, kept } = this.acceptor.listen(request, index);
+    const targets = this.#targetsOf(request);
+    const index = this.connections.profiles.push(this.#profileOf(request, targets)) - 1;
+    const { bound, kept } = this.acceptor.listen(request, index, targets);
     warnIfTooFew(this.host, request, this.#descriptorLimit);
     this.#needSweep(request.listener.timeouts.connectMs);
     this.#needSweep(request.listener.timeouts.idleMs);
     return { bound, fds: kept };
   }
 
-  #profileOf(request: OpenRequest): Profile {
+  #targetsOf({ listener, targets, targetSlots }: OpenRequest): Targets<Sockaddr> {
+    const { key, groups } = listener;
+    const result = new Targets<Sockaddr>(groups, targetSlots, {
+      prepare: encodeSockaddr,
+      random: Math.random,
+      skip: this.host.index,
+      changed: ({ name }, { from, to, forMs }) =>
+        this.host.emit({ type: "target", key, target: name, from, to, forMs }),
+      lastResort: () => this.#reports.lastResort(key, this.relay.now),
+    });
+    result.update(targets, this.relay.now);
+    return result;
+  }
+
+  #profileOf(request: OpenRequest, targets: Targets<Sockaddr>): Profile {
     const { listener, slot } = request;
     const counters = new CounterWriter(request.counters);
     const active = new Int32Array(request.active);
     const { idleMs } = listener.timeouts;
     const sizes = this.#sizes(listener.buffers);
-    const { key, target } = listener;
-    const unixTarget = target.kind === "unix" ? formatEndpoint(target) : null;
+    const { key } = listener;
     const { fastopen } = listener.socket;
-    return { key, slot, idleMs, counters, active, unixTarget, fastopen, ...sizes };
+    return { key, slot, idleMs, counters, active, targets, fastopen, ...sizes };
   }
 
   #sizes(
@@ -136,9 +152,8 @@ export abstract class LinuxEngine implements Engine, Watch {
     return { copyBytes, highBytes, lowBytes, pipes, buffers: pool };
   }
 
-  setTargets(key: string, targets: readonly SocketAddress[]): void {
-    const listener = this.acceptor.find(key);
-    if (listener !== undefined) listener.targets = targets.map(encodeSockaddr);
+  setTargets(key: string, targets: readonly TargetSlot[]): void {
+    this.acceptor.find(key)?.targets.update(targets, this.relay.now);
   }
 
   close(key: string): void {
@@ -159,7 +174,7 @@ export abstract class LinuxEngine implements Engine, Watch {
         idleMs: request.idleMs,
         counters: null,
         active: null,
-        unixTarget: null,
+        targets: null,
         fastopen: false,
       };
       profile = this.connections.profiles.push({ ...plan, ...this.#sizes(request) }) - 1;

@@ -1,6 +1,8 @@
 // What connections of one kind have in common: those of one listener, or adopted pairs with the same settings. A row names
 // its profile; the relay reads its sizes from there.
 
+import type { Sockaddr } from "../../ffi/sockaddr.ts";
+import type { Targets } from "../../l4/targets.ts";
 import type { CounterWriter } from "../../shared/counters.ts";
 import type { BufferPool, PipePool } from "./holders.ts";
 
@@ -9,8 +11,8 @@ export interface Profile {
   readonly key: string;
   /** OpenRequest.slot; -1 for adopted pairs. */
   readonly slot: number;
-  /** The target as written, if it is a unix socket: a connected one tells no path. */
-  readonly unixTarget: string | null;
+  /** null for adopted pairs. */
+  readonly targets: Targets<Sockaddr> | null;
   /** A target's SYN may wait for bytes, or be under way with them, while its row is OPEN. */
   readonly fastopen: boolean;
   /** 0: never. */

@@ -36,7 +36,7 @@ import {
   SPLICE_F_NONBLOCK,
 } from "../../ffi/linux.ts";
 import { addressOf, type Pointer } from "../../ffi/memory.ts";
-import { type Connections, TARGET } from "./connections.ts";
+import type { Connections } from "./connections.ts";
 import { assertTransferReset } from "./errnos.ts";
 import type { Profile } from "./profile.ts";
 import {
@@ -322,15 +322,15 @@ export class Relay {
   }
 
   delivered(d: number, bytes: number, profile: Profile): void {
-    const { live } = this.#rows;
+    const { live, target } = this.#rows;
     const row = d >>> 1;
     live.activeMs[row] = this.now;
     if ((d & 1) === 0) {
       live.bytesUp[row]! += bytes;
-      profile.counters?.bytesUp(TARGET, bytes);
+      profile.counters?.bytesUp(target[row]!, bytes);
     } else {
       live.bytesDown[row]! += bytes;
-      profile.counters?.bytesDown(TARGET, bytes);
+      profile.counters?.bytesDown(target[row]!, bytes);
     }
   }
 

@@ -39,8 +39,10 @@ export class Rows {
    */
   readonly attemptDeadline: Float64Array;
   readonly deadline: Float64Array;
-  /** While connecting: which address is tried. Afterwards: adopted pairs' id. */
-  readonly attempt: Int32Array;
+  /** The slot of the target that is tried, or connected. */
+  readonly target: Uint16Array;
+  /** Adopted pairs' id. */
+  readonly pair: Int32Array;
 
   /** By direction. */
   readonly fd: Int32Array;
@@ -66,7 +68,8 @@ export class Rows {
     this.listener = new Int32Array(capacity);
     this.attemptDeadline = new Float64Array(capacity);
     this.deadline = new Float64Array(capacity);
-    this.attempt = new Int32Array(capacity);
+    this.target = new Uint16Array(capacity);
+    this.pair = new Int32Array(capacity);
     this.fd = new Int32Array(capacity * 2);
     this.flags = new Uint16Array(capacity * 2);
     this.pending = new Int32Array(capacity * 2);

@@ -4,11 +4,15 @@
 //
 // Each worker has a balancer of its own; what health says and the active connections are given to it.
 
+import type { Balance } from "../../shared/plan.ts";
 import { SourceHash } from "./source-hash.ts";
-import { LeastConnections, RandomOfTwo, RoundRobin, type Strategy } from "./strategies.ts";
-
-/** `balance` of the configuration. */
-export type Balance = "round_robin" | "least_connections" | "random" | "source_hash";
+import {
+  LeastConnections,
+  type Load,
+  RandomOfTwo,
+  RoundRobin,
+  type Strategy,
+} from "./strategies.ts";
 
 export interface BalancedTarget {
   /** Tells it from the others, whatever their order is: its address as written. */
@@ -19,8 +23,9 @@ export interface BalancedTarget {
 }
 
 export interface BalancerInput {
-  /** Open connections by target. */
+  /** Open connections: of target `t`, `active[slots[t]]`; without `slots`, `active[t]`. */
   readonly active: Int32Array;
+  readonly slots?: Int32Array;
   /** Gives numbers from 0 to below 1. */
   readonly random: () => number;
   /** Begins this many choices later, so that workers do not all begin with the first target. */
@@ -94,16 +99,17 @@ function totalWeight(targets: readonly BalancedTarget[]): number {
 function strategyOf(
   targets: readonly BalancedTarget[],
   balance: Balance,
-  { active, random }: BalancerInput,
+  { active, slots, random }: BalancerInput,
 ): Strategy {
   const weights = Int32Array.from(targets, ({ weight }) => weight);
+  const load: Load = { active, slots: slots ?? Int32Array.from(targets.keys()) };
   switch (balance) {
     case "round_robin":
       return new RoundRobin(weights);
     case "least_connections":
-      return new LeastConnections(weights, active);
+      return new LeastConnections(weights, load);
     case "random":
-      return new RandomOfTwo(weights, active, random);
+      return new RandomOfTwo(weights, load, random);
     case "source_hash":
       return new SourceHash(
         weights,

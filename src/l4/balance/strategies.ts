@@ -1,5 +1,11 @@
 // How one of several targets is chosen. A strategy sees only those that may be taken now; balancer.ts says which they are.
 
+/** Open connections: of target `t`, `active[slots[t]]`. Kept by whoever opens and closes them. */
+export interface Load {
+  readonly active: Int32Array;
+  readonly slots: Int32Array;
+}
+
 /** The first `count` of `candidates` are indexes of targets; `count` is at least 1. `ip`: the client's, null if it has none. */
 export interface Strategy {
   choose(candidates: Int32Array, count: number, ip: Uint8Array | null): number;
@@ -36,14 +42,13 @@ export class RoundRobin implements Strategy {
 /** The fewest connections for its weight; among equals in turn. */
 export class LeastConnections implements Strategy {
   readonly #weights: Int32Array;
-  readonly #active: Int32Array;
+  readonly #load: Load;
   readonly #turn: RoundRobin;
   readonly #equals: Int32Array;
 
-  /** @param active open connections by target, kept by whoever opens and closes them. */
-  constructor(weights: Int32Array, active: Int32Array) {
+  constructor(weights: Int32Array, load: Load) {
     this.#weights = weights;
-    this.#active = active;
+    this.#load = load;
     this.#turn = new RoundRobin(weights);
     this.#equals = new Int32Array(weights.length);
   }
@@ -53,7 +58,7 @@ export class LeastConnections implements Strategy {
     for (let i = 0; i < count; i++) {
       const target = candidates[i]!;
       const order =
-        equals === 0 ? 0 : compareLoad(this.#active, this.#weights, target, this.#equals[0]!);
+        equals === 0 ? 0 : compareLoad(this.#load, this.#weights, target, this.#equals[0]!);
       if (order > 0) continue;
       if (order < 0) equals = 0;
       this.#equals[equals++] = target;
@@ -68,13 +73,13 @@ export class LeastConnections implements Strategy {
  */
 export class RandomOfTwo implements Strategy {
   readonly #weights: Int32Array;
-  readonly #active: Int32Array;
+  readonly #load: Load;
   readonly #random: () => number;
 
   /** @param random gives numbers from 0 to below 1. */
-  constructor(weights: Int32Array, active: Int32Array, random: () => number) {
+  constructor(weights: Int32Array, load: Load, random: () => number) {
     this.#weights = weights;
-    this.#active = active;
+    this.#load = load;
     this.#random = random;
   }
 
@@ -84,7 +89,7 @@ export class RandomOfTwo implements Strategy {
     const first = this.#draw(candidates, count, total, -1);
     if (count === 1) return first;
     const second = this.#draw(candidates, count, total - this.#weights[first]!, first);
-    return compareLoad(this.#active, this.#weights, second, first) < 0 ? second : first;
+    return compareLoad(this.#load, this.#weights, second, first) < 0 ? second : first;
   }
 
   #draw(candidates: Int32Array, count: number, total: number, except: number): number {
@@ -102,6 +107,7 @@ export class RandomOfTwo implements Strategy {
 }
 
 /** Below 0 if `a` has fewer connections for its weight than `b`. */
-function compareLoad(active: Int32Array, weights: Int32Array, a: number, b: number): number {
-  return active[a]! * weights[b]! - active[b]! * weights[a]!;
+function compareLoad(load: Load, weights: Int32Array, a: number, b: number): number {
+  const { active, slots } = load;
+  return active[slots[a]!]! * weights[b]! - active[slots[b]!]! * weights[a]!;
 }

@@ -1,9 +1,8 @@
 // Writes the PROXY protocol header that a target is sent before the client's first byte (proxy-protocol.txt section 2). One
 // buffer serves all connections: a header is written and sent at once.
 
-import { formatIp, IP_BYTES, IPV4_OFFSET, isIPv4 } from "../../shared/ip.ts";
+import { formatIp, formatIPv6, IP_BYTES, IPV4_OFFSET, isIPv4 } from "../../shared/ip.ts";
 import { FIRST_BYTES } from "../../shared/limits.ts";
-import { formatIPv6 } from "../../shared/live-table.ts";
 import type { Endpoints } from "../peer.ts";
 import { crc32c } from "./crc32c.ts";
 import {

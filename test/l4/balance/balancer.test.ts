@@ -5,12 +5,12 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 
 import {
-  type Balance,
   type BalancedTarget,
   Balancer,
   type BalancerInput,
 } from "../../../src/l4/balance/balancer.ts";
 import { parseIp } from "../../../src/shared/ip.ts";
+import type { Balance } from "../../../src/shared/plan.ts";
 
 const BALANCES: readonly Balance[] = ["round_robin", "least_connections", "random", "source_hash"];
 

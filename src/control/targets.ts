@@ -1,0 +1,142 @@
+// The targets of one listener as workers are to see them: every address of every target has a slot, which stays its own as
+// long as the address stays, so that what is counted for it stays together. Names are watched; probes report here.
+// Called by listener.ts, one for each listener.
+
+import { formatEndpoint, formatSocketAddress, type SocketAddress } from "../shared/address.ts";
+import { CONTROL } from "../shared/limits.ts";
+import type { Log } from "../shared/log.ts";
+import type { TargetSlot } from "../shared/messages.ts";
+import type { ListenerPlan, TargetPlan } from "../shared/plan.ts";
+import { AddressWatch, isName, type Lookup } from "./resolver.ts";
+
+/** A target of the plan: its addresses, in slots of its own. */
+interface Entry {
+  readonly group: number;
+  readonly plan: TargetPlan;
+  readonly firstSlot: number;
+  readonly slots: number;
+  /** By slot, from firstSlot on: the address that has it, or had it last. */
+  readonly addresses: (SocketAddress | undefined)[];
+  current: ReadonlySet<number>;
+  watch: AddressWatch | undefined;
+}
+
+export class TargetDirectory {
+  /** Slots are below this. */
+  readonly capacity: number;
+  readonly #key: string;
+  readonly #log: Log;
+  readonly #lookup: Lookup;
+  readonly #changed: () => void;
+  readonly #entries: Entry[] = [];
+  /** Slots that probes found down. */
+  readonly #down = new Set<number>();
+
+  /** @param changed called when `slots` gives another answer, after the start. */
+  constructor(plan: ListenerPlan, log: Log, lookup: Lookup, changed: () => void) {
+    this.#key = plan.key;
+    this.#log = log;
+    this.#lookup = lookup;
+    this.#changed = changed;
+    let capacity = 0;
+    plan.groups.forEach(({ targets }, group) => {
+      for (const target of targets) {
+        const slots = isName(target.endpoint) ? CONTROL.addressesMax : 1;
+        const place = { group, plan: target, firstSlot: capacity, slots };
+        this.#entries.push({ ...place, addresses: [], current: new Set(), watch: undefined });
+        capacity += slots;
+      }
+    });
+    this.capacity = capacity;
+  }
+
+  /** Resolves every name once and goes on watching. Never rejects. */
+  async start(): Promise<void> {
+    await Promise.all(this.#entries.map((entry) => this.#watch(entry)));
+  }
+
+  stop(): void {
+    for (const { watch } of this.#entries) watch?.stop();
+  }
+
+  async #watch(entry: Entry): Promise<void> {
+    const target = formatEndpoint(entry.plan.endpoint);
+    entry.watch = await AddressWatch.start(entry.plan.endpoint, {
+      changed: (addresses) => {
+        const names = addresses.map(formatSocketAddress);
+        const about = { listener: this.#key, target, addresses: names };
+        this.#log.info(about, "target has new addresses");
+        this.#assign(entry, addresses);
+        this.#changed();
+      },
+      log: this.#log,
+      about: { listener: this.#key, target },
+      lookup: this.#lookup,
+    });
+    this.#assign(entry, entry.watch.current);
+  }
+
+  /** Addresses that stay keep their slots; new ones take those that are free, longest unused first. */
+  #assign(entry: Entry, addresses: readonly SocketAddress[]): void {
+    const { slots, plan } = entry;
+    if (addresses.length > slots) {
+      const target = formatEndpoint(plan.endpoint);
+      const about = { listener: this.#key, target, addresses: addresses.length, used: slots };
+      this.#log.warn(about, "target has more addresses than are used");
+    }
+    const wanted = addresses.slice(0, slots);
+    const placeOf = (address: SocketAddress): number =>
+      entry.addresses.findIndex((known) => known !== undefined && sameAddress(known, address));
+    const current = new Set(wanted.map(placeOf).filter((place) => place >= 0));
+    for (const address of wanted) {
+      if (placeOf(address) >= 0) continue;
+      const free = Array.from({ length: slots }, (_, i) => i).filter((i) => !current.has(i));
+      const place = free.find((i) => entry.addresses[i] === undefined) ?? free[0]!;
+      entry.addresses[place] = address;
+      this.#down.delete(entry.firstSlot + place);
+      current.add(place);
+    }
+    entry.current = current;
+  }
+
+  /** What workers are to know. */
+  slots(): TargetSlot[] {
+    return this.#entries.flatMap((entry) =>
+      [...entry.current].map((place) => this.#slotOf(entry, place)),
+    );
+  }
+
+  /** Every slot that has or had an address, with its name. */
+  names(): Map<number, string> {
+    const names = new Map<number, string>();
+    for (const entry of this.#entries) {
+      entry.addresses.forEach((_, place) => {
+        const { slot, name } = this.#slotOf(entry, place);
+        names.set(slot, name);
+      });
+    }
+    return names;
+  }
+
+  #slotOf(entry: Entry, place: number): TargetSlot {
+    const { group, plan, firstSlot } = entry;
+    const address = entry.addresses[place]!;
+    const text = formatSocketAddress(address);
+    const name = isName(plan.endpoint) ? `${text} (${formatEndpoint(plan.endpoint)})` : text;
+    const slot = firstSlot + place;
+    const { weight, backup } = plan;
+    return { slot, group, address, name, weight, backup, up: !this.#down.has(slot) };
+  }
+
+  /** Probes found out something. */
+  probed(slot: number, up: boolean): void {
+    if (up === !this.#down.has(slot)) return;
+    if (up) this.#down.delete(slot);
+    else this.#down.add(slot);
+    this.#changed();
+  }
+}
+
+function sameAddress(a: SocketAddress, b: SocketAddress): boolean {
+  return formatSocketAddress(a) === formatSocketAddress(b);
+}

@@ -1,0 +1,194 @@
+// The targets of one listener in one worker, and the way of one connection over them: which it tries first, which next, and
+// what the others learn of it. Without I/O: an engine connects, and says how that went.
+//
+//   Targets ── one Group for each place that a route can lead to ── begin ──▶ Attempt ── next ──▶ a target to connect to
+//      ▲ update: names have other addresses, probes found something out         │
+//                                                                               └─ succeeded, failed, abandoned
+//
+// Invariant: an attempt goes on with the targets that its group had when it began, whatever the listener has since.
+
+import type { SocketAddress } from "../shared/address.ts";
+import type { TargetSlot } from "../shared/messages.ts";
+import type { GroupPlan } from "../shared/plan.ts";
+import { Balancer } from "./balance/balancer.ts";
+import { type HealthChange, TargetHealth } from "./health.ts";
+
+/** A target as an engine sees it: `socket` is its address in the engine's own form, made once. */
+export interface Target<T> extends TargetSlot {
+  readonly socket: T;
+}
+
+export interface TargetEvents {
+  changed(target: TargetSlot, change: HealthChange): void;
+  /** Every target of a group is held for down, so all of them are tried anyway. */
+  lastResort(group: number): void;
+}
+
+export interface TargetOptions<T> extends TargetEvents {
+  readonly prepare: (address: SocketAddress) => T;
+  readonly random: () => number;
+  /** See Balancer: the worker's index, so that workers do not all begin with the first target. */
+  readonly skip: number;
+}
+
+export class Targets<T> {
+  readonly #plans: readonly GroupPlan[];
+  readonly #options: TargetOptions<T>;
+  /** Connections of this worker by slot, under way or open. */
+  readonly #active: Int32Array;
+  #groups: readonly Group<T>[] = [];
+  /** By slot: its target now. */
+  #bySlot: (Target<T> | undefined)[] = [];
+
+  /** @param capacity how many slots there may be. */
+  constructor(plans: readonly GroupPlan[], capacity: number, options: TargetOptions<T>) {
+    this.#plans = plans;
+    this.#options = options;
+    this.#active = new Int32Array(capacity);
+  }
+
+  /** Takes over what the control plane says: addresses, and what probes found out. What was learnt of those that stay, stays. */
+  update(slots: readonly TargetSlot[], now: number): void {
+    const before = this.#bySlot;
+    const targets = slots.map((slot): Target<T> => {
+      const known = before[slot.slot];
+      const same = known !== undefined && known.name === slot.name;
+      return { ...slot, socket: same ? known.socket : this.#options.prepare(slot.address) };
+    });
+    this.#bySlot = [];
+    for (const target of targets) this.#bySlot[target.slot] = target;
+    const old = this.#groups;
+    this.#groups = this.#plans.map((plan, index) => {
+      const members = targets.filter(({ group }) => group === index);
+      return new Group(plan, members, this.#active, this.#options, old[index], now);
+    });
+  }
+
+  /** For people; undefined for a slot that no target has now. */
+  nameOf(slot: number): string | undefined {
+    return this.#bySlot[slot]?.name;
+  }
+
+  /** A connection of a group begins. */
+  begin(group: number): Attempt<T> {
+    return new Attempt(this.#groups[group]!, this.#active);
+  }
+
+  /** A connection to this slot ended, or its attempt did. */
+  leave(slot: number): void {
+    this.#active[slot]!--;
+  }
+}
+
+class Group<T> {
+  readonly targets: readonly Target<T>[];
+  readonly health: TargetHealth;
+  readonly #balancer: Balancer;
+  readonly #events: TargetEvents;
+
+  constructor(
+    plan: GroupPlan,
+    targets: readonly Target<T>[],
+    active: Int32Array,
+    options: TargetOptions<T>,
+    before: Group<T> | undefined,
+    now: number,
+  ) {
+    this.targets = targets;
+    this.#events = options;
+    const { random, skip } = options;
+    const slots = Int32Array.from(targets, ({ slot }) => slot);
+    this.#balancer = new Balancer(targets, plan.balance, { active, slots, random, skip });
+    this.health = new TargetHealth(targets.length);
+    targets.forEach(({ slot, name, up }, index) => {
+      const then = before?.targets.findIndex((old) => old.slot === slot && old.name === name) ?? -1;
+      if (then >= 0) this.health.inherit(index, before!.health, then);
+      this.#tell(index, this.health.probed(index, up, now));
+    });
+  }
+
+  pick(tried: Uint8Array | null, ip: Uint8Array | null, now: number): number {
+    const { health } = this;
+    for (const change of health.refresh(now)) this.#tell(change.target, change);
+    const index = this.#balancer.pick(health.usable, tried, ip);
+    if (index < 0) return -1;
+    if (this.#balancer.tier === "down") this.#events.lastResort(this.targets[index]!.group);
+    health.began(index);
+    return index;
+  }
+
+  succeeded(index: number, now: number): void {
+    this.#tell(index, this.health.succeeded(index, now));
+  }
+
+  failed(index: number, now: number): void {
+    this.#tell(index, this.health.failed(index, now));
+  }
+
+  #tell(index: number, change: HealthChange | null): void {
+    if (change !== null) this.#events.changed(this.targets[index]!, change);
+  }
+}
+
+/** One connection on its way to a target. After `next`, one of the three ways to end is called before the following one. */
+export class Attempt<T> {
+  readonly #group: Group<T>;
+  readonly #active: Int32Array;
+  #index = -1;
+  #tried: Uint8Array | null = null;
+  #left: number;
+
+  constructor(group: Group<T>, active: Int32Array) {
+    this.#group = group;
+    this.#active = active;
+    this.#left = group.targets.length;
+  }
+
+  /** How many are left to try, the current one included. */
+  get left(): number {
+    return this.#left;
+  }
+
+  /** The target that is being tried, or was last. */
+  get target(): Target<T> | undefined {
+    return this.#group.targets[this.#index];
+  }
+
+  /** @param ip the client's 16 bytes; null if it has none. @returns undefined if there is nothing left to try. */
+  next(ip: Uint8Array | null, now: number): Target<T> | undefined {
+    const index = this.#group.pick(this.#tried, ip, now);
+    if (index < 0) return undefined;
+    this.#index = index;
+    this.#active[this.target!.slot]!++;
+    return this.target;
+  }
+
+  /** The target is connected, and counts as active until Targets.leave. */
+  succeeded(now: number): void {
+    this.#group.succeeded(this.#index, now);
+  }
+
+  /** The target did not connect. */
+  failed(now: number): void {
+    this.#group.failed(this.#index, now);
+    this.#giveUp();
+  }
+
+  /** The target had connected, by Fast Open, and turned out not to answer. It counts as active until Targets.leave. */
+  brokeOff(now: number): void {
+    this.#group.failed(this.#index, now);
+  }
+
+  /** It is not the target's fault: the client left, or this machine lacks something. */
+  abandoned(): void {
+    this.#group.health.abandoned(this.#index);
+    this.#giveUp();
+  }
+
+  #giveUp(): void {
+    this.#active[this.target!.slot]!--;
+    this.#tried ??= new Uint8Array(this.#group.targets.length);
+    this.#tried[this.#index] = 1;
+    this.#left--;
+  }
+}
