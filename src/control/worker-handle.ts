@@ -25,19 +25,20 @@ export class WorkerHandle {
   readonly live: LiveTable;
   /** Settles when the thread is gone or given up, with null after an orderly end and the reason otherwise; never rejects. */
   readonly exited: Promise<ProxyError | null>;
+  readonly #givenUp: Int32Array;
   readonly #giveUp: (error: ProxyError) => void;
   readonly #worker: Worker;
   readonly #wakeFd: number;
   #alive = true;
-  #hung = false;
 
   private constructor(
-    index: number,
+    init: WorkerInit,
     worker: Worker,
     exit: PromiseWithResolvers<ProxyError | null>,
     ready: WorkerEvent & { type: "ready" },
   ) {
-    this.index = index;
+    this.index = init.index;
+    this.#givenUp = new Int32Array(init.givenUp);
     this.engine = ready.engine;
     this.engineReason = ready.reason;
     this.live = new LiveTable(ready.live);
@@ -55,7 +56,7 @@ export class WorkerHandle {
 
   /** It was given up because it did not end. */
   get hung(): boolean {
-    return this.#hung;
+    return this.#givenUp[0] === 1;
   }
 
   /**
@@ -64,10 +65,11 @@ export class WorkerHandle {
    * @throws ProxyError ERR_ENGINE if no engine can run as asked, ERR_WORKER if the thread does not come up.
    */
   static start(
-    init: WorkerInit,
+    asked: Omit<WorkerInit, "givenUp">,
     onEvent: (event: WorkerEvent) => void,
     abandon: AbortSignal,
   ): Promise<WorkerHandle> {
+    const init: WorkerInit = { ...asked, givenUp: new SharedArrayBuffer(4) };
     const worker = new Worker(WORKER, {
       workerData: init,
       name: `relay-${init.index}`,
@@ -94,7 +96,7 @@ export class WorkerHandle {
     worker.on("message", (event: WorkerEvent) => {
       if (event.type === "ready") {
         onEventLoop = event.wakeFd < 0;
-        const handle = new WorkerHandle(init.index, worker, exit, event);
+        const handle = new WorkerHandle(init, worker, exit, event);
         if (failure === null) start.resolve(handle);
         else handle.end(); // too late: nobody waits for it any more
       } else if (event.type === "start_failed") failure = fromErrorRecord(event.error);
@@ -122,14 +124,14 @@ export class WorkerHandle {
 
   /**
    * Resets what is left and ends the thread. One that hangs, in a system call that does not return, is given up after a
-   * while: it does not keep the process any more, and ends in order should it ever read its mailbox.
+   * while: it does not keep the process any more, and should it ever read its mailbox, it obeys nothing but the end.
    */
   end(): void {
     if (!this.#alive) return;
     this.post({ type: "end" });
     const timer = setTimeout(() => {
       this.#alive = false;
-      this.#hung = true;
+      Atomics.store(this.#givenUp, 0, 1);
       this.#worker.unref();
       const problem = `worker ${this.index} did not end within ${CONTROL.endTimeoutMs} ms`;
       this.#giveUp(new ProxyError("ERR_WORKER", problem));

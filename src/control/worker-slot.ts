@@ -21,7 +21,7 @@ export interface SlotHandlers {
 }
 
 export class WorkerSlot {
-  readonly #init: WorkerInit;
+  readonly #init: Omit<WorkerInit, "givenUp">;
   readonly #log: Log;
   readonly #handlers: SlotHandlers;
   /** No worker is replaced any more. */
@@ -34,7 +34,7 @@ export class WorkerSlot {
   #failures = 0;
   #kept: Promise<void> = Promise.resolve();
 
-  constructor(init: WorkerInit, log: Log, handlers: SlotHandlers) {
+  constructor(init: Omit<WorkerInit, "givenUp">, log: Log, handlers: SlotHandlers) {
     this.#init = init;
     this.#log = log;
     this.#handlers = handlers;

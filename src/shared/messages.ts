@@ -12,6 +12,8 @@ export interface WorkerInit {
   readonly ring: RingPlan;
   /** Layout in load.ts: one for all workers. */
   readonly load: SharedArrayBuffer;
+  /** One Int32, 1: nobody waits for this worker any more, and descriptors that it is told of may be somebody else's by now. */
+  readonly givenUp: SharedArrayBuffer;
   /** Emits `connection` events for every connection that opens or closes; costs a message each. */
   readonly traceConnections: boolean;
 }

@@ -5,6 +5,7 @@ import { expect, test } from "bun:test";
 
 import { Proxy } from "../../src/control/proxy.ts";
 import { CONTROL } from "../../src/shared/limits.ts";
+import type { WorkerEvent } from "../../src/shared/messages.ts";
 import { LogLines } from "../support/log-lines.ts";
 import { makePlan } from "../support/plan.ts";
 import { Threads } from "../support/threads.ts";
@@ -23,7 +24,10 @@ for (const [name, end] of Object.entries(ENDS)) {
     const lines = new LogLines();
     const plan = makePlan({ engine: "bun", workers: 2 }, { target: "127.0.0.1:1" });
     const proxy = await Proxy.start(plan, lines);
-    threads.hung = threads.all[0]!;
+    const hung = threads.all[0]!;
+    threads.hung = hung;
+    const said: string[] = [];
+    hung.on("message", ({ type }: WorkerEvent) => said.push(type));
     const { taken } = proxy.adopt([-1, -1], { idleMs: 0, ...SIZES });
     const lost = taken.catch((error: { message: string }) => error.message);
     try {
@@ -39,5 +43,6 @@ for (const [name, end] of Object.entries(ENDS)) {
       threads.release();
     }
     await until("it ends in order all the same", () => threads.alive === 0);
+    expect(said).toEqual(["ended"]); // no word of the pair, whose descriptors may be somebody else's by now
   }, 30_000);
 }

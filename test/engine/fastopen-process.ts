@@ -61,9 +61,9 @@ async function finDuringHandshake(bytes: number): Promise<void> {
   const sent = Buffer.from(streamBytes(1, 0, bytes));
   const client = await relay.connect();
   client.socket.end(sent);
-  // With a cookie connect(2) succeeds before the SYN is sent, and the SYN takes the first bytes along.
+  // With a cookie connect(2) succeeds before the SYN is sent, which takes the first bytes along if they are there by then. It
+  // is sent again after a second: what the client says comes long before its answer.
   await until("it is connected by Fast Open", () => relay.stats.targets[0]!.connects === 1);
-  await until("bytes are taken", () => relay.stats.bytesUp >= Math.min(1, bytes));
   target.answer();
   const received = await target.readToFin();
   if (!received.equals(sent)) throw new Error(`${received.length} of ${bytes} bytes, or others`);
