@@ -4,6 +4,8 @@ import { formatDuration, formatSize } from "../config/units.ts";
 import { type Endpoint, formatEndpoint } from "../shared/address.ts";
 import {
   formatTargets,
+  type GroupPlan,
+  type HealthPlan,
   type ListenerPlan,
   type Plan,
   type RingPlan,
@@ -57,7 +59,28 @@ function formatListener(listener: ListenerPlan): string {
     ],
     ["reads", `up to ${formatSize(buffers.copyBytes)}`],
   ];
+  const [group] = listener.groups;
+  if (group !== undefined && group.targets.length > 1) rows.unshift(...formatGroup(group));
+  if (group?.health) rows.push(["health", formatHealth(group.health)]);
   return `${listener.key} -> ${formatTargets(listener)}\n${table(rows, "  ")}`;
+}
+
+function formatGroup({ balance, targets }: GroupPlan): [string, string][] {
+  const shares = targets.map(({ endpoint, weight, backup }) => {
+    const notes = [...(weight === 1 ? [] : [`weight ${weight}`]), ...(backup ? ["backup"] : [])];
+    return `${formatEndpoint(endpoint)}${notes.length > 0 ? ` (${notes.join(", ")})` : ""}`;
+  });
+  return [
+    ["balance", balance],
+    ["targets", shares.join(", ")],
+  ];
+}
+
+function formatHealth(health: HealthPlan): string {
+  const { type, path, intervalMs, timeoutMs, rise, fall } = health;
+  const what = type === "tcp" ? "connects" : `asks for ${path}`;
+  const times = `every ${formatDuration(intervalMs)}, within ${formatDuration(timeoutMs)}`;
+  return `${what} ${times}; down after ${fall} failures, up after ${rise} successes`;
 }
 
 function formatSocket(socket: SocketPlan): string {

@@ -177,6 +177,18 @@ function checkTargetList(
     if ("address" in item) checkScheme(item.address, name, [...path, i, "address"], report);
     else checkScheme(item, name, [...path, i], report);
   });
+  // One that stands twice would be one target with two names in statistics; its share is what weight is for.
+  const written = (targets ?? []).map((item) =>
+    formatEndpoint("address" in item ? item.address.endpoint : item.endpoint),
+  );
+  written.forEach((address, i) => {
+    const first = written.indexOf(address);
+    if (first === i) return;
+    report([...path, i], `"${address}" stands there twice. Give one of them a weight`);
+  });
+  if (targets?.every((item) => "address" in item && item.backup === true)) {
+    report(path, "every target is a backup. Leave backup out of one that is not");
+  }
 }
 
 function checkScheme(target: Target | undefined, name: Name, path: Path, report: Report): void {

@@ -11,6 +11,7 @@ import type { Log } from "../shared/log.ts";
 import type { OpenRequest, WorkerEvent } from "../shared/messages.ts";
 import { formatTargets, type ListenerPlan } from "../shared/plan.ts";
 import { backoffMs, pause } from "./backoff.ts";
+import { HealthChecks } from "./health-checks.ts";
 import { type Lookup, resolveOnce } from "./resolver.ts";
 import { TargetDirectory } from "./targets.ts";
 import type { WorkerHandle } from "./worker-handle.ts";
@@ -40,6 +41,7 @@ export class Listener {
   readonly #log: Log;
   readonly #lookup: Lookup;
   readonly #targets: TargetDirectory;
+  readonly #health: HealthChecks;
   readonly #shares = new Map<number, Share>();
   readonly #answers = new Map<number, (answer: Answer) => void>();
   /** One Int32: connections open over all workers. */
@@ -63,6 +65,7 @@ export class Listener {
     this.#log = log;
     this.#lookup = lookup;
     this.#targets = new TargetDirectory(plan, log, lookup, () => this.#targetsChanged());
+    this.#health = new HealthChecks(plan, log, (target, up) => this.#targets.probed(target, up));
     this.#retired = emptyStats(this.#targets.capacity);
   }
 
@@ -71,6 +74,7 @@ export class Listener {
     await this.#targets.start();
     for (const worker of workers) await this.#openInTurn(worker);
     if (this.#bound.length === 0) throw new ProxyError("ERR_WORKER", "no worker is running");
+    this.#health.update(this.#targets.slots());
     this.#log.info(
       {
         protocol: this.plan.protocol,
@@ -233,12 +237,14 @@ export class Listener {
   stop(): void {
     this.close();
     this.#targets.stop();
+    this.#health.stop();
     const file = this.#socketFile;
     if (file !== undefined && inodeOf(file.path) === file.inode) rmSync(file.path, { force: true });
   }
 
   #targetsChanged(): void {
     const targets = this.#targets.slots();
+    this.#health.update(targets);
     for (const { worker } of this.#shares.values()) {
       worker.post({ type: "targets", key: this.plan.key, targets });
     }

@@ -1,6 +1,6 @@
 // Tests in a network namespace of their own (network_namespaces(7)), with nothing but loopback: settings of the kernel can be
-// changed there without being root and without anybody noticing. Where none is to be had, as in most containers, they skip loudly,
-// with CI=true too: nothing could be installed for it.
+// changed there without being root and without anybody noticing. Where none is to be had, as in most containers, they skip
+// loudly, with CI=true too: nothing could be installed for it.
 
 import { test } from "bun:test";
 

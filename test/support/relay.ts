@@ -3,7 +3,7 @@
 import { Proxy, type ProxyOptions } from "../../src/control/proxy.ts";
 import type { SocketAddress } from "../../src/shared/address.ts";
 import type { ListenerStats } from "../../src/shared/counters.ts";
-import type { EngineName } from "../../src/shared/plan.ts";
+import type { EngineChoice } from "../../src/shared/plan.ts";
 import { type ListenerOptions, makePlan, type PlanOptions } from "./plan.ts";
 import { Wire, type WireAddress } from "./wire.ts";
 
@@ -15,7 +15,7 @@ export class Relay implements AsyncDisposable {
   }
 
   static async start(
-    engine: EngineName,
+    engine: EngineChoice,
     listener: ListenerOptions,
     options: Omit<PlanOptions, "engine"> & ProxyOptions = {},
   ): Promise<Relay> {

@@ -1,5 +1,6 @@
 // Reaches a target: tries one after the other, as l4/targets.ts chooses them, within one time budget, each with an equal
-// share of what is left, so that one dead target cannot use it up. The client is not read meanwhile; what it sends waits in its socket.
+// share of what is left, so that one dead target cannot use it up. The client is not read meanwhile; what it sends waits in
+// its socket.
 
 import { errnoName, errnoText, ETIMEDOUT } from "../../ffi/errno.ts";
 import { hasBytes, sendWaitingSyn } from "../../ffi/fastopen.ts";
