@@ -121,8 +121,9 @@ class Group<T> {
     this.#tell(index, this.health.succeeded(index, now));
   }
 
+  /** One that stands alone is never left out: its clients have nowhere else to go. */
   failed(index: number, now: number): void {
-    this.#tell(index, this.health.failed(index, now));
+    if (this.targets.length > 1) this.#tell(index, this.health.failed(index, now));
   }
 
   #tell(index: number, change: HealthChange | null): void {

@@ -1,0 +1,126 @@
+// The way of a connection over its targets: what it tries, what others learn of it, and what changes meanwhile.
+
+import { describe, expect, test } from "bun:test";
+
+import { Targets } from "../../src/l4/targets.ts";
+import { parseEndpoint } from "../../src/shared/address.ts";
+import type { TargetSlot } from "../../src/shared/messages.ts";
+import { type GroupPlan, singleTarget } from "../../src/shared/plan.ts";
+
+function slot(index: number, more: Partial<TargetSlot> = {}): TargetSlot {
+  const address = { kind: "ip" as const, host: "10.0.0.1", port: index + 1 };
+  const name = "abcdef"[index]!;
+  return { slot: index, group: 0, address, name, weight: 1, backup: false, up: true, ...more };
+}
+
+const PLAN: GroupPlan = singleTarget(parseEndpoint("10.0.0.1:1", "target"));
+
+function setUp(slots: readonly TargetSlot[], plans: readonly GroupPlan[] = [PLAN]) {
+  const told: string[] = [];
+  let prepared = 0;
+  const targets = new Targets<number>(plans, 8, {
+    prepare: () => prepared++,
+    random: () => 0,
+    skip: 0,
+    changed: ({ name }, { to }) => void told.push(`${name} ${to}`),
+    lastResort: (group) => void told.push(`last resort of ${group}`),
+  });
+  targets.update(slots, 0);
+  return { targets, told };
+}
+
+/** Names of what connections try that never get through. */
+function triesOf(targets: Targets<number>, now = 0): string {
+  const attempt = targets.begin(0);
+  let tries = "";
+  for (let next = attempt.next(null, now); next; next = attempt.next(null, now)) {
+    tries += next.name;
+    attempt.failed(now);
+  }
+  return tries;
+}
+
+describe("an attempt", () => {
+  test("tries every target once, the backup last", () => {
+    const { targets } = setUp([slot(0), slot(1, { backup: true }), slot(2)]);
+    expect(triesOf(targets)).toBe("acb");
+    expect(triesOf(targets)).toBe("cab");
+  });
+
+  test("goes on with the targets that it began with", () => {
+    const { targets } = setUp([slot(0), slot(1)]);
+    const attempt = targets.begin(0);
+    expect(attempt.next(null, 0)!.name).toBe("a");
+    targets.update([slot(2)], 0);
+    attempt.failed(0);
+    expect(attempt.next(null, 0)!.name).toBe("b");
+    attempt.succeeded(0);
+    targets.leave(1);
+    expect(triesOf(targets)).toBe("c");
+  });
+
+  test("counts how many are left, and none for a group without addresses", () => {
+    const { targets } = setUp([slot(0), slot(1)], [PLAN, PLAN]);
+    const attempt = targets.begin(0);
+    expect(attempt.left).toBe(2);
+    attempt.next(null, 0);
+    attempt.failed(0);
+    expect(attempt.left).toBe(1);
+    expect(targets.begin(1).left).toBe(0);
+  });
+
+  test("that is abandoned says nothing about the target", () => {
+    const { targets, told } = setUp([slot(0), slot(1)]);
+    for (let i = 0; i < 10; i++) {
+      const attempt = targets.begin(0);
+      attempt.next(null, 0);
+      attempt.abandoned();
+    }
+    expect(told).toEqual([]);
+  });
+});
+
+describe("what others learn", () => {
+  test("three failures in a row leave a target out, and all of them make it the last resort", () => {
+    const { targets, told } = setUp([slot(0), slot(1)]);
+    for (let i = 0; i < 3; i++) triesOf(targets);
+    expect(told).toEqual(["a ejected", "b ejected"]);
+    expect(triesOf(targets)).toHaveLength(2);
+    expect(told.slice(2)).toEqual(["last resort of 0", "last resort of 0"]);
+  });
+
+  test("a target that stands alone is never left out", () => {
+    const { targets, told } = setUp([slot(0)]);
+    for (let i = 0; i < 10; i++) expect(triesOf(targets)).toBe("a");
+    expect(told).toEqual([]);
+  });
+
+  test("what was learnt of a target stays when others come and go, and goes with its address", () => {
+    const { targets, told } = setUp([slot(0), slot(1)]);
+    for (let i = 0; i < 3; i++) {
+      const attempt = targets.begin(0);
+      for (let next = attempt.next(null, 0); next; next = attempt.next(null, 0)) {
+        if (next.name === "a") attempt.failed(0);
+        else {
+          attempt.succeeded(0);
+          break;
+        }
+      }
+      targets.begin(0).next(null, 0); // the other one's turn
+    }
+    expect(told).toContain("a ejected");
+    targets.update([slot(0), slot(1), slot(2)], 0);
+    expect(triesOf(targets)).not.toContain("a");
+    targets.update([slot(0, { name: "x" }), slot(1)], 0);
+    expect(triesOf(targets)).toContain("x");
+  });
+
+  test("probes take a target out and bring it back", () => {
+    const { targets, told } = setUp([slot(0), slot(1)]);
+    targets.update([slot(0, { up: false }), slot(1)], 0);
+    expect(triesOf(targets)).toBe("b");
+    targets.update([slot(0), slot(1)], 0);
+    expect(told).toEqual(["a down", "a up"]);
+    expect(triesOf(targets)).toHaveLength(2);
+  });
+});
