@@ -19,6 +19,7 @@ export interface Target<T> extends TargetSlot {
 }
 
 export interface TargetEvents {
+  /** What connecting showed; not what probes did. */
   changed(target: TargetSlot, change: HealthChange): void;
   /** Every target of a group is held for down, so all of them are tried anyway. */
   lastResort(group: number): void;
@@ -103,7 +104,7 @@ class Group<T> {
     targets.forEach(({ slot, name, up }, index) => {
       const then = before?.targets.findIndex((old) => old.slot === slot && old.name === name) ?? -1;
       if (then >= 0) this.health.inherit(index, before!.health, then);
-      this.#tell(index, this.health.probed(index, up, now));
+      this.health.probed(index, up, now); // whoever probes has told of it
     });
   }
 
