@@ -11,7 +11,8 @@ import { missedImports, readSources, type Source } from "./tidy/sources.ts";
 const ARROWS: Record<string, readonly string[]> = {
   cli: ["commands", "config", "control", "shared"],
   index: ["library", "control", "config", "shared"],
-  commands: ["control", "config", "shared", "package.json"],
+  commands: ["capture", "control", "config", "shared", "package.json"],
+  capture: ["library", "shared"],
   library: ["control", "config", "shared", "ffi/socket-options.ts", "ffi/duplicate.ts"],
   control: ["config", "l4", "shared"],
   config: ["shared"],

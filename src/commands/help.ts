@@ -7,10 +7,14 @@ import { RUN_ARGS } from "./flags.ts";
 import type { Style } from "./terminal.ts";
 import { NAME_AND_VERSION } from "./version.ts";
 
+/** A command line, and what it is for. */
+export type Example = readonly [command: string, comment: string];
+
 interface Described {
   readonly name: string;
   readonly description: string;
   readonly args: ArgsDef;
+  readonly examples: readonly Example[];
 }
 
 export function mainHelp(commands: readonly Described[], style: Style): string {
@@ -34,6 +38,7 @@ ${style.bold("Examples")}
   proxy -listen 127.0.0.1:5432 -target db.example:5432  ${style.dim("# a remote database, for this machine only")}
   proxy -listen :3306 -target unix:/run/mysqld.sock     ${style.dim("# a unix socket")}
   proxy -config proxy.yaml                              ${style.dim("# several listeners, from a file")}
+  proxy capture -listen :8080 -target 127.0.0.1:80      ${style.dim("# the first, and shows what passes")}
 
 ${style.bold("Commands")}
 ${columns(listed, style)}
@@ -49,12 +54,17 @@ ${style.bold("Stopping")}
   Exit codes: 0 fine, 1 failed while running, 2 wrong flags or configuration.`;
 }
 
-export function commandHelp({ name, description, args }: Described, style: Style): string {
+export function commandHelp(command: Described, style: Style): string {
+  const { name, description, args, examples } = command;
   const rows: [string, string][] = Object.entries(args)
     .filter(([, { type }]) => type === "positional")
     .map(([arg, definition]) => [arg.toUpperCase(), definition.description ?? ""]);
   rows.push(...flagRows(args), ["-h, -help", "this page"]);
-  return `${style.bold(`proxy ${usageOf(name, args)}`)}: ${description}\n\n${columns(rows, style)}`;
+  const head = `${style.bold(`proxy ${usageOf(name, args)}`)}: ${description}`;
+  const page = `${head}\n\n${columns(rows, style)}`;
+  if (examples.length === 0) return page;
+  const lines = examples.map(([line, comment]) => `  ${style.dim(`# ${comment}`)}\n  ${line}`);
+  return `${page}\n\n${style.bold("Examples")}\n${lines.join("\n")}`;
 }
 
 function usageOf(name: string, args: ArgsDef): string {

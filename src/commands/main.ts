@@ -9,9 +9,11 @@ import { LATER_FLAGS } from "../config/flags.ts";
 import { suggest } from "../config/nearest.ts";
 import { type ErrorCode, ProxyError } from "../shared/errors.ts";
 import { parseArgv } from "./argv.ts";
+import { CAPTURE_EXAMPLES } from "./capture-flags.ts";
+import { capture } from "./capture.ts";
 import { check } from "./check.ts";
 import { demo } from "./demo.ts";
-import { commandHelp, mainHelp } from "./help.ts";
+import { commandHelp, type Example, mainHelp } from "./help.ts";
 import { run } from "./run.ts";
 import { schema } from "./schema.ts";
 import { print, styleFor } from "./terminal.ts";
@@ -20,20 +22,26 @@ interface Command {
   readonly name: string;
   readonly description: string;
   readonly args: ArgsDef;
+  /** For its help page. */
+  readonly examples: readonly Example[];
   /** @returns the exit code. */
   start(rawArgs: string[]): Promise<number>;
 }
 
 const RUN = entry(run);
-const COMMANDS = [RUN, entry(check), entry(demo), entry(schema)];
+const COMMANDS = [RUN, entry(capture, CAPTURE_EXAMPLES), entry(check), entry(demo), entry(schema)];
 
 /** Our definitions are plain objects, none of citty's lazy forms, and their `run` returns the exit code. */
-function entry<T extends ArgsDef>(command: CommandDef<T>): Command {
+function entry<T extends ArgsDef>(
+  command: CommandDef<T>,
+  examples: readonly Example[] = [],
+): Command {
   const { name, description } = command.meta as { name: string; description: string };
   return {
     name,
     description,
     args: command.args as ArgsDef,
+    examples,
     start: async (rawArgs) => (await runCommand(command, { rawArgs })).result as number,
   };
 }

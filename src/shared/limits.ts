@@ -107,3 +107,10 @@ export const CONTROL = {
   startTimeoutMs: 10_000, // a worker that is not ready by then never will be
   endTimeoutMs: 5_000, // a hundred thousand connections are reset within one; who asked for an end must not wait for ever
 } as const;
+
+/** What `proxy capture` holds and shows. */
+export const CAPTURE = {
+  segmentMaxBytes: 65_495, // the most that fits an IPv4 packet with its header and TCP's
+  bufferMaxBytes: 1 * MIB, // bytes that wait to be written; beyond, the relay pauses
+  shownBytes: 4 * KIB, // of a chunk on a terminal: a head of HTTP, and not a screenful of a download
+} as const;
