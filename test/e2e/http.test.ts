@@ -2,44 +2,20 @@
 
 import { expect } from "bun:test";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { CliRelay } from "../support/cli-relay.ts";
-import { Daemon, run } from "../support/daemon.ts";
+import { type Daemon, run } from "../support/daemon.ts";
 import { forEveryEngine } from "../support/engines.ts";
+import { startNginx } from "../support/nginx.ts";
 import { program, testWith } from "../support/programs.ts";
 
 const SMALL = "hello from nginx\n";
 const LARGE_BYTES = 20_000_003;
 
-function nginxConfiguration(folder: string, port: number): string {
-  return `
-    worker_processes 1;
-    daemon off;
-    pid ${folder}/nginx.pid;
-    error_log stderr warn;
-    events { worker_connections 1024; }
-    http {
-      access_log off;
-      client_body_temp_path ${folder}/body;
-      proxy_temp_path ${folder}/proxy;
-      fastcgi_temp_path ${folder}/fastcgi;
-      uwsgi_temp_path ${folder}/uwsgi;
-      scgi_temp_path ${folder}/scgi;
-      keepalive_requests 100000;
-      server { listen 127.0.0.1:${port}; listen unix:${folder}/http.sock; root ${folder}/www; }
-    }`;
-}
-
 function nginx(): Promise<Daemon> {
-  return Daemon.start((folder, port) => {
-    mkdirSync(join(folder, "www"));
-    writeFileSync(join(folder, "www", "small"), SMALL);
-    writeFileSync(join(folder, "www", "large"), randomBytes(LARGE_BYTES));
-    writeFileSync(join(folder, "nginx.conf"), nginxConfiguration(folder, port));
-    return [program("nginx"), "-p", folder, "-c", join(folder, "nginx.conf")];
-  });
+  return startNginx({ small: SMALL, large: randomBytes(LARGE_BYTES) });
 }
 
 function sha256(bytes: Uint8Array): string {
