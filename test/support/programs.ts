@@ -20,6 +20,7 @@ const PACKAGES = {
   iperf3: "iperf3",
   socat: "socat",
   strace: "strace",
+  tshark: "tshark",
 } as const;
 export type Program = keyof typeof PACKAGES;
 
