@@ -8,6 +8,7 @@
 // kernel itself is behind an interface, so that a test can be it.
 
 import { CQE_FLAGS, CQE_RES, CQE_WORDS, SQE, SQE_WORDS } from "../../ffi/io-uring.ts";
+import { ProxyError } from "../../shared/errors.ts";
 
 /** Where the shared indices are: words of `words`. */
 export interface RingLayout {
@@ -32,6 +33,8 @@ export interface RingKernel {
 }
 
 const WORD = 2 ** 32;
+/** Without memory the kernel takes no entry for a while. For ever would be a loop that nothing ends: the worker is replaced. */
+const TRIES_MAX = 1_000;
 
 export class Ring {
   readonly #layout: RingLayout;
@@ -78,7 +81,10 @@ export class Ring {
     offset = 0,
     group = 0,
   ): void {
-    while (this.unsubmitted >= this.#layout.sqEntries) this.submit();
+    for (let tries = 0; this.unsubmitted >= this.#layout.sqEntries; tries++) {
+      if (tries === TRIES_MAX) throw new ProxyError("ERR_SYSTEM", "io_uring takes no entry");
+      this.submit();
+    }
     const { sqes } = this.#layout;
     const at = (this.#tail & this.#sqMask) * SQE_WORDS;
     sqes[at + SQE.head] = head;
