@@ -19,6 +19,7 @@ import { EPOLLIN, SOCK_CLOEXEC } from "../../ffi/linux.ts";
 import { addressOf } from "../../ffi/memory.ts";
 import type { Sockaddr } from "../../ffi/sockaddr.ts";
 import { ProxyError } from "../../shared/errors.ts";
+import type { RingPlan } from "../../shared/plan.ts";
 import { monotonicMs } from "../clock.ts";
 import type { EngineHost } from "../engine.ts";
 import type { OpenListener } from "../linux/acceptor.ts";
@@ -30,7 +31,7 @@ import { Gather } from "./gather.ts";
 import { KernelRing } from "./kernel-ring.ts";
 import { Lanes } from "./lanes.ts";
 import * as Op from "./operations.ts";
-import { Ring } from "./ring.ts";
+import { Ring, type RingKernel, type RingLayout } from "./ring.ts";
 import { BUFFER_GROUP, Traffic } from "./traffic.ts";
 
 const SQ_ENTRIES = 1_024;
@@ -41,15 +42,35 @@ const CQ_ENTRIES = 8_192;
 const END_TURNS_MAX = 1_000;
 const END_TURN_MS = 10;
 
-interface Parts {
-  readonly kernel: KernelRing;
+/** What an engine works with, and closes at its end. A test may stand between it and the kernel. */
+export interface Parts {
+  readonly kernel: RingKernel & { readonly layout: RingLayout; close(): void };
   readonly buffers: Buffers;
+}
+
+/** @throws ProxyError ERR_ENGINE with the reason where io_uring is forbidden or lacks something. */
+export function openParts(
+  ring: RingPlan,
+  sqEntries = SQ_ENTRIES,
+  cqEntries = CQ_ENTRIES,
+): { kernel: KernelRing; buffers: Buffers } {
+  const kernel = new KernelRing(sqEntries, cqEntries);
+  let buffers: Buffers | undefined;
+  try {
+    buffers = new Buffers(ring.buffers, ring.bufferBytes);
+    kernel.registerBuffers(buffers.ringAddress, buffers.count, BUFFER_GROUP);
+  } catch (error) {
+    kernel.close();
+    buffers?.close();
+    throw error;
+  }
+  return { kernel, buffers };
 }
 
 export class UringEngine extends LinuxEngine {
   readonly name = "uring";
   readonly socketFlags = 0;
-  readonly #kernel: KernelRing;
+  readonly #kernel: Parts["kernel"];
   readonly #ring: Ring;
   readonly #buffers: Buffers;
   readonly #lanes: Lanes;
@@ -57,7 +78,7 @@ export class UringEngine extends LinuxEngine {
   readonly #traffic: Traffic;
   readonly #wakeCount = new BigUint64Array(new ArrayBuffer(8));
 
-  private constructor(host: EngineHost, { kernel, buffers }: Parts) {
+  constructor(host: EngineHost, { kernel, buffers }: Parts) {
     super(host);
     this.#kernel = kernel;
     this.#buffers = buffers;
@@ -81,17 +102,7 @@ export class UringEngine extends LinuxEngine {
       const problem = `engine "uring" needs Linux, this is ${process.platform}`;
       throw new ProxyError("ERR_ENGINE", problem, { cure: "Use auto or bun" });
     }
-    const kernel = new KernelRing(SQ_ENTRIES, CQ_ENTRIES);
-    let buffers: Buffers | undefined;
-    try {
-      buffers = new Buffers(host.ring.buffers, host.ring.bufferBytes);
-      kernel.registerBuffers(buffers.ringAddress, buffers.count, BUFFER_GROUP);
-    } catch (error) {
-      kernel.close();
-      buffers?.close();
-      throw error;
-    }
-    return new UringEngine(host, { kernel, buffers });
+    return new UringEngine(host, openParts(host.ring));
   }
 
   #pollWake(): void {
