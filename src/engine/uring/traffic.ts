@@ -149,8 +149,10 @@ export class Traffic {
       if (result > 0 && this.#rows.state[row] === OPEN) this.#arrived(d, buffer, result);
       else this.#buffers.recycle(buffer);
     } else if (this.#rows.state[row] === OPEN) this.#receiveEnded(d, result);
-    if (lanes.after[row] !== NOTHING) this.#settle(row);
-    else if (lanes.receiving[d] === 0 && result > 0) this.#receive(d);
+    if (lanes.after[row] !== NOTHING) return this.#settle(row);
+    // The row may be the relay's already, if this was its last operation.
+    const goesOn = lanes.mode[row] === RING && this.#rows.state[row] === OPEN;
+    if (goesOn && lanes.receiving[d] === 0 && result > 0) this.#receive(d);
   }
 
   #arrived(d: number, buffer: number, bytes: number): void {
