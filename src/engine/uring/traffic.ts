@@ -173,7 +173,7 @@ export class Traffic {
     if (lost > 0) this.#sourceFailed(d, lost);
     else if (result === 0) {
       this.#rows.flags[d]! |= EOF;
-      if (lanes.queued[d] === 0) this.#relay.finish(d);
+      if (lanes.queued[d] === 0) this.#finish(d);
     } else if (result === -ENOBUFS) {
       if (lanes.after[d >>> 1] === NOTHING) this.#starved.push(d);
     } else if (result !== -ECANCELED) this.#sourceFailed(d, -result);
@@ -201,6 +201,12 @@ export class Traffic {
     lanes.failed[d] = error;
     lanes.consume(d, lanes.waiting(d));
     if (lanes.receiving[d ^ 1] === 0) this.#relay.peerLost(d ^ 1, "recv", error);
+  }
+
+  /** Passes the FIN on. A sink that does not take it may still have sent bytes, which are on their way through the ring. */
+  #finish(d: number): void {
+    const error = this.#relay.passFin(d);
+    if (error !== 0) this.#sinkFailed(d, error);
   }
 
   #profile(d: number): Connections["profiles"][number] {
@@ -257,7 +263,7 @@ export class Traffic {
     if (this.#rows.state[row] === OPEN) {
       if (result < 0 && result !== -ECANCELED) this.#sinkFailed(d, -result);
       else if (lanes.queued[d]! > 0) this.#dirty.push(d);
-      else if ((this.#rows.flags[d]! & (EOF | SHUT)) === EOF) this.#relay.finish(d);
+      else if ((this.#rows.flags[d]! & (EOF | SHUT)) === EOF) this.#finish(d);
     }
     if (lanes.after[row] !== NOTHING) this.#settle(row);
   }
