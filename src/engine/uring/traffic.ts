@@ -11,7 +11,7 @@
 // Invariants: a row's sockets are closed, and its mode changes, only when the kernel has no operation of it (inFlight is 0);
 // in RING mode, `sending` covers the front of the queue; bytes leave a direction in the order in which they came.
 
-import { ECANCELED, ENOBUFS } from "../../ffi/errno.ts";
+import { EAGAIN, ECANCELED, ECONNRESET, EINTR, ENOBUFS, ENOTCONN, EPIPE } from "../../ffi/errno.ts";
 import {
   IORING_ASYNC_CANCEL_ALL,
   IORING_ASYNC_CANCEL_FD,
@@ -66,6 +66,14 @@ const BULK_AFTER_BYTES = 64 * 1024;
 /** Buffers that one direction may keep waiting before its row goes to the relay, and the part of all that it may at most. */
 const QUEUED_MAX = 16;
 const QUEUED_PART = 4;
+
+/**
+ * What an operation that was not cancelled by us may say though its socket is well: it is done again. After EAGAIN by the
+ * relay, since it means that somebody made the socket non-blocking, for which the kernel does not wait.
+ */
+const AGAIN = new Set([EAGAIN, ECANCELED, EINTR]);
+/** What a send or shutdown says of a sink that is gone. */
+const LEFT = new Set([ECONNRESET, ENOTCONN, EPIPE]);
 
 const RECV_HEAD =
   IORING_OP_RECV |
@@ -148,7 +156,8 @@ export class Traffic {
       const buffer = flags >>> IORING_CQE_BUFFER_SHIFT;
       if (result > 0 && this.#rows.state[row] === OPEN) this.#arrived(d, buffer, result);
       else this.#buffers.recycle(buffer);
-    } else if (this.#rows.state[row] === OPEN) this.#receiveEnded(d, result);
+    }
+    if (result <= 0 && this.#rows.state[row] === OPEN) this.#receiveEnded(d, result);
     if (lanes.after[row] !== NOTHING) return this.#settle(row);
     // The row may be the relay's already, if this was its last operation.
     const goesOn = lanes.mode[row] === RING && this.#rows.state[row] === OPEN;
@@ -166,17 +175,21 @@ export class Traffic {
     if (full >= this.#bulkAfter || lanes.queued[d]! >= this.#queuedMax) this.#turn(row, TO_RELAY);
   }
 
-  /** A receive operation ended without bytes: FIN, no buffers, cancelled, or an error of the source. */
+  /** A receive operation ended without bytes: FIN, no buffers, to be done again, or an error of the source. */
   #receiveEnded(d: number, result: number): void {
     const lanes = this.#lanes;
     const lost = lanes.failed[d ^ 1]!;
-    if (lost > 0) this.#sourceFailed(d, lost);
-    else if (result === 0) {
+    if (lost > 0) return this.#sourceFailed(d, lost);
+    if (result === 0) {
       this.#rows.flags[d]! |= EOF;
-      if (lanes.queued[d] === 0) this.#finish(d);
-    } else if (result === -ENOBUFS) {
-      if (lanes.after[d >>> 1] === NOTHING) this.#starved.push(d);
-    } else if (result !== -ECANCELED) this.#sourceFailed(d, -result);
+      // With a sink that failed, the end of its own direction ends the row: a FIN would say that all bytes had arrived.
+      if (lanes.queued[d] === 0 && lanes.failed[d] === 0) this.#finish(d);
+    } else if (result !== -ENOBUFS && !AGAIN.has(-result)) this.#sourceFailed(d, -result);
+    else if (lanes.after[d >>> 1] !== NOTHING)
+      return; // it was cancelled
+    else if (result === -ENOBUFS) this.#starved.push(d);
+    else if (result === -EAGAIN) this.#turn(d >>> 1, TO_RELAY);
+    else this.#receive(d);
   }
 
   /** What had come before the error is delivered as far as that goes without waiting; then the row is reset. */
@@ -193,14 +206,15 @@ export class Traffic {
   }
 
   /**
-   * The sink takes no bytes any more. What it had sent before it left is received still, and then the end that its own receive
-   * tells; a sink that has said its last word already ends the row now.
+   * The sink takes no bytes any more. If it left, what it had sent before is received still, and then the end that its own
+   * receive tells. A sink that has said its last word already ends the row now; so does a failure that is not the sink's,
+   * as want of memory, since nothing else would ever end it.
    */
   #sinkFailed(d: number, error: number): void {
     const lanes = this.#lanes;
+    if (!LEFT.has(error) || lanes.receiving[d ^ 1] === 0) return this.#sourceFailed(d ^ 1, error);
     lanes.failed[d] = error;
     lanes.consume(d, lanes.waiting(d));
-    if (lanes.receiving[d ^ 1] === 0) this.#relay.peerLost(d ^ 1, "recv", error);
   }
 
   /** Passes the FIN on. A sink that does not take it may still have sent bytes, which are on their way through the ring. */
@@ -219,17 +233,24 @@ export class Traffic {
     for (let i = 0; i < dirty.length; i++) this.#send(dirty[i]!);
     dirty.length = 0;
     this.#buffers.publish();
-    if (this.#starved.length > 0 && this.#buffers.free > 0) this.#feed();
+    if (this.#starved.length > 0) this.#feed();
   }
 
+  /**
+   * With no buffer left, those that starve go to the relay, which needs none: who holds the buffers may have stalled, and a
+   * few hundred connections that hold some each must not stop all others.
+   */
   #feed(): void {
+    const none = this.#buffers.free <= 0;
     const starved = this.#starved;
     this.#starved = [];
     for (const d of starved) {
       const row = d >>> 1;
       const wanted = this.#rows.state[row] === OPEN && this.#lanes.after[row] === NOTHING;
       const idle = this.#lanes.mode[row] === RING && this.#lanes.receiving[d] === 0;
-      if (wanted && idle && (this.#rows.flags[d]! & EOF) === 0) this.#receive(d);
+      if (!wanted || !idle || (this.#rows.flags[d]! & EOF) !== 0) continue;
+      if (none) this.#turn(row, TO_RELAY);
+      else this.#receive(d);
     }
   }
 
@@ -261,7 +282,8 @@ export class Traffic {
       if (this.#rows.state[row] === OPEN) this.#relay.delivered(d, result, this.#profile(d));
     }
     if (this.#rows.state[row] === OPEN) {
-      if (result < 0 && result !== -ECANCELED) this.#sinkFailed(d, -result);
+      if (result < 0 && !AGAIN.has(-result)) this.#sinkFailed(d, -result);
+      else if (result === -EAGAIN) this.#turn(row, TO_RELAY);
       else if (lanes.queued[d]! > 0) this.#dirty.push(d);
       else if ((this.#rows.flags[d]! & (EOF | SHUT)) === EOF) this.#finish(d);
     }
@@ -278,6 +300,7 @@ export class Traffic {
       this.#relay.event(d, this.#polledEvents(d, result));
     if (lanes.after[row] !== NOTHING) return this.#settle(row);
     if (this.#rows.state[row] !== OPEN) return;
+    if (result < 0 && !AGAIN.has(-result)) return void this.#relay.peerLost(d, "recv", -result);
     if (over) this.#poll(d);
     this.calm(row);
   }
