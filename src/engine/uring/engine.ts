@@ -5,6 +5,7 @@
 import { ECANCELED, ETIMEDOUT } from "../../ffi/errno.ts";
 import {
   IORING_ACCEPT_MULTISHOT,
+  IORING_ASYNC_CANCEL_ALL,
   IORING_ASYNC_CANCEL_FD,
   IORING_CQE_F_MORE,
   IORING_OP_ACCEPT,
@@ -42,6 +43,9 @@ const CQ_ENTRIES = 8_192;
 const END_TURNS_MAX = 1_000;
 const END_TURN_MS = 10;
 
+/** All of a descriptor: a listener that rested may have two accepts for a moment. */
+const CANCEL_ACCEPTS = IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ALL;
+
 /** What an engine works with, and closes at its end. A test may stand between it and the kernel. */
 export interface Parts {
   readonly kernel: RingKernel & { readonly layout: RingLayout; close(): void };
@@ -76,6 +80,8 @@ export class UringEngine extends LinuxEngine {
   readonly #lanes: Lanes;
   readonly #gather: Gather;
   readonly #traffic: Traffic;
+  /** Accept operations that the kernel has, or will have with the next submission. */
+  #accepting = 0;
   readonly #wakeCount = new BigUint64Array(new ArrayBuffer(8));
 
   constructor(host: EngineHost, { kernel, buffers }: Parts) {
@@ -114,13 +120,14 @@ export class UringEngine extends LinuxEngine {
     setBlocking(fd, true); // the kernel waits on it; an O_NONBLOCK socket would answer EAGAIN
     const head = IORING_OP_ACCEPT | (IORING_ACCEPT_MULTISHOT << SQE_IOPRIO_SHIFT);
     const low = Op.userLow(Op.OP_ACCEPT, profile);
+    this.#accepting++;
     this.#ring.push(head, fd, 0, 0, SOCK_CLOEXEC, low, fd);
   }
 
   /** Submits at once: the descriptor may be closed right after. */
   unwatchListener(fd: number, { profile }: OpenListener): void {
     const low = Op.userLow(Op.OP_CANCEL_ACCEPT, profile);
-    this.#ring.push(IORING_OP_ASYNC_CANCEL, fd, 0, 0, IORING_ASYNC_CANCEL_FD, low, 0);
+    this.#ring.push(IORING_OP_ASYNC_CANCEL, fd, 0, 0, CANCEL_ACCEPTS, low, 0);
     this.#submit();
     setBlocking(fd, false);
   }
@@ -182,10 +189,16 @@ export class UringEngine extends LinuxEngine {
   }
 
   protected release(): void {
-    // Every row is CLOSING: their cancelled operations come back with the next entries into the kernel.
-    for (let turn = 0; this.rows.open > 0 && turn < END_TURNS_MAX; turn++) this.#turn(END_TURN_MS);
-    this.#kernel.close();
-    this.#buffers.close();
+    // Rows are CLOSING and accepts cancelled: they come back with the next entries into the kernel, and with the accepts
+    // clients that nobody would know of otherwise.
+    const isBusy = (): boolean => this.rows.open > 0 || this.#accepting > 0;
+    try {
+      for (let turn = 0; isBusy() && turn < END_TURNS_MAX; turn++) this.#turn(END_TURN_MS);
+    } finally {
+      this.#kernel.close();
+      // The kernel may still write into the buffers of an operation that did not come back: then they stay.
+      if (!isBusy()) this.#buffers.close();
+    }
   }
 
   run(): void {
@@ -262,6 +275,7 @@ export class UringEngine extends LinuxEngine {
     else if (result >= 0) this.acceptor.accepted(listener, result, now);
     else if (result !== -ECANCELED) this.acceptor.acceptFailed(listener, -result, now);
     const over = (flags & IORING_CQE_F_MORE) === 0;
+    if (over) this.#accepting--;
     if (over && listener.watched && listener.fds.includes(fd)) this.watchListener(fd, listener);
   }
 }
