@@ -340,7 +340,7 @@ export class Relay {
     if (error !== 0) this.peerLost(d ^ 1, "shutdown", error);
   }
 
-  /** As `finish`, for whom bytes of the sink may be underway elsewhere. @returns the error number if the sink has none of it. */
+  /** As `finish`, where bytes of the sink may be on their way elsewhere. @returns the error number if the sink refuses. */
   passFin(d: number): number {
     const { flags, fd } = this.#rows;
     const profile = this.#connections.profiles[this.#rows.listener[d >>> 1]!]!;

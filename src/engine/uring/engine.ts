@@ -32,8 +32,9 @@ import { Gather } from "./gather.ts";
 import { KernelRing } from "./kernel-ring.ts";
 import { Lanes } from "./lanes.ts";
 import * as Op from "./operations.ts";
+import { BUFFER_GROUP } from "./push.ts";
 import { Ring, type RingKernel, type RingLayout } from "./ring.ts";
-import { BUFFER_GROUP, Traffic } from "./traffic.ts";
+import { Traffic } from "./traffic.ts";
 
 const SQ_ENTRIES = 1_024;
 /** Each row has a few completions at most that wait, and NODROP keeps what does not fit. */
