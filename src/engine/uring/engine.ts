@@ -83,6 +83,8 @@ export class UringEngine extends LinuxEngine {
   readonly #traffic: Traffic;
   /** Accept operations that the kernel has, or will have with the next submission. */
   #accepting = 0;
+  /** By row: the address of its last attempt to connect. */
+  readonly #names: Uint8Array[] = [];
   readonly #wakeCount = new BigUint64Array(new ArrayBuffer(8));
 
   constructor(host: EngineHost, { kernel, buffers }: Parts) {
@@ -143,6 +145,7 @@ export class UringEngine extends LinuxEngine {
     this.#lanes.inFlight[row]!++;
     const low = Op.userLow(Op.OP_CONNECT, side);
     const guard = this.live.generation[row]!;
+    this.#names[row] = target.bytes; // until the kernel has read it, whoever gets new targets meanwhile
     const address = Number(addressOf(target.bytes));
     this.#ring.push(IORING_OP_CONNECT, fd, address, 0, 0, low, guard, target.bytes.length);
     return 0;
