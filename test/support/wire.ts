@@ -222,9 +222,14 @@ export class WireServer implements AsyncDisposable {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
+  /** Every connection so far. */
+  closeAll(): void {
+    for (const socket of this.#open) socket.destroy();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve));
-    for (const socket of this.#open) socket.destroy();
+    this.closeAll();
     await closed;
   }
 }

@@ -167,7 +167,7 @@ export class Connector {
     const listener = this.#listenerOf(row);
     const { rows } = this.#connections;
     if (this.#relay.now < rows.deadline[row]!) {
-      rows.attemptDeadline[row] = Infinity;
+      rows.attemptDeadline[row] = rows.deadline[row]!; // an attempt that cannot be abandoned ends with the whole
       return this.#watch.abandonConnect(row);
     }
     this.#timedOut(row, listener);

@@ -336,18 +336,25 @@ export class Relay {
 
   /** The source has ended and everything is delivered: passes the FIN on, or closes if it was the second one. */
   finish(d: number): void {
+    const error = this.passFin(d);
+    if (error !== 0) this.peerLost(d ^ 1, "shutdown", error);
+  }
+
+  /** As `finish`, where bytes of the sink may be on their way elsewhere. @returns the error number if the sink refuses. */
+  passFin(d: number): number {
     const { flags, fd } = this.#rows;
     const profile = this.#connections.profiles[this.#rows.listener[d >>> 1]!]!;
     if (this.#rows.held[d]! >= 0) this.#release(d, profile);
     if (profile.fastopen && (d & 1) === 0 && isHandshaking(fd[d ^ 1]!)) {
       // shutdown(2) would end a connection whose SYN, with bytes, is still under way. The handshake's edge comes back here.
       flags[d]! |= BLOCKED;
-      return;
+      return 0;
     }
     flags[d]! |= SHUT;
     // close(2) sends the second FIN: one call less.
-    if ((flags[d ^ 1]! & SHUT) !== 0) return this.#connections.close(d >>> 1, "end");
-    if (libc.shutdown(fd[d ^ 1]!, SHUT_WR) < 0) this.peerLost(d ^ 1, "shutdown", errno());
+    if ((flags[d ^ 1]! & SHUT) !== 0) this.#connections.close(d >>> 1, "end");
+    else if (libc.shutdown(fd[d ^ 1]!, SHUT_WR) < 0) return errno();
+    return 0;
   }
 
   /**

@@ -122,6 +122,13 @@ export function hasUrgent(fd: number): boolean {
   return libc.poll(addressOf(asked), 1, 0) > 0 && ((asked[1]! >>> 16) & EPOLLPRI) !== 0;
 }
 
+/** Whether the connection is over in both directions, or has an error that was not read yet. */
+export function hasHungUp(fd: number): boolean {
+  asked[0] = fd;
+  asked[1] = 0; // POLLERR and POLLHUP are told without being asked for
+  return libc.poll(addressOf(asked), 1, 0) > 0;
+}
+
 /** Whether calls on this open file wait (fcntl(2), O_NONBLOCK). */
 export function setBlocking(fd: number, blocking: boolean): void {
   const flags = libc.fcntl(fd, F_GETFL, 0);

@@ -5,6 +5,7 @@
 import { ECANCELED, ETIMEDOUT } from "../../ffi/errno.ts";
 import {
   IORING_ACCEPT_MULTISHOT,
+  IORING_ASYNC_CANCEL_ALL,
   IORING_ASYNC_CANCEL_FD,
   IORING_CQE_F_MORE,
   IORING_OP_ACCEPT,
@@ -19,6 +20,7 @@ import { EPOLLIN, SOCK_CLOEXEC } from "../../ffi/linux.ts";
 import { addressOf } from "../../ffi/memory.ts";
 import type { Sockaddr } from "../../ffi/sockaddr.ts";
 import { ProxyError } from "../../shared/errors.ts";
+import type { RingPlan } from "../../shared/plan.ts";
 import { monotonicMs } from "../clock.ts";
 import type { EngineHost } from "../engine.ts";
 import type { OpenListener } from "../linux/acceptor.ts";
@@ -30,8 +32,9 @@ import { Gather } from "./gather.ts";
 import { KernelRing } from "./kernel-ring.ts";
 import { Lanes } from "./lanes.ts";
 import * as Op from "./operations.ts";
-import { Ring } from "./ring.ts";
-import { BUFFER_GROUP, Traffic } from "./traffic.ts";
+import { BUFFER_GROUP } from "./push.ts";
+import { Ring, type RingKernel, type RingLayout } from "./ring.ts";
+import { Traffic } from "./traffic.ts";
 
 const SQ_ENTRIES = 1_024;
 /** Each row has a few completions at most that wait, and NODROP keeps what does not fit. */
@@ -41,23 +44,50 @@ const CQ_ENTRIES = 8_192;
 const END_TURNS_MAX = 1_000;
 const END_TURN_MS = 10;
 
-interface Parts {
-  readonly kernel: KernelRing;
+/** All of a descriptor: a listener that rested may have two accepts for a moment. */
+const CANCEL_ACCEPTS = IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ALL;
+
+/** What an engine works with, and closes at its end. A test may stand between it and the kernel. */
+export interface Parts {
+  readonly kernel: RingKernel & { readonly layout: RingLayout; close(): void };
   readonly buffers: Buffers;
+}
+
+/** @throws ProxyError ERR_ENGINE with the reason where io_uring is forbidden or lacks something. */
+export function openParts(
+  ring: RingPlan,
+  sqEntries = SQ_ENTRIES,
+  cqEntries = CQ_ENTRIES,
+): { kernel: KernelRing; buffers: Buffers } {
+  const kernel = new KernelRing(sqEntries, cqEntries);
+  let buffers: Buffers | undefined;
+  try {
+    buffers = new Buffers(ring.buffers, ring.bufferBytes);
+    kernel.registerBuffers(buffers.ringAddress, buffers.count, BUFFER_GROUP);
+  } catch (error) {
+    kernel.close();
+    buffers?.close();
+    throw error;
+  }
+  return { kernel, buffers };
 }
 
 export class UringEngine extends LinuxEngine {
   readonly name = "uring";
   readonly socketFlags = 0;
-  readonly #kernel: KernelRing;
+  readonly #kernel: Parts["kernel"];
   readonly #ring: Ring;
   readonly #buffers: Buffers;
   readonly #lanes: Lanes;
   readonly #gather: Gather;
   readonly #traffic: Traffic;
+  /** Accept operations that the kernel has, or will have with the next submission. */
+  #accepting = 0;
+  /** By row: the address of its last attempt to connect. */
+  readonly #names: Uint8Array[] = [];
   readonly #wakeCount = new BigUint64Array(new ArrayBuffer(8));
 
-  private constructor(host: EngineHost, { kernel, buffers }: Parts) {
+  constructor(host: EngineHost, { kernel, buffers }: Parts) {
     super(host);
     this.#kernel = kernel;
     this.#buffers = buffers;
@@ -81,17 +111,7 @@ export class UringEngine extends LinuxEngine {
       const problem = `engine "uring" needs Linux, this is ${process.platform}`;
       throw new ProxyError("ERR_ENGINE", problem, { cure: "Use auto or bun" });
     }
-    const kernel = new KernelRing(SQ_ENTRIES, CQ_ENTRIES);
-    let buffers: Buffers | undefined;
-    try {
-      buffers = new Buffers(host.ring.buffers, host.ring.bufferBytes);
-      kernel.registerBuffers(buffers.ringAddress, buffers.count, BUFFER_GROUP);
-    } catch (error) {
-      kernel.close();
-      buffers?.close();
-      throw error;
-    }
-    return new UringEngine(host, { kernel, buffers });
+    return new UringEngine(host, openParts(host.ring));
   }
 
   #pollWake(): void {
@@ -103,13 +123,14 @@ export class UringEngine extends LinuxEngine {
     setBlocking(fd, true); // the kernel waits on it; an O_NONBLOCK socket would answer EAGAIN
     const head = IORING_OP_ACCEPT | (IORING_ACCEPT_MULTISHOT << SQE_IOPRIO_SHIFT);
     const low = Op.userLow(Op.OP_ACCEPT, profile);
+    this.#accepting++;
     this.#ring.push(head, fd, 0, 0, SOCK_CLOEXEC, low, fd);
   }
 
   /** Submits at once: the descriptor may be closed right after. */
   unwatchListener(fd: number, { profile }: OpenListener): void {
     const low = Op.userLow(Op.OP_CANCEL_ACCEPT, profile);
-    this.#ring.push(IORING_OP_ASYNC_CANCEL, fd, 0, 0, IORING_ASYNC_CANCEL_FD, low, 0);
+    this.#ring.push(IORING_OP_ASYNC_CANCEL, fd, 0, 0, CANCEL_ACCEPTS, low, 0);
     this.#submit();
     setBlocking(fd, false);
   }
@@ -124,6 +145,7 @@ export class UringEngine extends LinuxEngine {
     this.#lanes.inFlight[row]!++;
     const low = Op.userLow(Op.OP_CONNECT, side);
     const guard = this.live.generation[row]!;
+    this.#names[row] = target.bytes; // until the kernel has read it, whoever gets new targets meanwhile
     const address = Number(addressOf(target.bytes));
     this.#ring.push(IORING_OP_CONNECT, fd, address, 0, 0, low, guard, target.bytes.length);
     return 0;
@@ -171,10 +193,16 @@ export class UringEngine extends LinuxEngine {
   }
 
   protected release(): void {
-    // Every row is CLOSING: their cancelled operations come back with the next entries into the kernel.
-    for (let turn = 0; this.rows.open > 0 && turn < END_TURNS_MAX; turn++) this.#turn(END_TURN_MS);
-    this.#kernel.close();
-    this.#buffers.close();
+    // Rows are CLOSING and accepts cancelled: they come back with the next entries into the kernel, and with the accepts
+    // clients that nobody would know of otherwise.
+    const isBusy = (): boolean => this.rows.open > 0 || this.#accepting > 0;
+    try {
+      for (let turn = 0; isBusy() && turn < END_TURNS_MAX; turn++) this.#turn(END_TURN_MS);
+    } finally {
+      this.#kernel.close();
+      // The kernel may still write into the buffers of an operation that did not come back: then they stay.
+      if (!isBusy()) this.#buffers.close();
+    }
   }
 
   run(): void {
@@ -251,6 +279,7 @@ export class UringEngine extends LinuxEngine {
     else if (result >= 0) this.acceptor.accepted(listener, result, now);
     else if (result !== -ECANCELED) this.acceptor.acceptFailed(listener, -result, now);
     const over = (flags & IORING_CQE_F_MORE) === 0;
+    if (over) this.#accepting--;
     if (over && listener.watched && listener.fds.includes(fd)) this.watchListener(fd, listener);
   }
 }

@@ -37,7 +37,7 @@ export class Gather {
   send(sink: number, d: number, flags: number, low: number, high: number): void {
     if (this.#used === PLACES) {
       this.#ring.submit();
-      this.#used = 0;
+      this.reset();
     }
     const place = this.#used++ * PLACE_WORDS;
     const words = this.#words;
@@ -63,8 +63,8 @@ export class Gather {
     this.#ring.push(IORING_OP_SENDMSG, sink, header, 1, flags, low, high);
   }
 
-  /** Everything was submitted. */
+  /** To be called after a submission. The kernel may have left some entries, whose places are in use as long as it has. */
   reset(): void {
-    this.#used = 0;
+    if (this.#ring.unsubmitted === 0) this.#used = 0;
   }
 }

@@ -25,6 +25,8 @@ export class Lanes {
   readonly offset: Int32Array;
   /** A receive operation is with the kernel. */
   readonly receiving: Uint8Array;
+  /** Each receive operation is for one result only. */
+  readonly once: Uint8Array;
   /** A send operation is. */
   readonly sending: Uint8Array;
   /** Full buffers received in a row. */
@@ -46,6 +48,7 @@ export class Lanes {
     this.queued = new Uint16Array(rows * 2);
     this.offset = new Int32Array(rows * 2);
     this.receiving = new Uint8Array(rows * 2);
+    this.once = new Uint8Array(rows * 2);
     this.sending = new Uint8Array(rows * 2);
     this.full = new Uint8Array(rows * 2);
     this.failed = new Uint8Array(rows * 2);
@@ -64,6 +67,7 @@ export class Lanes {
       this.queued[d] = 0;
       this.offset[d] = 0;
       this.receiving[d] = 0;
+      this.once[d] = 0;
       this.sending[d] = 0;
       this.full[d] = 0;
       this.failed[d] = 0;

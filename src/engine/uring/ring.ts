@@ -8,6 +8,7 @@
 // kernel itself is behind an interface, so that a test can be it.
 
 import { CQE_FLAGS, CQE_RES, CQE_WORDS, SQE, SQE_WORDS } from "../../ffi/io-uring.ts";
+import { ProxyError } from "../../shared/errors.ts";
 
 /** Where the shared indices are: words of `words`. */
 export interface RingLayout {
@@ -32,6 +33,8 @@ export interface RingKernel {
 }
 
 const WORD = 2 ** 32;
+/** Without memory the kernel takes no entry for a while. For ever would be a loop that nothing ends: the worker is replaced. */
+const TRIES_MAX = 1_000;
 
 export class Ring {
   readonly #layout: RingLayout;
@@ -78,7 +81,7 @@ export class Ring {
     offset = 0,
     group = 0,
   ): void {
-    while (this.unsubmitted >= this.#layout.sqEntries) this.submit();
+    if (this.unsubmitted >= this.#layout.sqEntries) this.submit();
     const { sqes } = this.#layout;
     const at = (this.#tail & this.#sqMask) * SQE_WORDS;
     sqes[at + SQE.head] = head;
@@ -96,13 +99,20 @@ export class Ring {
     this.#tail = (this.#tail + 1) >>> 0;
   }
 
-  /** Hands over what was appended. The kernel may take fewer, if it has completions to deliver first. */
+  /**
+   * Hands over all that was appended: what an entry points to may be used again, and a descriptor that it names be closed.
+   * @throws ProxyError ERR_SYSTEM if the kernel goes on taking none.
+   */
   submit(): void {
     this.#publish();
-    this.#kernel.enter(this.unsubmitted, false, 0);
+    for (let tries = 0; ; tries++) {
+      if (this.#kernel.enter(this.unsubmitted, false, 0) > 0) tries = 0;
+      if (this.unsubmitted === 0) return;
+      if (tries === TRIES_MAX) throw new ProxyError("ERR_SYSTEM", "io_uring takes no entry");
+    }
   }
 
-  /** Hands over what was appended and waits for a completion, unless some wait already. */
+  /** Hands over what was appended and waits for a completion, unless some wait already. The kernel may leave some entries. */
   submitAndWait(timeoutMs: number): void {
     this.#publish();
     this.#kernel.enter(this.unsubmitted, this.ready === 0, timeoutMs);

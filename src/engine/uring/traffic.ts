@@ -11,33 +11,16 @@
 // Invariants: a row's sockets are closed, and its mode changes, only when the kernel has no operation of it (inFlight is 0);
 // in RING mode, `sending` covers the front of the queue; bytes leave a direction in the order in which they came.
 
-import { ECANCELED, ENOBUFS } from "../../ffi/errno.ts";
+import { EAGAIN, ECANCELED, ECONNRESET, EINTR, ENOBUFS, ENOTCONN, EPIPE } from "../../ffi/errno.ts";
 import {
-  IORING_ASYNC_CANCEL_ALL,
-  IORING_ASYNC_CANCEL_FD,
   IORING_CQE_BUFFER_SHIFT,
   IORING_CQE_F_BUFFER,
   IORING_CQE_F_MORE,
-  IORING_OP_ASYNC_CANCEL,
-  IORING_OP_POLL_ADD,
-  IORING_OP_RECV,
   IORING_OP_SEND,
-  IORING_POLL_ADD_MULTI,
-  IORING_RECV_MULTISHOT,
-  IOSQE_BUFFER_SELECT,
-  SQE_FLAGS_SHIFT,
-  SQE_IOPRIO_SHIFT,
 } from "../../ffi/io-uring.ts";
 import { libc } from "../../ffi/libc.ts";
-import {
-  EPOLLIN,
-  EPOLLOUT,
-  EPOLLPRI,
-  EPOLLRDHUP,
-  MSG_DONTWAIT,
-  MSG_NOSIGNAL,
-  MSG_WAITALL,
-} from "../../ffi/linux.ts";
+import { EPOLLPRI, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_WAITALL } from "../../ffi/linux.ts";
+import { RELAY as RELAY_LIMITS } from "../../shared/limits.ts";
 import type { Connections } from "../linux/connections.ts";
 import type { Relay } from "../linux/relay.ts";
 import {
@@ -51,15 +34,13 @@ import {
   SHUT,
   UNTIL_EAGAIN,
 } from "../linux/rows.ts";
-import { hasUrgent, setBlocking, socketError } from "../linux/sockets.ts";
+import { hasHungUp, hasUrgent, setBlocking, socketError } from "../linux/sockets.ts";
 import type { Buffers } from "./buffers.ts";
 import type { Gather } from "./gather.ts";
 import { CLOSE, type Lanes, NOTHING, RELAY, RING, TO_RELAY, TO_RING } from "./lanes.ts";
-import { OP_CANCEL, OP_POLL, OP_RECV, OP_SEND, userLow } from "./operations.ts";
+import { OP_SEND, userLow } from "./operations.ts";
+import { pushCancel, pushPoll, pushReceive } from "./push.ts";
 import type { Ring } from "./ring.ts";
-
-/** The one group of provided buffers. */
-export const BUFFER_GROUP = 0;
 
 /** Bytes in full buffers in a row that show bulk, as far as two buffers hold less. */
 const BULK_AFTER_BYTES = 64 * 1024;
@@ -67,14 +48,19 @@ const BULK_AFTER_BYTES = 64 * 1024;
 const QUEUED_MAX = 16;
 const QUEUED_PART = 4;
 
-const RECV_HEAD =
-  IORING_OP_RECV |
-  (IOSQE_BUFFER_SELECT << SQE_FLAGS_SHIFT) |
-  (IORING_RECV_MULTISHOT << SQE_IOPRIO_SHIFT);
+/**
+ * What an operation that was not cancelled by us may say though its socket is well: it is done again. After EAGAIN by the
+ * relay, since it means that somebody made the socket non-blocking, for which the kernel does not wait.
+ */
+const AGAIN = new Set([EAGAIN, ECANCELED, EINTR]);
+/** What a send or shutdown says of a sink that is gone. */
+const LEFT = new Set([ECONNRESET, ENOTCONN, EPIPE]);
+
+/** For how long after its last bytes an end that the kernel did not tell is looked for: a few sweeps. */
+const LOOKED_AT_MS = 3 * RELAY_LIMITS.sweepMaxMs;
+
 // With WAITALL the kernel itself goes on after a short send, as soon as the sink takes bytes again.
 const SEND_FLAGS = MSG_NOSIGNAL | MSG_WAITALL;
-const POLL_EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI;
-const CANCEL_FLAGS = IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ALL;
 
 export class Traffic {
   readonly #ring: Ring;
@@ -113,22 +99,33 @@ export class Traffic {
   /** A row became OPEN: both of its sources are received from. */
   start(row: number): void {
     this.#lanes.mode[row] = RING;
+    this.#noteKind(row);
     this.#receive(row * 2);
     this.#receive(row * 2 + 1);
   }
 
   /** A row of sockets that do not block: the relay has it from the start, and begins with what the polls tell. */
   startRelay(row: number): void {
+    this.#noteKind(row);
     this.#watchByPoll(row);
   }
 
+  /** At the start of a row, UNTIL_EAGAIN says of a source that it is a unix socket. */
+  #noteKind(row: number): void {
+    for (let d = row * 2; d <= row * 2 + 1; d++) {
+      this.#lanes.once[d] = (this.#rows.flags[d]! & UNTIL_EAGAIN) === 0 ? 0 : 1;
+    }
+  }
+
+  /**
+   * On a unix socket for one result only: a receive that goes on loses the end that comes right behind bytes, once in some
+   * thousand times (seen in Linux 6.18: no completion follows, though poll(2) tells of it). See `look` for TCP.
+   */
   #receive(d: number): void {
-    const { receiving, inFlight } = this.#lanes;
+    const { receiving, inFlight, once } = this.#lanes;
     receiving[d] = 1;
     inFlight[d >>> 1]!++;
-    const low = userLow(OP_RECV, d);
-    const fd = this.#rows.fd[d]!;
-    this.#ring.push(RECV_HEAD, fd, 0, 0, 0, low, this.#guard(d), 0, BUFFER_GROUP);
+    pushReceive(this.#ring, this.#rows.fd[d]!, d, this.#guard(d), once[d] === 1);
   }
 
   #guard(d: number): number {
@@ -148,9 +145,12 @@ export class Traffic {
       const buffer = flags >>> IORING_CQE_BUFFER_SHIFT;
       if (result > 0 && this.#rows.state[row] === OPEN) this.#arrived(d, buffer, result);
       else this.#buffers.recycle(buffer);
-    } else if (this.#rows.state[row] === OPEN) this.#receiveEnded(d, result);
-    if (lanes.after[row] !== NOTHING) this.#settle(row);
-    else if (lanes.receiving[d] === 0 && result > 0) this.#receive(d);
+    }
+    if (result <= 0 && this.#rows.state[row] === OPEN) this.#receiveEnded(d, result);
+    if (lanes.after[row] !== NOTHING) return this.#settle(row);
+    // The row may be the relay's already, if this was its last operation.
+    const goesOn = lanes.mode[row] === RING && this.#rows.state[row] === OPEN;
+    if (goesOn && lanes.receiving[d] === 0 && result > 0) this.#receive(d);
   }
 
   #arrived(d: number, buffer: number, bytes: number): void {
@@ -164,17 +164,21 @@ export class Traffic {
     if (full >= this.#bulkAfter || lanes.queued[d]! >= this.#queuedMax) this.#turn(row, TO_RELAY);
   }
 
-  /** A receive operation ended without bytes: FIN, no buffers, cancelled, or an error of the source. */
+  /** A receive operation ended without bytes: FIN, no buffers, to be done again, or an error of the source. */
   #receiveEnded(d: number, result: number): void {
     const lanes = this.#lanes;
     const lost = lanes.failed[d ^ 1]!;
-    if (lost > 0) this.#sourceFailed(d, lost);
-    else if (result === 0) {
+    if (lost > 0) return this.#sourceFailed(d, lost);
+    if (result === 0) {
       this.#rows.flags[d]! |= EOF;
-      if (lanes.queued[d] === 0) this.#relay.finish(d);
-    } else if (result === -ENOBUFS) {
-      if (lanes.after[d >>> 1] === NOTHING) this.#starved.push(d);
-    } else if (result !== -ECANCELED) this.#sourceFailed(d, -result);
+      // With a sink that failed, the end of its own direction ends the row: a FIN would say that all bytes had arrived.
+      if (lanes.queued[d] === 0 && lanes.failed[d] === 0) this.#finish(d);
+    } else if (result !== -ENOBUFS && !AGAIN.has(-result)) this.#sourceFailed(d, -result);
+    else if (lanes.after[d >>> 1] !== NOTHING)
+      return; // it was cancelled
+    else if (result === -ENOBUFS) this.#starved.push(d);
+    else if (result === -EAGAIN) this.#turn(d >>> 1, TO_RELAY);
+    else this.#receive(d);
   }
 
   /** What had come before the error is delivered as far as that goes without waiting; then the row is reset. */
@@ -191,14 +195,21 @@ export class Traffic {
   }
 
   /**
-   * The sink takes no bytes any more. What it had sent before it left is received still, and then the end that its own receive
-   * tells; a sink that has said its last word already ends the row now.
+   * The sink takes no bytes any more. If it left, what it had sent before is received still, and then the end that its own
+   * receive tells. A sink that has said its last word already ends the row now; so does a failure that is not the sink's,
+   * as want of memory, since nothing else would ever end it.
    */
   #sinkFailed(d: number, error: number): void {
     const lanes = this.#lanes;
+    if (!LEFT.has(error) || lanes.receiving[d ^ 1] === 0) return this.#sourceFailed(d ^ 1, error);
     lanes.failed[d] = error;
     lanes.consume(d, lanes.waiting(d));
-    if (lanes.receiving[d ^ 1] === 0) this.#relay.peerLost(d ^ 1, "recv", error);
+  }
+
+  /** Passes the FIN on. A sink that does not take it may still have sent bytes, which are on their way through the ring. */
+  #finish(d: number): void {
+    const error = this.#relay.passFin(d);
+    if (error !== 0) this.#sinkFailed(d, error);
   }
 
   #profile(d: number): Connections["profiles"][number] {
@@ -211,17 +222,24 @@ export class Traffic {
     for (let i = 0; i < dirty.length; i++) this.#send(dirty[i]!);
     dirty.length = 0;
     this.#buffers.publish();
-    if (this.#starved.length > 0 && this.#buffers.free > 0) this.#feed();
+    if (this.#starved.length > 0) this.#feed();
   }
 
+  /**
+   * With no buffer left, those that starve go to the relay, which needs none: who holds the buffers may have stalled, and a
+   * few hundred connections that hold some each must not stop all others.
+   */
   #feed(): void {
+    const none = this.#buffers.free <= 0;
     const starved = this.#starved;
     this.#starved = [];
     for (const d of starved) {
       const row = d >>> 1;
       const wanted = this.#rows.state[row] === OPEN && this.#lanes.after[row] === NOTHING;
       const idle = this.#lanes.mode[row] === RING && this.#lanes.receiving[d] === 0;
-      if (wanted && idle && (this.#rows.flags[d]! & EOF) === 0) this.#receive(d);
+      if (!wanted || !idle || (this.#rows.flags[d]! & EOF) !== 0) continue;
+      if (none) this.#turn(row, TO_RELAY);
+      else this.#receive(d);
     }
   }
 
@@ -253,9 +271,10 @@ export class Traffic {
       if (this.#rows.state[row] === OPEN) this.#relay.delivered(d, result, this.#profile(d));
     }
     if (this.#rows.state[row] === OPEN) {
-      if (result < 0 && result !== -ECANCELED) this.#sinkFailed(d, -result);
+      if (result < 0 && !AGAIN.has(-result)) this.#sinkFailed(d, -result);
+      else if (result === -EAGAIN) this.#turn(row, TO_RELAY);
       else if (lanes.queued[d]! > 0) this.#dirty.push(d);
-      else if ((this.#rows.flags[d]! & (EOF | SHUT)) === EOF) this.#relay.finish(d);
+      else if ((this.#rows.flags[d]! & (EOF | SHUT)) === EOF) this.#finish(d);
     }
     if (lanes.after[row] !== NOTHING) this.#settle(row);
   }
@@ -270,6 +289,7 @@ export class Traffic {
       this.#relay.event(d, this.#polledEvents(d, result));
     if (lanes.after[row] !== NOTHING) return this.#settle(row);
     if (this.#rows.state[row] !== OPEN) return;
+    if (result < 0 && !AGAIN.has(-result)) return void this.#relay.peerLost(d, "recv", -result);
     if (over) this.#poll(d);
     this.calm(row);
   }
@@ -285,10 +305,7 @@ export class Traffic {
 
   #poll(d: number): void {
     this.#lanes.inFlight[d >>> 1]!++;
-    const low = userLow(OP_POLL, d);
-    const fd = this.#rows.fd[d]!;
-    const head = IORING_OP_POLL_ADD;
-    this.#ring.push(head, fd, 0, IORING_POLL_ADD_MULTI, POLL_EVENTS, low, this.#guard(d));
+    pushPoll(this.#ring, this.#rows.fd[d]!, d, this.#guard(d));
   }
 
   /** Goes back to the ring once neither direction moves bulk, waits for its sink, or has urgent data. */
@@ -316,8 +333,7 @@ export class Traffic {
       const fd = this.#rows.fd[d]!;
       if (fd < 0) continue;
       inFlight[row]!++;
-      const low = userLow(OP_CANCEL, d);
-      this.#ring.push(IORING_OP_ASYNC_CANCEL, fd, 0, 0, CANCEL_FLAGS, low, this.#guard(d));
+      pushCancel(this.#ring, fd, d, this.#guard(d));
     }
   }
 
@@ -333,12 +349,21 @@ export class Traffic {
     if (this.#lanes.after[row] !== NOTHING) this.#settle(row);
   }
 
-  /** Finds out whether a peer that had sent its FIN has reset the connection since. */
+  /**
+   * Finds out what the kernel does not tell: that a peer has reset the connection after its FIN, when nothing is received from
+   * it; and a reset that came right behind bytes, which a multishot receive loses now and then (seen in Linux 6.18). Then it
+   * is received from anew.
+   */
   look(row: number): void {
-    if (this.#lanes.mode[row] !== RING) return;
+    if (this.#lanes.mode[row] !== RING || this.#lanes.after[row] !== NOTHING) return;
+    const { live, flags, fd } = this.#rows;
+    const recent = this.#relay.now - live.activeMs[row]! < LOOKED_AT_MS;
     for (let d = row * 2; d <= row * 2 + 1; d++) {
-      if ((this.#rows.flags[d]! & EOF) === 0) continue;
-      const error = socketError(this.#rows.fd[d]!);
+      if ((flags[d]! & EOF) === 0) {
+        if (recent && hasHungUp(fd[d]!)) return this.#turn(row, TO_RING);
+        continue;
+      }
+      const error = socketError(fd[d]!);
       if (error !== 0) return void this.#relay.peerLost(d, "recv", error);
     }
   }
@@ -407,6 +432,7 @@ export class Traffic {
     for (let d = row * 2; d <= row * 2 + 1; d++) {
       setBlocking(fd[d]!, true);
       this.#lanes.full[d] = 0;
+      if (this.#lanes.queued[d]! > 0) this.#dirty.push(d);
       if ((flags[d]! & EOF) === 0) this.#receive(d);
     }
   }
