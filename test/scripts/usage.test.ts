@@ -8,11 +8,14 @@ function run(...words: string[]): { code: number; stdout: string; stderr: string
   return { code: exitCode, stdout: stdout.toString(), stderr: stderr.toString() };
 }
 
-test.each(["bench/main.ts", "scripts/build.ts"])("%s -h prints the flags", (program) => {
-  const { code, stdout, stderr } = run(program, "-h");
-  expect(stdout).toStartWith(`bun ${program} [flags]`);
-  expect([code, stderr]).toEqual([0, ""]);
-});
+test.each(["bench/main.ts", "scripts/build.ts", "scripts/chaos.ts"])(
+  "%s -h prints the flags",
+  (program) => {
+    const { code, stdout, stderr } = run(program, "-h");
+    expect(stdout).toStartWith(`bun ${program} [flags]`);
+    expect([code, stderr]).toEqual([0, ""]);
+  },
+);
 
 test.each([
   ["bench/main.ts", "--only", "nope", '"nope" is not one of '],
@@ -20,6 +23,9 @@ test.each([
   ["bench/main.ts", "--frobnicate", "", "Unknown option '--frobnicate'"],
   ["scripts/build.ts", "--target", "amiga", '"amiga" is not a target. Targets: linux-x64, '],
   ["scripts/build.ts", "--frobnicate", "", "Unknown option '--frobnicate'"],
+  ["scripts/chaos.ts", "--engine", "steam", '"steam" is not one of uring, epoll, bun'],
+  ["scripts/chaos.ts", "--minutes", "none", "--minutes takes a number"],
+  ["scripts/chaos.ts", "--frobnicate", "", "Unknown option '--frobnicate'"],
 ])("%s %s %s is refused in two lines", (program, flag, value, message) => {
   const { code, stdout, stderr } = run(program, flag, ...(value === "" ? [] : [value]));
   expect(stderr).toStartWith(message);
