@@ -26,6 +26,8 @@ export type ChildAnswer =
 export interface ChildOptions {
   /** `ulimit -n`. */
   readonly descriptors?: number;
+  /** A program with flags that becomes the proxy: `strace -D`. */
+  readonly under?: readonly string[];
 }
 
 export class RelayChild implements AsyncDisposable {
@@ -41,7 +43,7 @@ export class RelayChild implements AsyncDisposable {
     const stopped = Promise.withResolvers<{ reset: number }>();
     this.stopped = stopped.promise;
     const script = `${import.meta.dir}/relay-process.ts`;
-    const run = [process.execPath, script, JSON.stringify(plan)];
+    const run = [...(options.under ?? []), process.execPath, script, JSON.stringify(plan)];
     const limit = ["sh", "-c", `ulimit -n ${options.descriptors} && exec "$@"`, "sh"];
     this.#process = Bun.spawn(options.descriptors === undefined ? run : [...limit, ...run], {
       stdio: ["ignore", "inherit", "inherit"],
