@@ -37,8 +37,10 @@ const USAGE = `bun scripts/build.ts [flags]   builds the executables, dist/proxy
 class UsageError extends Error {}
 
 const root = Bun.fileURLToPath(new URL("..", import.meta.url));
-// The worker's name here is the one by which src/control/worker-handle.ts starts it.
-const entrypoints = [join(root, "src/cli.ts"), join(root, "src/worker.ts")];
+// The workers' names here are those by which src/control/worker-handle.ts starts them.
+const entrypoints = ["src/cli.ts", "src/worker.ts", "src/gateway.ts"].map((path) =>
+  join(root, path),
+);
 
 /** This machine's platform. @throws if there is no build for it. */
 function hostTarget(): Target {

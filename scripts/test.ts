@@ -8,7 +8,14 @@ const root = Bun.fileURLToPath(new URL("..", import.meta.url));
 const inCi = process.env.CI === "true";
 
 /** Tests that count descriptors, memory or time, or that fill the machine: each file in a process of its own. */
-const ALONE = ["test/e2e/", "test/engine/", "test/control/", "test/library/", "test/scripts/"];
+const ALONE = [
+  "test/e2e/",
+  "test/engine/",
+  "test/control/",
+  "test/library/",
+  "test/protocols/",
+  "test/scripts/",
+];
 const PARALLEL = 2;
 const TEST_MS = 60_000; // for one test; most take milliseconds, and a machine may be busy with others' work
 

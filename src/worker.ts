@@ -7,11 +7,12 @@ import type { Engine, EngineHost } from "./engine/engine.ts";
 import { pickEngine } from "./engine/pick.ts";
 import { toErrorRecord } from "./shared/errors.ts";
 import { LoadBoard } from "./shared/load.ts";
-import type { Command, OpenRequest, WorkerEvent, WorkerInit } from "./shared/messages.ts";
+import type { Command, RelayInit, RelayRequest, WorkerEvent } from "./shared/messages.ts";
+import type { RelayPlan } from "./shared/plan.ts";
 
 if (parentPort === null) throw new Error("worker.ts runs in a worker thread only");
 const port = parentPort;
-const init = workerData as WorkerInit;
+const init = workerData as RelayInit;
 
 const emit = (event: WorkerEvent): void => port.postMessage(event);
 
@@ -23,14 +24,14 @@ const host: EngineHost = {
   load: new LoadBoard(init.load),
   readMailbox(): void {
     for (let entry = receiveMessageOnPort(port); entry; entry = receiveMessageOnPort(port)) {
-      obey(entry.message as Command);
+      obey(entry.message as Command<RelayPlan>);
     }
   },
 };
 
 let engine: Engine;
 
-function open(request: OpenRequest): void {
+function open(request: RelayRequest): void {
   const { key } = request.listener;
   try {
     const { bound, fds } = engine.open(request);
@@ -57,7 +58,7 @@ function end(): void {
 
 const givenUp = new Int32Array(init.givenUp);
 
-function obey(command: Command): void {
+function obey(command: Command<RelayPlan>): void {
   if (Atomics.load(givenUp, 0) === 1 && command.type !== "end") return;
   switch (command.type) {
     case "open":

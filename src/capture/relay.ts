@@ -9,7 +9,7 @@ import { dialOptions, listenOptions } from "../library/tunnel-options.ts";
 import { formatEndpoint } from "../shared/address.ts";
 import { messageOf } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
-import { formatTargets, type ListenerPlan } from "../shared/plan.ts";
+import { formatTargets, type RelayPlan } from "../shared/plan.ts";
 import type { Sink } from "./sink.ts";
 import { TappedConn } from "./tap.ts";
 import type { Format, Trace } from "./trace.ts";
@@ -17,7 +17,7 @@ import type { Format, Trace } from "./trace.ts";
 export interface CaptureOptions {
   readonly listener: Listener;
   /** With one target. */
-  readonly plan: ListenerPlan;
+  readonly plan: RelayPlan;
   readonly format: Format;
   readonly sink: Sink;
   readonly log: Log;
@@ -28,7 +28,7 @@ export interface CaptureOptions {
 }
 
 /** @throws ProxyError ERR_LISTEN. Nothing is accepted before a CaptureRelay runs. */
-export function openListener(plan: ListenerPlan, log: Log): Promise<Listener> {
+export function openListener(plan: RelayPlan, log: Log): Promise<Listener> {
   return listen(formatEndpoint(plan.listen), listenOptions(plan, log));
 }
 

@@ -9,7 +9,7 @@ import { parseSize } from "../config/units.ts";
 import { compile } from "../control/compile.ts";
 import { messageOf, ProxyError } from "../shared/errors.ts";
 import { CAPTURE } from "../shared/limits.ts";
-import type { Plan } from "../shared/plan.ts";
+import type { Plan, RelayPlan } from "../shared/plan.ts";
 import { RUN_ARGS } from "./flags.ts";
 import type { Example } from "./help.ts";
 import { thisMachine } from "./machine.ts";
@@ -59,6 +59,8 @@ export interface CaptureFlags {
 
 export interface CaptureSettings {
   readonly plan: Plan;
+  /** Its only listener. */
+  readonly relay: RelayPlan;
   /** null: the terminal; `-`: the standard output. */
   readonly write: string | null;
   readonly force: boolean;
@@ -84,7 +86,8 @@ export function captureSettings(flags: CaptureFlags): CaptureSettings {
   const connections = guarded(() => readConnections(flags.connections));
   if (faults.length > 0) throw new ProxyError("ERR_USAGE", faults.join("\n"));
   const plan = compile(checkSource(flagSource({ listen, target })), thisMachine());
-  return { plan, write, force, hex, maxBytes, connections };
+  const [relay] = plan.listeners as [RelayPlan]; // what flags mean without -protocol
+  return { plan, relay, write, force, hex, maxBytes, connections };
 }
 
 /** A flag without effect is a misunderstanding. */

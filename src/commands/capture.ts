@@ -48,7 +48,7 @@ export const capture = defineCommand({
       colours: wantsColours(process.stderr),
     });
     // First the listener: if it cannot be opened, no file has been touched. Nothing is accepted before there is a file.
-    const listener = await openListener(settings.plan.listeners[0]!, log);
+    const listener = await openListener(settings.relay, log);
     let session: Session;
     try {
       const output = toFile ? await openOutput(write, force) : STANDARD_OUTPUT;
@@ -82,22 +82,21 @@ class Session {
     this.#listener = listener;
     this.#output = output;
     this.#log = log;
-    const { plan, connections, write } = settings;
-    const [listenerPlan] = plan.listeners as [(typeof plan.listeners)[0]];
+    const { relay, connections, write } = settings;
     this.#format = formatOf(settings, String(listener.addr));
     const { fd, regular } = output;
     this.#sink = new Sink({ fd, regular, onFailure: (error) => this.#failed(error) });
     this.#refusals = new Refusals((event) => logWorkerEvent(log, -1, event));
     this.#relay = new CaptureRelay({
       listener,
-      plan: listenerPlan,
+      plan: relay,
       format: this.#format,
       sink: this.#sink,
       log,
       connections,
       onUnreachable: (detail) => {
         if (write === null) return; // it is shown among what passes
-        const { key } = listenerPlan;
+        const { key } = relay;
         this.#refusals.add({ type: "refused", key, reason: "target_down", count: 1, detail });
       },
     });
@@ -119,7 +118,7 @@ class Session {
     const where = write === null ? {} : { write };
     this.#running = true;
     const listen = String(this.#listener.addr);
-    const target = formatTargets(this.#settings.plan.listeners[0]!);
+    const target = formatTargets(this.#settings.relay);
     this.#log.info({ listen, target, ...where }, "capturing");
     const inOrder = await this.#forward(signals);
     const whole = await this.#sink.close(FLUSH_MS);
@@ -177,12 +176,12 @@ class Session {
   }
 }
 
-function formatOf({ write, hex, maxBytes, plan }: CaptureSettings, listen: string): Format {
+function formatOf({ write, hex, maxBytes, relay }: CaptureSettings, listen: string): Format {
   if (write === null) return dumpFormat({ hex, maxBytes, paint: styleFor(process.stdout), clock });
   return pcapngFormat({
     application: NAME_AND_VERSION,
     listen,
-    target: formatTargets(plan.listeners[0]!),
+    target: formatTargets(relay),
     clock,
     chance: () => randomInt(2 ** 32),
   });

@@ -6,7 +6,11 @@ import type { ArgDef } from "citty";
 import type { FlagName } from "../config/flags.ts";
 
 export const RUN_ARGS = {
-  protocol: { type: "string", valueHint: "tcp", description: "what to forward (default: tcp)" },
+  protocol: {
+    type: "string",
+    valueHint: "tcp",
+    description: "what to forward: tcp or udp (default: tcp)",
+  },
   listen: { type: "string", valueHint: ":8080", description: "where to listen" },
   target: { type: "string", valueHint: "127.0.0.1:80", description: "where to forward to" },
   config: { type: "string", valueHint: "proxy.yaml", description: "read listeners from a file" },

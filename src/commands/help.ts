@@ -25,7 +25,7 @@ export function mainHelp(commands: readonly Described[], style: Style): string {
   const flags = Object.fromEntries(
     Object.entries(RUN_ARGS).filter(([name]) => !later.includes(name)),
   );
-  return `${style.bold(NAME_AND_VERSION)} forwards TCP connections: what arrives at one address goes to another.
+  return `${style.bold(NAME_AND_VERSION)} forwards TCP connections and UDP datagrams: what arrives at one address goes to another.
 
 ${style.bold("Usage")}
   proxy -listen ADDRESS -target ADDRESS [flags]
@@ -37,6 +37,7 @@ ${style.bold("Examples")}
   proxy -listen :8080 -target 127.0.0.1:80              ${style.dim("# port 8080 of this machine to port 80")}
   proxy -listen 127.0.0.1:5432 -target db.example:5432  ${style.dim("# a remote database, for this machine only")}
   proxy -listen :3306 -target unix:/run/mysqld.sock     ${style.dim("# a unix socket")}
+  proxy -protocol udp -listen :53 -target 10.0.0.53:53  ${style.dim("# DNS, a session for each client")}
   proxy -config proxy.yaml                              ${style.dim("# several listeners, from a file")}
   proxy capture -listen :8080 -target 127.0.0.1:80      ${style.dim("# the first, and shows what passes")}
 

@@ -3,13 +3,17 @@
 import { formatDuration, formatSize } from "../config/units.ts";
 import { type Endpoint, formatEndpoint } from "../shared/address.ts";
 import {
+  type BufferSizesPlan,
   formatTargets,
   type GroupPlan,
   type HealthPlan,
+  type LimitsPlan,
   type ListenerPlan,
   type Plan,
+  type RelayPlan,
   type RingPlan,
   type SocketPlan,
+  type UdpPlan,
 } from "../shared/plan.ts";
 
 /** A listener that the configuration names and the plan leaves out. */
@@ -42,27 +46,37 @@ function formatRing({ buffers, bufferBytes }: RingPlan): [string, string] {
 }
 
 function formatListener(listener: ListenerPlan): string {
-  const { limits, timeouts, buffers } = listener;
-  const rows: [string, string][] = [
-    [
-      "connections",
-      limits.maxConnections === 0
-        ? "as many as descriptors allow"
-        : `at most ${limits.maxConnections}`,
-    ],
+  const rows = listener.protocol === "tcp" ? relayRows(listener) : udpRows(listener);
+  const [group] = listener.groups;
+  if (group !== undefined && group.targets.length > 1) rows.unshift(...formatGroup(group));
+  if (group?.health) rows.push(["health", formatHealth(group.health)]);
+  return `${listener.key} -> ${formatTargets(listener)}\n${table(rows, "  ")}`;
+}
+
+function relayRows({ limits, timeouts, buffers, socket }: RelayPlan): [string, string][] {
+  return [
+    ["connections", formatLimit(limits)],
     ["connect", `within ${formatDuration(timeouts.connectMs)}`],
     ["idle", timeouts.idleMs === 0 ? "for ever" : `reset after ${formatDuration(timeouts.idleMs)}`],
-    ["socket", formatSocket(listener.socket)],
+    ["socket", formatSocket(socket)],
     [
       "backpressure",
       `stops at ${formatSize(buffers.highWatermarkBytes)}, goes on at ${formatSize(buffers.lowWatermarkBytes)}`,
     ],
     ["reads", `up to ${formatSize(buffers.copyBytes)}`],
   ];
-  const [group] = listener.groups;
-  if (group !== undefined && group.targets.length > 1) rows.unshift(...formatGroup(group));
-  if (group?.health) rows.push(["health", formatHealth(group.health)]);
-  return `${listener.key} -> ${formatTargets(listener)}\n${table(rows, "  ")}`;
+}
+
+function udpRows({ limits, timeouts, socket }: UdpPlan): [string, string][] {
+  return [
+    ["sessions", formatLimit(limits)],
+    ["idle", `over after ${formatDuration(timeouts.idleMs)}`],
+    ["socket", formatBuffers(socket).join(", ") || "the system's buffers"],
+  ];
+}
+
+function formatLimit({ maxConnections }: LimitsPlan): string {
+  return maxConnections === 0 ? "as many as descriptors allow" : `at most ${maxConnections}`;
 }
 
 function formatGroup({ balance, targets }: GroupPlan): [string, string][] {
@@ -83,6 +97,13 @@ function formatHealth(health: HealthPlan): string {
   return `${what} ${times}; down after ${fall} failures, up after ${rise} successes`;
 }
 
+function formatBuffers({ sendBufferBytes, receiveBufferBytes }: BufferSizesPlan): string[] {
+  const parts: string[] = [];
+  if (sendBufferBytes !== null) parts.push(`send buffer ${formatSize(sendBufferBytes)}`);
+  if (receiveBufferBytes !== null) parts.push(`receive buffer ${formatSize(receiveBufferBytes)}`);
+  return parts;
+}
+
 function formatSocket(socket: SocketPlan): string {
   const parts: string[] = [];
   if (socket.nodelay) parts.push("nodelay");
@@ -93,10 +114,7 @@ function formatSocket(socket: SocketPlan): string {
       ? "no keepalive"
       : `keepalive ${formatDuration(socket.keepaliveSeconds * 1_000)}`,
   );
-  if (socket.sendBufferBytes !== null)
-    parts.push(`send buffer ${formatSize(socket.sendBufferBytes)}`);
-  if (socket.receiveBufferBytes !== null)
-    parts.push(`receive buffer ${formatSize(socket.receiveBufferBytes)}`);
+  parts.push(...formatBuffers(socket));
   if (socket.notsentLowatBytes !== null)
     parts.push(`notsent_lowat ${formatSize(socket.notsentLowatBytes)}`);
   return parts.join(", ");

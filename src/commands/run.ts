@@ -77,7 +77,8 @@ export async function readConfig(flags: Flags & { config?: string | undefined })
 /** The listeners have logged themselves. */
 function logStarted(log: Log, { engine, engineReason, plan }: Proxy): void {
   const slower = engineReason === "" ? {} : { slowerBecause: engineReason };
-  log.info({ engine, ...slower, listeners: plan.listeners.length }, "started");
+  const which = engine === null ? {} : { engine };
+  log.info({ ...which, ...slower, listeners: plan.listeners.length }, "started");
 }
 
 async function stopOnSignal(proxy: Proxy, log: Log, signals: StopSignals): Promise<number> {

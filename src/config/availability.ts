@@ -6,8 +6,8 @@ import type { Part, Path, Problem, Source } from "./problems.ts";
 
 const NOT_AVAILABLE = "not available in this version";
 
-const AVAILABLE_PROTOCOLS: readonly unknown[] = ["tcp"];
-const LATER_PROTOCOLS: readonly unknown[] = ["tls", "http", "http2", "http3", "quic", "udp"];
+const AVAILABLE_PROTOCOLS: readonly unknown[] = ["tcp", "udp"];
+const LATER_PROTOCOLS: readonly unknown[] = ["tls", "http", "http2", "http3", "quic"];
 
 const TOP_KEYS: readonly string[] = ["admin", "tls", "auto_tls"];
 

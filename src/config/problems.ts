@@ -29,6 +29,8 @@ export interface Problem {
   readonly path?: Path;
 }
 
+export type Report = (path: Path, message: string, part?: Part) => void;
+
 export function formatPath(path: Path): string {
   let text = "";
   for (const step of path) {

@@ -7,9 +7,10 @@ import { type Endpoint, formatEndpoint } from "../shared/address.ts";
 import { BOUNDS } from "../shared/limits.ts";
 import { nearest } from "./nearest.ts";
 import { ringMemory, watermarks } from "./presets.ts";
-import type { Part, Path, Problem, Source } from "./problems.ts";
+import type { Path, Problem, Report, Source } from "./problems.ts";
 import type { Config, ProtocolConfig } from "./schema.ts";
 import type { Target, TargetScheme } from "./target.ts";
+import { checkUdp } from "./udp.ts";
 import { formatSize } from "./units.ts";
 
 type Name = ProtocolConfig["name"];
@@ -95,8 +96,6 @@ function checkRing({ uring, engine = "auto" }: Config, report: Report): void {
   report(["uring", key], `${few} of ${formatSize(bufferBytes)}: ${least} at least`);
 }
 
-type Report = (path: Path, message: string, part?: Part) => void;
-
 function checkEntries(entries: Entries, report: Report): void {
   entries.forEach((entry, i) => {
     if (entry !== undefined) checkEntry(entry, ["protocols", i], report);
@@ -116,6 +115,11 @@ function checkEntry(entry: ProtocolConfig, path: Path, report: Report): void {
     }
   }
   checkTargets(entry, path, report);
+  if (entry.name === "udp") checkUdp(entry, path, report);
+  else if (entry.limits?.max_sessions !== undefined) {
+    const cure = "Write max_connections";
+    report([...path, "limits", "max_sessions"], `has no effect on ${entry.name}. ${cure}`, "key");
+  }
   if (entry.timeouts?.client_hello !== undefined && ["http", "udp"].includes(entry.name)) {
     report(
       [...path, "timeouts", "client_hello"],
@@ -229,23 +233,34 @@ function checkCollisions(entries: Entries, report: Report): void {
 /** A target that is one of our listeners: one client would open connections until none is left. */
 function checkLoops(entries: Entries, report: Report): void {
   entries.forEach((entry, i) => {
-    const target = entry?.target?.endpoint;
-    if (entry === undefined || target === undefined || entry.enabled === false) return;
-    const other = entries.findIndex(
-      (candidate) =>
-        candidate !== undefined &&
-        candidate.enabled !== false &&
-        transportOf(candidate.name) === transportOf(entry.name) &&
-        reaches(target, candidate.listen),
-    );
-    if (other < 0) return;
-    const where = formatEndpoint(entries[other]!.listen);
-    const whose = other === i ? "this listener itself" : `protocols[${other}] of this proxy`;
-    report(
-      ["protocols", i, "target"],
-      `is ${whose}, which listens on ${where}. Write the address of another program`,
-    );
+    if (entry === undefined || entry.enabled === false) return;
+    for (const [target, path] of endpointsOf(entry)) {
+      const other = entries.findIndex(
+        (candidate) =>
+          candidate !== undefined &&
+          candidate.enabled !== false &&
+          transportOf(candidate.name) === transportOf(entry.name) &&
+          reaches(target, candidate.listen),
+      );
+      if (other < 0) continue;
+      const where = formatEndpoint(entries[other]!.listen);
+      const whose = other === i ? "this listener itself" : `protocols[${other}] of this proxy`;
+      report(
+        ["protocols", i, ...path],
+        `is ${whose}, which listens on ${where}. Write the address of another program`,
+      );
+    }
   });
+}
+
+/** Of `target` and `targets`, with their paths. */
+function endpointsOf({ target, targets = [] }: ProtocolConfig): [Endpoint, Path][] {
+  const listed = targets.map((item, i): [Endpoint, Path] =>
+    "address" in item
+      ? [item.address.endpoint, ["targets", i, "address"]]
+      : [item.endpoint, ["targets", i]],
+  );
+  return target === undefined ? listed : [[target.endpoint, ["target"]], ...listed];
 }
 
 /** As far as the text tells: whether connecting to `target` arrives at `listen`. */

@@ -10,6 +10,7 @@ import {
   LISTENER_DEFAULTS,
   PROXY_DEFAULTS,
   RING_DEFAULTS,
+  UDP_DEFAULTS,
 } from "../shared/limits.ts";
 import {
   addressBlock,
@@ -68,6 +69,12 @@ const limits = z
       BOUNDS.maxConnectionsMax,
       DEFAULTS.maxConnections,
     ),
+    max_sessions: count(
+      "Of udp: sessions at once over all workers, one for each client address; the same as max_connections there.",
+      0,
+      BOUNDS.maxConnectionsMax,
+      UDP_DEFAULTS.maxConnections,
+    ),
     max_per_ip: count(
       "Connections at once from one client address; 0: no limit.",
       0,
@@ -87,7 +94,8 @@ const timeouts = z
   .strictObject({
     connect: timeout("For reaching the target, over all of its addresses.", DEFAULTS.connectMs, 1),
     idle: timeout(
-      "A connection on which no byte moves either way for this long is reset; 0: never.",
+      "A connection on which no byte moves either way for this long is reset; 0: never. " +
+        `A session of udp is over, after ${formatDuration(UDP_DEFAULTS.idleMs)} by default.`,
       DEFAULTS.idleMs,
       0,
       true,

@@ -5,16 +5,24 @@ import { PRESET_VALUES, ringMemory, watermarks } from "../config/presets.ts";
 import type { Config, ProtocolConfig } from "../config/schema.ts";
 import { formatEndpoint } from "../shared/address.ts";
 import { ProxyError } from "../shared/errors.ts";
-import { BOUNDS, HEALTH_DEFAULTS, LISTENER_DEFAULTS, PROXY_DEFAULTS } from "../shared/limits.ts";
+import {
+  BOUNDS,
+  HEALTH_DEFAULTS,
+  LISTENER_DEFAULTS,
+  PROXY_DEFAULTS,
+  UDP_DEFAULTS,
+} from "../shared/limits.ts";
 import type {
   BuffersPlan,
   GroupPlan,
   HealthPlan,
   ListenerPlan,
   Plan,
+  RelayPlan,
   RingPlan,
   SocketPlan,
   TargetPlan,
+  UdpPlan,
 } from "../shared/plan.ts";
 
 /** What a plan depends on besides the configuration. */
@@ -90,13 +98,19 @@ function compileListener(
   platform: NodeJS.Platform,
   taken: Set<string>,
 ): ListenerPlan {
-  if (entry.name !== "tcp") {
-    throw new ProxyError("ERR_NOT_AVAILABLE", `"${entry.name}" is not available in this version`);
+  const { name } = entry;
+  if (name !== "tcp" && name !== "udp") {
+    throw new ProxyError("ERR_NOT_AVAILABLE", `"${name}" is not available in this version`);
   }
+  const key = uniqueKey(`${name} ${formatEndpoint(entry.listen)}`, taken);
+  return name === "tcp" ? compileRelay(entry, key, platform) : compileUdp(entry, key, platform);
+}
+
+function compileRelay(entry: ProtocolConfig, key: string, platform: NodeJS.Platform): RelayPlan {
   const preset = entry.preset ? PRESET_VALUES[entry.preset] : {};
   return {
-    key: uniqueKey(`${entry.name} ${formatEndpoint(entry.listen)}`, taken),
-    protocol: entry.name,
+    key,
+    protocol: "tcp",
     listen: entry.listen,
     groups: compileGroups(entry),
     limits: {
@@ -109,6 +123,22 @@ function compileListener(
     },
     socket: compileSocket(entry, platform),
     buffers: compileBuffers(entry),
+  };
+}
+
+function compileUdp(entry: ProtocolConfig, key: string, platform: NodeJS.Platform): UdpPlan {
+  const preset = entry.preset ? PRESET_VALUES[entry.preset] : {};
+  const { limits, timeouts } = entry;
+  const { sendBufferBytes, receiveBufferBytes } = compileSocket(entry, platform);
+  const asked = limits?.max_sessions ?? limits?.max_connections;
+  return {
+    key,
+    protocol: "udp",
+    listen: entry.listen,
+    groups: compileGroups(entry),
+    limits: { maxConnections: asked ?? preset.maxConnections ?? UDP_DEFAULTS.maxConnections },
+    timeouts: { idleMs: timeouts?.idle ?? preset.idleMs ?? UDP_DEFAULTS.idleMs },
+    socket: { sendBufferBytes, receiveBufferBytes },
   };
 }
 

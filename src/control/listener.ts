@@ -8,7 +8,7 @@ import { formatSocketAddress, type SocketAddress } from "../shared/address.ts";
 import { addCounters, createCounters, emptyStats, type ListenerStats } from "../shared/counters.ts";
 import { fromErrorRecord, messageOf, ProxyError } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
-import type { OpenRequest, WorkerEvent } from "../shared/messages.ts";
+import type { OpenRequest, WorkerEvent, WorkerKind } from "../shared/messages.ts";
 import { formatTargets, type ListenerPlan } from "../shared/plan.ts";
 import { backoffMs, pause } from "./backoff.ts";
 import { HealthChecks } from "./health-checks.ts";
@@ -67,6 +67,11 @@ export class Listener {
     this.#targets = new TargetDirectory(plan, log, lookup, () => this.#targetsChanged());
     this.#health = new HealthChecks(plan, log, (target, up) => this.#targets.probed(target, up));
     this.#retired = emptyStats(this.#targets.capacity);
+  }
+
+  /** Which workers it is opened on. */
+  get workerKind(): WorkerKind {
+    return kindFor(this.plan);
   }
 
   /** Opens on the first worker, which makes sure that the address is free, then on the others. @throws ProxyError */
@@ -256,6 +261,11 @@ export class Listener {
     const inode = inodeOf(listen.path);
     if (inode !== undefined) this.#socketFile = { path: listen.path, inode };
   }
+}
+
+/** Raw streams are the engines'; whatever is parsed, or is no stream, is the gateway's. */
+export function kindFor({ protocol }: ListenerPlan): WorkerKind {
+  return protocol === "tcp" ? "relay" : "gateway";
 }
 
 function inodeOf(path: string): number | undefined {

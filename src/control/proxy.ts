@@ -8,14 +8,14 @@ import { fromErrorRecord, ProxyError } from "../shared/errors.ts";
 import type { LiveConnection, LiveTable } from "../shared/live-table.ts";
 import { LoadBoard } from "../shared/load.ts";
 import { type Log, silentLog } from "../shared/log.ts";
-import type { AdoptRequest, WorkerEvent } from "../shared/messages.ts";
+import type { AdoptRequest, WorkerEvent, WorkerKind } from "../shared/messages.ts";
 import type { EngineName, Plan } from "../shared/plan.ts";
 import { logWorkerEvent } from "./events.ts";
 import { HandOvers } from "./hand-overs.ts";
-import { Listener, type ListenerSummary } from "./listener.ts";
+import { kindFor, Listener, type ListenerSummary } from "./listener.ts";
 import { Refusals } from "./refusals.ts";
 import { type Lookup, systemLookup } from "./resolver.ts";
-import type { WorkerHandle } from "./worker-handle.ts";
+import type { WorkerHandle, WorkerOrder } from "./worker-handle.ts";
 import { WorkerSlot } from "./worker-slot.ts";
 
 export interface ProxyOptions {
@@ -95,7 +95,7 @@ export class Proxy implements AsyncDisposable {
     this.plan = plan;
     this.#log = options.log ?? silentLog;
     this.#lookup = options.lookup ?? systemLookup;
-    this.#load = LoadBoard.create(this.#workerCount);
+    this.#load = LoadBoard.create(this.#relayCount);
     this.#handOvers = new HandOvers(new LoadBoard(this.#load), (key) => this.#workersOf(key));
     // Sums belong to no worker, and their lines name none.
     this.#refusals = new Refusals((event) => logWorkerEvent(this.#log, -1, event));
@@ -116,14 +116,14 @@ export class Proxy implements AsyncDisposable {
     return proxy;
   }
 
-  /** What runs. */
-  get engine(): EngineName {
-    return this.#firstWorker().engine;
+  /** What runs; null if no listener needs an engine. */
+  get engine(): EngineName | null {
+    return this.#firstRelay()?.engine ?? null;
   }
 
   /** Why `auto` did not take a faster engine; empty if it took the fastest. */
   get engineReason(): string {
-    return this.#firstWorker().engineReason;
+    return this.#firstRelay()?.engineReason ?? "";
   }
 
   listeners(): ListenerSummary[] {
@@ -161,7 +161,7 @@ export class Proxy implements AsyncDisposable {
    */
   adopt(fds: readonly [number, number], options: Omit<AdoptRequest, "fds">): Adoption {
     const id = this.#nextPair++;
-    const [worker] = this.#aliveWorkers();
+    const [worker] = this.#aliveWorkers("relay");
     const pair: PendingPair = {
       worker: worker?.index ?? -1,
       live: worker?.live,
@@ -210,50 +210,72 @@ export class Proxy implements AsyncDisposable {
     return this.kill();
   }
 
-  /** Only Linux spreads connections over several sockets on one address; elsewhere one worker accepts for all. */
+  /** Of each kind. Only Linux spreads clients over several sockets on one address; elsewhere one worker serves all. */
   get #workerCount(): number {
     return process.platform === "linux" ? this.plan.workers : 1;
   }
 
+  /** Without any listener there is an engine all the same: it adopts pairs. */
+  get #relayCount(): number {
+    const { listeners } = this.plan;
+    const wanted = listeners.length === 0 || listeners.some((each) => kindFor(each) === "relay");
+    return wanted ? this.#workerCount : 0;
+  }
+
+  get #gatewayCount(): number {
+    return this.plan.listeners.some((each) => kindFor(each) === "gateway") ? this.#workerCount : 0;
+  }
+
   async #start(): Promise<void> {
-    const count = this.#workerCount;
-    for (let index = 0; index < count; index++) this.#slots.push(this.#createSlot(index));
+    const kinds = [
+      ...new Array<WorkerKind>(this.#relayCount).fill("relay"),
+      ...new Array<WorkerKind>(this.#gatewayCount).fill("gateway"),
+    ];
+    this.#slots.push(...kinds.map((kind, index) => this.#createSlot(kind, index)));
     const starts = this.#slots.map((slot) => slot.start());
     const failed = (await Promise.allSettled(starts)).find((start) => start.status === "rejected");
     if (failed !== undefined) throw failed.reason;
     for (const [slot, listenerPlan] of this.plan.listeners.entries()) {
-      const listener = new Listener(slot, listenerPlan, count > 1, this.#log, this.#lookup);
+      const listener = new Listener(
+        slot,
+        listenerPlan,
+        this.#workerCount > 1,
+        this.#log,
+        this.#lookup,
+      );
       this.#listeners.push(listener);
-      await listener.start(this.#aliveWorkers());
+      await listener.start(this.#aliveWorkers(listener.workerKind));
     }
     this.#started = true;
     this.#reopen();
   }
 
-  #createSlot(index: number): WorkerSlot {
+  #createSlot(kind: WorkerKind, index: number): WorkerSlot {
     const { engine, ring, log } = this.plan;
-    return new WorkerSlot(
-      { index, engine, ring, load: this.#load, traceConnections: log.level === "debug" },
-      this.#log,
-      {
-        event: (event) => this.#handle(index, event),
-        gone: (error, restarts) => this.#workerGone(index, error, restarts),
-        replaced: (worker) => void this.#workerReplaced(worker),
-      },
-    );
+    const common = { index, traceConnections: log.level === "debug" };
+    const order: WorkerOrder =
+      kind === "relay" ? { kind, ...common, engine, ring, load: this.#load } : { kind, ...common };
+    return new WorkerSlot(order, this.#log, {
+      event: (event) => this.#handle(index, event),
+      gone: (error, restarts) => this.#workerGone(index, error, restarts),
+      replaced: (worker) => void this.#workerReplaced(worker),
+    });
   }
 
   /** Opens every listener wherever it is missing: on workers that came up, and on one that takes over. */
   #reopen(): void {
     if (!this.#started || this.#state !== "running") return;
-    for (const worker of this.#aliveWorkers()) {
-      for (const listener of this.#listeners) void listener.keepOpenOn(worker);
+    for (const listener of this.#listeners) {
+      for (const worker of this.#aliveWorkers(listener.workerKind)) {
+        void listener.keepOpenOn(worker);
+      }
     }
   }
 
   async #workerReplaced(worker: WorkerHandle): Promise<void> {
     if (!this.#started) return;
-    await Promise.all(this.#listeners.map((listener) => listener.keepOpenOn(worker)));
+    const own = this.#listeners.filter(({ workerKind }) => workerKind === worker.kind);
+    await Promise.all(own.map((listener) => listener.keepOpenOn(worker)));
     if (worker.alive && this.#state === "running") {
       this.#log.info({ worker: worker.index }, "worker is back");
     }
@@ -329,7 +351,7 @@ export class Proxy implements AsyncDisposable {
 
   #workerGone(index: number, error: ProxyError | null, restarts: boolean): void {
     if (restarts) this.#workerRestarts++;
-    new LoadBoard(this.#load).close(index);
+    if (index < this.#relayCount) new LoadBoard(this.#load).close(index);
     for (const listener of this.#listeners) listener.retire(index);
     this.#handOvers.retire(index);
     for (const [id, pair] of this.#pairs) {
@@ -366,8 +388,10 @@ export class Proxy implements AsyncDisposable {
     return { reset: this.#resetAtEnd };
   }
 
-  #aliveWorkers(): WorkerHandle[] {
-    return this.#slots.map((slot) => slot.worker).filter((worker) => worker !== undefined);
+  /** @param kind of these alone. */
+  #aliveWorkers(kind?: WorkerKind): WorkerHandle[] {
+    const alive = this.#slots.map((slot) => slot.worker).filter((worker) => worker !== undefined);
+    return kind === undefined ? alive : alive.filter((worker) => worker.kind === kind);
   }
 
   /** Those that the listener of this key was opened on. It may be closed meanwhile: they still serve its clients. */
@@ -376,9 +400,12 @@ export class Proxy implements AsyncDisposable {
     return listener?.openWorkers() ?? [];
   }
 
-  #firstWorker(): WorkerHandle {
-    const [worker] = this.#aliveWorkers();
-    if (worker === undefined) throw new ProxyError("ERR_STATE", "no worker is running");
+  /** @throws ProxyError ERR_STATE if there should be one and there is none. */
+  #firstRelay(): WorkerHandle | undefined {
+    const [worker] = this.#aliveWorkers("relay");
+    if (worker === undefined && this.#relayCount > 0) {
+      throw new ProxyError("ERR_STATE", "no worker is running");
+    }
     return worker;
   }
 }

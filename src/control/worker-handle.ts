@@ -1,4 +1,4 @@
-// One relay worker as the control plane sees it: a thread, its mailbox, and the descriptor that wakes it. A thread that
+// One worker as the control plane sees it: a thread, its mailbox, and the descriptor that wakes it. A thread that
 // blocks in a system call reads its mailbox only when woken, so every command is followed by a write to its eventfd.
 
 import { closeSync, writeSync } from "node:fs";
@@ -7,19 +7,35 @@ import { Worker } from "node:worker_threads";
 import { fromErrorRecord, messageOf, ProxyError } from "../shared/errors.ts";
 import { CONTROL } from "../shared/limits.ts";
 import { LiveTable } from "../shared/live-table.ts";
-import type { Command, WorkerEvent, WorkerInit } from "../shared/messages.ts";
+import type {
+  Command,
+  GatewayInit,
+  RelayInit,
+  WorkerEvent,
+  WorkerInit,
+  WorkerKind,
+} from "../shared/messages.ts";
 import type { EngineName } from "../shared/plan.ts";
 
 // In a compiled executable every entry point lies in one folder, and is found by its name as it was given to the build.
-const WORKER = Bun.isStandaloneExecutable
-  ? "./worker.ts"
-  : new URL("../worker.ts", import.meta.url);
+const ENTRIES = Bun.isStandaloneExecutable
+  ? { relay: "./worker.ts", gateway: "./gateway.ts" }
+  : {
+      relay: new URL("../worker.ts", import.meta.url),
+      gateway: new URL("../gateway.ts", import.meta.url),
+    };
 
 /** eventfd(2) adds the 8-byte integer that is written to it. */
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
+/** What is asked of a worker. */
+export type WorkerOrder = Omit<RelayInit, "givenUp"> | Omit<GatewayInit, "givenUp">;
+
 export class WorkerHandle {
+  readonly kind: WorkerKind;
+  /** Over workers of both kinds. */
   readonly index: number;
+  /** Of a relay worker; a gateway worker says what its sockets are. */
   readonly engine: EngineName;
   readonly engineReason: string;
   readonly live: LiveTable;
@@ -37,6 +53,7 @@ export class WorkerHandle {
     exit: PromiseWithResolvers<ProxyError | null>,
     ready: WorkerEvent & { type: "ready" },
   ) {
+    this.kind = init.kind;
     this.index = init.index;
     this.#givenUp = new Int32Array(init.givenUp);
     this.engine = ready.engine;
@@ -65,14 +82,14 @@ export class WorkerHandle {
    * @throws ProxyError ERR_ENGINE if no engine can run as asked, ERR_WORKER if the thread does not come up.
    */
   static start(
-    asked: Omit<WorkerInit, "givenUp">,
+    asked: WorkerOrder,
     onEvent: (event: WorkerEvent) => void,
     abandon: AbortSignal,
   ): Promise<WorkerHandle> {
     const init: WorkerInit = { ...asked, givenUp: new SharedArrayBuffer(4) };
-    const worker = new Worker(WORKER, {
+    const worker = new Worker(ENTRIES[init.kind], {
       workerData: init,
-      name: `relay-${init.index}`,
+      name: `${init.kind}-${init.index}`,
     });
     const start = Promise.withResolvers<WorkerHandle>();
     const exit = Promise.withResolvers<ProxyError | null>();

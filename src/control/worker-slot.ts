@@ -4,9 +4,9 @@
 import { messageOf, type ProxyError } from "../shared/errors.ts";
 import { CONTROL } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
-import type { WorkerEvent, WorkerInit } from "../shared/messages.ts";
+import type { WorkerEvent } from "../shared/messages.ts";
 import { backoffMs, pause } from "./backoff.ts";
-import { WorkerHandle } from "./worker-handle.ts";
+import { WorkerHandle, type WorkerOrder } from "./worker-handle.ts";
 
 /** How long `end` waits for a replacement that is starting: ten times what it takes on a busy machine. */
 const STARTING_MS = 1_000;
@@ -21,7 +21,7 @@ export interface SlotHandlers {
 }
 
 export class WorkerSlot {
-  readonly #init: Omit<WorkerInit, "givenUp">;
+  readonly #init: WorkerOrder;
   readonly #log: Log;
   readonly #handlers: SlotHandlers;
   /** No worker is replaced any more. */
@@ -34,7 +34,7 @@ export class WorkerSlot {
   #failures = 0;
   #kept: Promise<void> = Promise.resolve();
 
-  constructor(init: Omit<WorkerInit, "givenUp">, log: Log, handlers: SlotHandlers) {
+  constructor(init: WorkerOrder, log: Log, handlers: SlotHandlers) {
     this.#init = init;
     this.#log = log;
     this.#handlers = handlers;

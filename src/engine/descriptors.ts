@@ -3,15 +3,19 @@
 import { RELAY } from "../shared/limits.ts";
 import type { OpenRequest } from "../shared/messages.ts";
 import type { EngineHost } from "./engine.ts";
+import { softDescriptorLimit } from "./linux/sockets.ts";
 
 /** Kept for listeners, pipes, logs and the runtime; a small limit is not used up by the reserve alone. */
 export function descriptorReserve(limit: number): number {
   return Math.min(RELAY.descriptorReserve, Math.floor(limit / 4));
 }
 
-/** A connection takes two descriptors: the client's and the target's. */
-export function connectionsWithin(limit: number): number {
-  const fitting = Math.floor((limit - descriptorReserve(limit)) / 2);
+/** The client's and the target's. */
+const DESCRIPTORS_EACH = 2;
+
+/** @param each how many descriptors a connection takes. */
+export function connectionsWithin(limit: number, each = DESCRIPTORS_EACH): number {
+  const fitting = Math.floor((limit - descriptorReserve(limit)) / each);
   return Math.max(1, Math.min(RELAY.rowsMax, fitting));
 }
 
@@ -20,13 +24,29 @@ export function warnIfTooFew(
   host: Pick<EngineHost, "emit">,
   request: OpenRequest,
   limit: number,
+  each = DESCRIPTORS_EACH,
 ): void {
   const { key, limits } = request.listener;
-  const fitting = connectionsWithin(limit);
+  const fitting = connectionsWithin(limit, each);
   if (!request.exclusive || limits.maxConnections <= fitting) return;
-  const needed = limits.maxConnections * 2 + RELAY.descriptorReserve;
+  const needed = limits.maxConnections * each + RELAY.descriptorReserve;
   const message =
     `max_connections ${limits.maxConnections} needs ${needed} descriptors and the limit is ${limit}, which is enough ` +
     `for ${fitting} connections: raise it (ulimit -n ${needed}, or LimitNOFILE of the service)`;
   host.emit({ type: "warning", key, message });
+}
+
+/** How many descriptors the process may hold; Windows has no such limit. */
+export function descriptorLimit(): number {
+  const limit = process.platform === "linux" ? softDescriptorLimit() : reportedLimit();
+  return limit > 0 ? Math.min(limit, 2 * RELAY.rowsMax) : 2 * RELAY.rowsMax;
+}
+
+/** Where getrlimit(2) is not bound: the diagnostic report knows it, though it takes tens of milliseconds. */
+function reportedLimit(): number {
+  const report = process.report.getReport() as {
+    userLimits?: { open_files?: { soft?: number | string } };
+  };
+  const soft = Number(report.userLimits?.open_files?.soft);
+  return Number.isNaN(soft) ? 0 : soft;
 }

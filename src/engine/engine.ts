@@ -10,7 +10,7 @@
 import type { SocketAddress } from "../shared/address.ts";
 import type { LiveTable } from "../shared/live-table.ts";
 import type { LoadBoard } from "../shared/load.ts";
-import type { AdoptRequest, OpenRequest, TargetSlot, WorkerEvent } from "../shared/messages.ts";
+import type { AdoptRequest, RelayRequest, TargetSlot, WorkerEvent } from "../shared/messages.ts";
 import type { EngineName, RingPlan } from "../shared/plan.ts";
 
 /** What an engine needs of the worker around it. */
@@ -38,7 +38,7 @@ export interface Engine {
    * workers can accept from. The control plane closes those.
    * @throws ProxyError ERR_LISTEN, naming the address, the reason and the cure. Nothing stays bound.
    */
-  open(request: OpenRequest): { bound: SocketAddress[]; fds: number[] };
+  open(request: RelayRequest): { bound: SocketAddress[]; fds: number[] };
   /** New target addresses for new connections. */
   setTargets(key: string, targets: readonly TargetSlot[]): void;
   /** Closes the listening sockets; its connections go on. */

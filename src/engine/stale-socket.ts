@@ -7,7 +7,7 @@ import { ECONNREFUSED, ENOENT } from "../ffi/errno.ts";
 import { errno, libc } from "../ffi/libc.ts";
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from "../ffi/linux.ts";
 import { encodeSockaddr } from "../ffi/sockaddr.ts";
-import { listenError } from "./listen-error.ts";
+import { listenError } from "../shared/listen-error.ts";
 
 /**
  * Makes way for a unix socket at this path.

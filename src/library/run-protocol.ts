@@ -3,7 +3,7 @@
 
 import { messageOf, ProxyError } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
-import type { ListenerPlan } from "../shared/plan.ts";
+import type { RelayPlan } from "../shared/plan.ts";
 import type { Addr } from "./addr.ts";
 import type { ConnInfo } from "./conn-info.ts";
 import { ConnManager } from "./conn-manager.ts";
@@ -22,7 +22,7 @@ export class ProtocolRun implements Run {
   readonly addr: Addr;
   readonly #protocol: Protocol;
   readonly #target: string;
-  readonly #plan: ListenerPlan;
+  readonly #plan: RelayPlan;
   readonly #log: Log;
   readonly #listener: Listener;
   readonly #forwarder: Forwarder;
@@ -39,7 +39,7 @@ export class ProtocolRun implements Run {
   private constructor(
     protocol: Protocol,
     target: string,
-    plan: ListenerPlan,
+    plan: RelayPlan,
     log: Log,
     listener: Listener,
     forwarder: Forwarder,
@@ -57,7 +57,7 @@ export class ProtocolRun implements Run {
   static async start(
     protocol: Protocol,
     addresses: Addresses,
-    plan: ListenerPlan,
+    plan: RelayPlan,
     log: Log,
   ): Promise<Run> {
     if (plan.socket.fastopen) {

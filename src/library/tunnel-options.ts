@@ -1,14 +1,14 @@
 // A tunnel's plan as the options of listen, dial, forward and ConnManager: what a protocol of the user's own is given.
 
 import type { Log } from "../shared/log.ts";
-import type { ListenerPlan } from "../shared/plan.ts";
+import type { RelayPlan } from "../shared/plan.ts";
 import type { ConnManagerConfig } from "./conn-manager.ts";
 import type { DialOptions } from "./dial.ts";
 import type { ForwardOptions } from "./forward.ts";
 import type { ListenOptions } from "./listen.ts";
 import type { ConnSettings } from "./settings.ts";
 
-function connSettings({ socket, buffers }: ListenerPlan, log: Log): ConnSettings {
+function connSettings({ socket, buffers }: RelayPlan, log: Log): ConnSettings {
   return {
     noDelay: socket.nodelay,
     quickAck: socket.quickack,
@@ -22,15 +22,15 @@ function connSettings({ socket, buffers }: ListenerPlan, log: Log): ConnSettings
   };
 }
 
-export function listenOptions(plan: ListenerPlan, log: Log): ListenOptions {
+export function listenOptions(plan: RelayPlan, log: Log): ListenOptions {
   return { ...connSettings(plan, log), fastOpen: plan.socket.fastopen };
 }
 
-export function dialOptions(plan: ListenerPlan, log: Log, signal: AbortSignal): DialOptions {
+export function dialOptions(plan: RelayPlan, log: Log, signal: AbortSignal): DialOptions {
   return { ...connSettings(plan, log), timeout: plan.timeouts.connectMs, signal };
 }
 
-export function forwardOptions({ buffers }: ListenerPlan, log: Log): ForwardOptions {
+export function forwardOptions({ buffers }: RelayPlan, log: Log): ForwardOptions {
   return {
     bufferSize: buffers.copyBytes,
     highWatermark: buffers.highWatermarkBytes,
@@ -39,7 +39,7 @@ export function forwardOptions({ buffers }: ListenerPlan, log: Log): ForwardOpti
   };
 }
 
-export function managerConfig({ limits, timeouts }: ListenerPlan): ConnManagerConfig {
+export function managerConfig({ limits, timeouts }: RelayPlan): ConnManagerConfig {
   return {
     maxConnections: limits.maxConnections,
     connectionTimeout: timeouts.idleMs,

@@ -6,14 +6,14 @@ import { PRESET_VALUES } from "../config/presets.ts";
 import { formatEndpoint, parseEndpoint } from "../shared/address.ts";
 import { ProxyError } from "../shared/errors.ts";
 import { BOUNDS, LISTENER_DEFAULTS, PROXY_DEFAULTS, RING_DEFAULTS } from "../shared/limits.ts";
-import { type ListenerPlan, type Plan, singleTarget } from "../shared/plan.ts";
+import { type Plan, type RelayPlan, singleTarget } from "../shared/plan.ts";
 import { requireInteger } from "./settings.ts";
 import type { TunnelConfig } from "./tunnel-config.ts";
 
 /** Everything that a TunnelConfig means, with every default filled in. */
 export interface TunnelPlan {
   readonly plan: Plan;
-  readonly listener: ListenerPlan;
+  readonly listener: RelayPlan;
   /** Whether the configuration names its protocol. */
   readonly namesProtocol: boolean;
 }
@@ -136,7 +136,7 @@ export function compileTunnel(config: TunnelConfig): TunnelPlan {
   return { plan, listener, namesProtocol: config.protocol !== undefined };
 }
 
-function compileListener(config: TunnelConfig): ListenerPlan {
+function compileListener(config: TunnelConfig): RelayPlan {
   const { mode } = config;
   const byMode = mode === "server" ? PRESET_VALUES.server : LISTENER_DEFAULTS;
   const high = config.backpressureHighWatermark;

@@ -2,10 +2,11 @@
 // plane without a message. A Float64 holds exact integers to 2^53; an aligned 8-byte store does not tear on any platform
 // that Bun runs on, and there is one writer, so no atomic operation is needed.
 //
-//   slot   0         1        2         3      4 …            4+R …          then for each target
-//          accepted  closed   bytesUp   down   refused[R]     errors[E]      connects, failures, closed, up, down
+//   slot   0         1       2        3     4            5     6 …         6+R …       …
+//          accepted  closed  bytesUp  down  datagramsUp  down  refused[R]  dropped[D]  errors[E]
+//   then for each target: connects, failures, closed, up, down
 
-import { type Refusal, REFUSALS } from "./messages.ts";
+import { type Drop, DROPS, type Refusal, REFUSALS } from "./messages.ts";
 
 /** Errors by the names of errno(3); what is not named counts as OTHER. */
 export const COUNTED_ERRORS = [
@@ -29,8 +30,11 @@ const ACCEPTED = 0;
 const CLOSED = 1;
 const BYTES_UP = 2;
 const BYTES_DOWN = 3;
-const REFUSED = 4;
-const ERRORS = REFUSED + REFUSALS.length;
+const DATAGRAMS_UP = 4;
+const DATAGRAMS_DOWN = 5;
+const REFUSED = 6;
+const DROPPED = REFUSED + REFUSALS.length;
+const ERRORS = DROPPED + DROPS.length;
 const TARGETS = ERRORS + COUNTED_ERRORS.length;
 
 const TARGET_CONNECTS = 0;
@@ -58,6 +62,10 @@ export class CounterWriter {
 
   refused(reason: Refusal): void {
     this.#add(REFUSED + REFUSALS.indexOf(reason), 1);
+  }
+
+  dropped(reason: Drop): void {
+    this.#add(DROPPED + DROPS.indexOf(reason), 1);
   }
 
   error(errno: string): void {
@@ -94,6 +102,16 @@ export class CounterWriter {
     this.#add(TARGETS + target * TARGET_SLOTS + TARGET_DOWN, bytes);
   }
 
+  datagramUp(target: number, bytes: number): void {
+    this.#add(DATAGRAMS_UP, 1);
+    this.bytesUp(target, bytes);
+  }
+
+  datagramDown(target: number, bytes: number): void {
+    this.#add(DATAGRAMS_DOWN, 1);
+    this.bytesDown(target, bytes);
+  }
+
   #add(slot: number, amount: number): void {
     this.#slots[slot] = this.#slots[slot]! + amount;
   }
@@ -109,13 +127,19 @@ export interface TargetStats {
   bytesDown: number;
 }
 
+/** Of a UDP listener, connections are sessions, and bytes and datagrams those that arrived for a session. */
 export interface ListenerStats {
   /** Connections accepted since the start. */
   total: number;
   active: number;
   bytesUp: number;
   bytesDown: number;
+  datagramsUp: number;
+  datagramsDown: number;
+  /** Of a UDP listener: datagrams of clients that got no session, and sessions that ended since their target was down. */
   refused: Record<Refusal, number>;
+  /** Of the datagrams, those that were not passed on. */
+  dropped: Record<Drop, number>;
   errors: Record<CountedError, number>;
   targets: TargetStats[];
 }
@@ -126,7 +150,10 @@ export function emptyStats(targets: number): ListenerStats {
     active: 0,
     bytesUp: 0,
     bytesDown: 0,
+    datagramsUp: 0,
+    datagramsDown: 0,
     refused: Object.fromEntries(REFUSALS.map((name) => [name, 0])) as Record<Refusal, number>,
+    dropped: Object.fromEntries(DROPS.map((name) => [name, 0])) as Record<Drop, number>,
     errors: Object.fromEntries(COUNTED_ERRORS.map((name) => [name, 0])) as Record<
       CountedError,
       number
@@ -150,7 +177,10 @@ export function addCounters(sum: ListenerStats, buffer: SharedArrayBuffer): void
   sum.active += at(ACCEPTED) - at(CLOSED);
   sum.bytesUp += at(BYTES_UP);
   sum.bytesDown += at(BYTES_DOWN);
+  sum.datagramsUp += at(DATAGRAMS_UP);
+  sum.datagramsDown += at(DATAGRAMS_DOWN);
   REFUSALS.forEach((name, i) => (sum.refused[name] += at(REFUSED + i)));
+  DROPS.forEach((name, i) => (sum.dropped[name] += at(DROPPED + i)));
   COUNTED_ERRORS.forEach((name, i) => (sum.errors[name] += at(ERRORS + i)));
   sum.targets.forEach((target, i) => {
     const base = TARGETS + i * TARGET_SLOTS;

@@ -60,3 +60,9 @@ export function fromErrorRecord(record: ErrorRecord): ProxyError {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** `ECONNRESET` from the runtime's system errors; a FIN followed by a reset shows as EPIPE. */
+export function errnoOf(error: unknown): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" ? code : "OTHER";
+}

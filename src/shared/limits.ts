@@ -29,6 +29,12 @@ export const RING_DEFAULTS = {
   buffers: 2_048, // 8 MiB, taken only as far as it is used
 } as const;
 
+/** What a UDP listener gets when neither the configuration nor a preset says otherwise. */
+export const UDP_DEFAULTS = {
+  maxConnections: 10_000, // sessions: a spoofed address costs nobody anything, a session of ours a descriptor and 5 KiB
+  idleMs: 60_000, // twice what most NATs keep a UDP mapping for, and longer than any resolver waits
+} as const;
+
 /** Bounds of what the configuration accepts, each with its reason. */
 export const BOUNDS = {
   workersMax: 256, // one thread each, ten times the cores of most machines
@@ -94,6 +100,16 @@ export const HEALTH_DEFAULTS = {
   timeoutMs: 1_000,
   rise: 2, // one success may be luck
   fall: 3, // one failure may be a lost packet
+} as const;
+
+/** Protocol udp. */
+export const UDP = {
+  batchDatagrams: 64, // in one system call; more gained nothing
+  queueDatagrams: 256, // that wait for one socket whose send buffer is full: a fifth of a second of video at 12 Mbit/s
+  queuesMaxBytes: 32 * MIB, // that wait in a worker, over all sockets
+  refusalsMax: 3, // ICMP errors in a row, without an answer between them, that end a session: one may be a restart
+  drainQuietMs: 1_000, // a session that rests for this long has no answer under way; UDP never says that it is done
+  rescanMs: 10_000, // for addresses that the machine got; until then the wildcard's socket serves them
 } as const;
 
 /** The control plane's own constants. */

@@ -1,26 +1,43 @@
-// What the control plane and a relay worker say to each other. Plain data only: it is structured-cloned between threads.
+// What the control plane and a worker say to each other. Plain data only: it is structured-cloned between threads.
 // A worker that blocks in a system call is woken through `ready.wakeFd` and then reads its mailbox.
 
 import type { SocketAddress } from "./address.ts";
 import type { ErrorRecord } from "./errors.ts";
-import type { EngineChoice, EngineName, ListenerPlan, RingPlan } from "./plan.ts";
+import type { EngineChoice, EngineName, ListenerPlan, RelayPlan, RingPlan } from "./plan.ts";
 
 /** What a worker is started with. */
-export interface WorkerInit {
+export type WorkerInit = RelayInit | GatewayInit;
+
+/** Relay workers have an engine, which may block; gateway workers live on their event loop. */
+export type WorkerKind = WorkerInit["kind"];
+
+interface CommonInit {
+  /** Over workers of both kinds. */
   readonly index: number;
-  readonly engine: EngineChoice;
-  readonly ring: RingPlan;
-  /** Layout in load.ts: one for all workers. */
-  readonly load: SharedArrayBuffer;
   /** One Int32, 1: nobody waits for this worker any more, and descriptors that it is told of may be somebody else's by now. */
   readonly givenUp: SharedArrayBuffer;
   /** Emits `connection` events for every connection that opens or closes; costs a message each. */
   readonly traceConnections: boolean;
 }
 
+export interface RelayInit extends CommonInit {
+  readonly kind: "relay";
+  readonly engine: EngineChoice;
+  readonly ring: RingPlan;
+  /** Layout in load.ts: one for all relay workers. */
+  readonly load: SharedArrayBuffer;
+}
+
+export interface GatewayInit extends CommonInit {
+  readonly kind: "gateway";
+}
+
+/** What the engines take. */
+export type RelayRequest = OpenRequest<RelayPlan>;
+
 /** Where and how one worker opens a listener. */
-export interface OpenRequest {
-  readonly listener: ListenerPlan;
+export interface OpenRequest<P extends ListenerPlan = ListenerPlan> {
+  readonly listener: P;
   /** Names the listener in the table of live connections. Never reused while the proxy runs. */
   readonly slot: number;
   /** What to bind, in order; more than one when a host name has several addresses. */
@@ -59,8 +76,8 @@ export interface TargetSlot {
   readonly up: boolean;
 }
 
-export type Command =
-  | { readonly type: "open"; readonly request: OpenRequest }
+export type Command<P extends ListenerPlan = ListenerPlan> =
+  | { readonly type: "open"; readonly request: OpenRequest<P> }
   /** New addresses, or news of probes: for new connections. */
   | { readonly type: "targets"; readonly key: string; readonly targets: readonly TargetSlot[] }
   /** Stops accepting; connections go on. */
@@ -94,6 +111,14 @@ export const REFUSALS = [
   "connect_timeout", // the target did not answer in time
 ] as const;
 export type Refusal = (typeof REFUSALS)[number];
+
+/** Why a datagram of a session was not passed on. The order is the layout of counters.ts. */
+export const DROPS = [
+  "queue_full", // the system's send buffer is full, and so is what may wait for it
+  "too_large", // EMSGSIZE: larger than the way to the peer takes
+  "send_failed", // any other error of sending
+] as const;
+export type Drop = (typeof DROPS)[number];
 
 export type WorkerEvent =
   | {

@@ -29,8 +29,11 @@ export interface RingPlan {
   readonly buffers: number;
 }
 
+/** A listener, by what it speaks: relay workers serve `tcp`, gateway workers the rest. */
+export type ListenerPlan = RelayPlan | UdpPlan;
+
 /** A raw TCP (or unix stream) listener and where its bytes go. */
-export interface ListenerPlan {
+export interface RelayPlan {
   /** Identity in messages, logs and counters: protocol and address as written, `tcp :8080`. Unique in a plan. */
   readonly key: string;
   readonly protocol: "tcp";
@@ -41,6 +44,22 @@ export interface ListenerPlan {
   readonly timeouts: TimeoutsPlan;
   readonly socket: SocketPlan;
   readonly buffers: BuffersPlan;
+}
+
+/** A UDP listener. Every client's address is a session, with a socket of its own towards one of the targets. */
+export interface UdpPlan {
+  /** As RelayPlan.key: `udp :53`. */
+  readonly key: string;
+  readonly protocol: "udp";
+  /** Never a unix socket. */
+  readonly listen: Endpoint;
+  /** One, without unix sockets. */
+  readonly groups: readonly GroupPlan[];
+  /** Sessions are what is counted. */
+  readonly limits: LimitsPlan;
+  /** A session without a datagram either way for idleMs, which is never 0, is over. */
+  readonly timeouts: Pick<TimeoutsPlan, "idleMs">;
+  readonly socket: BufferSizesPlan;
 }
 
 export type Balance = "round_robin" | "least_connections" | "random" | "source_hash";
@@ -105,8 +124,16 @@ export interface TimeoutsPlan {
   readonly idleMs: number;
 }
 
+/** Socket buffers. `null` leaves the system's own value. */
+export interface BufferSizesPlan {
+  /** SO_SNDBUF in bytes. */
+  readonly sendBufferBytes: number | null;
+  /** SO_RCVBUF in bytes. */
+  readonly receiveBufferBytes: number | null;
+}
+
 /** Socket options. `null` leaves the system's own value. */
-export interface SocketPlan {
+export interface SocketPlan extends BufferSizesPlan {
   /** TCP_NODELAY. */
   readonly nodelay: boolean;
   /** TCP_QUICKACK, Linux only. */
@@ -115,10 +142,6 @@ export interface SocketPlan {
   readonly fastopen: boolean;
   /** SO_KEEPALIVE with TCP_KEEPIDLE and TCP_KEEPINTVL of this many seconds; 0: off. */
   readonly keepaliveSeconds: number;
-  /** SO_SNDBUF in bytes. */
-  readonly sendBufferBytes: number | null;
-  /** SO_RCVBUF in bytes. */
-  readonly receiveBufferBytes: number | null;
   /** TCP_NOTSENT_LOWAT in bytes, Linux and macOS. */
   readonly notsentLowatBytes: number | null;
 }

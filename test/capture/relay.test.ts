@@ -12,6 +12,7 @@ import { checkSource } from "../../src/config/check.ts";
 import { flagSource } from "../../src/config/flags.ts";
 import { compile } from "../../src/control/compile.ts";
 import { silentLog } from "../../src/shared/log.ts";
+import type { RelayPlan } from "../../src/shared/plan.ts";
 import { wireAddress } from "../library/support/pairs.ts";
 import { StreamCheck } from "../support/bytes.ts";
 import { freePort, inFolder, temporaryFolder } from "../support/daemon.ts";
@@ -26,8 +27,9 @@ const INITIAL = 2 ** 32 - 5;
 /** A capture of `connections` connections to `target`, written to `fd`. */
 async function startRelay(target: string, fd: number, listen: string, connections: number) {
   const machine = { platform: process.platform, cpus: 1, terminal: false };
-  const [plan] = compile(checkSource(flagSource({ listen, target })), machine).listeners;
-  const listener = await openListener(plan!, silentLog);
+  const { listeners } = compile(checkSource(flagSource({ listen, target })), machine);
+  const [plan] = listeners as [RelayPlan];
+  const listener = await openListener(plan, silentLog);
   const onFailure = (error: Error): void => {
     throw error;
   };
@@ -41,7 +43,7 @@ async function startRelay(target: string, fd: number, listen: string, connection
   });
   const unreachable: string[] = [];
   const onUnreachable = (detail: string): void => void unreachable.push(detail);
-  const options = { listener, plan: plan!, format, sink, log: silentLog, connections };
+  const options = { listener, plan, format, sink, log: silentLog, connections };
   const relay = new CaptureRelay({ ...options, onUnreachable });
   void sink.write(format.head);
   return { address: wireAddress(listener.addr), relay, sink, unreachable, over: relay.run() };

@@ -80,14 +80,41 @@ describe("results go to the standard output with exit code 0", () => {
   });
 });
 
+test("check prints what a udp listener means, with all its targets", async () => {
+  const path = file(
+    "udp.yaml",
+    `protocols:
+  - name: udp
+    listen: ":53"
+    targets: ["10.0.0.53:53", { address: "dns.example:53", weight: 2, backup: true }]
+    limits: { max_sessions: 500 }
+    socket: { receive_buffer: 1MB }
+  - { name: udp, listen: ":54", target: "10.0.0.53:53" }
+`,
+  );
+  const { code, stdout } = await runProxy("check", path);
+  expect(stdout).toContain(`
+udp :53 -> 10.0.0.53:53, dns.example:53
+  balance   round_robin
+  targets   10.0.0.53:53, dns.example:53 (weight 2, backup)
+  sessions  at most 500
+  idle      over after 1m
+  socket    receive buffer 1MB
+
+udp :54 -> 10.0.0.53:53
+  sessions  at most 10000
+`);
+  expect(code).toBe(0);
+});
+
 describe("wrong usage ends with exit code 2 and a reason on the standard error", () => {
   test.each([
     [["-lisen", ":8080", "-target", "a:1"], "proxy: unknown flag -lisen. Did you mean -listen?"],
     [["-listen", ":8080"], "proxy: -target is missing. Write for example -target 127.0.0.1:80"],
     [["-listen", "8080", "-target", "a:1"], '-listen: "8080" is not an address'],
     [
-      ["-listen=:0", "-target=a:1", "-protocol=udp"],
-      '-protocol: "udp" is not available in this version',
+      ["-listen=:0", "-target=a:1", "-protocol=tls"],
+      '-protocol: "tls" is not available in this version',
     ],
     [["-config", "missing.yaml"], "missing.yaml: there is no such file"],
     [["-config", "x", "-listen", ":1"], "proxy: -listen cannot be given together with -config"],

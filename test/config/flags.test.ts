@@ -70,7 +70,7 @@ protocols: [{ name: tcp, listen: ":8080", target: "127.0.0.1:80", preset: high_t
       "log-format": "xml",
     };
     expect(messageOf(() => checkSource(flagSource(flags))).split("\n")).toEqual([
-      '-protocol: the text "tpc" is not known. Write tcp',
+      '-protocol: the text "tpc" is not one of tcp, udp. Did you mean "tcp"?',
       '-listen: "8080" is not an address: the colon is missing. Write :8080 or 127.0.0.1:8080',
       '-target: "nowhere" is not an address: the port is missing. Write nowhere:8080',
       '-preset: the text "fast" is not one of server, client, high_throughput',
@@ -84,7 +84,7 @@ protocols: [{ name: tcp, listen: ":8080", target: "127.0.0.1:80", preset: high_t
   test.each([
     [
       { protocol: "http2" },
-      '-protocol: "http2" is not available in this version, which forwards tcp',
+      '-protocol: "http2" is not available in this version, which forwards tcp, udp',
     ],
     [{ cert: "c.pem", key: "k.pem" }, "-cert: not available in this version"],
     [{ admin: "127.0.0.1:9090" }, "-admin: not available in this version"],
@@ -111,14 +111,14 @@ protocols: [{ name: tcp, listen: ":8080", target: "127.0.0.1:80", preset: high_t
   });
 
   test("what is missing is reported together with what is wrong", () => {
-    const flags: Flags = { listen: "8080", protocol: "udp", workers: "-1" };
+    const flags: Flags = { listen: "8080", protocol: "tls", workers: "-1" };
     expect(
       messageOf(() => flagSource(flags))
         .split("\n")
         .toSorted(),
     ).toEqual([
       '-listen: "8080" is not an address: the colon is missing. Write :8080 or 127.0.0.1:8080',
-      '-protocol: "udp" is not available in this version, which forwards tcp',
+      '-protocol: "tls" is not available in this version, which forwards tcp, udp',
       "-target is missing. Write for example -target 127.0.0.1:80",
       "-workers: the number -1 is too little. Write at least 1",
     ]);

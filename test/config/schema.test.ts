@@ -105,7 +105,6 @@ describe("what this version does not carry out is refused where it stands", () =
       "protocols[3].name",
       "protocols[4].name",
       "protocols[5].name",
-      "protocols[6].name",
     ]);
   });
 });

@@ -5,11 +5,17 @@ import { describe, expect, test } from "bun:test";
 import { checkSource } from "../../src/config/check.ts";
 import { parseSource } from "../../src/config/load.ts";
 import { compile, type Machine } from "../../src/control/compile.ts";
+import { type RelayPlan, singleTarget, type UdpPlan } from "../../src/shared/plan.ts";
 
 const LINUX: Machine = { platform: "linux", cpus: 4, terminal: false };
 
 function compileText(text: string, machine: Machine = LINUX) {
   return compile(checkSource(parseSource(text, "f")), machine);
+}
+
+/** The first listener, which is a tcp one. */
+function relayOf(text: string, machine: Machine = LINUX): RelayPlan {
+  return compileText(text, machine).listeners[0] as RelayPlan;
 }
 
 const entry = (rest = ""): string =>
@@ -30,10 +36,10 @@ describe("what comes from the machine", () => {
 
   test("macOS keeps unsent queues short unless told otherwise", () => {
     const mac: Machine = { ...LINUX, platform: "darwin" };
-    expect(compileText(entry(), mac).listeners[0]!.socket.notsentLowatBytes).toBe(16_384);
-    const asked = compileText(entry(", socket: { notsent_lowat: 64KB }"), mac);
-    expect(asked.listeners[0]!.socket.notsentLowatBytes).toBe(65_536);
-    expect(compileText(entry()).listeners[0]!.socket.notsentLowatBytes).toBeNull();
+    expect(relayOf(entry(), mac).socket.notsentLowatBytes).toBe(16_384);
+    const asked = relayOf(entry(", socket: { notsent_lowat: 64KB }"), mac);
+    expect(asked.socket.notsentLowatBytes).toBe(65_536);
+    expect(relayOf(entry()).socket.notsentLowatBytes).toBeNull();
   });
 
   test("Windows has socket buffers of 256 KiB, below presets and keys", () => {
@@ -63,7 +69,7 @@ describe("the ring's buffers", () => {
 });
 
 describe("watermarks", () => {
-  const buffers = (rest: string) => compileText(entry(rest)).listeners[0]!.buffers;
+  const buffers = (rest: string) => relayOf(entry(rest)).buffers;
 
   test("a high one alone halves for the low one", () => {
     expect(buffers(", backpressure: { high_watermark: 96KB }")).toEqual({
@@ -93,7 +99,7 @@ describe("listeners", () => {
   test("disabled ones are left out", () => {
     const plan = compileText(`protocols:
   - { name: tcp, listen: ":1", target: "a:1" }
-  - { name: udp, listen: ":2", target: "a:1", enabled: false }`);
+  - { name: http, listen: ":2", target: "a:1", enabled: false }`);
     expect(plan.listeners.map(({ key }) => key)).toEqual(["tcp :1"]);
   });
 
@@ -101,6 +107,32 @@ describe("listeners", () => {
     const one = '{ name: tcp, listen: ":0", target: "a:1" }';
     const plan = compileText(`protocols: [${one}, ${one}, ${one}]`);
     expect(plan.listeners.map(({ key }) => key)).toEqual(["tcp :0", "tcp :0#2", "tcp :0#3"]);
+  });
+});
+
+describe("udp", () => {
+  const udp = (rest: string) =>
+    compileText(`protocols: [{ name: udp, listen: ":53", ${rest} }]`).listeners[0] as UdpPlan;
+
+  test("has one target of weight 1, sessions of a minute, and ten thousand of them", () => {
+    const endpoint = { kind: "tcp", host: "a", port: 53 } as const;
+    expect(udp('target: "a:53"')).toEqual({
+      key: "udp :53",
+      protocol: "udp",
+      listen: { kind: "tcp", host: "", port: 53 },
+      groups: [singleTarget(endpoint)],
+      limits: { maxConnections: 10_000 },
+      timeouts: { idleMs: 60_000 },
+      socket: { sendBufferBytes: null, receiveBufferBytes: null },
+    });
+  });
+
+  test("counts its sessions by either name, over a preset's", () => {
+    for (const key of ["max_sessions", "max_connections"]) {
+      const plan = udp(`target: "a:53", preset: server, limits: { ${key}: 7 }`);
+      expect(plan.limits).toEqual({ maxConnections: 7 });
+      expect(plan.timeouts).toEqual({ idleMs: 300_000 });
+    }
   });
 });
 

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import manifest from "../../package.json" with { type: "json" };
+import { Datagrams } from "../support/udp.ts";
 
 const MESSAGE = new Uint8Array(1 << 20).map((_, i) => i * 31 + (i >>> 8));
 const windows = process.platform === "win32";
@@ -84,6 +85,24 @@ async function listeningPort(log: ReadableStream<Uint8Array>): Promise<number> {
   }
   throw new Error(`the proxy ended before it listened: ${text}`);
 }
+
+test("it forwards datagrams: the gateway worker is in it too", async () => {
+  await using target = await Datagrams.echo();
+  const listen = ["-protocol=udp", "-listen=127.0.0.1:0", `-target=${target.target}`];
+  const proxy = Bun.spawn([executable, ...listen, "-log-format=json"], {
+    cwd: empty,
+    env,
+    stdout: "ignore",
+    stderr: "pipe",
+  });
+  const port = await listeningPort(proxy.stderr);
+  await using client = await Datagrams.open();
+  const { data } = await client.ask(MESSAGE.subarray(0, 9_000), { host: "127.0.0.1", port });
+  expect(data.equals(MESSAGE.subarray(0, 9_000))).toBe(true);
+  proxy.kill("SIGTERM");
+  const code = await proxy.exited;
+  if (!windows) expect(code).toBe(0);
+});
 
 test("it forwards every byte both ways, and ends by SIGTERM with exit code 0", async () => {
   await using backend = Bun.serve({

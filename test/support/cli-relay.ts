@@ -14,6 +14,11 @@ export class CliRelay implements AsyncDisposable {
     this.port = port;
   }
 
+  /** A listener of protocol udp, which has no engine. */
+  static startUdp(target: string, listen = "127.0.0.1:0", ...flags: string[]): Promise<CliRelay> {
+    return CliRelay.start("bun", target, listen, "-protocol", "udp", ...flags);
+  }
+
   static async start(
     engine: EngineName,
     target: string,

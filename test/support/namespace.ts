@@ -15,16 +15,16 @@ const SETTINGS = "/proc/sys/net/ipv4";
 const CURE =
   "run as root, or allow user namespaces (sysctl kernel.apparmor_restrict_unprivileged_userns=0)";
 
-/** Loopback up, one setting of net.ipv4 changed. */
-function prepare(setting: string, value: number): string {
-  return `ip link set lo up && echo ${value} > ${SETTINGS}/${setting}`;
-}
+const LOOPBACK_UP = "ip link set lo up";
+/** One setting of net.ipv4 changed. */
+const change = (setting: string, value: number): string => `echo ${value} > ${SETTINGS}/${setting}`;
 
 function findWay(): readonly string[] | null {
   if (process.platform !== "linux") return null;
   const quiet = { stdout: "ignore", stderr: "ignore" } as const;
   const works = (way: readonly string[]): boolean =>
-    Bun.spawnSync([...way, "sh", "-c", prepare("tcp_fastopen", 3)], quiet).exitCode === 0;
+    Bun.spawnSync([...way, "sh", "-c", `${LOOPBACK_UP} && ${change("tcp_fastopen", 3)}`], quiet)
+      .exitCode === 0;
   return WAYS.find(works) ?? null;
 }
 
@@ -33,6 +33,16 @@ const way = findWay();
 /** A test that runs a script of this project with `net.ipv4.tcp_fastopen` at this value; `check` gets what it said. */
 export function testWithFastOpen(
   value: number,
+  name: string,
+  script: readonly string[],
+  check?: (output: Output) => void,
+): void {
+  testInNamespace([change("tcp_fastopen", value)], name, script, check);
+}
+
+/** A test that runs a script of this project after these commands of the shell; `check` gets what it said. */
+export function testInNamespace(
+  commands: readonly string[],
   name: string,
   script: readonly string[],
   check: (output: Output) => void = () => {},
@@ -45,7 +55,8 @@ export function testWithFastOpen(
   test(
     name,
     async () => {
-      const shell = ["sh", "-c", `${prepare("tcp_fastopen", value)} && exec "$0" "$@"`];
+      const steps = [LOOPBACK_UP, ...commands, 'exec "$0" "$@"'];
+      const shell = ["sh", "-c", steps.join(" && ")];
       check(await run([...way, ...shell, process.execPath, ...script]));
     },
     40_000,

@@ -4,8 +4,8 @@ import { parseEndpoint } from "../../src/shared/address.ts";
 import { LISTENER_DEFAULTS, RING_DEFAULTS } from "../../src/shared/limits.ts";
 import {
   type EngineChoice,
-  type ListenerPlan,
   type Plan,
+  type RelayPlan,
   type RingPlan,
   singleTarget,
 } from "../../src/shared/plan.ts";
@@ -16,15 +16,15 @@ export interface ListenerOptions {
   listen?: string;
   target: string;
   /** Instead of `target`. */
-  groups?: ListenerPlan["groups"];
+  groups?: RelayPlan["groups"];
   maxConnections?: number;
   connectMs?: number;
   idleMs?: number;
-  socket?: Partial<ListenerPlan["socket"]>;
-  buffers?: Partial<ListenerPlan["buffers"]>;
+  socket?: Partial<RelayPlan["socket"]>;
+  buffers?: Partial<RelayPlan["buffers"]>;
 }
 
-export function listenerPlan(options: ListenerOptions): ListenerPlan {
+export function listenerPlan(options: ListenerOptions): RelayPlan {
   const listen = options.listen ?? "127.0.0.1:0";
   const d = LISTENER_DEFAULTS;
   return {

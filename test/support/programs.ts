@@ -17,6 +17,8 @@ const PACKAGES = {
   postgres: "postgresql",
   pgbench: "postgresql",
   psql: "postgresql-client",
+  dig: "bind9-dnsutils",
+  dnsmasq: "dnsmasq-base",
   iperf3: "iperf3",
   socat: "socat",
   strace: "strace",

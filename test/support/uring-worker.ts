@@ -7,6 +7,7 @@ import type { EngineHost } from "../../src/engine/engine.ts";
 import { openParts, UringEngine } from "../../src/engine/uring/engine.ts";
 import { LoadBoard } from "../../src/shared/load.ts";
 import type { Command, WorkerEvent } from "../../src/shared/messages.ts";
+import type { RelayPlan } from "../../src/shared/plan.ts";
 import { FaultKernel } from "./fault-kernel.ts";
 import { GAUGE_FULL, GAUGE_TAKEN, type UringInit } from "./uring-relay.ts";
 
@@ -23,7 +24,7 @@ const host: EngineHost = {
   ring: init.ring,
   readMailbox(): void {
     for (let entry = receiveMessageOnPort(port); entry; entry = receiveMessageOnPort(port)) {
-      obey(entry.message as Command);
+      obey(entry.message as Command<RelayPlan>);
     }
   },
 };
@@ -48,7 +49,7 @@ kernel.enter = (...args) => {
 const faulty = init.faults === null ? kernel : new FaultKernel(kernel, init.faults);
 const engine = new UringEngine(host, { kernel: faulty, buffers });
 
-function obey(command: Command): void {
+function obey(command: Command<RelayPlan>): void {
   if (command.type === "open") {
     const { key } = command.request.listener;
     emit({ type: "opened", key, ...engine.open(command.request) });

@@ -4,10 +4,10 @@
 import type { SocketHandler } from "bun";
 
 import { formatSocketAddress, type SocketAddress } from "../../shared/address.ts";
-import { ProxyError } from "../../shared/errors.ts";
-import { listenError } from "../listen-error.ts";
+import { errnoOf, ProxyError } from "../../shared/errors.ts";
+import { listenError } from "../../shared/listen-error.ts";
 import { removeStaleSocket } from "../stale-socket.ts";
-import { errnoOf, type SocketEvents } from "./connection.ts";
+import type { SocketEvents } from "./connection.ts";
 
 export interface Bound {
   readonly address: SocketAddress;

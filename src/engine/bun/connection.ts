@@ -8,9 +8,10 @@
 
 import type { Socket, SocketHandler } from "bun";
 
+import { monotonicMs } from "../../shared/clock.ts";
 import type { CounterWriter } from "../../shared/counters.ts";
+import { errnoOf } from "../../shared/errors.ts";
 import type { LiveTable } from "../../shared/live-table.ts";
-import { monotonicMs } from "../clock.ts";
 import { isHandshaking } from "../linux/sockets.ts";
 
 /** What a socket's `data` takes: a side of a connection, or an attempt that is still connecting. */
@@ -205,12 +206,6 @@ export class Side implements SocketEvents {
     if (!this.closed) this.socket?.terminate();
     this.closed = true;
   }
-}
-
-/** `ECONNRESET` from the runtime's system errors; a FIN followed by a reset shows as EPIPE. */
-export function errnoOf(error: unknown): string {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === "string" ? code : "OTHER";
 }
 
 /** `data` is unset on a socket that was refused in `open`. */

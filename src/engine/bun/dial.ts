@@ -18,13 +18,8 @@ import {
 import { addressOf, pinnedInt32 } from "../../ffi/memory.ts";
 import { encodeSockaddr, liveFamily, portOf, type Sockaddr } from "../../ffi/sockaddr.ts";
 import { formatSocketAddress, type SocketAddress } from "../../shared/address.ts";
-import {
-  errnoOf,
-  RELAY_HANDLERS,
-  type RelaySocket,
-  type Side,
-  type SocketEvents,
-} from "./connection.ts";
+import { errnoOf } from "../../shared/errors.ts";
+import { RELAY_HANDLERS, type RelaySocket, type Side, type SocketEvents } from "./connection.ts";
 
 /** A target's address in every form that a connection needs, made once. */
 export interface TargetAddress {

@@ -4,8 +4,8 @@
 // Invariant: `#tries` is told of every target that it gave, once.
 
 import type { Attempt as Tries } from "../../l4/targets.ts";
+import { monotonicMs } from "../../shared/clock.ts";
 import type { Refusal } from "../../shared/messages.ts";
-import { monotonicMs } from "../clock.ts";
 import { type Connection } from "./connection.ts";
 import { Attempt, type TargetAddress } from "./dial.ts";
 import type { BunListener } from "./listener.ts";

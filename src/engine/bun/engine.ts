@@ -5,19 +5,19 @@
 // the watermarks say, and the runtime's accept would spin without free descriptors, so clients are refused before that.
 
 import type { SocketAddress } from "../../shared/address.ts";
+import { monotonicMs } from "../../shared/clock.ts";
 import { ProxyError } from "../../shared/errors.ts";
 import { RELAY } from "../../shared/limits.ts";
 import { LiveTable } from "../../shared/live-table.ts";
-import type { AdoptRequest, OpenRequest, TargetSlot } from "../../shared/messages.ts";
-import { monotonicMs } from "../clock.ts";
-import { descriptorReserve, warnIfTooFew } from "../descriptors.ts";
+import type { AdoptRequest, RelayRequest, TargetSlot } from "../../shared/messages.ts";
+import { Sweep } from "../../shared/sweep.ts";
+import { descriptorLimit, descriptorReserve, warnIfTooFew } from "../descriptors.ts";
 import type { Engine, EngineHost } from "../engine.ts";
-import { duplicatePair, softDescriptorLimit } from "../linux/sockets.ts";
+import { duplicatePair } from "../linux/sockets.ts";
 import { AdoptedPair } from "./adopted.ts";
 import { Connection, type ConnectionOwner } from "./connection.ts";
 import type { Dialing } from "./dialing.ts";
 import { BunListener } from "./listener.ts";
-import { Sweep } from "./sweep.ts";
 
 export class BunEngine implements Engine {
   readonly name = "bun";
@@ -42,7 +42,7 @@ export class BunEngine implements Engine {
     this.live = LiveTable.create(Math.min(RELAY.rowsMax, Math.ceil(limit / 2)));
   }
 
-  open(request: OpenRequest): { bound: SocketAddress[]; fds: number[] } {
+  open(request: RelayRequest): { bound: SocketAddress[]; fds: number[] } {
     const listener = new BunListener(this, request);
     const bound = listener.open(request);
     warnIfTooFew(this.host, request, this.#descriptorLimit);
@@ -148,21 +148,6 @@ export class BunEngine implements Engine {
     }
     return this.#dialing.size > 0 || idleWatched > 0;
   }
-}
-
-/** How many descriptors the process may hold; Windows has no such limit. */
-function descriptorLimit(): number {
-  const limit = process.platform === "linux" ? softDescriptorLimit() : reportedLimit();
-  return limit > 0 ? Math.min(limit, 2 * RELAY.rowsMax) : 2 * RELAY.rowsMax;
-}
-
-/** Where getrlimit(2) is not bound: the diagnostic report knows it, though it takes tens of milliseconds. */
-function reportedLimit(): number {
-  const report = process.report.getReport() as {
-    userLimits?: { open_files?: { soft?: number | string } };
-  };
-  const soft = Number(report.userLimits?.open_files?.soft);
-  return Number.isNaN(soft) ? 0 : soft;
 }
 
 /** @throws ProxyError ERR_ENGINE where descriptors cannot be duplicated. */

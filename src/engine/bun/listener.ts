@@ -11,13 +11,14 @@ import {
 } from "../../ffi/socket-options.ts";
 import { Targets } from "../../l4/targets.ts";
 import type { SocketAddress } from "../../shared/address.ts";
+import { monotonicMs } from "../../shared/clock.ts";
 import { CounterWriter } from "../../shared/counters.ts";
 import { IP_BYTES, parseIPv6 } from "../../shared/ip.ts";
 import { RELAY } from "../../shared/limits.ts";
 import { FAMILY_IPV4, FAMILY_IPV6, FAMILY_UNIX, type LiveTable } from "../../shared/live-table.ts";
-import type { OpenRequest, Refusal, TargetSlot } from "../../shared/messages.ts";
-import { hasIpTarget, type ListenerPlan, type SocketPlan } from "../../shared/plan.ts";
-import { monotonicMs } from "../clock.ts";
+import type { Refusal, RelayRequest, TargetSlot } from "../../shared/messages.ts";
+import { hasIpTarget, type RelayPlan, type SocketPlan } from "../../shared/plan.ts";
+import { RefusalReports } from "../../shared/refusal-reports.ts";
 import type { EngineHost } from "../engine.ts";
 import { bind, type Bound } from "./bind.ts";
 import {
@@ -28,7 +29,6 @@ import {
 } from "./connection.ts";
 import { keepUrgentInline, type TargetAddress, toTargetAddress } from "./dial.ts";
 import { Dialing } from "./dialing.ts";
-import { RefusalReports } from "./refusals.ts";
 
 /** What a listener needs of its engine. */
 export interface ListenerEngine {
@@ -49,7 +49,7 @@ const FIRST_GROUP = 0;
 const RUNTIME_READ_BYTES = 512 * 1024;
 
 export class BunListener implements ConnectionOwner {
-  readonly plan: ListenerPlan;
+  readonly plan: RelayPlan;
   readonly counters: CounterWriter;
   readonly live: LiveTable;
   readonly idleMs: number;
@@ -69,7 +69,7 @@ export class BunListener implements ConnectionOwner {
   readonly #ip = new Uint8Array(IP_BYTES);
   #lastResortMs = 0;
 
-  constructor(engine: ListenerEngine, request: OpenRequest) {
+  constructor(engine: ListenerEngine, request: RelayRequest) {
     this.plan = request.listener;
     this.counters = new CounterWriter(request.counters);
     this.live = engine.live;
@@ -84,7 +84,7 @@ export class BunListener implements ConnectionOwner {
     this.#refusals = new RefusalReports(this.plan.key, (event) => engine.host.emit(event));
   }
 
-  #makeTargets({ targets, targetSlots }: OpenRequest): Targets<TargetAddress> {
+  #makeTargets({ targets, targetSlots }: RelayRequest): Targets<TargetAddress> {
     const { key, groups } = this.plan;
     const { host } = this.#engine;
     const result = new Targets<TargetAddress>(groups, targetSlots, {
@@ -110,7 +110,7 @@ export class BunListener implements ConnectionOwner {
   }
 
   /** @throws ProxyError ERR_LISTEN; nothing stays bound. */
-  open(request: OpenRequest): SocketAddress[] {
+  open(request: RelayRequest): SocketAddress[] {
     const handlers = {
       ...RELAY_HANDLERS,
       open: (socket: RelaySocket): void => this.#accept(socket),

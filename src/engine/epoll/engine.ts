@@ -14,8 +14,8 @@ import {
 } from "../../ffi/linux.ts";
 import { addressOf } from "../../ffi/memory.ts";
 import type { Sockaddr } from "../../ffi/sockaddr.ts";
+import { monotonicMs } from "../../shared/clock.ts";
 import { ProxyError } from "../../shared/errors.ts";
-import { monotonicMs } from "../clock.ts";
 import type { EngineHost } from "../engine.ts";
 import type { OpenListener } from "../linux/acceptor.ts";
 import { LinuxEngine } from "../linux/engine.ts";

@@ -17,8 +17,8 @@ import type { Targets } from "../../l4/targets.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { CounterWriter } from "../../shared/counters.ts";
 import { RELAY } from "../../shared/limits.ts";
-import type { OpenRequest, Refusal } from "../../shared/messages.ts";
-import { hasIpTarget, type ListenerPlan } from "../../shared/plan.ts";
+import type { Refusal, RelayRequest } from "../../shared/messages.ts";
+import { hasIpTarget, type RelayPlan } from "../../shared/plan.ts";
 import type { EngineHost } from "../engine.ts";
 import { bindAll } from "./binding.ts";
 import { type Connections, resetSocket } from "./connections.ts";
@@ -32,7 +32,7 @@ const ACCEPT_MAX = 64;
 
 /** An open listener of one worker. */
 export interface OpenListener {
-  readonly plan: ListenerPlan;
+  readonly plan: RelayPlan;
   /** Index of its profile, which its rows name. */
   readonly profile: number;
   readonly counters: CounterWriter;
@@ -88,7 +88,7 @@ export class Acceptor {
 
   /** @throws ProxyError ERR_LISTEN; nothing stays open. */
   listen(
-    request: OpenRequest,
+    request: RelayRequest,
     profile: number,
     targets: Targets<Sockaddr>,
   ): { bound: SocketAddress[]; kept: number[] } {
@@ -299,7 +299,7 @@ export class Acceptor {
 }
 
 /** TCP_QUICKACK belongs to a connection and is not inherited; the rest is. */
-function clientOptions(plan: ListenerPlan): OptionCall[] {
+function clientOptions(plan: RelayPlan): OptionCall[] {
   if (plan.listen.kind === "unix") return [];
   return compileSocketOptions({ quickack: plan.socket.quickack }, "accepted").calls;
 }

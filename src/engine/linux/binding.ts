@@ -16,8 +16,8 @@ import { addressOf } from "../../ffi/memory.ts";
 import { encodeSockaddr } from "../../ffi/sockaddr.ts";
 import { formatSocketAddress, type SocketAddress } from "../../shared/address.ts";
 import { RELAY } from "../../shared/limits.ts";
-import type { OpenRequest } from "../../shared/messages.ts";
-import { listenError } from "../listen-error.ts";
+import { listenError } from "../../shared/listen-error.ts";
+import type { RelayRequest } from "../../shared/messages.ts";
 import { removeStaleSocket } from "../stale-socket.ts";
 import { duplicate, localAddress, setInteger, streamSocket } from "./sockets.ts";
 
@@ -38,7 +38,7 @@ export interface Bindings {
  * @throws ProxyError ERR_LISTEN; nothing stays open.
  */
 export function bindAll(
-  request: OpenRequest,
+  request: RelayRequest,
   prepare: (fd: number, family: number) => void,
 ): Bindings {
   if (request.sharedFds.length > 0) {
@@ -82,7 +82,7 @@ function boundAs(wanted: SocketAddress, local: SocketAddress): SocketAddress {
 
 function openOne(
   address: SocketAddress,
-  request: OpenRequest,
+  request: RelayRequest,
   prepare: (fd: number, family: number) => void,
 ): number {
   if (address.kind === "unix") removeStaleSocket(address.path);

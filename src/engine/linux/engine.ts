@@ -11,7 +11,7 @@ import { CounterWriter } from "../../shared/counters.ts";
 import { ProxyError } from "../../shared/errors.ts";
 import { RELAY } from "../../shared/limits.ts";
 import type { LiveTable } from "../../shared/live-table.ts";
-import type { AdoptRequest, OpenRequest, TargetSlot } from "../../shared/messages.ts";
+import type { AdoptRequest, RelayRequest, TargetSlot } from "../../shared/messages.ts";
 import type { EngineName } from "../../shared/plan.ts";
 import { connectionsWithin, warnIfTooFew } from "../descriptors.ts";
 import type { Engine, EngineHost } from "../engine.ts";
@@ -105,7 +105,7 @@ export abstract class LinuxEngine implements Engine, Watch {
     return this.acceptor.listeners[this.rows.listener[row]!]!;
   }
 
-  open(request: OpenRequest): { bound: SocketAddress[]; fds: number[] } {
+  open(request: RelayRequest): { bound: SocketAddress[]; fds: number[] } {
     const targets = this.#targetsOf(request);
     const index = this.connections.profiles.push(this.#profileOf(request, targets)) - 1;
     const { bound, kept } = this.acceptor.listen(request, index, targets);
@@ -115,7 +115,7 @@ export abstract class LinuxEngine implements Engine, Watch {
     return { bound, fds: kept };
   }
 
-  #targetsOf({ listener, targets, targetSlots }: OpenRequest): Targets<Sockaddr> {
+  #targetsOf({ listener, targets, targetSlots }: RelayRequest): Targets<Sockaddr> {
     const { key, groups } = listener;
     const result = new Targets<Sockaddr>(groups, targetSlots, {
       prepare: encodeSockaddr,
@@ -129,7 +129,7 @@ export abstract class LinuxEngine implements Engine, Watch {
     return result;
   }
 
-  #profileOf(request: OpenRequest, targets: Targets<Sockaddr>): Profile {
+  #profileOf(request: RelayRequest, targets: Targets<Sockaddr>): Profile {
     const { listener, slot } = request;
     const counters = new CounterWriter(request.counters);
     const active = new Int32Array(request.active);

@@ -1,10 +1,10 @@
 // The timer of timeouts: runs only while it is needed, and as often as the shortest timeout asks.
 import { expect, test } from "bun:test";
 
-import { RefusalReports } from "../../../src/engine/bun/refusals.ts";
-import { Sweep } from "../../../src/engine/bun/sweep.ts";
-import type { WorkerEvent } from "../../../src/shared/messages.ts";
-import { until } from "../../support/until.ts";
+import type { WorkerEvent } from "../../src/shared/messages.ts";
+import { RefusalReports } from "../../src/shared/refusal-reports.ts";
+import { Sweep } from "../../src/shared/sweep.ts";
+import { until } from "../support/until.ts";
 
 test("nothing is looked at before something can time out", async () => {
   let looks = 0;

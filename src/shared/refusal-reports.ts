@@ -1,8 +1,8 @@
 // Refused clients, counted at once and reported at most once a second for each listener and reason, so that a flood of
-// clients is not a flood of messages. Called by the listener; `close` reports what is left and leaves no timer behind.
+// clients is not a flood of messages. Called by listeners of the data plane; `close` reports what is left and leaves no timer.
 
-import { RELAY } from "../../shared/limits.ts";
-import type { Refusal, WorkerEvent } from "../../shared/messages.ts";
+import { RELAY } from "./limits.ts";
+import type { Refusal, WorkerEvent } from "./messages.ts";
 
 interface Tally {
   count: number;

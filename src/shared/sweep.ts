@@ -1,7 +1,7 @@
-// Timeouts by one timer for all connections of an engine: it runs only while something can time out, at an eighth of the
+// Timeouts by one timer for all connections of a worker: it runs only while something can time out, at an eighth of the
 // shortest timeout, and looks at the table of live connections instead of keeping a timer for each.
 
-import { RELAY } from "../../shared/limits.ts";
+import { RELAY } from "./limits.ts";
 
 export class Sweep {
   readonly #check: () => boolean;

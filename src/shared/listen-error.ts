@@ -1,6 +1,7 @@
-// Why a listener could not be opened, in words that say the place, the reason and the cure. One table for every engine.
+// Why a listener could not be opened, in words that say the place, the reason and the cure. One table for the engines and
+// the protocols.
 
-import { ProxyError } from "../shared/errors.ts";
+import { ProxyError } from "./errors.ts";
 
 const REASONS: Readonly<Record<string, readonly [reason: string, cure: string]>> = {
   EADDRINUSE: [

@@ -1,0 +1,123 @@
+// A gateway worker's entry point: composes protocols with the mailbox that the control plane writes to. It lives on its event
+// loop, apart from the relay workers, whose engines may block in a system call.
+
+import { parentPort, workerData } from "node:worker_threads";
+
+import { descriptorLimit, descriptorReserve, warnIfTooFew } from "./engine/descriptors.ts";
+import { raiseDescriptorLimit } from "./engine/linux/sockets.ts";
+import { cutBuffers, setSocketOptions } from "./ffi/socket-options.ts";
+import type { GatewayHost, GatewayListener } from "./protocols/host.ts";
+import { LiveRows } from "./protocols/live-rows.ts";
+import { UdpListener } from "./protocols/udp/listener.ts";
+import { monotonicMs } from "./shared/clock.ts";
+import { toErrorRecord } from "./shared/errors.ts";
+import { RELAY } from "./shared/limits.ts";
+import type { Command, GatewayInit, OpenRequest, WorkerEvent } from "./shared/messages.ts";
+import type { UdpPlan } from "./shared/plan.ts";
+import { Sweep } from "./shared/sweep.ts";
+
+/** What the control plane opens here. */
+type GatewayPlan = UdpPlan;
+
+if (parentPort === null) throw new Error("gateway.ts runs in a worker thread only");
+const port = parentPort;
+const init = workerData as GatewayInit;
+
+const emit = (event: WorkerEvent): void => port.postMessage(event);
+
+if (process.platform === "linux") raiseDescriptorLimit();
+const limit = descriptorLimit();
+const ceiling = limit - descriptorReserve(limit);
+/** Of a session: its socket towards the target. */
+const DESCRIPTORS_EACH = 1;
+
+const listeners = new Map<string, GatewayListener>();
+const backlog = { bytes: 0 };
+const sweep = new Sweep(() => {
+  const now = monotonicMs();
+  const pending = [...listeners.values()].map((listener) => listener.sweep(now));
+  checkDrained();
+  return pending.includes(true);
+});
+let draining = false;
+
+const givenUp = new Int32Array(init.givenUp);
+
+const host: GatewayHost = {
+  index: init.index,
+  traceConnections: init.traceConnections,
+  rows: new LiveRows(Math.min(RELAY.rowsMax, limit)),
+  emit,
+  hasRoom: (fd) => fd < ceiling,
+  setBuffers: (fd, sizes) => setSocketOptions(fd, sizes, "accepted"),
+  needSweep: (timeoutMs) => sweep.need(timeoutMs),
+};
+
+async function open(request: OpenRequest<GatewayPlan>): Promise<void> {
+  const { key } = request.listener;
+  const listener = new UdpListener(host, request, backlog);
+  listeners.set(key, listener);
+  try {
+    const bound = await listener.open();
+    warnIfTooFew(host, request, limit, DESCRIPTORS_EACH);
+    for (const message of cutBuffers(request.listener.socket)) {
+      emit({ type: "warning", key, message });
+    }
+    emit({ type: "opened", key, bound, fds: [] });
+  } catch (error) {
+    listeners.delete(key);
+    emit({ type: "open_failed", key, error: toErrorRecord(error) });
+  }
+}
+
+function close(key: string): void {
+  listeners.get(key)?.close();
+  checkDrained();
+}
+
+/** Listeners that are over are forgotten; the last one of a draining worker is its end. */
+function checkDrained(): void {
+  for (const [key, listener] of listeners) if (listener.over) listeners.delete(key);
+  if (!draining || listeners.size > 0) return;
+  draining = false;
+  emit({ type: "drained" });
+}
+
+function end(): void {
+  const connections = host.rows.count;
+  draining = false; // `ended` says it all
+  for (const listener of listeners.values()) listener.end();
+  sweep.stop();
+  emit({ type: "ended", connections });
+  port.close();
+}
+
+function obey(command: Command<GatewayPlan>): void {
+  if (Atomics.load(givenUp, 0) === 1 && command.type !== "end") return;
+  switch (command.type) {
+    case "open":
+      return void open(command.request);
+    case "targets":
+      return listeners.get(command.key)?.setTargets(command.targets);
+    case "close":
+      return close(command.key);
+    case "disconnect":
+      return host.rows.reset(command.id);
+    case "drain":
+      draining = true;
+      for (const listener of listeners.values()) listener.close();
+      return checkDrained();
+    case "end":
+      return end();
+    case "adopt":
+    case "take":
+    default:
+      // The planes are one program: such a command is a bug, and the worker is restarted for it.
+      throw new Error(`unknown command ${JSON.stringify(command)}`);
+  }
+}
+
+const { table } = host.rows;
+const ready = { engine: "bun", reason: "", wakeFd: -1, live: table.buffer } as const;
+emit({ type: "ready", ...ready });
+port.on("message", obey);

@@ -1,0 +1,40 @@
+// What a gateway worker and the protocols in it know of each other. A gateway worker (src/gateway.ts) lives on its event loop,
+// composes protocols and gives them what they share; a protocol owns its listeners, and imports no other protocol.
+
+import type { SocketAddress } from "../shared/address.ts";
+import type { TargetSlot, WorkerEvent } from "../shared/messages.ts";
+import type { BufferSizesPlan } from "../shared/plan.ts";
+import type { LiveRows } from "./live-rows.ts";
+
+/** What the worker gives to its protocols. */
+export interface GatewayHost {
+  /** This worker among all. */
+  readonly index: number;
+  /** Emits `connection` events. */
+  readonly traceConnections: boolean;
+  readonly rows: LiveRows;
+  emit(event: WorkerEvent): void;
+  /** False for a descriptor beyond those that connections may take: the last ones are kept for everything else. */
+  hasRoom(fd: number): boolean;
+  /** @returns a sentence for each setting that cannot be had. */
+  setBuffers(fd: number, sizes: BufferSizesPlan): readonly string[];
+  /** Sees to it that `sweep` of every listener is called at least eight times within this time. */
+  needSweep(timeoutMs: number): void;
+}
+
+export interface GatewayListener {
+  /**
+   * Binds every address.
+   * @throws ProxyError ERR_LISTEN; nothing stays bound.
+   */
+  open(): Promise<SocketAddress[]>;
+  setTargets(targets: readonly TargetSlot[]): void;
+  /** Takes no new clients, and frees the address when the last one is gone. */
+  close(): void;
+  /** Nothing is left of it: it was closed, and its last client is gone. */
+  readonly over: boolean;
+  /** Ends what has timed out. @returns whether anything still can. */
+  sweep(nowMs: number): boolean;
+  /** Ends everything at once. */
+  end(): void;
+}

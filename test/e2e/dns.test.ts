@@ -1,0 +1,81 @@
+// DNS through the proxy: dnsmasq as the server and dig as the client, over UDP and, for answers that do not fit, over TCP.
+
+import { expect } from "bun:test";
+import { join } from "node:path";
+
+import { CliRelay } from "../support/cli-relay.ts";
+import { Daemon, run } from "../support/daemon.ts";
+import { program, testWith } from "../support/programs.ts";
+
+/** Answers for the zone `test` from its configuration alone. */
+function dnsmasq(): Promise<Daemon> {
+  return Daemon.start(async (folder, port) => {
+    const file = join(folder, "dnsmasq.conf");
+    const records = Array.from({ length: 40 }, (_, i) => `txt-record=many.test,"record ${i}"`);
+    const large = Array.from(
+      { length: 8 },
+      (_, i) => `txt-record=large.test,"${`${i}`.repeat(150)}"`,
+    );
+    await Bun.write(
+      file,
+      [
+        "no-daemon\nno-resolv\nno-hosts\nbind-interfaces\nlisten-address=127.0.0.1\nuser=root",
+        `port=${port}\npid-file=\nedns-packet-max=4096`,
+        "address=/a.test/192.0.2.7\naddress=/a.test/2001:db8::7",
+        ...large,
+        ...records,
+        "",
+      ].join("\n"),
+    );
+    return [program("dnsmasq"), `--conf-file=${file}`];
+  });
+}
+
+async function dig(port: number, ...query: string[]): Promise<string> {
+  const at = ["@127.0.0.1", "-p", `${port}`, "+time=3", "+tries=2"];
+  const { stdout } = await run([program("dig"), ...at, ...query]);
+  return stdout.trim();
+}
+
+testWith(["dnsmasq", "dig"], "dig asks dnsmasq through the proxy", async () => {
+  await using server = await dnsmasq();
+  await using relay = await CliRelay.startUdp(`127.0.0.1:${server.port}`);
+  expect(await dig(relay.port, "+short", "a.test", "A")).toBe("192.0.2.7");
+  expect(await dig(relay.port, "+short", "a.test", "AAAA")).toBe("2001:db8::7");
+  // A UDP answer of more than a thousand bytes, by EDNS.
+  const large = await dig(relay.port, "+bufsize=4096", "+ignore", "large.test", "TXT");
+  for (let i = 0; i < 8; i++) expect(large).toContain(`${i}`.repeat(150));
+  expect(large).toContain("(UDP)");
+  // Without EDNS the answer is cut, and says so.
+  const cut = await dig(relay.port, "+noedns", "+ignore", "many.test", "TXT");
+  expect(cut).toMatch(/flags:[^;]* tc/);
+});
+
+testWith(
+  ["dnsmasq", "dig"],
+  "an answer that is cut comes whole over TCP, on the same port",
+  async () => {
+    await using server = await dnsmasq();
+    const target = `127.0.0.1:${server.port}`;
+    await using overUdp = await CliRelay.startUdp(target);
+    await using overTcp = await CliRelay.start("bun", target, `127.0.0.1:${overUdp.port}`);
+    const whole = await dig(overTcp.port, "+noedns", "many.test", "TXT");
+    expect(whole.match(/"record \d+"/g)).toHaveLength(40);
+    expect(whole).toContain("(TCP)");
+  },
+);
+
+testWith(
+  ["dnsmasq", "dig"],
+  "a thousand questions at once, each from a port of its own",
+  async () => {
+    await using server = await dnsmasq();
+    await using relay = await CliRelay.startUdp(`127.0.0.1:${server.port}`);
+    const at = ["@127.0.0.1", "-p", `${relay.port}`, "+time=3", "+tries=3", "+short"];
+    const names = Array.from({ length: 250 }, () => ["a.test", "A"]).flat();
+    const digs = Array.from({ length: 4 }, () => run([program("dig"), ...at, ...names]));
+    for (const { stdout } of await Promise.all(digs)) {
+      expect(stdout.trim().split("\n")).toEqual(new Array(250).fill("192.0.2.7"));
+    }
+  },
+);
