@@ -146,6 +146,8 @@ class Chaos {
   /** Grows with each crash, and each end of the second proxy. */
   #disturbances = 0;
   #disturbedUntil = 0;
+  #disconnectedAt = 0;
+  readonly #begin = performance.now();
   #running = true;
   readonly #lanes: number;
   readonly #random: () => number;
@@ -169,17 +171,25 @@ class Chaos {
     this.#running = false;
   }
 
+  #violate(what: string): void {
+    const seconds = ((performance.now() - this.#begin) / 1000).toFixed(0);
+    this.violations.push(`after ${seconds} s: ${what}`);
+  }
+
   #note(ending: string): void {
     this.endings.set(ending, (this.endings.get(ending) ?? 0) + 1);
   }
 
   #exchange(seed: number): Exchange {
     const size = (): number => Math.trunc(this.#random() ** 6 * 4 * MIB);
+    const [up, down] = [size(), size()];
+    // Not more than a thousand pieces: who writes single bytes all day is this process, not the proxy.
+    const smallest = 1 + Math.trunc(Math.max(up, down) / 1_000);
     return {
       seed,
-      up: size(),
-      down: size(),
-      chunk: 1 + Math.trunc(this.#random() ** 3 * 256 * 1024),
+      up,
+      down,
+      chunk: smallest + Math.trunc(this.#random() ** 3 * 256 * 1024),
       resets: this.#random() < 0.15 ? this.#oneOf(["client", "target"] as const) : "",
       stalls: this.#random() < 0.15 ? this.#oneOf(["client", "target"] as const) : "",
       stallMs: this.#upTo(1_500),
@@ -205,7 +215,7 @@ class Chaos {
     } catch (error) {
       const what =
         error instanceof Violation ? error.message : `hangs: ${(error as Error).message}`;
-      this.violations.push(`${JSON.stringify(place)} ${JSON.stringify(e)} ${what}`);
+      this.#violate(`${JSON.stringify(place)} ${JSON.stringify(e)} ${what}`);
       return;
     }
     this.counts.exchanges++;
@@ -214,9 +224,12 @@ class Chaos {
     if (ending === "fin") return;
     if (e.resets !== "") return;
     await Bun.sleep(NEWS_MS);
-    const disturbed = this.#disturbances !== before || performance.now() < this.#disturbedUntil;
+    // A client that is reset at once never learns its own port.
+    const unknown = port === 0 && performance.now() - this.#disconnectedAt < 2 * NEWS_MS;
+    const changed = this.#disturbances !== before || performance.now() < this.#disturbedUntil;
+    const disturbed = changed || unknown;
     if (disturbed || this.#victims.delete(port)) this.counts.disturbed++;
-    else this.violations.push(`${JSON.stringify(e)} ended with ${ending}`);
+    else this.#violate(`${JSON.stringify(e)} ended with ${ending}`);
   }
 
   #disturb(): void {
@@ -242,6 +255,7 @@ class Chaos {
   }
 
   async #disconnect(): Promise<void> {
+    this.#disconnectedAt = performance.now();
     const { port } = await this.#child.ask<{ port: number }>({ do: "disconnect" });
     if (port > 0) this.#victims.add(port);
     this.counts.disconnects++;
@@ -280,7 +294,7 @@ class Chaos {
       const { complete } = await this.#child.ask<State>({ do: "state", collect: false });
       if (complete) break;
       if (performance.now() > deadline) {
-        this.violations.push("a worker that crashed is not replaced");
+        this.#violate("a worker that crashed is not replaced");
         break;
       }
     }
