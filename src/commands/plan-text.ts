@@ -75,7 +75,7 @@ function udpRows({ limits, timeouts, socket }: UdpPlan): [string, string][] {
   ];
 }
 
-function formatLimit({ maxConnections }: LimitsPlan): string {
+function formatLimit({ maxConnections }: Pick<LimitsPlan, "maxConnections">): string {
   return maxConnections === 0 ? "as many as descriptors allow" : `at most ${maxConnections}`;
 }
 

@@ -66,10 +66,36 @@ function compileRing(given: NonNullable<Config["uring"]>): RingPlan {
   return { bufferBytes, buffers: 2 ** Math.floor(Math.log2(fitting)) };
 }
 
-function compileGroups(entry: ProtocolConfig): GroupPlan[] {
-  const { target, targets, balance = "round_robin", health } = entry;
+/** Where a listener's clients go, or those of one of its routes. */
+type Destination = Pick<ProtocolConfig, "target" | "targets" | "balance" | "health">;
+
+/** The group of whoever no rule names is the first: that of the listener's own targets, or of the route without a name. */
+function compileGroups(entry: ProtocolConfig): Pick<RelayPlan, "groups" | "routes"> {
+  const { routes = [], target, targets } = entry;
+  const own = target !== undefined || targets !== undefined;
+  if (routes.length === 0) return { groups: [compileGroup(entry)], routes: [] };
+  const rules = routes.map((route) => ({
+    sni: route.sni ?? null,
+    alpn: route.alpn ?? null,
+    group: compileGroup(route),
+  }));
+  if (own) rules.push({ sni: null, alpn: null, group: compileGroup(entry) });
+  const fitsAll = rules.find(({ sni, alpn }) => sni === null && alpn === null);
+  const groups = rules.map(({ group }) => group);
+  if (fitsAll !== undefined) {
+    groups.splice(groups.indexOf(fitsAll.group), 1);
+    groups.unshift(fitsAll.group);
+  }
+  return { groups, routes: rules.map((rule) => ({ ...rule, group: groups.indexOf(rule.group) })) };
+}
+
+function compileGroup({ target, targets, balance, health }: Destination): GroupPlan {
   const written: TargetConfig[] = targets ?? (target === undefined ? [] : [target]);
-  return [{ balance, targets: written.map(compileTarget), health: compileHealth(health) }];
+  return {
+    balance: balance ?? "round_robin",
+    targets: written.map(compileTarget),
+    health: compileHealth(health),
+  };
 }
 
 type TargetConfig = NonNullable<ProtocolConfig["targets"]>[number];
@@ -112,14 +138,24 @@ function compileRelay(entry: ProtocolConfig, key: string, platform: NodeJS.Platf
     key,
     protocol: "tcp",
     listen: entry.listen,
-    groups: compileGroups(entry),
+    ...compileGroups(entry),
+    access: { allow: entry.allow ?? [], deny: entry.deny ?? [] },
+    proxyProtocol: {
+      accept: entry.proxy_protocol?.accept ?? "off",
+      send: entry.proxy_protocol?.send ?? "off",
+      trusted: entry.proxy_protocol?.trusted ?? [],
+    },
     limits: {
       maxConnections:
         entry.limits?.max_connections ?? preset.maxConnections ?? LISTENER_DEFAULTS.maxConnections,
+      maxPerIp: entry.limits?.max_per_ip ?? LISTENER_DEFAULTS.maxPerIp,
+      acceptRate: entry.limits?.accept_rate ?? LISTENER_DEFAULTS.acceptRate,
     },
     timeouts: {
       connectMs: entry.timeouts?.connect ?? LISTENER_DEFAULTS.connectMs,
       idleMs: entry.timeouts?.idle ?? preset.idleMs ?? LISTENER_DEFAULTS.idleMs,
+      clientHelloMs: entry.timeouts?.client_hello ?? LISTENER_DEFAULTS.clientHelloMs,
+      proxyHeaderMs: LISTENER_DEFAULTS.proxyHeaderMs,
     },
     socket: compileSocket(entry, platform),
     buffers: compileBuffers(entry),
@@ -135,7 +171,7 @@ function compileUdp(entry: ProtocolConfig, key: string, platform: NodeJS.Platfor
     key,
     protocol: "udp",
     listen: entry.listen,
-    groups: compileGroups(entry),
+    groups: [compileGroup(entry)],
     limits: { maxConnections: asked ?? preset.maxConnections ?? UDP_DEFAULTS.maxConnections },
     timeouts: { idleMs: timeouts?.idle ?? preset.idleMs ?? UDP_DEFAULTS.idleMs },
     socket: { sendBufferBytes, receiveBufferBytes },

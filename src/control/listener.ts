@@ -10,6 +10,7 @@ import { fromErrorRecord, messageOf, ProxyError } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
 import type { OpenRequest, WorkerEvent, WorkerKind } from "../shared/messages.ts";
 import { formatTargets, type ListenerPlan } from "../shared/plan.ts";
+import { Admissions } from "./admissions.ts";
 import { backoffMs, pause } from "./backoff.ts";
 import { HealthChecks } from "./health-checks.ts";
 import { type Lookup, resolveOnce } from "./resolver.ts";
@@ -46,6 +47,7 @@ export class Listener {
   readonly #answers = new Map<number, (answer: Answer) => void>();
   /** One Int32: connections open over all workers. */
   readonly #active = new SharedArrayBuffer(4);
+  readonly #admissions: Admissions;
   readonly #retired: ListenerStats;
   #bound: readonly SocketAddress[] = [];
   /** Settles when nobody opens it. */
@@ -64,6 +66,7 @@ export class Listener {
     this.#reusePort = reusePort && plan.listen.kind === "tcp";
     this.#log = log;
     this.#lookup = lookup;
+    this.#admissions = new Admissions(plan);
     this.#targets = new TargetDirectory(plan, log, lookup, () => this.#targetsChanged());
     this.#health = new HealthChecks(plan, log, (target, up) => this.#targets.probed(target, up));
     this.#retired = emptyStats(this.#targets.capacity);
@@ -153,6 +156,8 @@ export class Listener {
       targetSlots: this.#targets.capacity,
       counters: share.counters,
       active: this.#active,
+      clients: this.#admissions.clients,
+      accepts: this.#admissions.accepts,
       reusePort: this.#reusePort,
       exclusive: others.length === 0,
       sharedFds,
@@ -195,6 +200,7 @@ export class Listener {
     const share = this.#shares.get(worker);
     if (share === undefined) return;
     this.#shares.delete(worker);
+    this.#admissions.retire(share.worker.live, this.#slot);
     const own = emptyStats(this.#targets.capacity);
     addCounters(own, share.counters);
     Atomics.sub(new Int32Array(this.#active), 0, own.active);

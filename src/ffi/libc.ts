@@ -13,6 +13,8 @@ const SYMBOLS = {
   accept4: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" },
   // int bind(int sockfd, const struct sockaddr *addr, socklen_t addrlen)
   bind: { args: ["i32", "ptr", "u32"], returns: "i32" },
+  // int clock_gettime(clockid_t clockid, struct timespec *tp)
+  clock_gettime: { args: ["i32", "ptr"], returns: "i32" },
   // int close(int fd)
   close: { args: ["i32"], returns: "i32" },
   // int connect(int sockfd, const struct sockaddr *addr, socklen_t addrlen)

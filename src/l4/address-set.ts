@@ -63,6 +63,11 @@ export class AccessList {
     this.#deny = new AddressSet(deny);
   }
 
+  /** Whether they may not, whoever may. */
+  denies(ip: Uint8Array): boolean {
+    return this.#deny.has(ip);
+  }
+
   /** Clients of unix sockets have no address and are not asked about: the file's permissions are their access list. */
   admits(ip: Uint8Array): boolean {
     if (this.#deny.has(ip)) return false;

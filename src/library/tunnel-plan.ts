@@ -6,7 +6,7 @@ import { PRESET_VALUES } from "../config/presets.ts";
 import { formatEndpoint, parseEndpoint } from "../shared/address.ts";
 import { ProxyError } from "../shared/errors.ts";
 import { BOUNDS, LISTENER_DEFAULTS, PROXY_DEFAULTS, RING_DEFAULTS } from "../shared/limits.ts";
-import { type Plan, type RelayPlan, singleTarget } from "../shared/plan.ts";
+import { ENTRANCE_DEFAULTS, type Plan, type RelayPlan, singleTarget } from "../shared/plan.ts";
 import { requireInteger } from "./settings.ts";
 import type { TunnelConfig } from "./tunnel-config.ts";
 
@@ -155,8 +155,15 @@ function compileListener(config: TunnelConfig): RelayPlan {
     protocol: "tcp",
     listen,
     groups: [singleTarget(parseEndpoint(config.targetAddr, "target"))],
-    limits: { maxConnections: config.maxConnections ?? LISTENER_DEFAULTS.maxConnections },
+    ...ENTRANCE_DEFAULTS,
+    limits: {
+      maxConnections: config.maxConnections ?? LISTENER_DEFAULTS.maxConnections,
+      maxPerIp: LISTENER_DEFAULTS.maxPerIp,
+      acceptRate: LISTENER_DEFAULTS.acceptRate,
+    },
     timeouts: {
+      clientHelloMs: LISTENER_DEFAULTS.clientHelloMs,
+      proxyHeaderMs: LISTENER_DEFAULTS.proxyHeaderMs,
       connectMs: config.acceptTimeout ?? LISTENER_DEFAULTS.connectMs,
       idleMs: config.connectionTimeout ?? LISTENER_DEFAULTS.idleMs,
     },

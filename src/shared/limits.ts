@@ -8,6 +8,10 @@ const MIB = 1024 * KIB;
 export const LISTENER_DEFAULTS = {
   maxConnections: 0, // no limit of our own: the descriptor limit bounds it, and it is reported as table_full
   connectMs: 5_000, // a target that needs longer is down for the person who waits
+  clientHelloMs: 10_000, // a handshake over a bad mobile link, with a packet lost twice
+  proxyHeaderMs: 5_000, // the proxy in front sends it with its first packet: a second or two of retransmission
+  maxPerIp: 0, // no limit: whole companies come from one address
+  acceptRate: 0, // no limit
   idleMs: 0, // never, as nginx and haproxy must be told too; a database client may rest for a day
   nodelay: true, // a proxy must not hold back what the sender has sent
   quickack: false, // costs a packet for each message
@@ -72,7 +76,7 @@ export const FIRST_BYTES = {
   proxyUniqueIdMaxBytes: 128, // proxy-protocol.txt section 2.2.5
   // Browsers send 2 KiB with a post-quantum key share; the largest share proposed, FrodoKEM-1344, has 21 KiB by itself.
   clientHelloMaxBytes: 32 * KIB,
-  // With record headers, for clients that cut their hello into small records. What is peeked at waits in the socket.
+  // With record headers, for clients that cut their hello into small records.
   clientHelloWireMaxBytes: 64 * KIB,
 } as const;
 

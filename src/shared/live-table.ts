@@ -6,13 +6,16 @@
 //
 //   header: capacity, used (highest row ever used + 1)
 //   columns: startedMs, activeMs, bytesUp, bytesDown (Float64) · generation, slot (Int32) · client, target (20 bytes each)
-//   address: family (0 unix, 4, 6) · 0 · port, big endian (2) · IPv4 or IPv6 bytes (16)
+//   address: family (0 unix, 4, 6) · flags · port, big endian (2) · IPv4 or IPv6 bytes (16)
 
-import { formatIPv6, IPV4_OFFSET } from "./ip.ts";
+import { formatIPv6, IPV4_OFFSET, isIPv4 } from "./ip.ts";
 
 const HEADER_BYTES = 16;
 const ADDRESS_BYTES = 20;
 const ROW_BYTES = 4 * 8 + 2 * 4 + 2 * ADDRESS_BYTES;
+
+/** Flag of a client's address: limits.max_per_ip counts it, until the connection ends. */
+const COUNTED = 1;
 
 export const FAMILY_UNIX = 0;
 export const FAMILY_IPV4 = 4;
@@ -116,7 +119,7 @@ export class LiveTable {
     return this.rowOf(id) === row ? bytes : null;
   }
 
-  /** @param offset where the 4 or 16 bytes of the address begin in `bytes`. */
+  /** Sets the address and clears its flags. @param offset where the 4 or 16 bytes of the address begin in `bytes`. */
   setAddress(
     column: Uint8Array,
     row: number,
@@ -127,10 +130,23 @@ export class LiveTable {
   ): void {
     const at = row * ADDRESS_BYTES;
     column[at] = family;
+    column[at + 1] = 0;
     column[at + 2] = port >>> 8;
     column[at + 3] = port & 0xff;
     const length = family === FAMILY_IPV4 ? 4 : family === FAMILY_IPV6 ? 16 : 0;
     for (let i = 0; i < length; i++) column[at + 4 + i] = bytes[offset + i]!;
+  }
+
+  /** The client is another one than who connected: a PROXY header names it. @param ip 16 bytes, IPv4 mapped (ip.ts). */
+  setClientIp(row: number, ip: Uint8Array, port: number): void {
+    const v4 = isIPv4(ip);
+    const family = v4 ? FAMILY_IPV4 : FAMILY_IPV6;
+    this.setAddress(this.clients, row, family, port, ip, v4 ? IPV4_OFFSET : 0);
+  }
+
+  clientPort(row: number): number {
+    const at = row * ADDRESS_BYTES;
+    return (this.clients[at + 2]! << 8) | this.clients[at + 3]!;
   }
 
   /** @param into takes 16 bytes, IPv4 mapped (ip.ts). @returns false for a client without an IP address. */
@@ -145,8 +161,23 @@ export class LiveTable {
     return true;
   }
 
+  /** The client's address, as it is now, is counted: whoever ends the connection, or finds it left behind, counts it out. */
+  setCounted(row: number, counted: boolean): void {
+    this.clients[row * ADDRESS_BYTES + 1] = counted ? COUNTED : 0;
+  }
+
+  isCounted(row: number): boolean {
+    return this.clients[row * ADDRESS_BYTES + 1] === COUNTED;
+  }
+
+  /** Rows below this have been used. */
+  get used(): number {
+    return this.#header[1]!;
+  }
+
   clearAddress(column: Uint8Array, row: number): void {
     column[row * ADDRESS_BYTES] = 0xff;
+    column[row * ADDRESS_BYTES + 1] = 0;
   }
 
   addressesOf(row: number): { client: string; target: string } {
@@ -157,8 +188,7 @@ export class LiveTable {
   /** The connections that are open now. */
   read(): LiveConnection[] {
     const live: LiveConnection[] = [];
-    const used = this.#header[1]!;
-    for (let row = 0; row < used; row++) {
+    for (let row = 0; row < this.used; row++) {
       const connection = this.at(row);
       if (connection !== null) live.push(connection);
     }

@@ -50,6 +50,10 @@ export interface OpenRequest<P extends ListenerPlan = ListenerPlan> {
   readonly counters: SharedArrayBuffer;
   /** Connections open at this moment over all workers: one Int32, changed atomically. */
   readonly active: SharedArrayBuffer;
+  /** For limits.maxPerIp, layout in l4/client-counts.ts; null without it. */
+  readonly clients: SharedArrayBuffer | null;
+  /** For limits.acceptRate, one bucket of l4/token-buckets.ts; null without it. */
+  readonly accepts: SharedArrayBuffer | null;
   /** Several workers bind the same address (SO_REUSEPORT). */
   readonly reusePort: boolean;
   /** This is the first worker to bind: it makes sure that no other process holds the address. */
@@ -109,6 +113,15 @@ export const REFUSALS = [
   "no_address", // the target's name has never resolved
   "target_down", // no address of the target accepted
   "connect_timeout", // the target did not answer in time
+  "denied", // the client's address is in deny, or not in allow
+  "accept_rate", // limits.accept_rate is reached
+  "max_per_ip", // the client's address has limits.max_per_ip connections
+  "proxy_untrusted", // a PROXY header is asked for, and who connects is not in trusted
+  "proxy_header", // it did not begin with a PROXY header that is asked for
+  "proxy_timeout", // the PROXY header did not come in time
+  "client_hello", // it began as TLS and broke its rules
+  "hello_timeout", // the first TLS message did not come in time
+  "no_route", // no route fits what it asked for
 ] as const;
 export type Refusal = (typeof REFUSALS)[number];
 
@@ -152,7 +165,7 @@ export type WorkerEvent =
       readonly key: string;
       readonly reason: Refusal;
       readonly count: number;
-      /** For target_down and connect_timeout: the target and the system's error. */
+      /** Of the newest: the target and the system's error, or the client and what is wrong with it. May be empty. */
       readonly detail: string;
     }
   /** A target was left out, or is back, as this worker sees it. */

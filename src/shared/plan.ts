@@ -38,8 +38,12 @@ export interface RelayPlan {
   readonly key: string;
   readonly protocol: "tcp";
   readonly listen: Endpoint;
-  /** Where clients go; the first is for those that no route sends elsewhere. */
+  /** Where clients go. Without routes the first is for all of them; with routes, for those that no other one fits. */
   readonly groups: readonly GroupPlan[];
+  /** Rules over the client's first TLS message, in order; none: nothing is read before a target is chosen. */
+  readonly routes: readonly RoutePlan[];
+  readonly access: AccessPlan;
+  readonly proxyProtocol: ProxyProtocolPlan;
   readonly limits: LimitsPlan;
   readonly timeouts: TimeoutsPlan;
   readonly socket: SocketPlan;
@@ -56,10 +60,34 @@ export interface UdpPlan {
   /** One, without unix sockets. */
   readonly groups: readonly GroupPlan[];
   /** Sessions are what is counted. */
-  readonly limits: LimitsPlan;
+  readonly limits: Pick<LimitsPlan, "maxConnections">;
   /** A session without a datagram either way for idleMs, which is never 0, is over. */
   readonly timeouts: Pick<TimeoutsPlan, "idleMs">;
   readonly socket: BufferSizesPlan;
+}
+
+export interface RoutePlan {
+  /** `db.example.com`, `*.apps.example.com`; null: whatever the client asks for, or if it asks for nothing. */
+  readonly sni: string | null;
+  /** Fits a client that offers one of these; null: whatever it offers. */
+  readonly alpn: readonly string[] | null;
+  /** Index of `groups`. */
+  readonly group: number;
+}
+
+/** Address blocks, as written. Who is denied is not admitted; who is left is, if nobody is named in `allow` or they are. */
+export interface AccessPlan {
+  readonly allow: readonly string[];
+  readonly deny: readonly string[];
+}
+
+export interface ProxyProtocolPlan {
+  /** What every client begins with; `off`: with nothing of the kind. */
+  readonly accept: "off" | "v1" | "v2" | "any";
+  /** What targets are sent before the client's first byte. */
+  readonly send: "off" | "v1" | "v2";
+  /** Address blocks of those whose header is believed; nobody else is admitted. Of no meaning on unix sockets. */
+  readonly trusted: readonly string[];
 }
 
 export type Balance = "round_robin" | "least_connections" | "random" | "source_hash";
@@ -82,6 +110,13 @@ export function formatTargets({ groups }: Pick<ListenerPlan, "groups">): string 
 export function hasIpTarget({ groups }: Pick<ListenerPlan, "groups">): boolean {
   return groups.some(({ targets }) => targets.some(({ endpoint }) => endpoint.kind !== "unix"));
 }
+
+/** Every client is admitted, and nothing is read of it before a target is chosen. */
+export const ENTRANCE_DEFAULTS: Pick<RelayPlan, "routes" | "access" | "proxyProtocol"> = {
+  routes: [],
+  access: { allow: [], deny: [] },
+  proxyProtocol: { accept: "off", send: "off", trusted: [] },
+};
 
 /** One target, without choice. */
 export function singleTarget(endpoint: Endpoint): GroupPlan {
@@ -115,6 +150,10 @@ export interface HealthPlan {
 export interface LimitsPlan {
   /** Connections at once over all workers; 0: as many as the descriptors allow. */
   readonly maxConnections: number;
+  /** Connections at once from one client address, over all workers; 0: no limit. */
+  readonly maxPerIp: number;
+  /** New connections each second, over all workers; 0: no limit. */
+  readonly acceptRate: number;
 }
 
 export interface TimeoutsPlan {
@@ -122,6 +161,10 @@ export interface TimeoutsPlan {
   readonly connectMs: number;
   /** A connection on which no byte moves either way for this long is reset; 0: never. */
   readonly idleMs: number;
+  /** With routes: for the client's first TLS message. */
+  readonly clientHelloMs: number;
+  /** With proxyProtocol.accept: for the header. */
+  readonly proxyHeaderMs: number;
 }
 
 /** Socket buffers. `null` leaves the system's own value. */

@@ -3,6 +3,7 @@
 import type { EngineName } from "../../src/shared/plan.ts";
 import { streamBytes } from "../support/bytes.ts";
 import { LogLines } from "../support/log-lines.ts";
+import type { ListenerOptions } from "../support/plan.ts";
 import { Relay } from "../support/relay.ts";
 import { SilentTarget } from "../support/silent-target.ts";
 import { enableFastOpen, findSockets } from "../support/socket-options.ts";
@@ -13,8 +14,15 @@ const ROUNDS = 4; // the first brings the cookie, the others use it
 const GREETING = "220 ready";
 const engine = process.argv[2] as EngineName;
 
-function startRelay(target: string, connectMs = 60_000): Promise<Relay> {
-  return Relay.start(engine, { target, connectMs, socket: { fastopen: true } });
+const HEADER = Buffer.from("PROXY TCP4 192.0.2.1 192.0.2.2 7 443\r\n");
+const HEADERS = { accept: "v1", send: "v1", trusted: ["127.0.0.0/8"] } as const;
+
+function startRelay(
+  target: string,
+  connectMs = 60_000,
+  proxyProtocol: ListenerOptions["proxyProtocol"] = {},
+): Promise<Relay> {
+  return Relay.start(engine, { target, connectMs, proxyProtocol, socket: { fastopen: true } });
 }
 
 async function startGreeter(): Promise<WireServer> {
@@ -54,11 +62,11 @@ async function targetGone(): Promise<void> {
 }
 
 /** The target answers the SYN only after the client has sent everything, its FIN included. */
-async function finDuringHandshake(bytes: number): Promise<void> {
+async function finDuringHandshake(bytes: number, head = Buffer.alloc(0)): Promise<void> {
   await getCookie();
   using target = await SilentTarget.start();
-  await using relay = await startRelay(target.target);
-  const sent = Buffer.from(streamBytes(1, 0, bytes));
+  await using relay = await startRelay(target.target, 60_000, head.length > 0 ? HEADERS : {});
+  const sent = Buffer.concat([head, streamBytes(1, 0, bytes)]);
   const client = await relay.connect();
   client.socket.end(sent);
   // With a cookie connect(2) succeeds before the SYN is sent, which takes the first bytes along if they are there by then. It
@@ -67,6 +75,7 @@ async function finDuringHandshake(bytes: number): Promise<void> {
   target.answer();
   const received = await target.readToFin();
   if (!received.equals(sent)) throw new Error(`${received.length} of ${bytes} bytes, or others`);
+  await until("they are counted", () => relay.stats.bytesUp === bytes);
 }
 
 /** The target never answers, and the client is told after the connect timeout whatever it has sent. */
@@ -127,6 +136,13 @@ const SCENARIOS = {
   "a FIN": () => finDuringHandshake(0),
   "few bytes and a FIN": () => finDuringHandshake(100),
   "many bytes and a FIN": () => finDuringHandshake(100_000),
+  "a header and a FIN": () => finDuringHandshake(0, HEADER),
+  "a header, many bytes and a FIN": () => finDuringHandshake(100_000, HEADER),
+  async "a header, target first"() {
+    await using greeter = await startGreeter();
+    await using relay = await startRelay(greeter.target, 60_000, HEADERS);
+    await greet(relay, HEADER.toString());
+  },
   "no answer": noAnswer,
   "long after": slowAnswer,
   warnings: printWarnings,

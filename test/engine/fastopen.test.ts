@@ -16,6 +16,12 @@ const SENTENCES: Record<Exclude<Scenario, "warnings">, string> = {
   "client first": "with Fast Open a client may speak first, too",
   "target gone": "with Fast Open a target that is gone resets its clients",
   "a FIN": "a FIN without bytes that comes during the handshake of Fast Open arrives at the target",
+  "a header and a FIN":
+    "a PROXY header and a FIN during the handshake of Fast Open arrive at the target",
+  "a header, many bytes and a FIN":
+    "a PROXY header, more bytes than fit into the SYN, and a FIN arrive at the target",
+  "a header, target first":
+    "with Fast Open a target that speaks first is heard behind a PROXY header",
   "no answer":
     "with Fast Open a target that never answers resets its clients after the connect timeout",
   "long after":

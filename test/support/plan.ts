@@ -4,6 +4,7 @@ import { parseEndpoint } from "../../src/shared/address.ts";
 import { LISTENER_DEFAULTS, RING_DEFAULTS } from "../../src/shared/limits.ts";
 import {
   type EngineChoice,
+  ENTRANCE_DEFAULTS,
   type Plan,
   type RelayPlan,
   type RingPlan,
@@ -18,8 +19,15 @@ export interface ListenerOptions {
   /** Instead of `target`. */
   groups?: RelayPlan["groups"];
   maxConnections?: number;
+  maxPerIp?: number;
+  acceptRate?: number;
+  access?: Partial<RelayPlan["access"]>;
+  proxyProtocol?: Partial<RelayPlan["proxyProtocol"]>;
+  routes?: RelayPlan["routes"];
   connectMs?: number;
   idleMs?: number;
+  clientHelloMs?: number;
+  proxyHeaderMs?: number;
   socket?: Partial<RelayPlan["socket"]>;
   buffers?: Partial<RelayPlan["buffers"]>;
 }
@@ -32,8 +40,20 @@ export function listenerPlan(options: ListenerOptions): RelayPlan {
     protocol: "tcp",
     listen: parseEndpoint(listen, "listen"),
     groups: options.groups ?? [singleTarget(parseEndpoint(options.target, "target"))],
-    limits: { maxConnections: options.maxConnections ?? 0 },
-    timeouts: { connectMs: options.connectMs ?? 2_000, idleMs: options.idleMs ?? 0 },
+    routes: options.routes ?? [],
+    access: { ...ENTRANCE_DEFAULTS.access, ...options.access },
+    proxyProtocol: { ...ENTRANCE_DEFAULTS.proxyProtocol, ...options.proxyProtocol },
+    limits: {
+      maxConnections: options.maxConnections ?? 0,
+      maxPerIp: options.maxPerIp ?? 0,
+      acceptRate: options.acceptRate ?? 0,
+    },
+    timeouts: {
+      connectMs: options.connectMs ?? 2_000,
+      idleMs: options.idleMs ?? 0,
+      clientHelloMs: options.clientHelloMs ?? d.clientHelloMs,
+      proxyHeaderMs: options.proxyHeaderMs ?? d.proxyHeaderMs,
+    },
     socket: {
       nodelay: d.nodelay,
       quickack: d.quickack,

@@ -5,6 +5,7 @@ import type { SocketAddress } from "../../src/shared/address.ts";
 import type { ListenerStats } from "../../src/shared/counters.ts";
 import type { EngineChoice } from "../../src/shared/plan.ts";
 import { type ListenerOptions, makePlan, type PlanOptions } from "./plan.ts";
+import { within } from "./until.ts";
 import { Wire, type WireAddress } from "./wire.ts";
 
 export class Relay implements AsyncDisposable {
@@ -37,6 +38,20 @@ export class Relay implements AsyncDisposable {
   /** A client of the relay. */
   connect(): Promise<Wire> {
     return Wire.connect(this.address);
+  }
+
+  /** A client of the relay with this address, in 127.0.0.0/8. */
+  connectFrom(localAddress: string): Promise<Wire> {
+    return Wire.connect({ ...this.address, localAddress } as WireAddress);
+  }
+
+  /** How a client that is turned away sees it: the reset may overtake the connection. */
+  async refusal(connecting: Promise<Wire> = this.connect()): Promise<string> {
+    const ending = connecting.then(
+      (wire) => wire.ending,
+      (error: NodeJS.ErrnoException) => error.code ?? "?",
+    );
+    return within("the refusal", ending);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -84,6 +84,8 @@ export class UringRelay implements AsyncDisposable {
         targetSlots: options.targets.length,
         counters: createCounters(options.targets.length),
         active: new SharedArrayBuffer(4),
+        clients: null,
+        accepts: null,
         reusePort: false,
         exclusive: false,
         sharedFds: [],

@@ -8,7 +8,7 @@ import { streamBytes, StreamCheck, VIEW_MAX_BYTES } from "./bytes.ts";
 /** `fin`: the peer ended its direction in order. Otherwise an errno's name: `ECONNRESET`, `ECONNREFUSED`, … */
 export type Ending = string;
 
-export type WireAddress = { host: string; port: number } | { path: string };
+export type WireAddress = { host: string; port: number; localAddress?: string } | { path: string };
 
 export class Wire {
   readonly socket: Socket;
@@ -108,10 +108,15 @@ export class Wire {
 
   /** Everything up to the end of the peer's direction. */
   async readAll(): Promise<string> {
+    return (await this.readToEnd()).toString();
+  }
+
+  /** As `readAll`, byte for byte. */
+  async readToEnd(): Promise<Buffer> {
     const chunks: Buffer[] = [];
     this.onData((chunk) => chunks.push(chunk));
     await this.ending;
-    return Buffer.concat(chunks).toString();
+    return Buffer.concat(chunks);
   }
 
   /** Reads until `bytes` have arrived in all. */

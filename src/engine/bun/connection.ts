@@ -8,6 +8,7 @@
 
 import type { Socket, SocketHandler } from "bun";
 
+import type { Arrival } from "../../l4/entrance.ts";
 import { monotonicMs } from "../../shared/clock.ts";
 import type { CounterWriter } from "../../shared/counters.ts";
 import { errnoOf } from "../../shared/errors.ts";
@@ -50,6 +51,8 @@ export class Connection {
   slot = -1;
   /** While a target is sought. */
   dialing: { abandon(): void } | null = null;
+  /** What its first bytes said, until its target is reached; null if they were not read. */
+  arrival: Arrival | null = null;
 
   constructor(owner: ConnectionOwner, row: number) {
     this.owner = owner;
@@ -119,6 +122,13 @@ export class Side implements SocketEvents {
     if (this.pending !== null) this.pending = Buffer.concat([this.pending, chunk]);
     else if (this.socket === null) this.pending = chunk;
     else this.#write(chunk);
+  }
+
+  /** The target is connected, and is sent this before the client's bytes, which it is none of. */
+  greet(header: Uint8Array): void {
+    const rest = header.subarray(Math.max(0, this.socket!.write(header)));
+    if (rest.length === 0) return;
+    this.pending = this.pending === null ? rest : Buffer.concat([rest, this.pending]);
   }
 
   /** The target is connected: its client, paused so far, may send. */

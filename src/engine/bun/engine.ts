@@ -16,8 +16,7 @@ import type { Engine, EngineHost } from "../engine.ts";
 import { duplicatePair } from "../linux/sockets.ts";
 import { AdoptedPair } from "./adopted.ts";
 import { Connection, type ConnectionOwner } from "./connection.ts";
-import type { Dialing } from "./dialing.ts";
-import { BunListener } from "./listener.ts";
+import { BunListener, type Timed } from "./listener.ts";
 
 export class BunEngine implements Engine {
   readonly name = "bun";
@@ -29,7 +28,7 @@ export class BunEngine implements Engine {
   readonly #listeners = new Map<string, BunListener>();
   readonly #connections: (Connection | undefined)[] = [];
   readonly #freeRows: number[] = [];
-  readonly #dialing = new Set<Dialing>();
+  readonly #timed = new Set<Timed>();
   readonly #sweep = new Sweep(() => this.#checkTimeouts());
   #open = 0;
   #draining = false;
@@ -126,17 +125,17 @@ export class BunEngine implements Engine {
     if (this.#draining && this.#open === 0) this.host.emit({ type: "drained" });
   }
 
-  watch(dialing: Dialing, timeoutMs: number): void {
-    this.#dialing.add(dialing);
+  watch(timed: Timed, timeoutMs: number): void {
+    this.#timed.add(timed);
     this.#sweep.need(timeoutMs);
   }
 
   /** @returns whether anything can still time out. */
   #checkTimeouts(): boolean {
     const now = monotonicMs();
-    for (const dialing of this.#dialing) {
-      if (!dialing.settled && now >= dialing.deadlineMs) dialing.expire();
-      if (dialing.settled) this.#dialing.delete(dialing);
+    for (const timed of this.#timed) {
+      if (!timed.settled && now >= timed.deadlineMs) timed.expire();
+      if (timed.settled) this.#timed.delete(timed);
     }
     let idleWatched = 0;
     for (const connection of this.#connections) {
@@ -146,7 +145,7 @@ export class BunEngine implements Engine {
         connection.abort("idle");
       } else idleWatched++;
     }
-    return this.#dialing.size > 0 || idleWatched > 0;
+    return this.#timed.size > 0 || idleWatched > 0;
   }
 }
 

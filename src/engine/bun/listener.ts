@@ -9,17 +9,22 @@ import {
   type OptionCall,
   setSocketOptions,
 } from "../../ffi/socket-options.ts";
+import { type Arrival, Entrance } from "../../l4/entrance.ts";
+import type { Endpoints, Peer } from "../../l4/peer.ts";
+import { encodeProxyHeader } from "../../l4/proxy/encode.ts";
 import { Targets } from "../../l4/targets.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { monotonicMs } from "../../shared/clock.ts";
 import { CounterWriter } from "../../shared/counters.ts";
-import { IP_BYTES, parseIPv6 } from "../../shared/ip.ts";
-import { RELAY } from "../../shared/limits.ts";
+import { IP_BYTES, parseIp, parseIPv6 } from "../../shared/ip.ts";
+import { FIRST_BYTES, RELAY } from "../../shared/limits.ts";
 import { FAMILY_IPV4, FAMILY_IPV6, FAMILY_UNIX, type LiveTable } from "../../shared/live-table.ts";
 import type { Refusal, RelayRequest, TargetSlot } from "../../shared/messages.ts";
 import { hasIpTarget, type RelayPlan, type SocketPlan } from "../../shared/plan.ts";
 import { RefusalReports } from "../../shared/refusal-reports.ts";
 import type { EngineHost } from "../engine.ts";
+import { sharedMs } from "../shared-clock.ts";
+import { Arriving } from "./arriving.ts";
 import { bind, type Bound } from "./bind.ts";
 import {
   Connection,
@@ -38,12 +43,16 @@ export interface ListenerEngine {
   hasRoom(fd: number): boolean;
   addConnection(owner: ConnectionOwner, slot: number): Connection;
   removeConnection(connection: Connection): void;
-  /** Calls `expire` at `deadlineMs` as long as the dialing is not settled. `timeoutMs` is how long one attempt may take. */
-  watch(dialing: Dialing, timeoutMs: number): void;
+  /** Calls `expire` at `deadlineMs` as long as it is not settled. `timeoutMs` is how long that may be. */
+  watch(timed: Timed, timeoutMs: number): void;
 }
 
-/** Of the plan's groups. */
-const FIRST_GROUP = 0;
+/** A connection that waits for something: its first bytes, or its target. */
+export interface Timed {
+  readonly deadlineMs: number;
+  readonly settled: boolean;
+  expire(): void;
+}
 
 /** What the runtime may read at once, and so the least that a direction can hold. */
 const RUNTIME_READ_BYTES = 512 * 1024;
@@ -67,6 +76,8 @@ export class BunListener implements ConnectionOwner {
   /** Which target is chosen depends on the client. */
   readonly #byClient: boolean;
   readonly #ip = new Uint8Array(IP_BYTES);
+  /** null: nothing is asked of clients. */
+  readonly #entrance: Entrance | null;
   #lastResortMs = 0;
 
   constructor(engine: ListenerEngine, request: RelayRequest) {
@@ -80,6 +91,7 @@ export class BunListener implements ConnectionOwner {
     this.#active = new Int32Array(request.active);
     this.#byClient = this.plan.groups.some(({ balance }) => balance === "source_hash");
     this.#targets = this.#makeTargets(request);
+    this.#entrance = Entrance.of(request);
     this.#isUnix = this.plan.listen.kind === "unix";
     this.#refusals = new RefusalReports(this.plan.key, (event) => engine.host.emit(event));
   }
@@ -181,23 +193,64 @@ export class BunListener implements ConnectionOwner {
   }
 
   #accept(socket: RelaySocket): void {
+    const entrance = this.#entrance;
+    const ip = entrance === null ? null : this.#peerOf(socket);
+    const refusal = entrance?.admit(ip, sharedMs()) ?? null;
+    if (refusal !== null) return this.#turnAway(socket, refusal.reason, refusal.detail);
     if (!this.#engine.hasRoom(fdOf(socket))) {
       return this.#turnAway(socket, "table_full");
     }
-    const { maxConnections } = this.plan.limits;
-    const active = Atomics.add(this.#active, 0, 1) + 1;
-    if (maxConnections > 0 && active > maxConnections) {
-      Atomics.sub(this.#active, 0, 1);
-      return this.#turnAway(socket, "max_connections");
-    }
-    socket.pause();
+    if (!this.#count(socket, ip)) return;
+    const reads = entrance?.reads === true;
+    if (!reads) socket.pause();
     this.#setAcceptedOptions(socket);
     this.counters.accepted();
     const connection = this.#engine.addConnection(this, this.#slot);
     connection.client.socket = socket;
     socket.data = connection.client;
     this.#noteClient(connection, socket);
-    const tries = this.#targets.begin(FIRST_GROUP);
+    if (entrance?.countsPeers === true) this.live.setCounted(connection.row, true);
+    if (reads) this.#read(connection, entrance.arrive(ip, monotonicMs()));
+    else this.choose(connection, 0);
+  }
+
+  /** @returns false if there is no room for the client, which is turned away. */
+  #count(socket: RelaySocket, ip: Uint8Array | null): boolean {
+    const { maxConnections } = this.plan.limits;
+    const active = Atomics.add(this.#active, 0, 1) + 1;
+    const isOver = maxConnections > 0 && active > maxConnections;
+    const counts = this.#entrance?.countsPeers === true && ip !== null && !isOver;
+    const refusal = counts ? this.#entrance.enter(ip) : null;
+    if (!isOver && refusal === null) return true;
+    Atomics.sub(this.#active, 0, 1);
+    this.#turnAway(socket, refusal?.reason ?? "max_connections", refusal?.detail);
+    return false;
+  }
+
+  /** 16 bytes; null for a unix socket's client. */
+  #peerOf(socket: RelaySocket): Uint8Array | null {
+    return this.#isUnix ? null : parseIp(socket.remoteAddress);
+  }
+
+  /** The client's first bytes are read before its target is chosen. */
+  #read(connection: Connection, arrival: Arrival): void {
+    const arriving = new Arriving(this, connection, arrival);
+    const { proxyHeaderMs, clientHelloMs } = this.plan.timeouts;
+    const { accept } = this.plan.proxyProtocol;
+    const own = this.plan.routes.length > 0 ? clientHelloMs : Infinity;
+    this.#engine.watch(arriving, accept === "off" ? own : Math.min(proxyHeaderMs, own));
+  }
+
+  /** See ArrivingListener. */
+  introduced({ row }: Connection, arrival: Arrival): void {
+    const source = arrival.endpoints?.source;
+    if (source?.kind === "ip") this.live.setClientIp(row, source.ip, source.port);
+    this.live.setCounted(row, arrival.counted);
+  }
+
+  /** A target of this group is sought for a client that is paused. */
+  choose(connection: Connection, group: number): void {
+    const tries = this.#targets.begin(group);
     const { left } = tries;
     if (left === 0) this.refuse(connection, "no_address", "", "no_address");
     else {
@@ -206,9 +259,9 @@ export class BunListener implements ConnectionOwner {
     }
   }
 
-  #turnAway(socket: RelaySocket, reason: Refusal): void {
+  #turnAway(socket: RelaySocket, reason: Refusal, detail = ""): void {
     this.counters.refused(reason); // first, so that a client that was told finds it counted
-    this.#refusals.add(reason, "");
+    this.#refusals.add(reason, detail);
     socket.terminate();
   }
 
@@ -272,8 +325,32 @@ export class BunListener implements ConnectionOwner {
     live.activeMs[connection.row] = monotonicMs();
     this.counters.connected(connection.slot);
     if (this.#engine.host.traceConnections) this.#trace(connection, "open", "");
+    if (this.plan.proxyProtocol.send !== "off") connection.target.greet(this.#header(connection));
+    connection.arrival = null;
     connection.target.start();
     if (this.plan.socket.fastopen && target.address.kind === "ip") this.#startFastOpen(connection);
+  }
+
+  /** What the target is sent first. */
+  #header({ row, client, arrival }: Connection): Uint8Array {
+    const into = new Uint8Array(FIRST_BYTES.proxyHeaderMaxBytes);
+    const version = this.plan.proxyProtocol.send === "v1" ? 1 : 2;
+    const endpoints = arrival?.endpoints ?? this.#endpoints(row, client.socket);
+    const length = encodeProxyHeader(into, version, endpoints, arrival?.extras);
+    return into.subarray(0, length);
+  }
+
+  /** What the client's socket itself says. */
+  #endpoints(row: number, socket: RelaySocket | null): Endpoints {
+    const { live } = this;
+    const local = this.#isUnix ? null : parseIp(socket?.localAddress ?? "");
+    if (local === null || !live.copyClientIp(row, this.#ip)) {
+      return { source: UNIX, destination: UNIX };
+    }
+    return {
+      source: { kind: "ip", ip: this.#ip, port: live.clientPort(row) },
+      destination: { kind: "ip", ip: local, port: socket?.localPort ?? 0 },
+    };
   }
 
   /** The client's first bytes go with the SYN if they are there; otherwise it must not wait for them. */
@@ -292,8 +369,17 @@ export class BunListener implements ConnectionOwner {
       this.counters.closedUnconnected();
     }
     Atomics.sub(this.#active, 0, 1);
+    this.#countOut(connection.row);
     if (this.#engine.host.traceConnections) this.#trace(connection, "close", reason);
     this.#engine.removeConnection(connection);
+  }
+
+  /** limits.max_per_ip: the client has one connection less. */
+  #countOut(row: number): void {
+    const { live } = this;
+    if (!live.isCounted(row)) return;
+    live.setCounted(row, false);
+    if (live.copyClientIp(row, this.#ip)) this.#entrance?.leave(this.#ip);
   }
 
   #trace(connection: Connection, phase: "open" | "close", reason: string): void {
@@ -321,6 +407,7 @@ function fdOf(socket: RelaySocket): number {
   return (socket as { fd?: number }).fd ?? -1;
 }
 
+const UNIX: Peer = { kind: "unix", path: "" };
 const NO_BYTES = new Uint8Array(0);
 /** How an IPv4 client shows on a listener of both families (RFC 4291 section 2.5.5.2). */
 const V4_MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/;

@@ -19,7 +19,7 @@ import { ProxyError } from "../../shared/errors.ts";
 import type { EngineHost } from "../engine.ts";
 import type { OpenListener } from "../linux/acceptor.ts";
 import { LinuxEngine } from "../linux/engine.ts";
-import { OPEN } from "../linux/rows.ts";
+import { ARRIVING, OPEN } from "../linux/rows.ts";
 import { socketError } from "../linux/sockets.ts";
 import { Poller } from "./poller.ts";
 
@@ -61,6 +61,9 @@ export class EpollEngine extends LinuxEngine {
   watchClient(row: number): number {
     return this.#watchSide(row * 2);
   }
+
+  /** The client is watched already. */
+  watchArrival(): void {}
 
   startConnect(row: number, fd: number, target: Sockaddr): number {
     if (libc.connect(fd, addressOf(target.bytes), target.bytes.length) < 0) {
@@ -133,11 +136,12 @@ export class EpollEngine extends LinuxEngine {
     }
   }
 
-  /** Events of either side of a row that is CONNECTING. */
+  /** Events of either side of a row that is CONNECTING, or of the client of one that is ARRIVING. */
   #connecting(d: number, events: number): void {
     const row = d >>> 1;
     if ((d & 1) === 0) {
       this.relay.note(d, events);
+      if (this.rows.state[row] === ARRIVING) return this.firstBytes.readable(row);
       // A reset: nobody waits for the target any more. EPOLLHUP alone is a unix client that has sent all and closed.
       if ((events & EPOLLERR) !== 0) this.connections.close(row, "reset");
       return;

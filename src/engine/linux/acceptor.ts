@@ -5,7 +5,7 @@ import { EMFILE, errnoName } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK } from "../../ffi/linux.ts";
 import { addressOf, pinnedBytes, pinnedInt32 } from "../../ffi/memory.ts";
-import { type Sockaddr, SOCKADDR_MAX_BYTES } from "../../ffi/sockaddr.ts";
+import { copyIp, type Sockaddr, SOCKADDR_MAX_BYTES } from "../../ffi/sockaddr.ts";
 import {
   applySocketOptions,
   compileSocketOptions,
@@ -13,13 +13,16 @@ import {
   type OptionCall,
   setSocketOptions,
 } from "../../ffi/socket-options.ts";
+import type { Entrance, Refused } from "../../l4/entrance.ts";
 import type { Targets } from "../../l4/targets.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { CounterWriter } from "../../shared/counters.ts";
+import { IP_BYTES } from "../../shared/ip.ts";
 import { RELAY } from "../../shared/limits.ts";
 import type { Refusal, RelayRequest } from "../../shared/messages.ts";
 import { hasIpTarget, type RelayPlan } from "../../shared/plan.ts";
 import type { EngineHost } from "../engine.ts";
+import { sharedMs } from "../shared-clock.ts";
 import { bindAll } from "./binding.ts";
 import { type Connections, resetSocket } from "./connections.ts";
 import { acceptOutcome } from "./errnos.ts";
@@ -40,6 +43,10 @@ export interface OpenListener {
   /** Empty once closed. */
   fds: number[];
   readonly targets: Targets<Sockaddr>;
+  /** null: nothing is asked of clients. */
+  readonly entrance: Entrance | null;
+  /** Targets are sent something first: a PROXY header, or what was read of the client to choose them. */
+  readonly greets: boolean;
   /** Which target is chosen depends on the client. */
   readonly byClient: boolean;
   /** Set on each accepted socket: what it does not inherit from the listening one. */
@@ -68,6 +75,7 @@ export class Acceptor {
   readonly #clientAddress = addressOf(this.#client);
   readonly #clientLength = pinnedInt32(1);
   readonly #clientLengthAddress = addressOf(this.#clientLength);
+  readonly #ip = new Uint8Array(IP_BYTES);
   #round = 0;
   /** How many listeners have pausedUntil set. */
   #paused = 0;
@@ -91,6 +99,7 @@ export class Acceptor {
     request: RelayRequest,
     profile: number,
     targets: Targets<Sockaddr>,
+    entrance: Entrance | null,
   ): { bound: SocketAddress[]; kept: number[] } {
     const { listener: plan } = request;
     const warnings = new Set<string>();
@@ -111,6 +120,8 @@ export class Acceptor {
       active: new Int32Array(request.active),
       fds,
       targets,
+      entrance,
+      greets: entrance?.reads === true || plan.proxyProtocol.send !== "off",
       byClient: plan.groups.some(({ balance }) => balance === "source_hash"),
       clientOptions: clientOptions(plan),
       targetOptions: toTarget.calls,
@@ -210,7 +221,6 @@ export class Acceptor {
   accepted(listener: OpenListener, client: number, now: number): void {
     this.#readName(client);
     if (!this.#connections.rows.full) return this.#admit(listener, client, now);
-    Atomics.add(listener.active, 0, 1);
     this.#turnAway(listener, client, "table_full", now);
     this.#pause(listener, EMFILE, now);
   }
@@ -222,6 +232,8 @@ export class Acceptor {
   }
 
   #admit(listener: OpenListener, client: number, now: number): void {
+    if (listener.entrance !== null && !this.#passes(listener.entrance, listener, client, now))
+      return;
     if (!this.#count(listener, client, now)) return;
     if (listener.watched && this.#host.load.crowded(this.#connections.rows.open)) {
       return this.#handOver(listener, client);
@@ -229,41 +241,74 @@ export class Acceptor {
     this.#begun(listener, client, now);
   }
 
+  /** @returns false if who connects may not go on, and is turned away. */
+  #passes(entrance: Entrance, listener: OpenListener, client: number, now: number): boolean {
+    const known = copyIp(this.#client, this.#ip);
+    const refusal = entrance.admit(known ? this.#ip : null, sharedMs());
+    if (refusal !== null) this.#turnAway(listener, client, refusal.reason, now, refusal.detail);
+    return refusal === null;
+  }
+
   /** @returns false if there is no room for the client, which is turned away. */
   #count(listener: OpenListener, client: number, now: number): boolean {
     const { maxConnections } = listener.plan.limits;
     const open = Atomics.add(listener.active, 0, 1) + 1;
-    if (maxConnections === 0 || open <= maxConnections) return true;
-    this.#turnAway(listener, client, "max_connections", now);
+    const isOver = maxConnections > 0 && open > maxConnections;
+    if (!isOver && listener.entrance?.countsPeers !== true) return true;
+    const refusal = isOver ? null : this.#countPeer(listener.entrance!);
+    if (!isOver && refusal === null) return true;
+    Atomics.sub(listener.active, 0, 1);
+    this.#turnAway(listener, client, refusal?.reason ?? "max_connections", now, refusal?.detail);
     return false;
+  }
+
+  #countPeer(entrance: Entrance): Refused | null {
+    return copyIp(this.#client, this.#ip) ? entrance.enter(this.#ip) : null;
+  }
+
+  /** What `count` did is undone. */
+  #uncount({ active, entrance }: OpenListener): void {
+    Atomics.sub(active, 0, 1);
+    if (entrance?.countsPeers === true && copyIp(this.#client, this.#ip)) entrance.leave(this.#ip);
   }
 
   /** Another worker has few connections, and serves this client sooner than this one. */
   #handOver(listener: OpenListener, client: number): void {
-    Atomics.sub(listener.active, 0, 1);
+    this.#uncount(listener);
     this.#host.emit({ type: "hand_over", key: listener.plan.key, fd: client });
   }
 
-  /** Another worker has handed this client over. Until now it counted nowhere: its place may be taken. */
+  /**
+   * Another worker has admitted this client and handed it over. Until now it counted nowhere: its place may be taken.
+   */
   take(listener: OpenListener, client: number, now: number): void {
     setBlocking(client, (this.#watch.socketFlags & SOCK_NONBLOCK) === 0); // the other engine may be another one
     this.#readName(client);
     if (!this.#count(listener, client, now)) return;
-    if (this.#connections.rows.full) return this.#turnAway(listener, client, "table_full", now);
+    if (this.#connections.rows.full) {
+      this.#uncount(listener);
+      return this.#turnAway(listener, client, "table_full", now);
+    }
     this.#begun(listener, client, now);
   }
 
   #begun(listener: OpenListener, client: number, now: number): void {
     const row = this.#connections.accept(listener.profile, client, this.#client, now);
+    if (listener.entrance?.countsPeers === true) this.#connections.rows.live.setCounted(row, true);
     if (listener.clientOptions.length > 0) applySocketOptions(client, listener.clientOptions);
     this.#begin(row, listener);
   }
 
-  #turnAway(listener: OpenListener, client: number, reason: Refusal, now: number): void {
-    Atomics.sub(listener.active, 0, 1);
+  #turnAway(
+    listener: OpenListener,
+    client: number,
+    reason: Refusal,
+    now: number,
+    detail = "",
+  ): void {
     resetSocket(client);
     listener.counters.refused(reason);
-    this.#reports.refused(listener.plan.key, reason, "", now);
+    this.#reports.refused(listener.plan.key, reason, detail, now);
   }
 
   #pause(listener: OpenListener, error: number, now: number): void {

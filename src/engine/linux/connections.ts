@@ -1,7 +1,8 @@
 // A connection's way through its states, and the only place that changes them:
 //
 //   take ──▶ CONNECTING ──establish──▶ OPEN ──close──▶ CLOSING ──▶ FREE
-//                 └────────close (refused)─────────────┘      an adopted pair starts OPEN
+//     │       ▲   └────────close (refused)─────────────┘      an adopted pair starts OPEN
+//     └──▶ ARRIVING, where a client's first bytes choose its target
 //
 // CLOSING lasts as long as the kernel still works on the row's sockets: nothing is closed under an operation in flight. With
 // epoll there never is one, and close goes on to FREE at once.
@@ -13,8 +14,10 @@ import { libc } from "../../ffi/libc.ts";
 import { SO_LINGER, SOL_SOCKET } from "../../ffi/linux.ts";
 import { addressOf, pinnedInt32 } from "../../ffi/memory.ts";
 import { decodeSockaddr, liveFamily, portOf } from "../../ffi/sockaddr.ts";
+import type { Entrance } from "../../l4/entrance.ts";
 import { formatSocketAddress } from "../../shared/address.ts";
 import { monotonicMs } from "../../shared/clock.ts";
+import { IP_BYTES } from "../../shared/ip.ts";
 import { FAMILY_UNIX } from "../../shared/live-table.ts";
 import type { EngineHost } from "../engine.ts";
 import type { Profile } from "./profile.ts";
@@ -45,6 +48,7 @@ export class Connections {
   readonly #host: EngineHost;
   readonly #quiesce: (row: number) => boolean;
   readonly #onClose: () => void;
+  readonly #ip = new Uint8Array(IP_BYTES);
   /** Of rows that are CLOSING. */
   readonly #reasons = new Map<number, CloseReason>();
 
@@ -61,7 +65,10 @@ export class Connections {
     this.#onClose = onClose;
   }
 
-  /** A row for an accepted client, CONNECTING; the caller has made sure that one is free. The row owns `fd` from here on. */
+  /**
+   * A row for an accepted client, CONNECTING until somebody says otherwise; the caller has made sure that one is free. The row
+   * owns `fd` from here on.
+   */
   accept(profile: number, fd: number, client: Uint8Array, now: number): number {
     const row = this.#take(profile, now);
     const { rows } = this;
@@ -119,12 +126,21 @@ export class Connections {
     if (rows.state[row] === OPEN) profile.counters?.closed(rows.target[row]!);
     else profile.counters?.closedUnconnected();
     this.onClosing(row);
+    if (profile.entrance !== null) this.#countOut(row, profile.entrance);
     if (profile.active !== null) Atomics.sub(profile.active, 0, 1);
     if (profile.slot < 0) this.#reportPair(row, reason);
     rows.live.close(row);
     rows.state[row] = CLOSING;
     if (this.#quiesce(row)) this.#free(row, reason);
     else this.#reasons.set(row, reason);
+  }
+
+  /** limits.max_per_ip: the client has one connection less. */
+  #countOut(row: number, entrance: Entrance): void {
+    const { live } = this.rows;
+    if (!live.isCounted(row)) return;
+    live.setCounted(row, false);
+    if (live.copyClientIp(row, this.#ip)) entrance.leave(this.#ip);
   }
 
   /** No operation is left on the sockets of a row that is CLOSING. */

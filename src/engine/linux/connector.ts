@@ -15,14 +15,12 @@ import type { EngineHost } from "../engine.ts";
 import type { OpenListener } from "./acceptor.ts";
 import type { Connections } from "./connections.ts";
 import { assertConnectFailure, isOutOfDescriptors } from "./errnos.ts";
+import type { FirstBytes } from "./first-bytes.ts";
 import type { Relay } from "./relay.ts";
 import type { Reports } from "./reports.ts";
-import { OPEN, UNTIL_EAGAIN } from "./rows.ts";
+import { CONNECTING, OPEN, UNTIL_EAGAIN } from "./rows.ts";
 import { isHandshaking, keepUrgentInline, streamSocket } from "./sockets.ts";
 import type { Watch } from "./watch.ts";
-
-/** Of the plan's groups. */
-const FIRST_GROUP = 0;
 
 export class Connector {
   readonly #watch: Watch;
@@ -31,6 +29,7 @@ export class Connector {
   readonly #reports: Reports;
   readonly #host: EngineHost;
   readonly #listenerOf: (row: number) => OpenListener;
+  readonly #firstBytes: FirstBytes;
   readonly #warned = new Set<string>();
   /** Of rows that are connecting, and with Fast Open of those that are open. */
   readonly #attempts: (Attempt<Sockaddr> | undefined)[] = [];
@@ -44,6 +43,7 @@ export class Connector {
     reports: Reports,
     host: EngineHost,
     listenerOf: (row: number) => OpenListener,
+    firstBytes: FirstBytes,
   ) {
     this.#watch = watch;
     this.#connections = connections;
@@ -51,17 +51,22 @@ export class Connector {
     this.#reports = reports;
     this.#host = host;
     this.#listenerOf = listenerOf;
+    this.#firstBytes = firstBytes;
   }
 
   /** Starts on a target for a row that was just accepted. */
   begin(row: number, listener: OpenListener): void {
-    const { rows } = this.#connections;
-    const client = row * 2;
-    if (listener.plan.listen.kind === "unix") rows.flags[client]! |= UNTIL_EAGAIN;
-    rows.deadline[row] = this.#relay.now + listener.plan.timeouts.connectMs;
     const error = this.#watch.watchClient(row);
     if (error !== 0) return this.#refuse(row, listener, "descriptors", errnoText(error));
-    const attempt = listener.targets.begin(FIRST_GROUP);
+    this.choose(row, listener, 0);
+  }
+
+  /** Starts on a target of a group, for a row whose client is watched. */
+  choose(row: number, listener: OpenListener, group: number): void {
+    const { rows } = this.#connections;
+    rows.state[row] = CONNECTING;
+    rows.deadline[row] = this.#relay.now + listener.plan.timeouts.connectMs;
+    const attempt = listener.targets.begin(group);
     if (attempt.left === 0) return this.#refuse(row, listener, "no_address", "");
     this.#attempts[row] = attempt;
     this.#try(row, listener, attempt, 0);
@@ -134,7 +139,12 @@ export class Connector {
     // With Fast Open it may turn out later that the target does not answer.
     if (!fastopen) this.#attempts[row] = undefined;
     this.#connections.establish(row, attempt.target!.socket.bytes, this.#relay.now);
+    if (listener.greets) {
+      this.#firstBytes.greet(row, listener);
+      if (rows.state[row] !== OPEN) return;
+    }
     this.#watch.startRelay(row);
+    if (listener.greets) this.#firstBytes.goOn(row);
     if (!fastopen || rows.state[row] !== OPEN) return;
     if (!hasBytes(rows.fd[row * 2]!)) sendWaitingSyn(rows.fd[row * 2 + 1]!);
   }

@@ -5,6 +5,7 @@ import { errnoName } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import { EFD_CLOEXEC, EFD_NONBLOCK } from "../../ffi/linux.ts";
 import { encodeSockaddr, type Sockaddr } from "../../ffi/sockaddr.ts";
+import { Entrance } from "../../l4/entrance.ts";
 import { Targets } from "../../l4/targets.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { CounterWriter } from "../../shared/counters.ts";
@@ -19,11 +20,12 @@ import { Acceptor, type OpenListener } from "./acceptor.ts";
 import { Connections, resetSocket } from "./connections.ts";
 import { Connector } from "./connector.ts";
 import { impossible } from "./errnos.ts";
+import { FirstBytes } from "./first-bytes.ts";
 import { BufferPool, PipePool } from "./holders.ts";
 import type { Profile } from "./profile.ts";
 import { Relay } from "./relay.ts";
 import { Reports } from "./reports.ts";
-import { CONNECTING, FREE, OPEN, Rows, UNTIL_EAGAIN } from "./rows.ts";
+import { ARRIVING, CONNECTING, FREE, OPEN, Rows, UNTIL_EAGAIN } from "./rows.ts";
 import { duplicatePair, isUnixSocket, keepUrgentInline, raiseDescriptorLimit } from "./sockets.ts";
 import type { Watch } from "./watch.ts";
 
@@ -36,6 +38,7 @@ export abstract class LinuxEngine implements Engine, Watch {
   protected readonly relay: Relay;
   protected readonly acceptor: Acceptor;
   protected readonly connector: Connector;
+  protected readonly firstBytes: FirstBytes;
   protected ended = false;
   readonly #reports: Reports;
   readonly #descriptorLimit: number;
@@ -66,20 +69,32 @@ export abstract class LinuxEngine implements Engine, Watch {
     this.relay = new Relay(this.connections);
     this.#reports = new Reports(host.emit);
     const { connections, relay } = this;
-    this.connector = new Connector(this, connections, relay, this.#reports, host, (row) =>
-      this.#listenerOf(row),
+    const listenerOf = (row: number): OpenListener => this.#listenerOf(row);
+    const reports = this.#reports;
+    this.firstBytes = new FirstBytes(
+      this,
+      connections,
+      relay,
+      reports,
+      listenerOf,
+      (row, listener, group) => this.connector.choose(row, listener, group),
     );
-    connections.onClosing = (row) => this.connector.closing(row);
-    this.acceptor = new Acceptor(this, connections, host, this.#reports, (row, listener) => {
-      this.#armSweep();
-      this.connector.begin(row, listener);
-    });
+    const { firstBytes } = this;
+    this.connector = new Connector(this, connections, relay, reports, host, listenerOf, firstBytes);
+    connections.onClosing = (row) => {
+      firstBytes.closing(row);
+      this.connector.closing(row);
+    };
+    this.acceptor = new Acceptor(this, connections, host, reports, (row, listener) =>
+      this.#begin(row, listener),
+    );
   }
 
   abstract readonly socketFlags: number;
   abstract watchListener(fd: number, listener: OpenListener): void;
   abstract unwatchListener(fd: number, listener: OpenListener): void;
   abstract watchClient(row: number): number;
+  abstract watchArrival(row: number): void;
   abstract startConnect(row: number, fd: number, target: Sockaddr): number;
   abstract abandonConnect(row: number): void;
   abstract startRelay(row: number): void;
@@ -105,13 +120,26 @@ export abstract class LinuxEngine implements Engine, Watch {
     return this.acceptor.listeners[this.rows.listener[row]!]!;
   }
 
+  /** A client was accepted into this row. */
+  #begin(row: number, listener: OpenListener): void {
+    this.#armSweep();
+    if (listener.plan.listen.kind === "unix") this.rows.flags[row * 2]! |= UNTIL_EAGAIN;
+    if (listener.entrance?.reads === true) this.firstBytes.begin(row, listener);
+    else this.connector.begin(row, listener);
+  }
+
   open(request: RelayRequest): { bound: SocketAddress[]; fds: number[] } {
     const targets = this.#targetsOf(request);
-    const index = this.connections.profiles.push(this.#profileOf(request, targets)) - 1;
-    const { bound, kept } = this.acceptor.listen(request, index, targets);
+    const entrance = Entrance.of(request);
+    const profile = this.#profileOf(request, targets, entrance);
+    const index = this.connections.profiles.push(profile) - 1;
+    const { bound, kept } = this.acceptor.listen(request, index, targets, entrance);
     warnIfTooFew(this.host, request, this.#descriptorLimit);
-    this.#needSweep(request.listener.timeouts.connectMs);
-    this.#needSweep(request.listener.timeouts.idleMs);
+    const { timeouts } = request.listener;
+    this.#needSweep(timeouts.connectMs);
+    this.#needSweep(timeouts.idleMs);
+    if (entrance !== null && entrance.mode !== null) this.#needSweep(timeouts.proxyHeaderMs);
+    if (entrance !== null && entrance.routes !== null) this.#needSweep(timeouts.clientHelloMs);
     return { bound, fds: kept };
   }
 
@@ -129,7 +157,11 @@ export abstract class LinuxEngine implements Engine, Watch {
     return result;
   }
 
-  #profileOf(request: RelayRequest, targets: Targets<Sockaddr>): Profile {
+  #profileOf(
+    request: RelayRequest,
+    targets: Targets<Sockaddr>,
+    entrance: Entrance | null,
+  ): Profile {
     const { listener, slot } = request;
     const counters = new CounterWriter(request.counters);
     const active = new Int32Array(request.active);
@@ -137,7 +169,7 @@ export abstract class LinuxEngine implements Engine, Watch {
     const sizes = this.#sizes(listener.buffers);
     const { key } = listener;
     const { fastopen } = listener.socket;
-    return { key, slot, idleMs, counters, active, targets, fastopen, ...sizes };
+    return { key, slot, idleMs, counters, active, targets, entrance, fastopen, ...sizes };
   }
 
   #sizes(
@@ -175,6 +207,7 @@ export abstract class LinuxEngine implements Engine, Watch {
         counters: null,
         active: null,
         targets: null,
+        entrance: null,
         fastopen: false,
       };
       profile = this.connections.profiles.push({ ...plan, ...this.#sizes(request) }) - 1;
@@ -267,6 +300,8 @@ export abstract class LinuxEngine implements Engine, Watch {
       if (state[row] !== FREE) this.look(row);
       if (state[row] === CONNECTING) {
         if (now >= attemptDeadline[row]!) this.connector.expired(row);
+      } else if (state[row] === ARRIVING) {
+        if (now >= attemptDeadline[row]!) this.firstBytes.expired(row);
       } else if (state[row] === OPEN) {
         const { idleMs, fastopen } = this.connections.profiles[listener[row]!]!;
         if (fastopen && now >= deadline[row]!) this.connector.checkHandshake(row);

@@ -2,6 +2,7 @@
 // its profile; the relay reads its sizes from there.
 
 import type { Sockaddr } from "../../ffi/sockaddr.ts";
+import type { Entrance } from "../../l4/entrance.ts";
 import type { Targets } from "../../l4/targets.ts";
 import type { CounterWriter } from "../../shared/counters.ts";
 import type { BufferPool, PipePool } from "./holders.ts";
@@ -13,6 +14,8 @@ export interface Profile {
   readonly slot: number;
   /** null for adopted pairs. */
   readonly targets: Targets<Sockaddr> | null;
+  /** null: nothing is asked of clients. */
+  readonly entrance: Entrance | null;
   /** A target's SYN may wait for bytes, or be under way with them, while its row is OPEN. */
   readonly fastopen: boolean;
   /** 0: never. */

@@ -13,6 +13,7 @@ export const FREE = 0;
 export const CONNECTING = 1;
 export const OPEN = 2;
 export const CLOSING = 3;
+export const ARRIVING = 4; // accepted, and its first bytes are being read
 
 /** Flags of a direction. */
 export const READABLE = 1; // the source may have bytes: an edge came and EAGAIN did not yet
@@ -34,8 +35,9 @@ export class Rows {
   /** Index into the engine's listeners. */
   readonly listener: Int32Array;
   /**
-   * Monotonic milliseconds; while connecting: when the current address, and the whole attempt, are given up. With Fast Open the
-   * handshake may go on while the row is OPEN, and `deadline` holds for it.
+   * Monotonic milliseconds. While ARRIVING: when the first bytes must be there, in attemptDeadline. While connecting: when the
+   * current address, and the whole attempt, are given up. With Fast Open the handshake may go on while the row is OPEN, and
+   * `deadline` holds for it.
    */
   readonly attemptDeadline: Float64Array;
   readonly deadline: Float64Array;

@@ -14,6 +14,11 @@ export interface Watch {
   /** A client was accepted into this row, CONNECTING. @returns 0, or the error number if it cannot be watched. */
   watchClient(row: number): number;
   /**
+   * The row is ARRIVING: the engine calls `readable` of the first bytes when the client has sent something, until it is in
+   * another state.
+   */
+  watchArrival(row: number): void;
+  /**
    * Connects the new socket of a row to its target; the engine calls the connector's `connected` or `failed` later.
    * @returns 0, or the error number of a failure that is known at once. The socket stays the caller's then.
    */

@@ -2,7 +2,7 @@
 // is to be done and takes what was done. Clients are accepted, targets connected, bytes received and sent by the kernel;
 // nothing of a connection is closed while the kernel has an operation of it.
 
-import { ECANCELED, ETIMEDOUT } from "../../ffi/errno.ts";
+import { ECANCELED, errnoName, ETIMEDOUT } from "../../ffi/errno.ts";
 import {
   IORING_ACCEPT_MULTISHOT,
   IORING_ASYNC_CANCEL_ALL,
@@ -16,7 +16,7 @@ import {
   SQE_IOPRIO_SHIFT,
 } from "../../ffi/io-uring.ts";
 import { libc } from "../../ffi/libc.ts";
-import { EPOLLIN, SOCK_CLOEXEC } from "../../ffi/linux.ts";
+import { EPOLLIN, EPOLLRDHUP, SOCK_CLOEXEC } from "../../ffi/linux.ts";
 import { addressOf } from "../../ffi/memory.ts";
 import type { Sockaddr } from "../../ffi/sockaddr.ts";
 import { monotonicMs } from "../../shared/clock.ts";
@@ -25,7 +25,7 @@ import type { RingPlan } from "../../shared/plan.ts";
 import type { EngineHost } from "../engine.ts";
 import type { OpenListener } from "../linux/acceptor.ts";
 import { LinuxEngine } from "../linux/engine.ts";
-import { CONNECTING, OPEN } from "../linux/rows.ts";
+import { ARRIVING, CONNECTING, OPEN } from "../linux/rows.ts";
 import { setBlocking, socketError } from "../linux/sockets.ts";
 import { Buffers } from "./buffers.ts";
 import { Gather } from "./gather.ts";
@@ -140,6 +140,14 @@ export class UringEngine extends LinuxEngine {
     return 0;
   }
 
+  watchArrival(row: number): void {
+    this.#lanes.inFlight[row]!++;
+    const low = Op.userLow(Op.OP_ARRIVAL, row * 2);
+    const guard = this.live.generation[row]!;
+    const fd = this.rows.fd[row * 2]!;
+    this.#ring.push(IORING_OP_POLL_ADD, fd, 0, 0, EPOLLIN | EPOLLRDHUP, low, guard);
+  }
+
   startConnect(row: number, fd: number, target: Sockaddr): number {
     const side = row * 2 + 1;
     this.#lanes.inFlight[row]!++;
@@ -160,10 +168,13 @@ export class UringEngine extends LinuxEngine {
     this.#ring.push(IORING_OP_ASYNC_CANCEL, fd, 0, 0, IORING_ASYNC_CANCEL_FD, low, guard);
   }
 
-  /** A Fast Open target is polled: its handshake may not be over, and only a poll tells when it is. */
+  /**
+   * A Fast Open target is polled: its handshake may not be over, and only a poll tells when it is. So is one that did not take
+   * its first bytes: the relay has them.
+   */
   startRelay(row: number): void {
     const { fastopen } = this.connections.profiles[this.rows.listener[row]!]!;
-    if (fastopen) this.#traffic.startRelay(row);
+    if (fastopen || this.rows.pending[row * 2]! > 0) this.#traffic.startRelay(row);
     else this.#traffic.start(row);
   }
 
@@ -249,6 +260,8 @@ export class UringEngine extends LinuxEngine {
         return this.#traffic.cancelled(index);
       case Op.OP_CONNECT:
         return this.#connected(index, result);
+      case Op.OP_ARRIVAL:
+        return this.#arrived(index, result);
       case Op.OP_ACCEPT:
         return this.#accepted(index, userHigh, result, flags);
       case Op.OP_WAKE:
@@ -262,6 +275,16 @@ export class UringEngine extends LinuxEngine {
     libc.read(this.wakeFd, addressOf(this.#wakeCount), 8);
     if ((flags & IORING_CQE_F_MORE) === 0) this.#pollWake();
     this.host.readMailbox();
+  }
+
+  /** A poll of a client that is ARRIVING, which tells once. */
+  #arrived(d: number, result: number): void {
+    const row = d >>> 1;
+    this.#traffic.operationEnded(row);
+    if (this.rows.state[row] !== ARRIVING) return; // closed meanwhile
+    if (result < 0) return this.connections.close(row, errnoName(-result));
+    this.firstBytes.readable(row);
+    if (this.rows.state[row] === ARRIVING) this.watchArrival(row);
   }
 
   #connected(side: number, result: number): void {

@@ -12,6 +12,7 @@ export const OP_SEND = 4; // index: direction whose sink it writes
 export const OP_POLL = 5; // index: direction whose source it watches, for both of its roles
 export const OP_CANCEL = 6; // index: direction; of an accept: the profile, as OP_CANCEL_ACCEPT
 export const OP_CANCEL_ACCEPT = 7;
+export const OP_ARRIVAL = 8; // index: direction of the client; a poll until it sends its first bytes
 
 const KIND_BITS = 4;
 const KIND_MASK = (1 << KIND_BITS) - 1;
