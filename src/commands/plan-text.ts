@@ -48,14 +48,19 @@ function formatRing({ buffers, bufferBytes }: RingPlan): [string, string] {
 function formatListener(listener: ListenerPlan): string {
   const rows = listener.protocol === "tcp" ? relayRows(listener) : udpRows(listener);
   const [group] = listener.groups;
-  if (group !== undefined && group.targets.length > 1) rows.unshift(...formatGroup(group));
-  if (group?.health) rows.push(["health", formatHealth(group.health)]);
+  if (listener.protocol === "tcp" && listener.routes.length > 0) {
+    rows.unshift(...formatRoutes(listener));
+  } else if (group !== undefined) {
+    if (group.targets.length > 1) rows.unshift(...formatGroup(group));
+    if (group.health) rows.push(["health", formatHealth(group.health)]);
+  }
   return `${listener.key} -> ${formatTargets(listener)}\n${table(rows, "  ")}`;
 }
 
-function relayRows({ limits, timeouts, buffers, socket }: RelayPlan): [string, string][] {
+function relayRows(listener: RelayPlan): [string, string][] {
+  const { timeouts, buffers, socket } = listener;
   return [
-    ["connections", formatLimit(limits)],
+    ...formatAdmission(listener),
     ["connect", `within ${formatDuration(timeouts.connectMs)}`],
     ["idle", timeouts.idleMs === 0 ? "for ever" : `reset after ${formatDuration(timeouts.idleMs)}`],
     ["socket", formatSocket(socket)],
@@ -79,15 +84,67 @@ function formatLimit({ maxConnections }: Pick<LimitsPlan, "maxConnections">): st
   return maxConnections === 0 ? "as many as descriptors allow" : `at most ${maxConnections}`;
 }
 
+/** Who may connect, and what clients begin with. */
+function formatAdmission({
+  limits,
+  access,
+  proxyProtocol,
+  listen,
+  timeouts,
+}: RelayPlan): [string, string][] {
+  const { allow, deny } = access;
+  const { accept, send, trusted } = proxyProtocol;
+  const rows: [string, string][] = [];
+  if (allow.length > 0) rows.push(["allow", allow.join(", ")]);
+  if (deny.length > 0) rows.push(["deny", deny.join(", ")]);
+  rows.push(["connections", formatConnections(limits)]);
+  if (limits.acceptRate > 0) rows.push(["accepts", `at most ${limits.acceptRate} each second`]);
+  if (accept !== "off") {
+    const whose = listen.kind === "unix" ? "whoever may open the socket" : trusted.join(", ");
+    const version = accept === "any" ? "of either version" : accept;
+    const time = `within ${formatDuration(timeouts.proxyHeaderMs)}`;
+    rows.push(["PROXY header", `${version}, from ${whose}, ${time}`]);
+  }
+  if (send !== "off") rows.push(["targets get", `a PROXY header, ${send}`]);
+  return rows;
+}
+
+function formatConnections(limits: LimitsPlan): string {
+  const all = formatLimit(limits);
+  return limits.maxPerIp === 0 ? all : `${all}, ${limits.maxPerIp} from one address`;
+}
+
+function formatRoutes({ routes, groups, timeouts }: RelayPlan): [string, string][] {
+  const rows = routes.flatMap(({ sni, alpn, group }): [string, string][] => {
+    const offers = alpn === null ? [] : [`offers ${alpn.join(" or ")}`];
+    const asks = sni === null ? [] : [`asks for ${sni}`];
+    const who = [...asks, ...offers].join(" and ") || "fits no other route";
+    const { targets, balance, health } = groups[group]!;
+    const where =
+      targets.length > 1 ? `${formatShares(targets)}, ${balance}` : formatShares(targets);
+    return [
+      ["route", `who ${who} -> ${where}`],
+      ...(health === null ? [] : [["", formatHealth(health)] as [string, string]]),
+    ];
+  });
+  const fitsAll = routes.some(({ sni, alpn }) => sni === null && alpn === null);
+  if (!fitsAll) rows.push(["route", "who fits none is refused"]);
+  return [...rows, ["first TLS message", `within ${formatDuration(timeouts.clientHelloMs)}`]];
+}
+
 function formatGroup({ balance, targets }: GroupPlan): [string, string][] {
+  return [
+    ["balance", balance],
+    ["targets", formatShares(targets)],
+  ];
+}
+
+function formatShares(targets: GroupPlan["targets"]): string {
   const shares = targets.map(({ endpoint, weight, backup }) => {
     const notes = [...(weight === 1 ? [] : [`weight ${weight}`]), ...(backup ? ["backup"] : [])];
     return `${formatEndpoint(endpoint)}${notes.length > 0 ? ` (${notes.join(", ")})` : ""}`;
   });
-  return [
-    ["balance", balance],
-    ["targets", shares.join(", ")],
-  ];
+  return shares.join(", ");
 }
 
 function formatHealth(health: HealthPlan): string {

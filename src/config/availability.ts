@@ -11,17 +11,13 @@ const LATER_PROTOCOLS: readonly unknown[] = ["tls", "http", "http2", "http3", "q
 
 const TOP_KEYS: readonly string[] = ["admin", "tls", "auto_tls"];
 
-const ENTRY_KEYS: readonly string[] = [
-  "routes",
-  "allow",
-  "deny",
-  "proxy_protocol",
-  "mirror",
-  "alpn",
-];
+const ENTRY_KEYS: readonly string[] = ["mirror", "alpn"];
 
-const LIMIT_KEYS: readonly string[] = ["max_per_ip", "accept_rate", "bandwidth"];
-const TIMEOUT_KEYS: readonly string[] = ["client_hello"];
+const LIMIT_KEYS: readonly string[] = ["bandwidth"];
+
+/** What only streams have so far. */
+const UDP_ENTRY_KEYS: readonly string[] = ["allow", "deny"];
+const UDP_LIMIT_KEYS: readonly string[] = ["max_per_ip", "accept_rate"];
 
 export interface Unavailable {
   readonly problems: readonly Problem[];
@@ -64,15 +60,14 @@ export function unavailable(source: Source): Unavailable {
 
 function refusedKeys(entry: Mapping): string[][] {
   const limits = mapping(entry.limits);
-  const timeouts = mapping(entry.timeouts);
+  const isUdp = entry.name === "udp";
+  const keys = isUdp ? [...ENTRY_KEYS, ...UDP_ENTRY_KEYS] : ENTRY_KEYS;
+  const ofLimits = isUdp ? [...LIMIT_KEYS, ...UDP_LIMIT_KEYS] : LIMIT_KEYS;
   const asksForNothing = (key: string): boolean =>
     key === "deny" && Array.isArray(entry.deny) && entry.deny.length === 0;
   return [
-    ...ENTRY_KEYS.filter((key) => entry[key] !== undefined && !asksForNothing(key)).map((key) => [
-      key,
-    ]),
-    ...LIMIT_KEYS.filter((key) => limits[key] !== undefined).map((key) => ["limits", key]),
-    ...TIMEOUT_KEYS.filter((key) => timeouts[key] !== undefined).map((key) => ["timeouts", key]),
+    ...keys.filter((key) => entry[key] !== undefined && !asksForNothing(key)).map((key) => [key]),
+    ...ofLimits.filter((key) => limits[key] !== undefined).map((key) => ["limits", key]),
   ];
 }
 
@@ -82,11 +77,7 @@ export function isLaterKey(path: Path): boolean {
   if (path.length === 1) return TOP_KEYS.includes(key) || key === "access_log" || key === "options";
   if (path[0] !== "protocols") return false;
   if (path.length === 3) return ENTRY_KEYS.includes(key);
-  if (path.length !== 4) return false;
-  return (
-    (path[2] === "limits" && LIMIT_KEYS.includes(key)) ||
-    (path[2] === "timeouts" && TIMEOUT_KEYS.includes(key))
-  );
+  return path.length === 4 && path[2] === "limits" && LIMIT_KEYS.includes(key);
 }
 
 /** Whether a value at this path would be refused. */

@@ -29,6 +29,7 @@ export interface Problem {
   readonly path?: Path;
 }
 
+/** Takes a problem down. */
 export type Report = (path: Path, message: string, part?: Part) => void;
 
 export function formatPath(path: Path): string {

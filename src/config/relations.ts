@@ -5,6 +5,7 @@ import { isIP } from "node:net";
 
 import { type Endpoint, formatEndpoint } from "../shared/address.ts";
 import { BOUNDS } from "../shared/limits.ts";
+import { checkEntrance } from "./entrance.ts";
 import { nearest } from "./nearest.ts";
 import { ringMemory, watermarks } from "./presets.ts";
 import type { Path, Problem, Report, Source } from "./problems.ts";
@@ -120,6 +121,7 @@ function checkEntry(entry: ProtocolConfig, path: Path, report: Report): void {
     const cure = "Write max_connections";
     report([...path, "limits", "max_sessions"], `has no effect on ${entry.name}. ${cure}`, "key");
   }
+  checkEntrance(entry, path, report);
   if (entry.timeouts?.client_hello !== undefined && ["http", "udp"].includes(entry.name)) {
     report(
       [...path, "timeouts", "client_hello"],
@@ -154,18 +156,26 @@ function checkTargets(entry: ProtocolConfig, path: Path, report: Report): void {
   }
   checkScheme(target, name, [...path, "target"], report);
   checkTargetList(targets, name, [...path, "targets"], report);
+  if (routes && !target && !targets) {
+    for (const key of ["balance", "health"] as const) {
+      if (entry[key] === undefined) continue;
+      const cure = "Write it into the routes: each has its own";
+      report([...path, key], `has no effect without target or targets beside it. ${cure}`, "key");
+    }
+  }
   checkScheme(entry.mirror?.target, name, [...path, "mirror", "target"], report);
   routes?.forEach((route, i) => {
     const at = [...path, "routes", i];
     const requests = SCHEMES[name].length > 1;
-    const foreign = requests ? "sni" : "match";
-    if (route[foreign] !== undefined) report([...at, foreign], `has no effect on ${name}`, "key");
-    for (const key of ["headers", "retries", "redirect"] as const) {
-      if (!requests && route[key] !== undefined)
-        report([...at, key], `has no effect on ${name}`, "key");
+    const foreign = requests
+      ? (["sni", "alpn"] as const)
+      : (["match", "headers", "retries", "redirect"] as const);
+    for (const key of foreign) {
+      if (route[key] !== undefined) report([...at, key], `has no effect on ${name}`, "key");
     }
     const ways = [route.target, route.targets, route.redirect].filter((way) => way !== undefined);
-    if (ways.length !== 1) report(at, "needs one of target, targets and redirect");
+    const choices = requests ? "one of target, targets and redirect" : "target or targets";
+    if (ways.length !== 1) report(at, `needs ${choices}, and no more than one`);
     checkScheme(route.target, name, [...at, "target"], report);
     checkTargetList(route.targets, name, [...at, "targets"], report);
   });
@@ -234,7 +244,7 @@ function checkCollisions(entries: Entries, report: Report): void {
 function checkLoops(entries: Entries, report: Report): void {
   entries.forEach((entry, i) => {
     if (entry === undefined || entry.enabled === false) return;
-    for (const [target, path] of endpointsOf(entry)) {
+    for (const [path, target] of targetsOf(entry, ["protocols", i])) {
       const other = entries.findIndex(
         (candidate) =>
           candidate !== undefined &&
@@ -245,22 +255,27 @@ function checkLoops(entries: Entries, report: Report): void {
       if (other < 0) continue;
       const where = formatEndpoint(entries[other]!.listen);
       const whose = other === i ? "this listener itself" : `protocols[${other}] of this proxy`;
-      report(
-        ["protocols", i, ...path],
-        `is ${whose}, which listens on ${where}. Write the address of another program`,
-      );
+      const cure = "Write the address of another program";
+      report(path, `is ${whose}, which listens on ${where}. ${cure}`);
     }
   });
 }
 
-/** Of `target` and `targets`, with their paths. */
-function endpointsOf({ target, targets = [] }: ProtocolConfig): [Endpoint, Path][] {
-  const listed = targets.map((item, i): [Endpoint, Path] =>
-    "address" in item
-      ? [item.address.endpoint, ["targets", i, "address"]]
-      : [item.endpoint, ["targets", i]],
-  );
-  return target === undefined ? listed : [[target.endpoint, ["target"]], ...listed];
+/** Wherever clients may be sent, those of routes included. */
+function targetsOf(
+  entry: Pick<ProtocolConfig, "target" | "targets" | "routes">,
+  path: Path,
+): [Path, Endpoint][] {
+  const { target, targets = [], routes = [] } = entry;
+  return [
+    ...(target === undefined ? [] : [[[...path, "target"], target.endpoint] as [Path, Endpoint]]),
+    ...targets.map((item, i): [Path, Endpoint] =>
+      "address" in item
+        ? [[...path, "targets", i, "address"], item.address.endpoint]
+        : [[...path, "targets", i], item.endpoint],
+    ),
+    ...routes.flatMap((route, i) => targetsOf({ ...route, routes: [] }, [...path, "routes", i])),
+  ];
 }
 
 /** As far as the text tells: whether connecting to `target` arrives at `listen`. */

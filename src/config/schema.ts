@@ -79,7 +79,7 @@ const limits = z
       "Connections at once from one client address; 0: no limit.",
       0,
       BOUNDS.maxConnectionsMax,
-      0,
+      DEFAULTS.maxPerIp,
     ),
     accept_rate: eventRate("New connections each second."),
     bandwidth: byteRate("Bytes each second, both directions together."),
@@ -100,7 +100,7 @@ const timeouts = z
       0,
       true,
     ),
-    client_hello: timeout("For the client's first TLS message.", 10_000, 1),
+    client_hello: timeout("For the client's first TLS message.", DEFAULTS.clientHelloMs, 1),
   })
   .partial()
   .meta({ description: "How long each step may take." });
@@ -206,6 +206,11 @@ const routes = z
   .array(
     z.strictObject({
       sni: text("The TLS server name; *.example.com for every name below.").optional(),
+      alpn: z
+        .array(text("A protocol's name."))
+        .min(1)
+        .meta({ description: "Protocols; fits a TLS client that offers one of them." })
+        .optional(),
       match: z
         .strictObject({
           host: text("The request's host; *.example.com for every name below."),
@@ -243,7 +248,9 @@ const proxyProtocol = z
   .strictObject({
     accept: choice(["off", "v1", "v2", "any"], "What clients send.", "off"),
     send: choice(["off", "v1", "v2"], "What targets are sent.", "off"),
-    trusted: z.array(addressBlock()).meta({ description: "Clients whose header is believed." }),
+    trusted: z.array(addressBlock()).meta({
+      description: "Proxies whose header is believed; nobody else is admitted.",
+    }),
   })
   .partial()
   .meta({ description: "The PROXY protocol, which carries the client's address." });
