@@ -118,7 +118,9 @@ export class Entrance {
     } else {
       if (this.mode !== null) {
         if (this.#access.denies(ip)) return refused("denied", formatIp(ip));
-        if (this.#trusted?.has(ip) === false) return refused("proxy_untrusted", formatIp(ip));
+        if (this.#trusted?.has(ip) === false) {
+          return refused("proxy_untrusted", `${formatIp(ip)} is not in proxy_protocol.trusted`);
+        }
       } else if (!this.#access.admits(ip)) return refused("denied", formatIp(ip));
     }
     if (this.#accepts?.claim(BUCKET, 1, sharedNow) === 0) return refused("accept_rate", "");

@@ -167,7 +167,10 @@ forEveryEngine((engine) => {
       await expectRefusal(parts, "proxy_untrusted", HEADER, "127.0.0.2");
       expect(parts.relay.stats.total).toBe(0);
       await until("it is logged", () => parts.log.of("refused").length > 0);
-      expect(parts.log.of("refused")[0]!.fields).toMatchObject({ detail: "127.0.0.2" });
+      expect(parts.log.of("refused")[0]!.fields).toMatchObject({
+        reason: "proxy_untrusted",
+        detail: "127.0.0.2 is not in proxy_protocol.trusted",
+      });
     }));
 
   test("a header that does not come in time is not waited for, also if its bytes trickle in", () =>

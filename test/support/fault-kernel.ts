@@ -72,6 +72,7 @@ const GENTLE: Readonly<Record<number, readonly Fault[]>> = {
   [Op.OP_RECV]: ["single", "single", -E.EAGAIN, -E.EINTR, -E.ECANCELED, -E.ENOBUFS],
   [Op.OP_SEND]: ["short", "short", -E.EAGAIN, -E.EINTR, -E.ECANCELED],
   [Op.OP_POLL]: ["single", -E.ECANCELED, -E.EINTR],
+  [Op.OP_ARRIVAL]: [-E.ECANCELED, -E.EINTR],
   [Op.OP_CANCEL]: ["late", -E.ENOENT, -EALREADY],
   [Op.OP_CANCEL_ACCEPT]: [-E.ENOENT, -EALREADY],
 };

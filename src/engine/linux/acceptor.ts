@@ -306,8 +306,8 @@ export class Acceptor {
     now: number,
     detail = "",
   ): void {
+    listener.counters.refused(reason); // first, so that a client that was told finds it counted
     resetSocket(client);
-    listener.counters.refused(reason);
     this.#reports.refused(listener.plan.key, reason, detail, now);
   }
 

@@ -2,7 +2,7 @@
 // is to be done and takes what was done. Clients are accepted, targets connected, bytes received and sent by the kernel;
 // nothing of a connection is closed while the kernel has an operation of it.
 
-import { ECANCELED, errnoName, ETIMEDOUT } from "../../ffi/errno.ts";
+import { ECANCELED, ETIMEDOUT } from "../../ffi/errno.ts";
 import {
   IORING_ACCEPT_MULTISHOT,
   IORING_ASYNC_CANCEL_ALL,
@@ -261,7 +261,7 @@ export class UringEngine extends LinuxEngine {
       case Op.OP_CONNECT:
         return this.#connected(index, result);
       case Op.OP_ARRIVAL:
-        return this.#arrived(index, result);
+        return this.#arrived(index);
       case Op.OP_ACCEPT:
         return this.#accepted(index, userHigh, result, flags);
       case Op.OP_WAKE:
@@ -277,12 +277,11 @@ export class UringEngine extends LinuxEngine {
     this.host.readMailbox();
   }
 
-  /** A poll of a client that is ARRIVING, which tells once. */
-  #arrived(d: number, result: number): void {
+  /** A poll of a client that is ARRIVING has told, which it does once, or failed: what there is to read says more. */
+  #arrived(d: number): void {
     const row = d >>> 1;
     this.#traffic.operationEnded(row);
     if (this.rows.state[row] !== ARRIVING) return; // closed meanwhile
-    if (result < 0) return this.connections.close(row, errnoName(-result));
     this.firstBytes.readable(row);
     if (this.rows.state[row] === ARRIVING) this.watchArrival(row);
   }

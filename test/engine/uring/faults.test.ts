@@ -125,15 +125,23 @@ async function turns(count: number): Promise<void> {
 }
 
 const HEAD_BYTES = 6;
+/** What every client begins with, and every target gets, where PROXY headers are asked for. */
+const HEADER = "PROXY TCP4 192.0.2.1 192.0.2.2 7 443\r\n";
+const HEADERS = { accept: "v1", send: "v1", trusted: ["127.0.0.0/8"] } as const;
 
 /** A server whose connections say first which client they are of: the relay may drop others before they say anything. */
 class Targets implements AsyncDisposable {
   readonly #expected = new Map<string, (wire: Wire) => void>();
   #next = 0;
+  readonly #header: string;
   server!: WireServer;
 
-  static async listen(at: { host: string } | { path: string }): Promise<Targets> {
-    const targets = new Targets();
+  private constructor(header: string) {
+    this.#header = header;
+  }
+
+  static async listen(at: { host: string } | { path: string }, header: string): Promise<Targets> {
+    const targets = new Targets(header);
     targets.server = await WireServer.listen((wire) => {
       const drop = (): void => wire.reset();
       const found = (head: string): void => {
@@ -142,16 +150,19 @@ class Targets implements AsyncDisposable {
         if (taker === undefined) drop();
         else taker(wire);
       };
-      void wire.readHead(HEAD_BYTES).then(found, drop);
+      void wire.readHead(header.length + HEAD_BYTES).then(found, drop);
     }, at);
     return targets;
   }
 
   /** @returns what the target has of a client that was just connected; null if the relay refused it. */
   async of(client: Wire): Promise<Wire | null> {
-    const head = String(this.#next++).padStart(HEAD_BYTES, "0");
+    const head = this.#header + String(this.#next++).padStart(HEAD_BYTES, "0");
     const target = new Promise<Wire>((resolve) => this.#expected.set(head, resolve));
-    void client.write(head);
+    const cut = this.#next % (head.length - 1);
+    void client.write(head.slice(0, cut));
+    await turns(1);
+    void client.write(head.slice(cut));
     const wire = await Promise.race([target, client.ending]);
     this.#expected.delete(head);
     return typeof wire === "string" ? null : wire;
@@ -230,11 +241,12 @@ async function underFaults(
   kind: "TCP" | "unix",
   harsh: boolean,
   numRuns: number,
+  headers = false,
 ): Promise<void> {
   const before = countDescriptors(process.pid);
   await inFolder(async (folder) => {
     const at = kind === "TCP" ? { host: "127.0.0.1" } : { path: `${folder}/target` };
-    await using targets = await Targets.listen(at);
+    await using targets = await Targets.listen(at, headers ? HEADER : "");
     const target: SocketAddress =
       kind === "TCP"
         ? { kind: "ip", host: "127.0.0.1", port: targets.server.port }
@@ -245,6 +257,7 @@ async function underFaults(
       {
         target: targets.server.target,
         listen: kind === "TCP" ? "127.0.0.1:0" : `unix:${folder}/listen`,
+        proxyProtocol: headers ? HEADERS : {},
         buffers: { highWatermarkBytes: 65_536, lowWatermarkBytes: 32_768 },
       },
     );
@@ -266,6 +279,13 @@ async function underFaults(
 describe.if(ENGINES.includes("uring"))("io_uring under faults", () => {
   for (const name of Object.keys(RINGS) as (keyof typeof RINGS)[]) {
     for (const kind of ["TCP", "unix"] as const) {
+      for (const harsh of [false, true]) {
+        test(
+          `with ${name}, over ${kind}: the same holds behind PROXY headers${harsh ? ", and after failures" : ""}`,
+          () => underFaults(name, kind, harsh, runs, true),
+          60_000 + runs * 1_000,
+        );
+      }
       test(
         `with ${name}, over ${kind}: what can be done again is, and every byte arrives`,
         () => underFaults(name, kind, false, runs),

@@ -9,7 +9,7 @@ import { RELAY } from "../../../src/shared/limits.ts";
 
 const { OP_WAKE, OP_ACCEPT, OP_CONNECT, OP_RECV, OP_SEND, OP_POLL, OP_CANCEL } = Op;
 const OTHERS = [OP_WAKE, OP_ACCEPT, OP_CONNECT, OP_RECV, OP_SEND, OP_POLL, OP_CANCEL];
-const KINDS: readonly number[] = [...OTHERS, Op.OP_CANCEL_ACCEPT];
+const KINDS: readonly number[] = [...OTHERS, Op.OP_CANCEL_ACCEPT, Op.OP_ARRIVAL];
 const DIRECTIONS = RELAY.rowsMax * 2;
 
 test("every kind of operation has a number of its own", () => {
