@@ -195,9 +195,10 @@ forEveryEngine((engine) => {
       half.socket.end(HEADER.subarray(0, 10));
       await within("its end", half.ending);
       await until("it is counted", () => relay.stats.refused.proxy_header === 1);
+      await until("both are forgotten", () => relay.stats.active === 0);
       const lost = await relay.connect();
       await lost.write(HEADER.subarray(0, 10));
-      await until("it is read", () => relay.stats.active === 1);
+      await until("it is there", () => relay.stats.total === 3);
       lost.reset();
       await until("all are forgotten", () => relay.stats.active === 0);
       expect(relay.proxy.connections()).toEqual([]);
@@ -212,6 +213,7 @@ forEveryEngine((engine) => {
       const [row] = relay.proxy.connections();
       relay.proxy.disconnect(row!.worker, row!.id);
       expect(await within("its reset", first.ending)).toBe("ECONNRESET");
+      await until("it is gone", () => relay.proxy.connections().length === 0);
       const second = await relay.connect();
       await until("it is there", () => relay.proxy.connections().length === 1);
       expect(await within("the stop", relay.proxy.stop(50))).toEqual({ reset: 1 });

@@ -7,6 +7,7 @@ import { parseProxyHeader } from "../../src/l4/proxy/parse.ts";
 import { parseEndpoint } from "../../src/shared/address.ts";
 import { type RoutePlan, singleTarget } from "../../src/shared/plan.ts";
 import { alpn, hello, POST_QUANTUM, record, recut, sni, wrap } from "../l4/tls/hellos.ts";
+import { streamBytes } from "../support/bytes.ts";
 import { forEveryEngine } from "../support/engines.ts";
 import { LogLines } from "../support/log-lines.ts";
 import type { ListenerOptions } from "../support/plan.ts";
@@ -151,6 +152,31 @@ forEveryEngine((engine) => {
       await until("it is over", () => relay.stats.active === 0);
       expect(relay.stats.bytesUp).toBe(DB.length + 30_000_000);
     }));
+
+  test("a target that does not take a long hello at once gets all of it, and what follows", () => {
+    const padding = [21, Array<number>(30_000).fill(0)] as const;
+    const long = recut(hello([sni("db.example.com"), padding]), [16_000]);
+    const socket = { sendBufferBytes: 4_096 };
+    return withRoutes(RULES, { socket, proxyProtocol: { send: "v1" } }, async (parts) => {
+      const { relay, servers } = parts;
+      for (let round = 0; round < 5; round++) {
+        const client = await relay.connect();
+        void client.write(long);
+        const sent = client.sendStream(1, 500_000).then(() => client.end());
+        const target = await within("the target", servers[1]!.accept());
+        const bytes = await within("the stream", target.readToEnd());
+        const header = bytes.indexOf("\r\n") + 2;
+        expect(Buffer.compare(bytes.subarray(header, header + long.length), long)).toBe(0);
+        const rest = bytes.subarray(header + long.length);
+        expect(Buffer.compare(rest, streamBytes(1, 0, 500_000))).toBe(0);
+        await sent;
+        target.end();
+        await within("the end", client.ending);
+      }
+      await until("all are over", () => relay.stats.active === 0);
+      expect(relay.stats.bytesUp).toBe(5 * (long.length + 500_000));
+    });
+  });
 
   test("version 2 tells the target what the client asked for", () =>
     withRoutes(RULES, { proxyProtocol: { send: "v2" } }, async ({ relay, servers }) => {
