@@ -56,6 +56,7 @@ function formatListener(listener: ListenerPlan): string {
 function relayRows({ limits, timeouts, buffers, socket }: RelayPlan): [string, string][] {
   return [
     ["connections", formatLimit(limits)],
+    ...formatBandwidth(limits),
     ["connect", `within ${formatDuration(timeouts.connectMs)}`],
     ["idle", timeouts.idleMs === 0 ? "for ever" : `reset after ${formatDuration(timeouts.idleMs)}`],
     ["socket", formatSocket(socket)],
@@ -75,8 +76,17 @@ function udpRows({ limits, timeouts, socket }: UdpPlan): [string, string][] {
   ];
 }
 
-function formatLimit({ maxConnections }: LimitsPlan): string {
+function formatLimit({ maxConnections }: Pick<LimitsPlan, "maxConnections">): string {
   return maxConnections === 0 ? "as many as descriptors allow" : `at most ${maxConnections}`;
+}
+
+function formatBandwidth(limits: LimitsPlan): [string, string][] {
+  const { bytesPerSecond: all, connectionBytesPerSecond: each } = limits;
+  const parts = [
+    ...(all > 0 ? [`${formatSize(all)}/s`] : []),
+    ...(each > 0 ? [`${formatSize(each)}/s for each connection`] : []),
+  ];
+  return parts.length > 0 ? [["bandwidth", parts.join(", ")]] : [];
 }
 
 function formatGroup({ balance, targets }: GroupPlan): [string, string][] {

@@ -20,7 +20,7 @@ const ENTRY_KEYS: readonly string[] = [
   "alpn",
 ];
 
-const LIMIT_KEYS: readonly string[] = ["max_per_ip", "accept_rate", "bandwidth"];
+const LIMIT_KEYS: readonly string[] = ["max_per_ip", "accept_rate"];
 const TIMEOUT_KEYS: readonly string[] = ["client_hello"];
 
 export interface Unavailable {

@@ -127,6 +127,13 @@ function checkEntry(entry: ProtocolConfig, path: Path, report: Report): void {
       "key",
     );
   }
+  const { bandwidth, connection_bandwidth: each } = entry.limits ?? {};
+  if (bandwidth !== undefined && each !== undefined && each >= bandwidth) {
+    report(
+      [...path, "limits", "connection_bandwidth"],
+      `has no effect: bandwidth, for all connections together, is ${formatSize(bandwidth)}/s`,
+    );
+  }
   const keepalive = entry.socket?.keepalive;
   if (keepalive !== undefined && keepalive % 1_000 !== 0) {
     report(

@@ -82,12 +82,15 @@ const limits = z
       0,
     ),
     accept_rate: eventRate("New connections each second."),
-    bandwidth: byteRate("Bytes each second, both directions together."),
+    bandwidth: byteRate("Bytes each second, of all connections and both directions together."),
+    connection_bandwidth: byteRate(
+      "Bytes each second of each connection, both directions together.",
+    ),
   })
   .partial()
   .meta({
     description:
-      "What a listener admits. Clients beyond a limit are turned away, counted and logged.",
+      "What a listener admits. Clients beyond a limit are turned away, counted and logged; bytes beyond one wait.",
   });
 
 const timeouts = z

@@ -116,6 +116,9 @@ function compileRelay(entry: ProtocolConfig, key: string, platform: NodeJS.Platf
     limits: {
       maxConnections:
         entry.limits?.max_connections ?? preset.maxConnections ?? LISTENER_DEFAULTS.maxConnections,
+      bytesPerSecond: entry.limits?.bandwidth ?? LISTENER_DEFAULTS.bytesPerSecond,
+      connectionBytesPerSecond:
+        entry.limits?.connection_bandwidth ?? LISTENER_DEFAULTS.connectionBytesPerSecond,
     },
     timeouts: {
       connectMs: entry.timeouts?.connect ?? LISTENER_DEFAULTS.connectMs,

@@ -4,6 +4,7 @@
 
 import { closeSync, lstatSync, rmSync } from "node:fs";
 
+import { bucketMemory } from "../l4/token-buckets.ts";
 import { formatSocketAddress, type SocketAddress } from "../shared/address.ts";
 import { addCounters, createCounters, emptyStats, type ListenerStats } from "../shared/counters.ts";
 import { fromErrorRecord, messageOf, ProxyError } from "../shared/errors.ts";
@@ -46,6 +47,8 @@ export class Listener {
   readonly #answers = new Map<number, (answer: Answer) => void>();
   /** One Int32: connections open over all workers. */
   readonly #active = new SharedArrayBuffer(4);
+  /** What is left of the bandwidth, of all workers together. */
+  readonly #bandwidth: SharedArrayBuffer | null;
   readonly #retired: ListenerStats;
   #bound: readonly SocketAddress[] = [];
   /** Settles when nobody opens it. */
@@ -67,6 +70,8 @@ export class Listener {
     this.#targets = new TargetDirectory(plan, log, lookup, () => this.#targetsChanged());
     this.#health = new HealthChecks(plan, log, (target, up) => this.#targets.probed(target, up));
     this.#retired = emptyStats(this.#targets.capacity);
+    const limited = plan.protocol === "tcp" && plan.limits.bytesPerSecond > 0;
+    this.#bandwidth = limited ? new SharedArrayBuffer(bucketMemory(1)) : null;
   }
 
   /** Which workers it is opened on. */
@@ -153,6 +158,7 @@ export class Listener {
       targetSlots: this.#targets.capacity,
       counters: share.counters,
       active: this.#active,
+      bandwidth: this.#bandwidth,
       reusePort: this.#reusePort,
       exclusive: others.length === 0,
       sharedFds,

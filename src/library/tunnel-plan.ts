@@ -155,7 +155,11 @@ function compileListener(config: TunnelConfig): RelayPlan {
     protocol: "tcp",
     listen,
     groups: [singleTarget(parseEndpoint(config.targetAddr, "target"))],
-    limits: { maxConnections: config.maxConnections ?? LISTENER_DEFAULTS.maxConnections },
+    limits: {
+      maxConnections: config.maxConnections ?? LISTENER_DEFAULTS.maxConnections,
+      bytesPerSecond: LISTENER_DEFAULTS.bytesPerSecond,
+      connectionBytesPerSecond: LISTENER_DEFAULTS.connectionBytesPerSecond,
+    },
     timeouts: {
       connectMs: config.acceptTimeout ?? LISTENER_DEFAULTS.connectMs,
       idleMs: config.connectionTimeout ?? LISTENER_DEFAULTS.idleMs,

@@ -8,6 +8,8 @@ const MIB = 1024 * KIB;
 export const LISTENER_DEFAULTS = {
   maxConnections: 0, // no limit of our own: the descriptor limit bounds it, and it is reported as table_full
   connectMs: 5_000, // a target that needs longer is down for the person who waits
+  bytesPerSecond: 0, // no limit: the network has its own
+  connectionBytesPerSecond: 0, // no limit
   idleMs: 0, // never, as nginx and haproxy must be told too; a database client may rest for a day
   nodelay: true, // a proxy must not hold back what the sender has sent
   quickack: false, // costs a packet for each message
@@ -89,6 +91,10 @@ export const BURSTS = {
   acceptMs: 1_000, // "1000/s" admits a thousand clients that come together, and then a thousand a second
   bandwidthMs: 100, // keeps any second within 10 % of the rate, and outlasts a wake-up that is late
   bandwidthMinBytes: 1_460, // a full segment: less would make more packets and no more smoothness
+  bandwidthTurnMs: 5, // of a listener's rate: what one of several connections may use before it is the next one's turn
+  bandwidthNapMs: 25, // of a connection's rate: what it waits for; each sleeps for itself, so fewer wake-ups
+  bandwidthChunkMs: 2, // of a listener's rate: what a worker takes at once, so that it takes the lock once for many messages
+  bandwidthWaitMinMs: 1, // as fine as the engines wait
 } as const;
 
 /** Probes, for a listener that has `health`. */

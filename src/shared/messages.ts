@@ -50,6 +50,8 @@ export interface OpenRequest<P extends ListenerPlan = ListenerPlan> {
   readonly counters: SharedArrayBuffer;
   /** Connections open at this moment over all workers: one Int32, changed atomically. */
   readonly active: SharedArrayBuffer;
+  /** For limits.bytesPerSecond, one bucket of l4/token-buckets.ts; null without it. */
+  readonly bandwidth: SharedArrayBuffer | null;
   /** Several workers bind the same address (SO_REUSEPORT). */
   readonly reusePort: boolean;
   /** This is the first worker to bind: it makes sure that no other process holds the address. */

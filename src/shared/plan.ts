@@ -56,7 +56,7 @@ export interface UdpPlan {
   /** One, without unix sockets. */
   readonly groups: readonly GroupPlan[];
   /** Sessions are what is counted. */
-  readonly limits: LimitsPlan;
+  readonly limits: Pick<LimitsPlan, "maxConnections">;
   /** A session without a datagram either way for idleMs, which is never 0, is over. */
   readonly timeouts: Pick<TimeoutsPlan, "idleMs">;
   readonly socket: BufferSizesPlan;
@@ -115,6 +115,10 @@ export interface HealthPlan {
 export interface LimitsPlan {
   /** Connections at once over all workers; 0: as many as the descriptors allow. */
   readonly maxConnections: number;
+  /** Both directions together, over all connections and workers; 0: no limit. */
+  readonly bytesPerSecond: number;
+  /** Of each connection, both directions together; 0: no limit. */
+  readonly connectionBytesPerSecond: number;
 }
 
 export interface TimeoutsPlan {

@@ -96,7 +96,6 @@ describe("what this version does not carry out is refused where it stands", () =
       "auto_tls",
       "protocols[1].limits.max_per_ip",
       "protocols[1].limits.accept_rate",
-      "protocols[1].limits.bandwidth",
       "protocols[1].allow",
       "protocols[1].proxy_protocol",
       "protocols[1].timeouts.client_hello",

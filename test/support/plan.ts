@@ -20,6 +20,8 @@ export interface ListenerOptions {
   maxConnections?: number;
   connectMs?: number;
   idleMs?: number;
+  bytesPerSecond?: number;
+  connectionBytesPerSecond?: number;
   socket?: Partial<RelayPlan["socket"]>;
   buffers?: Partial<RelayPlan["buffers"]>;
 }
@@ -32,8 +34,15 @@ export function listenerPlan(options: ListenerOptions): RelayPlan {
     protocol: "tcp",
     listen: parseEndpoint(listen, "listen"),
     groups: options.groups ?? [singleTarget(parseEndpoint(options.target, "target"))],
-    limits: { maxConnections: options.maxConnections ?? 0 },
-    timeouts: { connectMs: options.connectMs ?? 2_000, idleMs: options.idleMs ?? 0 },
+    limits: {
+      maxConnections: options.maxConnections ?? 0,
+      bytesPerSecond: options.bytesPerSecond ?? 0,
+      connectionBytesPerSecond: options.connectionBytesPerSecond ?? 0,
+    },
+    timeouts: {
+      connectMs: options.connectMs ?? 2_000,
+      idleMs: options.idleMs ?? 0,
+    },
     socket: {
       nodelay: d.nodelay,
       quickack: d.quickack,

@@ -84,6 +84,7 @@ export class UringRelay implements AsyncDisposable {
         targetSlots: options.targets.length,
         counters: createCounters(options.targets.length),
         active: new SharedArrayBuffer(4),
+        bandwidth: null,
         reusePort: false,
         exclusive: false,
         sharedFds: [],

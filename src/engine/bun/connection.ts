@@ -4,10 +4,12 @@
 //   client ◀─────── client.send ◀── receive ◀──data── target
 //
 // Invariant: while a side has pending bytes its peer is paused, so a direction holds at most what one read of the runtime
-// returns (512 KiB). Created by listener.ts and engine.ts; the runtime's socket handlers below drive it.
+// returns (512 KiB). Under a limit of bandwidth they wait for the pacer, which flushes the side. Created by listener.ts and
+// engine.ts; the runtime's socket handlers below drive it.
 
 import type { Socket, SocketHandler } from "bun";
 
+import type { Pace } from "../../l4/pacer.ts";
 import { monotonicMs } from "../../shared/clock.ts";
 import type { CounterWriter } from "../../shared/counters.ts";
 import { errnoOf } from "../../shared/errors.ts";
@@ -31,6 +33,8 @@ export interface ConnectionOwner {
   readonly counters: CounterWriter | null;
   /** 0: never. */
   readonly idleMs: number;
+  /** null: no limit of bandwidth. */
+  readonly pace: Pace | null;
   /** A target's handshake may go on while bytes flow. Linux only. */
   readonly fastopen: boolean;
   /** Called exactly once, when both sockets are closed or reset. */
@@ -54,10 +58,16 @@ export class Connection {
   constructor(owner: ConnectionOwner, row: number) {
     this.owner = owner;
     this.row = row;
-    this.client = new Side(this);
-    this.target = new Side(this);
+    // A direction is named by its source, as in the other engines: row * 2 is from the client to the target.
+    this.client = new Side(this, row * 2 + 1);
+    this.target = new Side(this, row * 2);
     this.client.peer = this.target;
     this.target.peer = this.client;
+  }
+
+  /** It does not move because it may not. */
+  get held(): boolean {
+    return this.client.waits || this.target.waits;
   }
 
   /** Notes bytes that `sink` has taken. */
@@ -95,6 +105,8 @@ const HANDSHAKE_LOOK_MS = 5;
 
 export class Side implements SocketEvents {
   readonly connection: Connection;
+  /** Whose sink it is. */
+  readonly direction: number;
   peer!: Side;
   socket: RelaySocket | null = null;
   /** While the target is being connected. */
@@ -105,8 +117,14 @@ export class Side implements SocketEvents {
   finSent = false;
   closed = false;
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, direction: number) {
     this.connection = connection;
+    this.direction = direction;
+  }
+
+  /** What is pending may not go yet. */
+  get waits(): boolean {
+    return this.connection.owner.pace?.waits(this.direction) === true;
   }
 
   receive(chunk: Uint8Array): void {
@@ -132,27 +150,47 @@ export class Side implements SocketEvents {
     else this.peer.socket?.resume();
   }
 
-  /** The socket takes bytes again. */
+  /** The socket takes bytes again, or may be given some. */
   flush(): void {
     const { pending, connection } = this;
-    if (pending === null || connection.over) return;
+    if (pending === null || connection.over || this.waits) return;
     this.pending = null;
     this.#write(pending);
     if (this.pending === null && !connection.over) this.#askForMore();
   }
 
   #write(chunk: Uint8Array): void {
-    const { connection } = this;
-    const written = this.closed ? -1 : this.socket!.write(chunk);
-    if (connection.over) return;
-    if (written < 0) {
-      connection.abort("EPIPE");
-      return;
-    }
-    if (written > 0) connection.delivered(this, written);
-    if (written === chunk.length) return;
+    const { pace } = this.connection.owner;
+    const written = pace === null ? this.#writeNow(chunk) : this.#writePaced(chunk, pace);
+    if (this.connection.over || written === chunk.length) return;
     this.pending = written === 0 ? chunk : chunk.subarray(written);
     this.peer.socket?.pause();
+  }
+
+  /** As far as the limits allow: for the rest the pacer flushes this side. */
+  #writePaced(chunk: Uint8Array, pace: Pace): number {
+    let at = 0;
+    while (at < chunk.length) {
+      const granted = pace.grant(this.direction, chunk.length - at);
+      if (granted === 0) break;
+      const written = this.#writeNow(chunk.subarray(at, at + granted));
+      if (this.connection.over) break;
+      pace.giveBack(this.direction, granted - written);
+      at += written;
+      if (written < granted) break;
+    }
+    pace.settle();
+    return at;
+  }
+
+  /** @returns how many bytes the socket took. */
+  #writeNow(chunk: Uint8Array): number {
+    const { connection } = this;
+    const written = this.closed ? -1 : this.socket!.write(chunk);
+    if (connection.over) return 0;
+    if (written < 0) connection.abort("EPIPE");
+    else if (written > 0) connection.delivered(this, written);
+    return Math.max(0, written);
   }
 
   receiveFin(): void {

@@ -4,6 +4,8 @@
 // Two places differ from the engines of system calls: a direction holds at most one read of the runtime (512 KiB), whatever
 // the watermarks say, and the runtime's accept would spin without free descriptors, so clients are refused before that.
 
+import { sharedMs } from "../../ffi/clock.ts";
+import { Pacer } from "../../l4/pacer.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { monotonicMs } from "../../shared/clock.ts";
 import { ProxyError } from "../../shared/errors.ts";
@@ -18,6 +20,7 @@ import { AdoptedPair } from "./adopted.ts";
 import { Connection, type ConnectionOwner } from "./connection.ts";
 import type { Dialing } from "./dialing.ts";
 import { BunListener } from "./listener.ts";
+import { PaceTimer } from "./pace-timer.ts";
 
 export class BunEngine implements Engine {
   readonly name = "bun";
@@ -30,6 +33,8 @@ export class BunEngine implements Engine {
   readonly #connections: (Connection | undefined)[] = [];
   readonly #freeRows: number[] = [];
   readonly #dialing = new Set<Dialing>();
+  readonly pacer: Pacer;
+  readonly #paceTimer = new PaceTimer(() => this.pacer);
   readonly #sweep = new Sweep(() => this.#checkTimeouts());
   #open = 0;
   #draining = false;
@@ -40,6 +45,18 @@ export class BunEngine implements Engine {
     this.#descriptorLimit = limit;
     this.#fdCeiling = limit - descriptorReserve(limit);
     this.live = LiveTable.create(Math.min(RELAY.rowsMax, Math.ceil(limit / 2)));
+    this.pacer = new Pacer({
+      resume: (direction) => this.#resume(direction),
+      generation: this.live.generation,
+      clock: sharedMs,
+      waiting: () => this.#paceTimer.arm(),
+    });
+  }
+
+  #resume(direction: number): void {
+    const connection = this.#connections[direction >>> 1];
+    const sink = (direction & 1) === 0 ? connection?.target : connection?.client;
+    sink?.flush();
   }
 
   open(request: RelayRequest): { bound: SocketAddress[]; fds: number[] } {
@@ -90,6 +107,7 @@ export class BunEngine implements Engine {
     this.#draining = false; // `ended` says it all
     for (const connection of this.#connections) connection?.abort("reset");
     this.#sweep.stop();
+    this.#paceTimer.stop();
     return left;
   }
 
@@ -138,15 +156,22 @@ export class BunEngine implements Engine {
       if (!dialing.settled && now >= dialing.deadlineMs) dialing.expire();
       if (dialing.settled) this.#dialing.delete(dialing);
     }
-    let idleWatched = 0;
+    let watched = 0;
     for (const connection of this.#connections) {
-      const idleMs = connection?.owner.idleMs ?? 0;
-      if (connection === undefined || idleMs === 0) continue;
-      if (connection.connected && now - this.live.activeMs[connection.row]! >= idleMs) {
-        connection.abort("idle");
-      } else idleWatched++;
+      if (connection === undefined) continue;
+      if (connection.owner.idleMs === 0) continue;
+      const reason = connection.connected ? this.#timeoutOf(connection, now) : null;
+      if (reason === null) watched++;
+      else connection.abort(reason);
     }
-    return this.#dialing.size > 0 || idleWatched > 0;
+    return this.#dialing.size > 0 || watched > 0;
+  }
+
+  /** Which of its timeouts has passed. */
+  #timeoutOf({ owner, row, held }: Connection, now: number): string | null {
+    const { idleMs } = owner;
+    const { activeMs } = this.live;
+    return idleMs > 0 && now - activeMs[row]! >= idleMs && !held ? "idle" : null;
   }
 }
 

@@ -9,6 +9,7 @@ import {
   type OptionCall,
   setSocketOptions,
 } from "../../ffi/socket-options.ts";
+import type { Pace, Pacer } from "../../l4/pacer.ts";
 import { Targets } from "../../l4/targets.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { monotonicMs } from "../../shared/clock.ts";
@@ -34,6 +35,7 @@ import { Dialing } from "./dialing.ts";
 export interface ListenerEngine {
   readonly host: EngineHost;
   readonly live: LiveTable;
+  readonly pacer: Pacer;
   /** Whether the process can hold one more connection; `fd` is the descriptor just accepted. */
   hasRoom(fd: number): boolean;
   addConnection(owner: ConnectionOwner, slot: number): Connection;
@@ -53,6 +55,7 @@ export class BunListener implements ConnectionOwner {
   readonly counters: CounterWriter;
   readonly live: LiveTable;
   readonly idleMs: number;
+  readonly pace: Pace | null;
   readonly fastopen: boolean;
   readonly #engine: ListenerEngine;
   readonly #slot: number;
@@ -74,6 +77,7 @@ export class BunListener implements ConnectionOwner {
     this.counters = new CounterWriter(request.counters);
     this.live = engine.live;
     this.idleMs = this.plan.timeouts.idleMs;
+    this.pace = engine.pacer.add(this.plan.limits, request.bandwidth);
     this.fastopen = this.plan.socket.fastopen && process.platform === "linux";
     this.#engine = engine;
     this.#slot = request.slot;
@@ -267,6 +271,7 @@ export class BunListener implements ConnectionOwner {
     const { live } = this;
     connection.connected = true;
     connection.target.attempt = null;
+    this.pace?.begin(connection.row);
     this.#setTargetOptions(connection.target.socket!, target);
     live.setAddress(live.targets, connection.row, target.family, target.port, target.bytes);
     live.activeMs[connection.row] = monotonicMs();

@@ -74,7 +74,7 @@ export class EpollEngine extends LinuxEngine {
     this.connector.failed(row, ETIMEDOUT);
   }
 
-  startRelay(row: number): void {
+  protected startBytes(row: number): void {
     this.relay.start(row);
   }
 

@@ -1,10 +1,12 @@
 // What the engines of system calls have in common: listeners, rows, timeouts, drain, and the commands of engine.ts. How the
 // kernel is asked and how it answers is the subclass's: readiness in engine/epoll, completion in engine/uring.
 
+import { sharedMs } from "../../ffi/clock.ts";
 import { errnoName } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import { EFD_CLOEXEC, EFD_NONBLOCK } from "../../ffi/linux.ts";
 import { encodeSockaddr, type Sockaddr } from "../../ffi/sockaddr.ts";
+import { Pacer } from "../../l4/pacer.ts";
 import { Targets } from "../../l4/targets.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { CounterWriter } from "../../shared/counters.ts";
@@ -38,6 +40,7 @@ export abstract class LinuxEngine implements Engine, Watch {
   protected readonly connector: Connector;
   protected ended = false;
   readonly #reports: Reports;
+  readonly #pacer: Pacer;
   readonly #descriptorLimit: number;
   readonly #pipes = new Map<number, PipePool>();
   readonly #buffers = new Map<number, BufferPool>();
@@ -65,6 +68,11 @@ export abstract class LinuxEngine implements Engine, Watch {
     );
     this.relay = new Relay(this.connections);
     this.#reports = new Reports(host.emit);
+    this.#pacer = new Pacer({
+      resume: (d) => this.relay.pump(d),
+      generation: this.rows.live.generation,
+      clock: sharedMs,
+    });
     const { connections, relay } = this;
     this.connector = new Connector(this, connections, relay, this.#reports, host, (row) =>
       this.#listenerOf(row),
@@ -82,7 +90,8 @@ export abstract class LinuxEngine implements Engine, Watch {
   abstract watchClient(row: number): number;
   abstract startConnect(row: number, fd: number, target: Sockaddr): number;
   abstract abandonConnect(row: number): void;
-  abstract startRelay(row: number): void;
+  /** The row is OPEN: its bytes may flow. */
+  protected abstract startBytes(row: number): void;
   abstract quiesce(row: number): boolean;
   abstract run(): void;
   /**
@@ -115,6 +124,11 @@ export abstract class LinuxEngine implements Engine, Watch {
     return { bound, fds: kept };
   }
 
+  startRelay(row: number): void {
+    this.connections.profiles[this.rows.listener[row]!]!.pace?.begin(row);
+    this.startBytes(row);
+  }
+
   #targetsOf({ listener, targets, targetSlots }: RelayRequest): Targets<Sockaddr> {
     const { key, groups } = listener;
     const result = new Targets<Sockaddr>(groups, targetSlots, {
@@ -134,10 +148,12 @@ export abstract class LinuxEngine implements Engine, Watch {
     const counters = new CounterWriter(request.counters);
     const active = new Int32Array(request.active);
     const { idleMs } = listener.timeouts;
+    const pace = this.#pacer.add(listener.limits, request.bandwidth);
     const sizes = this.#sizes(listener.buffers);
     const { key } = listener;
     const { fastopen } = listener.socket;
-    return { key, slot, idleMs, counters, active, targets, fastopen, ...sizes };
+    const kept = { counters, active, targets, pace };
+    return { key, slot, idleMs, fastopen, ...kept, ...sizes };
   }
 
   #sizes(
@@ -172,6 +188,7 @@ export abstract class LinuxEngine implements Engine, Watch {
         key: "",
         slot: -1,
         idleMs: request.idleMs,
+        pace: null,
         counters: null,
         active: null,
         targets: null,
@@ -235,11 +252,13 @@ export abstract class LinuxEngine implements Engine, Watch {
   protected waitMs(): number {
     if (this.#drainRounds > 0) return 0;
     const next = Math.min(this.#nextSweepMs, this.#reports.nextDueMs, this.acceptor.nextResumeMs());
-    return next === Infinity ? -1 : Math.max(0, next - this.relay.now);
+    const wait = Math.min(next - this.relay.now, this.#pacer.waitMs());
+    return wait === Infinity ? -1 : Math.max(0, wait);
   }
 
-  /** What is due by now: reports, listeners that rested, timeouts. */
+  /** What is due by now: directions that wait for bandwidth, reports, listeners that rested, timeouts. */
   protected timers(now: number): void {
+    this.#pacer.turn();
     if (this.#drainRounds > 0 && --this.#drainRounds === 0) this.#checkDrained();
     if (now >= this.#reports.nextDueMs) this.#reports.flush(now);
     if (now >= this.acceptor.nextResumeMs()) this.acceptor.resume(now);
@@ -268,11 +287,19 @@ export abstract class LinuxEngine implements Engine, Watch {
       if (state[row] === CONNECTING) {
         if (now >= attemptDeadline[row]!) this.connector.expired(row);
       } else if (state[row] === OPEN) {
-        const { idleMs, fastopen } = this.connections.profiles[listener[row]!]!;
+        const profile = this.connections.profiles[listener[row]!]!;
+        const { idleMs, fastopen } = profile;
         if (fastopen && now >= deadline[row]!) this.connector.checkHandshake(row);
-        else if (idleMs > 0 && now - activeMs[row]! >= idleMs) this.connections.close(row, "idle");
+        else if (idleMs > 0 && now - activeMs[row]! >= idleMs && !held(row, profile)) {
+          this.connections.close(row, "idle");
+        }
       }
     }
     this.swept();
   }
+}
+
+/** It does not move because it may not. */
+function held(row: number, { pace }: Profile): boolean {
+  return pace !== null && (pace.waits(row * 2) || pace.waits(row * 2 + 1));
 }

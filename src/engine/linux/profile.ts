@@ -2,6 +2,7 @@
 // its profile; the relay reads its sizes from there.
 
 import type { Sockaddr } from "../../ffi/sockaddr.ts";
+import type { Pace } from "../../l4/pacer.ts";
 import type { Targets } from "../../l4/targets.ts";
 import type { CounterWriter } from "../../shared/counters.ts";
 import type { BufferPool, PipePool } from "./holders.ts";
@@ -17,6 +18,8 @@ export interface Profile {
   readonly fastopen: boolean;
   /** 0: never. */
   readonly idleMs: number;
+  /** null: no limit of bandwidth. */
+  readonly pace: Pace | null;
   readonly copyBytes: number;
   readonly highBytes: number;
   readonly lowBytes: number;

@@ -160,10 +160,13 @@ export class UringEngine extends LinuxEngine {
     this.#ring.push(IORING_OP_ASYNC_CANCEL, fd, 0, 0, IORING_ASYNC_CANCEL_FD, low, guard);
   }
 
-  /** A Fast Open target is polled: its handshake may not be over, and only a poll tells when it is. */
-  startRelay(row: number): void {
-    const { fastopen } = this.connections.profiles[this.rows.listener[row]!]!;
-    if (fastopen) this.#traffic.startRelay(row);
+  /**
+   * A Fast Open target is polled: its handshake may not be over, and only a poll tells when it is. So are rows whose reads are
+   * limited, since a receive operation cannot be paused.
+   */
+  protected startBytes(row: number): void {
+    const { fastopen, pace } = this.connections.profiles[this.rows.listener[row]!]!;
+    if (fastopen || pace !== null) this.#traffic.startRelay(row);
     else this.#traffic.start(row);
   }
 

@@ -104,7 +104,7 @@ export class Traffic {
     this.#receive(row * 2 + 1);
   }
 
-  /** A row of sockets that do not block: the relay has it from the start, and begins with what the polls tell. */
+  /** The relay has this row from the start, and begins with what the polls tell. */
   startRelay(row: number): void {
     this.#noteKind(row);
     this.#watchByPoll(row);
@@ -308,9 +308,10 @@ export class Traffic {
     pushPoll(this.#ring, this.#rows.fd[d]!, d, this.#guard(d));
   }
 
-  /** Goes back to the ring once neither direction moves bulk, waits for its sink, or has urgent data. */
+  /** Goes back to the ring once neither direction moves bulk, waits for its sink, or has urgent data; never under a limit. */
   calm(row: number): void {
     if (this.#lanes.mode[row] !== RELAY || this.#rows.state[row] !== OPEN) return;
+    if (this.#profile(row * 2).pace !== null) return;
     const { flags, pending } = this.#rows;
     for (let d = row * 2; d <= row * 2 + 1; d++) {
       const f = flags[d]!;
