@@ -13,6 +13,7 @@ import {
   type RelayPlan,
   type RingPlan,
   type SocketPlan,
+  type TimeoutsPlan,
   type UdpPlan,
 } from "../shared/plan.ts";
 
@@ -59,6 +60,7 @@ function relayRows({ limits, timeouts, buffers, socket }: RelayPlan): [string, s
     ...formatBandwidth(limits),
     ["connect", `within ${formatDuration(timeouts.connectMs)}`],
     ["idle", timeouts.idleMs === 0 ? "for ever" : `reset after ${formatDuration(timeouts.idleMs)}`],
+    ...formatLifetime(timeouts),
     ["socket", formatSocket(socket)],
     [
       "backpressure",
@@ -78,6 +80,10 @@ function udpRows({ limits, timeouts, socket }: UdpPlan): [string, string][] {
 
 function formatLimit({ maxConnections }: Pick<LimitsPlan, "maxConnections">): string {
   return maxConnections === 0 ? "as many as descriptors allow" : `at most ${maxConnections}`;
+}
+
+function formatLifetime({ lifetimeMs }: TimeoutsPlan): [string, string][] {
+  return lifetimeMs === 0 ? [] : [["lifetime", `reset after ${formatDuration(lifetimeMs)}`]];
 }
 
 function formatBandwidth(limits: LimitsPlan): [string, string][] {

@@ -103,6 +103,12 @@ const timeouts = z
       0,
       true,
     ),
+    lifetime: timeout(
+      "A connection is reset after this long, whatever it does; 0: never.",
+      DEFAULTS.lifetimeMs,
+      0,
+      true,
+    ),
     client_hello: timeout("For the client's first TLS message.", 10_000, 1),
   })
   .partial()

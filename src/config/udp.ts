@@ -30,6 +30,10 @@ export function checkUdp(entry: ProtocolConfig, path: Path, report: Report): voi
     const message = "has no effect on udp, which does not wait for its target";
     report([...path, "timeouts", "connect"], message, "key");
   }
+  if (timeouts?.lifetime !== undefined) {
+    const message = "has no effect on udp, whose sessions end when nothing comes any more";
+    report([...path, "timeouts", "lifetime"], message, "key");
+  }
   if (timeouts?.idle === 0) {
     const message = "would keep every session for ever, since UDP does not say when it is done";
     report([...path, "timeouts", "idle"], `${message}. Write for example 60s`);

@@ -123,6 +123,7 @@ function compileRelay(entry: ProtocolConfig, key: string, platform: NodeJS.Platf
     timeouts: {
       connectMs: entry.timeouts?.connect ?? LISTENER_DEFAULTS.connectMs,
       idleMs: entry.timeouts?.idle ?? preset.idleMs ?? LISTENER_DEFAULTS.idleMs,
+      lifetimeMs: entry.timeouts?.lifetime ?? LISTENER_DEFAULTS.lifetimeMs,
     },
     socket: compileSocket(entry, platform),
     buffers: compileBuffers(entry),

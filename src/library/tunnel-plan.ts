@@ -163,6 +163,7 @@ function compileListener(config: TunnelConfig): RelayPlan {
     timeouts: {
       connectMs: config.acceptTimeout ?? LISTENER_DEFAULTS.connectMs,
       idleMs: config.connectionTimeout ?? LISTENER_DEFAULTS.idleMs,
+      lifetimeMs: LISTENER_DEFAULTS.lifetimeMs,
     },
     socket: {
       nodelay: config.tcpNoDelay ?? LISTENER_DEFAULTS.nodelay,

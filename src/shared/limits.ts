@@ -8,6 +8,7 @@ const MIB = 1024 * KIB;
 export const LISTENER_DEFAULTS = {
   maxConnections: 0, // no limit of our own: the descriptor limit bounds it, and it is reported as table_full
   connectMs: 5_000, // a target that needs longer is down for the person who waits
+  lifetimeMs: 0, // never: what a connection carries ends when it ends
   bytesPerSecond: 0, // no limit: the network has its own
   connectionBytesPerSecond: 0, // no limit
   idleMs: 0, // never, as nginx and haproxy must be told too; a database client may rest for a day

@@ -189,7 +189,7 @@ export type WorkerEvent =
       readonly durationMs: number;
       readonly bytesUp: number;
       readonly bytesDown: number;
-      /** For close: `end` (both sides finished), `reset`, `idle`, or an errno's name. */
+      /** For close: `end` (both sides finished), `reset`, `idle`, `lifetime`, or an errno's name. */
       readonly reason: string;
     }
   | {

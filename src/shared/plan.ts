@@ -126,6 +126,8 @@ export interface TimeoutsPlan {
   readonly connectMs: number;
   /** A connection on which no byte moves either way for this long is reset; 0: never. */
   readonly idleMs: number;
+  /** A connection is reset after this long, whatever it does; 0: never. */
+  readonly lifetimeMs: number;
 }
 
 /** Socket buffers. `null` leaves the system's own value. */

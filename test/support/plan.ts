@@ -20,6 +20,7 @@ export interface ListenerOptions {
   maxConnections?: number;
   connectMs?: number;
   idleMs?: number;
+  lifetimeMs?: number;
   bytesPerSecond?: number;
   connectionBytesPerSecond?: number;
   socket?: Partial<RelayPlan["socket"]>;
@@ -42,6 +43,7 @@ export function listenerPlan(options: ListenerOptions): RelayPlan {
     timeouts: {
       connectMs: options.connectMs ?? 2_000,
       idleMs: options.idleMs ?? 0,
+      lifetimeMs: options.lifetimeMs ?? 0,
     },
     socket: {
       nodelay: d.nodelay,

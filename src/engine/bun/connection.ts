@@ -33,6 +33,8 @@ export interface ConnectionOwner {
   readonly counters: CounterWriter | null;
   /** 0: never. */
   readonly idleMs: number;
+  /** 0: never. */
+  readonly lifetimeMs: number;
   /** null: no limit of bandwidth. */
   readonly pace: Pace | null;
   /** A target's handshake may go on while bytes flow. Linux only. */

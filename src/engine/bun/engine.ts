@@ -133,6 +133,7 @@ export class BunEngine implements Engine {
     live.clearAddress(live.targets, row);
     live.open(row);
     if (owner.idleMs > 0) this.#sweep.need(owner.idleMs);
+    if (owner.lifetimeMs > 0) this.#sweep.need(owner.lifetimeMs);
     return connection;
   }
 
@@ -159,7 +160,8 @@ export class BunEngine implements Engine {
     let watched = 0;
     for (const connection of this.#connections) {
       if (connection === undefined) continue;
-      if (connection.owner.idleMs === 0) continue;
+      const { idleMs, lifetimeMs } = connection.owner;
+      if (idleMs === 0 && lifetimeMs === 0) continue;
       const reason = connection.connected ? this.#timeoutOf(connection, now) : null;
       if (reason === null) watched++;
       else connection.abort(reason);
@@ -169,8 +171,9 @@ export class BunEngine implements Engine {
 
   /** Which of its timeouts has passed. */
   #timeoutOf({ owner, row, held }: Connection, now: number): string | null {
-    const { idleMs } = owner;
-    const { activeMs } = this.live;
+    const { idleMs, lifetimeMs } = owner;
+    const { startedMs, activeMs } = this.live;
+    if (lifetimeMs > 0 && now - startedMs[row]! >= lifetimeMs) return "lifetime";
     return idleMs > 0 && now - activeMs[row]! >= idleMs && !held ? "idle" : null;
   }
 }

@@ -55,6 +55,7 @@ export class BunListener implements ConnectionOwner {
   readonly counters: CounterWriter;
   readonly live: LiveTable;
   readonly idleMs: number;
+  readonly lifetimeMs: number;
   readonly pace: Pace | null;
   readonly fastopen: boolean;
   readonly #engine: ListenerEngine;
@@ -77,6 +78,7 @@ export class BunListener implements ConnectionOwner {
     this.counters = new CounterWriter(request.counters);
     this.live = engine.live;
     this.idleMs = this.plan.timeouts.idleMs;
+    this.lifetimeMs = this.plan.timeouts.lifetimeMs;
     this.pace = engine.pacer.add(this.plan.limits, request.bandwidth);
     this.fastopen = this.plan.socket.fastopen && process.platform === "linux";
     this.#engine = engine;

@@ -121,6 +121,7 @@ export abstract class LinuxEngine implements Engine, Watch {
     warnIfTooFew(this.host, request, this.#descriptorLimit);
     this.#needSweep(request.listener.timeouts.connectMs);
     this.#needSweep(request.listener.timeouts.idleMs);
+    this.#needSweep(request.listener.timeouts.lifetimeMs);
     return { bound, fds: kept };
   }
 
@@ -147,13 +148,13 @@ export abstract class LinuxEngine implements Engine, Watch {
     const { listener, slot } = request;
     const counters = new CounterWriter(request.counters);
     const active = new Int32Array(request.active);
-    const { idleMs } = listener.timeouts;
+    const { idleMs, lifetimeMs } = listener.timeouts;
     const pace = this.#pacer.add(listener.limits, request.bandwidth);
     const sizes = this.#sizes(listener.buffers);
     const { key } = listener;
     const { fastopen } = listener.socket;
     const kept = { counters, active, targets, pace };
-    return { key, slot, idleMs, fastopen, ...kept, ...sizes };
+    return { key, slot, idleMs, lifetimeMs, fastopen, ...kept, ...sizes };
   }
 
   #sizes(
@@ -188,6 +189,7 @@ export abstract class LinuxEngine implements Engine, Watch {
         key: "",
         slot: -1,
         idleMs: request.idleMs,
+        lifetimeMs: 0,
         pace: null,
         counters: null,
         active: null,
@@ -281,16 +283,18 @@ export abstract class LinuxEngine implements Engine, Watch {
 
   #sweep(now: number): void {
     const { state, listener, attemptDeadline, deadline } = this.rows;
-    const { activeMs } = this.live;
+    const { activeMs, startedMs } = this.live;
     for (let row = 0; row < this.rows.used; row++) {
       if (state[row] !== FREE) this.look(row);
       if (state[row] === CONNECTING) {
         if (now >= attemptDeadline[row]!) this.connector.expired(row);
       } else if (state[row] === OPEN) {
         const profile = this.connections.profiles[listener[row]!]!;
-        const { idleMs, fastopen } = profile;
+        const { idleMs, lifetimeMs, fastopen } = profile;
         if (fastopen && now >= deadline[row]!) this.connector.checkHandshake(row);
-        else if (idleMs > 0 && now - activeMs[row]! >= idleMs && !held(row, profile)) {
+        else if (lifetimeMs > 0 && now - startedMs[row]! >= lifetimeMs) {
+          this.connections.close(row, "lifetime");
+        } else if (idleMs > 0 && now - activeMs[row]! >= idleMs && !held(row, profile)) {
           this.connections.close(row, "idle");
         }
       }

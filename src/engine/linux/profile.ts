@@ -18,6 +18,8 @@ export interface Profile {
   readonly fastopen: boolean;
   /** 0: never. */
   readonly idleMs: number;
+  /** 0: never. */
+  readonly lifetimeMs: number;
   /** null: no limit of bandwidth. */
   readonly pace: Pace | null;
   readonly copyBytes: number;
