@@ -54,7 +54,7 @@ function formatListener(listener: ListenerPlan): string {
   return `${listener.key} -> ${formatTargets(listener)}\n${table(rows, "  ")}`;
 }
 
-function relayRows({ limits, timeouts, buffers, socket }: RelayPlan): [string, string][] {
+function relayRows({ limits, timeouts, buffers, socket, mirror }: RelayPlan): [string, string][] {
   return [
     ["connections", formatLimit(limits)],
     ...formatBandwidth(limits),
@@ -67,6 +67,7 @@ function relayRows({ limits, timeouts, buffers, socket }: RelayPlan): [string, s
       `stops at ${formatSize(buffers.highWatermarkBytes)}, goes on at ${formatSize(buffers.lowWatermarkBytes)}`,
     ],
     ["reads", `up to ${formatSize(buffers.copyBytes)}`],
+    ...formatMirror(mirror),
   ];
 }
 
@@ -84,6 +85,11 @@ function formatLimit({ maxConnections }: Pick<LimitsPlan, "maxConnections">): st
 
 function formatLifetime({ lifetimeMs }: TimeoutsPlan): [string, string][] {
   return lifetimeMs === 0 ? [] : [["lifetime", `reset after ${formatDuration(lifetimeMs)}`]];
+}
+
+function formatMirror(mirror: Endpoint | null): [string, string][] {
+  if (mirror === null) return [];
+  return [["mirror", `${formatEndpoint(mirror)} gets a copy of what clients send`]];
 }
 
 function formatBandwidth(limits: LimitsPlan): [string, string][] {

@@ -11,14 +11,7 @@ const LATER_PROTOCOLS: readonly unknown[] = ["tls", "http", "http2", "http3", "q
 
 const TOP_KEYS: readonly string[] = ["admin", "tls", "auto_tls"];
 
-const ENTRY_KEYS: readonly string[] = [
-  "routes",
-  "allow",
-  "deny",
-  "proxy_protocol",
-  "mirror",
-  "alpn",
-];
+const ENTRY_KEYS: readonly string[] = ["routes", "allow", "deny", "proxy_protocol", "alpn"];
 
 const LIMIT_KEYS: readonly string[] = ["max_per_ip", "accept_rate"];
 const TIMEOUT_KEYS: readonly string[] = ["client_hello"];

@@ -260,14 +260,16 @@ function checkLoops(entries: Entries, report: Report): void {
   });
 }
 
-/** Of `target` and `targets`, with their paths. */
-function endpointsOf({ target, targets = [] }: ProtocolConfig): [Endpoint, Path][] {
+/** Of `target`, `targets` and `mirror`, with their paths. */
+function endpointsOf({ target, targets = [], mirror }: ProtocolConfig): [Endpoint, Path][] {
   const listed = targets.map((item, i): [Endpoint, Path] =>
     "address" in item
       ? [item.address.endpoint, ["targets", i, "address"]]
       : [item.endpoint, ["targets", i]],
   );
-  return target === undefined ? listed : [[target.endpoint, ["target"]], ...listed];
+  if (target !== undefined) listed.unshift([target.endpoint, ["target"]]);
+  if (mirror !== undefined) listed.push([mirror.target.endpoint, ["mirror", "target"]]);
+  return listed;
 }
 
 /** As far as the text tells: whether connecting to `target` arrives at `listen`. */

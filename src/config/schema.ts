@@ -283,7 +283,10 @@ export const protocolSchema = z
     proxy_protocol: proxyProtocol.optional(),
     mirror: z
       .strictObject({ target: targetAddress("Where the copy goes.") })
-      .meta({ description: "A copy of what clients send, dropped when it is slow." })
+      .meta({
+        description:
+          "A copy of what clients send. Where it does not keep up it is cut off, and the rest counted as dropped.",
+      })
       .optional(),
     alpn: z
       .array(text("A protocol's name."))

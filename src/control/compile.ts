@@ -113,6 +113,7 @@ function compileRelay(entry: ProtocolConfig, key: string, platform: NodeJS.Platf
     protocol: "tcp",
     listen: entry.listen,
     groups: compileGroups(entry),
+    mirror: entry.mirror?.target.endpoint ?? null,
     limits: {
       maxConnections:
         entry.limits?.max_connections ?? preset.maxConnections ?? LISTENER_DEFAULTS.maxConnections,

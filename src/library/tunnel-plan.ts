@@ -155,6 +155,7 @@ function compileListener(config: TunnelConfig): RelayPlan {
     protocol: "tcp",
     listen,
     groups: [singleTarget(parseEndpoint(config.targetAddr, "target"))],
+    mirror: null,
     limits: {
       maxConnections: config.maxConnections ?? LISTENER_DEFAULTS.maxConnections,
       bytesPerSecond: LISTENER_DEFAULTS.bytesPerSecond,

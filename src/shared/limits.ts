@@ -66,6 +66,7 @@ export const RELAY = {
   reportIntervalMs: 1_000, // at most one refusal line a second for each reason
   sweepMinMs: 20, // timeouts are kept to an eighth of their length, but no finer than this
   sweepMaxMs: 1_000, // one wake-up a second at most costs nothing when idle
+  mirrorLingerMs: 3_000, // after the client's end, for what is queued and the mirror's own: ten round trips around the world
   listenBacklog: 4_096, // the kernel cuts it to net.core.somaxconn, 4096 since Linux 5.4
 } as const;
 

@@ -40,6 +40,8 @@ export interface RelayPlan {
   readonly listen: Endpoint;
   /** Where clients go; the first is for those that no route sends elsewhere. */
   readonly groups: readonly GroupPlan[];
+  /** Where a copy of what clients send goes; null: nowhere. */
+  readonly mirror: Endpoint | null;
   readonly limits: LimitsPlan;
   readonly timeouts: TimeoutsPlan;
   readonly socket: SocketPlan;

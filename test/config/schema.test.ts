@@ -99,7 +99,6 @@ describe("what this version does not carry out is refused where it stands", () =
       "protocols[1].allow",
       "protocols[1].proxy_protocol",
       "protocols[1].timeouts.client_hello",
-      "protocols[1].mirror",
       "protocols[2].routes",
       "protocols[3].name",
       "protocols[4].name",

@@ -112,7 +112,7 @@ async function holds(relay: Relay, server: WireServer, run: Script): Promise<voi
 const LIMITS = { bytesPerSecond: 32 * 1024 * 1024, connectionBytesPerSecond: 24 * 1024 * 1024 };
 
 forEveryEngine((engine) => {
-  for (const kind of ["TCP", "unix", "TCP, under limits"] as const) {
+  for (const kind of ["TCP", "unix", "TCP, with limits and a mirror"] as const) {
     test(
       `any interleaving of writes, pauses and half-closes arrives intact over ${kind}`,
       () =>
@@ -120,10 +120,16 @@ forEveryEngine((engine) => {
           const unix = kind === "unix";
           const at = unix ? { path: `${folder}/target` } : { host: "127.0.0.1" };
           await using server = await WireServer.listen(undefined, at);
+          await using mirror = await WireServer.listen((copy) => {
+            copy.onData(() => {});
+            void copy.ending.then(() => copy.end());
+          });
           await using relay = await Relay.start(engine, {
             target: server.target,
             listen: unix ? `unix:${folder}/listen` : "127.0.0.1:0",
-            ...(kind === "TCP, under limits" ? LIMITS : {}),
+            ...(kind === "TCP, with limits and a mirror"
+              ? { ...LIMITS, mirror: mirror.target }
+              : {}),
           });
           const property = fc.asyncProperty(script, (run) => holds(relay, server, run));
           await fc.assert(property, { numRuns: 120, endOnFailure: true });

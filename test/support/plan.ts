@@ -21,6 +21,8 @@ export interface ListenerOptions {
   connectMs?: number;
   idleMs?: number;
   lifetimeMs?: number;
+  /** `host:port` or `unix:/path`. */
+  mirror?: string;
   bytesPerSecond?: number;
   connectionBytesPerSecond?: number;
   socket?: Partial<RelayPlan["socket"]>;
@@ -35,6 +37,7 @@ export function listenerPlan(options: ListenerOptions): RelayPlan {
     protocol: "tcp",
     listen: parseEndpoint(listen, "listen"),
     groups: options.groups ?? [singleTarget(parseEndpoint(options.target, "target"))],
+    mirror: options.mirror === undefined ? null : parseEndpoint(options.mirror, "target"),
     limits: {
       maxConnections: options.maxConnections ?? 0,
       bytesPerSecond: options.bytesPerSecond ?? 0,

@@ -85,6 +85,7 @@ export class UringRelay implements AsyncDisposable {
         counters: createCounters(options.targets.length),
         active: new SharedArrayBuffer(4),
         bandwidth: null,
+        mirror: [],
         reusePort: false,
         exclusive: false,
         sharedFds: [],

@@ -24,6 +24,13 @@ export interface SocketEvents {
   close(error: Error | undefined): void;
 }
 
+/** A copy of what a client sends. */
+export interface Mirrored {
+  copy(chunk: Uint8Array): void;
+  end(): void;
+  connectionEnded(): void;
+}
+
 export type RelaySocket = Socket<SocketEvents>;
 
 /** What a connection tells its owner. */
@@ -54,6 +61,8 @@ export class Connection {
   connected = false;
   /** Of the target that is tried, or was reached; -1: none. */
   slot = -1;
+  /** Where a copy of what the client sends goes. */
+  mirror: Mirrored | null = null;
   /** While a target is sought. */
   dialing: { abandon(): void } | null = null;
 
@@ -130,7 +139,9 @@ export class Side implements SocketEvents {
   }
 
   receive(chunk: Uint8Array): void {
-    if (this.connection.over) return;
+    const { connection } = this;
+    if (connection.over) return;
+    if (this === connection.client) connection.mirror?.copy(chunk);
     this.peer.send(chunk);
   }
 
@@ -176,10 +187,9 @@ export class Side implements SocketEvents {
       const granted = pace.grant(this.direction, chunk.length - at);
       if (granted === 0) break;
       const written = this.#writeNow(chunk.subarray(at, at + granted));
-      if (this.connection.over) break;
       pace.giveBack(this.direction, granted - written);
       at += written;
-      if (written < granted) break;
+      if (written < granted || this.connection.over) break;
     }
     pace.settle();
     return at;
@@ -203,6 +213,7 @@ export class Side implements SocketEvents {
   }
 
   sendFin(): void {
+    if (this === this.connection.target) this.connection.mirror?.end();
     if (this.handshakes) {
       // The runtime does not tell when it is over; nothing else is to do on this side until then.
       setTimeout(() => this.#finAfterHandshake(), HANDSHAKE_LOOK_MS);

@@ -20,6 +20,7 @@ import { AdoptedPair } from "./adopted.ts";
 import { Connection, type ConnectionOwner } from "./connection.ts";
 import type { Dialing } from "./dialing.ts";
 import { BunListener } from "./listener.ts";
+import type { Mirror, Mirrors } from "./mirror.ts";
 import { PaceTimer } from "./pace-timer.ts";
 
 export class BunEngine implements Engine {
@@ -35,6 +36,18 @@ export class BunEngine implements Engine {
   readonly #dialing = new Set<Dialing>();
   readonly pacer: Pacer;
   readonly #paceTimer = new PaceTimer(() => this.pacer);
+  /** Copies that are not over. */
+  readonly #copies = new Set<Mirror>();
+  readonly mirrors: Mirrors = {
+    add: (mirror, timeoutMs) => {
+      this.#copies.add(mirror);
+      this.#sweep.need(timeoutMs);
+    },
+    remove: (mirror) => {
+      this.#copies.delete(mirror);
+      this.#checkDrained();
+    },
+  };
   readonly #sweep = new Sweep(() => this.#checkTimeouts());
   #open = 0;
   #draining = false;
@@ -71,6 +84,10 @@ export class BunEngine implements Engine {
     this.#listeners.get(key)?.setTargets(targets);
   }
 
+  setMirror(key: string, addresses: readonly SocketAddress[]): void {
+    this.#listeners.get(key)?.setMirror(addresses);
+  }
+
   close(key: string): void {
     this.#listeners.get(key)?.close();
     this.#listeners.delete(key);
@@ -98,7 +115,12 @@ export class BunEngine implements Engine {
     if (this.#draining) return;
     this.#draining = true;
     for (const key of this.#listeners.keys()) this.close(key);
-    if (this.#open === 0) this.host.emit({ type: "drained" });
+    this.#checkDrained();
+  }
+
+  #checkDrained(): void {
+    const held = this.#open + this.#copies.size;
+    if (this.#draining && held === 0) this.host.emit({ type: "drained" });
   }
 
   end(): number {
@@ -106,6 +128,7 @@ export class BunEngine implements Engine {
     for (const key of this.#listeners.keys()) this.close(key);
     this.#draining = false; // `ended` says it all
     for (const connection of this.#connections) connection?.abort("reset");
+    for (const mirror of this.#copies) mirror.abandon();
     this.#sweep.stop();
     this.#paceTimer.stop();
     return left;
@@ -142,7 +165,7 @@ export class BunEngine implements Engine {
     this.#connections[row] = undefined;
     this.#freeRows.push(row);
     this.#open--;
-    if (this.#draining && this.#open === 0) this.host.emit({ type: "drained" });
+    this.#checkDrained();
   }
 
   watch(dialing: Dialing, timeoutMs: number): void {
@@ -166,7 +189,8 @@ export class BunEngine implements Engine {
       if (reason === null) watched++;
       else connection.abort(reason);
     }
-    return this.#dialing.size > 0 || watched > 0;
+    for (const mirror of this.#copies) if (now >= mirror.deadlineMs) mirror.expire();
+    return this.#dialing.size > 0 || watched > 0 || this.#copies.size > 0;
   }
 
   /** Which of its timeouts has passed. */

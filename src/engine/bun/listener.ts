@@ -25,17 +25,20 @@ import { bind, type Bound } from "./bind.ts";
 import {
   Connection,
   type ConnectionOwner,
+  type Mirrored,
   RELAY_HANDLERS,
   type RelaySocket,
 } from "./connection.ts";
 import { keepUrgentInline, type TargetAddress, toTargetAddress } from "./dial.ts";
 import { Dialing } from "./dialing.ts";
+import { Mirror, type Mirrors, type MirrorTarget, NoMirror } from "./mirror.ts";
 
 /** What a listener needs of its engine. */
 export interface ListenerEngine {
   readonly host: EngineHost;
   readonly live: LiveTable;
   readonly pacer: Pacer;
+  readonly mirrors: Mirrors;
   /** Whether the process can hold one more connection; `fd` is the descriptor just accepted. */
   hasRoom(fd: number): boolean;
   addConnection(owner: ConnectionOwner, slot: number): Connection;
@@ -72,6 +75,7 @@ export class BunListener implements ConnectionOwner {
   readonly #byClient: boolean;
   readonly #ip = new Uint8Array(IP_BYTES);
   #lastResortMs = 0;
+  readonly #mirror: MirrorTarget | null;
 
   constructor(engine: ListenerEngine, request: RelayRequest) {
     this.plan = request.listener;
@@ -87,6 +91,7 @@ export class BunListener implements ConnectionOwner {
     this.#byClient = this.plan.groups.some(({ balance }) => balance === "source_hash");
     this.#targets = this.#makeTargets(request);
     this.#isUnix = this.plan.listen.kind === "unix";
+    this.#mirror = this.#makeMirror(request);
     this.#refusals = new RefusalReports(this.plan.key, (event) => engine.host.emit(event));
   }
 
@@ -108,6 +113,26 @@ export class BunListener implements ConnectionOwner {
     });
     result.update(targets, monotonicMs());
     return result;
+  }
+
+  #makeMirror({ listener, mirror: addresses }: RelayRequest): MirrorTarget | null {
+    if (listener.mirror === null) return null;
+    const { timeouts, buffers, socket } = listener;
+    // Its bytes are there when it connects or later: Fast Open would only put the handshake off.
+    const { calls } = compileSocketOptions({ ...socket, fastopen: false }, "target");
+    return {
+      counters: this.counters,
+      connectMs: timeouts.connectMs,
+      queueBytes: Math.max(buffers.highWatermarkBytes, RUNTIME_READ_BYTES),
+      prepare: (fd) => void applySocketOptions(fd, calls),
+      addresses: addresses.map(toTargetAddress),
+      at: 0,
+      warn: (message) => this.#warn(message),
+    };
+  }
+
+  setMirror(addresses: readonly SocketAddress[]): void {
+    if (this.#mirror !== null) this.#mirror.addresses = addresses.map(toTargetAddress);
   }
 
   /** Whom a target is chosen for; null where it makes no difference. */
@@ -274,6 +299,7 @@ export class BunListener implements ConnectionOwner {
     connection.connected = true;
     connection.target.attempt = null;
     this.pace?.begin(connection.row);
+    if (this.#mirror !== null) connection.mirror = this.#startMirror(this.#mirror);
     this.#setTargetOptions(connection.target.socket!, target);
     live.setAddress(live.targets, connection.row, target.family, target.port, target.bytes);
     live.activeMs[connection.row] = monotonicMs();
@@ -283,6 +309,10 @@ export class BunListener implements ConnectionOwner {
     if (this.plan.socket.fastopen && target.address.kind === "ip") this.#startFastOpen(connection);
   }
 
+  #startMirror(target: MirrorTarget): Mirrored {
+    return Mirror.start(target, this.#engine.mirrors) ?? new NoMirror(this.counters);
+  }
+
   /** The client's first bytes go with the SYN if they are there; otherwise it must not wait for them. */
   #startFastOpen({ client, target }: Connection): void {
     if (process.platform !== "linux" || client.socket === null || target.socket === null) return;
@@ -290,6 +320,7 @@ export class BunListener implements ConnectionOwner {
   }
 
   ended(connection: Connection, reason: string): void {
+    connection.mirror?.connectionEnded();
     if (reason.startsWith("E")) this.counters.error(reason);
     if (connection.connected) {
       this.counters.closed(connection.slot);

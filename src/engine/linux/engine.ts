@@ -6,6 +6,7 @@ import { errnoName } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import { EFD_CLOEXEC, EFD_NONBLOCK } from "../../ffi/linux.ts";
 import { encodeSockaddr, type Sockaddr } from "../../ffi/sockaddr.ts";
+import { compileSocketOptions } from "../../ffi/socket-options.ts";
 import { Pacer } from "../../l4/pacer.ts";
 import { Targets } from "../../l4/targets.ts";
 import type { SocketAddress } from "../../shared/address.ts";
@@ -15,13 +16,14 @@ import { RELAY } from "../../shared/limits.ts";
 import type { LiveTable } from "../../shared/live-table.ts";
 import type { AdoptRequest, RelayRequest, TargetSlot } from "../../shared/messages.ts";
 import type { EngineName } from "../../shared/plan.ts";
-import { connectionsWithin, warnIfTooFew } from "../descriptors.ts";
+import { connectionsWithin, descriptorReserve, warnIfTooFew } from "../descriptors.ts";
 import type { Engine, EngineHost } from "../engine.ts";
 import { Acceptor, type OpenListener } from "./acceptor.ts";
 import { Connections, resetSocket } from "./connections.ts";
 import { Connector } from "./connector.ts";
 import { impossible } from "./errnos.ts";
 import { BufferPool, PipePool } from "./holders.ts";
+import { Mirrors, type MirrorTarget, type MirrorWatch } from "./mirrors.ts";
 import type { Profile } from "./profile.ts";
 import { Relay } from "./relay.ts";
 import { Reports } from "./reports.ts";
@@ -29,12 +31,13 @@ import { CONNECTING, FREE, OPEN, Rows, UNTIL_EAGAIN } from "./rows.ts";
 import { duplicatePair, isUnixSocket, keepUrgentInline, raiseDescriptorLimit } from "./sockets.ts";
 import type { Watch } from "./watch.ts";
 
-export abstract class LinuxEngine implements Engine, Watch {
+export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
   abstract readonly name: EngineName;
   readonly wakeFd: number;
   protected readonly host: EngineHost;
   protected readonly rows: Rows;
   protected readonly connections: Connections;
+  protected readonly mirrors: Mirrors;
   protected readonly relay: Relay;
   protected readonly acceptor: Acceptor;
   protected readonly connector: Connector;
@@ -66,7 +69,11 @@ export abstract class LinuxEngine implements Engine, Watch {
       (row) => this.quiesce(row),
       () => this.#checkDrained(),
     );
-    this.relay = new Relay(this.connections);
+    const limit = this.#descriptorLimit;
+    const ceiling = limit - descriptorReserve(limit);
+    const { capacity } = this.rows;
+    this.mirrors = new Mirrors(this, host, capacity, ceiling, () => this.#checkDrained());
+    this.relay = new Relay(this.connections, this.mirrors);
     this.#reports = new Reports(host.emit);
     this.#pacer = new Pacer({
       resume: (d) => this.relay.pump(d),
@@ -77,7 +84,11 @@ export abstract class LinuxEngine implements Engine, Watch {
     this.connector = new Connector(this, connections, relay, this.#reports, host, (row) =>
       this.#listenerOf(row),
     );
-    connections.onClosing = (row) => this.connector.closing(row);
+    connections.onClosing = (row) => {
+      this.connector.closing(row);
+      const { mirror } = connections.profiles[this.rows.listener[row]!]!;
+      if (mirror !== null && this.rows.state[row] === OPEN) this.mirrors.rowClosed(row);
+    };
     this.acceptor = new Acceptor(this, connections, host, this.#reports, (row, listener) => {
       this.#armSweep();
       this.connector.begin(row, listener);
@@ -93,6 +104,8 @@ export abstract class LinuxEngine implements Engine, Watch {
   /** The row is OPEN: its bytes may flow. */
   protected abstract startBytes(row: number): void;
   abstract quiesce(row: number): boolean;
+  abstract watchMirror(slot: number, generation: number, fd: number): number;
+  abstract quiesceMirror(slot: number, fd: number): boolean;
   abstract run(): void;
   /**
    * Both sockets of an adopted pair are the row's: bytes may flow. Nothing is known of what they have already.
@@ -103,7 +116,7 @@ export abstract class LinuxEngine implements Engine, Watch {
   protected abstract look(row: number): void;
   /** Called after each sweep, for what is to be done now and then. */
   protected abstract swept(): void;
-  /** Waits until no row is CLOSING and gives back what the subclass holds. */
+  /** Waits until no row and no copy is closing, and gives back what the subclass holds. */
   protected abstract release(): void;
 
   get live(): LiveTable {
@@ -122,11 +135,14 @@ export abstract class LinuxEngine implements Engine, Watch {
     this.#needSweep(request.listener.timeouts.connectMs);
     this.#needSweep(request.listener.timeouts.idleMs);
     this.#needSweep(request.listener.timeouts.lifetimeMs);
+    if (request.listener.mirror !== null) this.#needSweep(RELAY.mirrorLingerMs);
     return { bound, fds: kept };
   }
 
   startRelay(row: number): void {
-    this.connections.profiles[this.rows.listener[row]!]!.pace?.begin(row);
+    const profile = this.connections.profiles[this.rows.listener[row]!]!;
+    profile.pace?.begin(row);
+    if (profile.mirror !== null) this.mirrors.begin(row, profile, profile.mirror, this.relay.now);
     this.startBytes(row);
   }
 
@@ -150,10 +166,11 @@ export abstract class LinuxEngine implements Engine, Watch {
     const active = new Int32Array(request.active);
     const { idleMs, lifetimeMs } = listener.timeouts;
     const pace = this.#pacer.add(listener.limits, request.bandwidth);
+    const mirror = mirrorOf(request);
     const sizes = this.#sizes(listener.buffers);
     const { key } = listener;
     const { fastopen } = listener.socket;
-    const kept = { counters, active, targets, pace };
+    const kept = { counters, active, targets, pace, mirror };
     return { key, slot, idleMs, lifetimeMs, fastopen, ...kept, ...sizes };
   }
 
@@ -171,6 +188,12 @@ export abstract class LinuxEngine implements Engine, Watch {
 
   setTargets(key: string, targets: readonly TargetSlot[]): void {
     this.acceptor.find(key)?.targets.update(targets, this.relay.now);
+  }
+
+  setMirror(key: string, addresses: readonly SocketAddress[]): void {
+    const listener = this.acceptor.find(key);
+    const mirror = listener && this.connections.profiles[listener.profile]!.mirror;
+    if (mirror) mirror.addresses = addresses.map(encodeSockaddr);
   }
 
   close(key: string): void {
@@ -191,6 +214,7 @@ export abstract class LinuxEngine implements Engine, Watch {
         idleMs: request.idleMs,
         lifetimeMs: 0,
         pace: null,
+        mirror: null,
         counters: null,
         active: null,
         targets: null,
@@ -232,8 +256,13 @@ export abstract class LinuxEngine implements Engine, Watch {
     this.#drainRounds = 2;
   }
 
+  /** What is not over: connections, and copies that outlive theirs. */
+  get #held(): number {
+    return this.rows.open + this.mirrors.open;
+  }
+
   #checkDrained(): void {
-    if (!this.#draining || this.#drainRounds > 0 || this.rows.open > 0) return;
+    if (!this.#draining || this.#drainRounds > 0 || this.#held > 0) return;
     this.#draining = false;
     this.host.emit({ type: "drained" });
   }
@@ -244,6 +273,7 @@ export abstract class LinuxEngine implements Engine, Watch {
     this.#draining = false;
     for (const listener of this.acceptor.open()) this.acceptor.drop(listener);
     const connections = this.connections.closeAll("shutdown");
+    this.mirrors.closeAll();
     this.release();
     for (const pool of this.#pipes.values()) pool.close();
     this.#reports.flush(Infinity);
@@ -252,7 +282,7 @@ export abstract class LinuxEngine implements Engine, Watch {
 
   /** How long the loop may wait: -1 for ever. */
   protected waitMs(): number {
-    if (this.#drainRounds > 0) return 0;
+    if (this.#drainRounds > 0 || this.mirrors.hasQueued) return 0;
     const next = Math.min(this.#nextSweepMs, this.#reports.nextDueMs, this.acceptor.nextResumeMs());
     const wait = Math.min(next - this.relay.now, this.#pacer.waitMs());
     return wait === Infinity ? -1 : Math.max(0, wait);
@@ -261,12 +291,13 @@ export abstract class LinuxEngine implements Engine, Watch {
   /** What is due by now: directions that wait for bandwidth, reports, listeners that rested, timeouts. */
   protected timers(now: number): void {
     this.#pacer.turn();
+    if (this.mirrors.hasQueued) this.mirrors.serveQueued();
     if (this.#drainRounds > 0 && --this.#drainRounds === 0) this.#checkDrained();
     if (now >= this.#reports.nextDueMs) this.#reports.flush(now);
     if (now >= this.acceptor.nextResumeMs()) this.acceptor.resume(now);
     if (now < this.#nextSweepMs) return;
     this.#sweep(now);
-    this.#nextSweepMs = this.rows.open > 0 ? now + this.#sweepMs : Infinity;
+    this.#nextSweepMs = this.#held > 0 ? now + this.#sweepMs : Infinity;
   }
 
   /** Makes sure that a timeout of this length is kept to an eighth; 0 needs none. */
@@ -299,8 +330,17 @@ export abstract class LinuxEngine implements Engine, Watch {
         }
       }
     }
+    this.mirrors.sweep(now);
     this.swept();
   }
+}
+
+function mirrorOf({ listener, mirror: addresses }: RelayRequest): MirrorTarget | null {
+  if (listener.mirror === null) return null;
+  // Its bytes are there when it connects or later: Fast Open would only put the handshake off.
+  const options = compileSocketOptions({ ...listener.socket, fastopen: false }, "target").calls;
+  const { connectMs } = listener.timeouts;
+  return { options, connectMs, addresses: addresses.map(encodeSockaddr), at: 0 };
 }
 
 /** It does not move because it may not. */

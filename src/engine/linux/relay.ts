@@ -23,7 +23,7 @@
 // four for a burst and copies nothing. A direction starts with copying, turns to bulk after BULK_AFTER full reads in a row and
 // back after CALM_AFTER small bursts.
 
-import { EAGAIN, EINPROGRESS, EINTR, errnoName } from "../../ffi/errno.ts";
+import { EAGAIN, EINTR, errnoName } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import {
   EPOLLERR,
@@ -41,8 +41,9 @@ import {
 import { addressOf, type Pointer } from "../../ffi/memory.ts";
 import type { Pace } from "../../l4/pacer.ts";
 import type { Connections } from "./connections.ts";
-import { assertTransferReset } from "./errnos.ts";
-import type { Profile } from "./profile.ts";
+import { assertTransferReset, isSinkFull } from "./errnos.ts";
+import type { Mirrors } from "./mirrors.ts";
+import { isMirrored, type Profile } from "./profile.ts";
 import {
   BLOCKED,
   BULK,
@@ -76,6 +77,7 @@ const UNLIMITED = 0x7fff_ffff;
 export class Relay {
   readonly #rows: Rows;
   readonly #connections: Connections;
+  readonly #mirrors: Mirrors;
   /** Directions that used up their turn, served again before the next wait blocks. */
   #queue: number[] = [];
   #scratch = new Uint8Array(0);
@@ -85,8 +87,9 @@ export class Relay {
   /** Monotonic milliseconds, set by the loop once for each batch of events. */
   now = 0;
 
-  constructor(connections: Connections) {
+  constructor(connections: Connections, mirrors: Mirrors) {
     this.#connections = connections;
+    this.#mirrors = mirrors;
     this.#rows = connections.rows;
     this.reserve(64 * 1024);
   }
@@ -202,6 +205,7 @@ export class Relay {
       return 0;
     }
     this.#got = got;
+    if (isMirrored(d, profile)) this.#mirrors.copied(d >>> 1, profile, this.#scratch, got);
     if (got < limit) {
       rows.streak[d] = 0;
       if ((rows.flags[d]! & UNTIL_EAGAIN) === 0) rows.flags[d]! &= ~READABLE;
@@ -214,7 +218,7 @@ export class Relay {
     }
     if (sent < 0) {
       const error = errno();
-      if (!isFull(error) && error !== EINTR) return this.peerLost(d ^ 1, "send", error);
+      if (!isSinkFull(error) && error !== EINTR) return this.peerLost(d ^ 1, "send", error);
       this.#hold(d, 0, got, profile);
     } else {
       this.delivered(d, sent, profile);
@@ -256,7 +260,9 @@ export class Relay {
   #splice(d: number, profile: Profile, most: number): number {
     const rows = this.#rows;
     const waiting = rows.pending[d]!;
-    if (waiting > profile.lowBytes) return STOP;
+    const mirrored = isMirrored(d, profile);
+    // tee(2) copies from a pipe's beginning: what is new must be all that is in it.
+    if (waiting > (mirrored ? 0 : profile.lowBytes)) return STOP;
     if (waiting > 0 && (rows.flags[d]! & IN_PIPE) === 0) return STOP;
     if (rows.held[d]! < 0) {
       const index = profile.pipes.take();
@@ -274,6 +280,7 @@ export class Relay {
     if (got > 0) {
       this.#got = got;
       rows.pending[d] = waiting + got;
+      if (mirrored) this.#mirrors.teed(d >>> 1, profile, rows.held[d]!, got);
       if (got < most) this.#countBurst(d, got);
       return got;
     }
@@ -320,7 +327,7 @@ export class Relay {
       }
       const error = errno();
       if (error === EINTR) continue;
-      if (!isFull(error)) {
+      if (!isSinkFull(error)) {
         this.peerLost(d ^ 1, piped ? "splice" : "send", error);
         return false;
       }
@@ -379,6 +386,7 @@ export class Relay {
     const { flags, fd } = this.#rows;
     const profile = this.#connections.profiles[this.#rows.listener[d >>> 1]!]!;
     if (this.#rows.held[d]! >= 0) this.#release(d, profile);
+    if (isMirrored(d, profile)) this.#mirrors.end(d >>> 1, this.now);
     if (profile.fastopen && (d & 1) === 0 && isHandshaking(fd[d ^ 1]!)) {
       // shutdown(2) would end a connection whose SYN, with bytes, is still under way. The handshake's edge comes back here.
       flags[d]! |= BLOCKED;
@@ -415,6 +423,7 @@ export class Relay {
       const got = libc.recv(rows.fd[side]!, this.#scratchAddress, most, MSG_DONTWAIT);
       pace?.giveBack(side, most - Math.max(0, got));
       if (got <= 0) return;
+      if (isMirrored(side, profile)) this.#mirrors.copied(side >>> 1, profile, this.#scratch, got);
       const sent = libc.send(rows.fd[side ^ 1]!, this.#scratchAddress, got, SEND_FLAGS);
       if (sent > 0) this.delivered(side, sent, profile);
       if (sent < got) return;
@@ -436,9 +445,4 @@ export class Relay {
     rows.flags[d]! |= READABLE | UNTIL_EAGAIN | COPY_ONLY;
     rows.flags[d]! &= ~BULK;
   }
-}
-
-/** EINPROGRESS: a Fast Open connect whose bytes did not fit into the SYN. */
-function isFull(error: number): boolean {
-  return error === EAGAIN || error === EINPROGRESS;
 }

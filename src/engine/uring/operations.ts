@@ -12,6 +12,8 @@ export const OP_SEND = 4; // index: direction whose sink it writes
 export const OP_POLL = 5; // index: direction whose source it watches, for both of its roles
 export const OP_CANCEL = 6; // index: direction; of an accept: the profile, as OP_CANCEL_ACCEPT
 export const OP_CANCEL_ACCEPT = 7;
+export const OP_MIRROR = 8; // poll of a mirror's socket; index: its slot
+export const OP_CANCEL_MIRROR = 9;
 
 const KIND_BITS = 4;
 const KIND_MASK = (1 << KIND_BITS) - 1;

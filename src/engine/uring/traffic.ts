@@ -22,6 +22,7 @@ import { libc } from "../../ffi/libc.ts";
 import { EPOLLPRI, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_WAITALL } from "../../ffi/linux.ts";
 import { RELAY as RELAY_LIMITS } from "../../shared/limits.ts";
 import type { Connections } from "../linux/connections.ts";
+import type { Profile } from "../linux/profile.ts";
 import type { Relay } from "../linux/relay.ts";
 import {
   BULK,
@@ -61,6 +62,11 @@ const LOOKED_AT_MS = 3 * RELAY_LIMITS.sweepMaxMs;
 
 // With WAITALL the kernel itself goes on after a short send, as soon as the sink takes bytes again.
 const SEND_FLAGS = MSG_NOSIGNAL | MSG_WAITALL;
+
+/** A receive operation cannot be paused, and its buffers cannot be copied by tee(2). */
+export function needsRelay({ pace, mirror }: Profile): boolean {
+  return pace !== null || mirror !== null;
+}
 
 export class Traffic {
   readonly #ring: Ring;
@@ -108,6 +114,9 @@ export class Traffic {
   startRelay(row: number): void {
     this.#noteKind(row);
     this.#watchByPoll(row);
+    if (!needsRelay(this.#profile(row * 2))) return;
+    // It stays there, and has shown no bulk yet.
+    for (let d = row * 2; d <= row * 2 + 1; d++) this.#rows.flags[d]! &= ~BULK;
   }
 
   /** At the start of a row, UNTIL_EAGAIN says of a source that it is a unix socket. */
@@ -308,10 +317,10 @@ export class Traffic {
     pushPoll(this.#ring, this.#rows.fd[d]!, d, this.#guard(d));
   }
 
-  /** Goes back to the ring once neither direction moves bulk, waits for its sink, or has urgent data; never under a limit. */
+  /** Goes back to the ring once neither direction moves bulk, waits for its sink, or has urgent data. */
   calm(row: number): void {
     if (this.#lanes.mode[row] !== RELAY || this.#rows.state[row] !== OPEN) return;
-    if (this.#profile(row * 2).pace !== null) return;
+    if (needsRelay(this.#profile(row * 2))) return;
     const { flags, pending } = this.#rows;
     for (let d = row * 2; d <= row * 2 + 1; d++) {
       const f = flags[d]!;
