@@ -65,6 +65,8 @@ function obey(command: Command<RelayPlan>): void {
       return open(command.request);
     case "targets":
       return engine.setTargets(command.key, command.targets);
+    case "mirror":
+      return engine.setMirror(command.key, command.addresses);
     case "close":
       return engine.close(command.key);
     case "adopt":

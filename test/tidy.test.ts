@@ -49,7 +49,7 @@ const LINE_MAX = 130;
 
 /** Tests of timeouts and of rest: no event can end their wait. And the place of `until`, and this file. */
 const TIME_IS_TESTED =
-  /^test\/(support\/until|tidy\.test|shared\/sweep\.test|engine\/(descriptors|property|rest|stall|targets)\.test)/;
+  /^test\/(support\/until|tidy\.test|shared\/sweep\.test|engine\/(bandwidth|descriptors|property|rest|stall|targets)\.test)/;
 
 interface Ban {
   pattern: RegExp;

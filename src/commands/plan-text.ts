@@ -13,6 +13,7 @@ import {
   type RelayPlan,
   type RingPlan,
   type SocketPlan,
+  type TimeoutsPlan,
   type UdpPlan,
 } from "../shared/plan.ts";
 
@@ -58,17 +59,20 @@ function formatListener(listener: ListenerPlan): string {
 }
 
 function relayRows(listener: RelayPlan): [string, string][] {
-  const { timeouts, buffers, socket } = listener;
+  const { limits, timeouts, buffers, socket, mirror } = listener;
   return [
     ...formatAdmission(listener),
+    ...formatBandwidth(limits),
     ["connect", `within ${formatDuration(timeouts.connectMs)}`],
     ["idle", timeouts.idleMs === 0 ? "for ever" : `reset after ${formatDuration(timeouts.idleMs)}`],
+    ...formatLifetime(timeouts),
     ["socket", formatSocket(socket)],
     [
       "backpressure",
       `stops at ${formatSize(buffers.highWatermarkBytes)}, goes on at ${formatSize(buffers.lowWatermarkBytes)}`,
     ],
     ["reads", `up to ${formatSize(buffers.copyBytes)}`],
+    ...formatMirror(mirror),
   ];
 }
 
@@ -130,6 +134,24 @@ function formatRoutes({ routes, groups, timeouts }: RelayPlan): [string, string]
   const fitsAll = routes.some(({ sni, alpn }) => sni === null && alpn === null);
   if (!fitsAll) rows.push(["route", "who fits none is refused"]);
   return [...rows, ["first TLS message", `within ${formatDuration(timeouts.clientHelloMs)}`]];
+}
+
+function formatLifetime({ lifetimeMs }: TimeoutsPlan): [string, string][] {
+  return lifetimeMs === 0 ? [] : [["lifetime", `reset after ${formatDuration(lifetimeMs)}`]];
+}
+
+function formatMirror(mirror: Endpoint | null): [string, string][] {
+  if (mirror === null) return [];
+  return [["mirror", `${formatEndpoint(mirror)} gets a copy of what clients send`]];
+}
+
+function formatBandwidth(limits: LimitsPlan): [string, string][] {
+  const { bytesPerSecond: all, connectionBytesPerSecond: each } = limits;
+  const parts = [
+    ...(all > 0 ? [`${formatSize(all)}/s`] : []),
+    ...(each > 0 ? [`${formatSize(each)}/s for each connection`] : []),
+  ];
+  return parts.length > 0 ? [["bandwidth", parts.join(", ")]] : [];
 }
 
 function formatGroup({ balance, targets }: GroupPlan): [string, string][] {

@@ -11,9 +11,9 @@ const LATER_PROTOCOLS: readonly unknown[] = ["tls", "http", "http2", "http3", "q
 
 const TOP_KEYS: readonly string[] = ["admin", "tls", "auto_tls"];
 
-const ENTRY_KEYS: readonly string[] = ["mirror", "alpn"];
+const ENTRY_KEYS: readonly string[] = ["alpn"];
 
-const LIMIT_KEYS: readonly string[] = ["bandwidth"];
+const LIMIT_KEYS: readonly string[] = [];
 
 /** What only streams have so far. */
 const UDP_ENTRY_KEYS: readonly string[] = ["allow", "deny"];

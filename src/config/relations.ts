@@ -129,6 +129,13 @@ function checkEntry(entry: ProtocolConfig, path: Path, report: Report): void {
       "key",
     );
   }
+  const { bandwidth, connection_bandwidth: each } = entry.limits ?? {};
+  if (bandwidth !== undefined && each !== undefined && each >= bandwidth) {
+    report(
+      [...path, "limits", "connection_bandwidth"],
+      `has no effect: bandwidth, for all connections together, is ${formatSize(bandwidth)}/s`,
+    );
+  }
   const keepalive = entry.socket?.keepalive;
   if (keepalive !== undefined && keepalive % 1_000 !== 0) {
     report(
@@ -261,12 +268,13 @@ function checkLoops(entries: Entries, report: Report): void {
   });
 }
 
-/** Wherever clients may be sent, those of routes included. */
+/** Wherever clients or copies of what they send may go, those of routes included. */
 function targetsOf(
-  entry: Pick<ProtocolConfig, "target" | "targets" | "routes">,
+  entry: Pick<ProtocolConfig, "target" | "targets" | "routes" | "mirror">,
   path: Path,
 ): [Path, Endpoint][] {
-  const { target, targets = [], routes = [] } = entry;
+  const { target, targets = [], routes = [], mirror } = entry;
+  const copy = mirror?.target.endpoint;
   return [
     ...(target === undefined ? [] : [[[...path, "target"], target.endpoint] as [Path, Endpoint]]),
     ...targets.map((item, i): [Path, Endpoint] =>
@@ -274,6 +282,7 @@ function targetsOf(
         ? [[...path, "targets", i, "address"], item.address.endpoint]
         : [[...path, "targets", i], item.endpoint],
     ),
+    ...(copy === undefined ? [] : [[[...path, "mirror", "target"], copy] as [Path, Endpoint]]),
     ...routes.flatMap((route, i) => targetsOf({ ...route, routes: [] }, [...path, "routes", i])),
   ];
 }

@@ -82,12 +82,15 @@ const limits = z
       DEFAULTS.maxPerIp,
     ),
     accept_rate: eventRate("New connections each second."),
-    bandwidth: byteRate("Bytes each second, both directions together."),
+    bandwidth: byteRate("Bytes each second, of all connections and both directions together."),
+    connection_bandwidth: byteRate(
+      "Bytes each second of each connection, both directions together.",
+    ),
   })
   .partial()
   .meta({
     description:
-      "What a listener admits. Clients beyond a limit are turned away, counted and logged.",
+      "What a listener admits. Clients beyond a limit are turned away, counted and logged; bytes beyond one wait.",
   });
 
 const timeouts = z
@@ -101,6 +104,12 @@ const timeouts = z
       true,
     ),
     client_hello: timeout("For the client's first TLS message.", DEFAULTS.clientHelloMs, 1),
+    lifetime: timeout(
+      "A connection is reset after this long, whatever it does; 0: never.",
+      DEFAULTS.lifetimeMs,
+      0,
+      true,
+    ),
   })
   .partial()
   .meta({ description: "How long each step may take." });
@@ -281,7 +290,10 @@ export const protocolSchema = z
     proxy_protocol: proxyProtocol.optional(),
     mirror: z
       .strictObject({ target: targetAddress("Where the copy goes.") })
-      .meta({ description: "A copy of what clients send, dropped when it is slow." })
+      .meta({
+        description:
+          "A copy of what clients send. Where it does not keep up it is cut off, and the rest counted as dropped.",
+      })
       .optional(),
     alpn: z
       .array(text("A protocol's name."))

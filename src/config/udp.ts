@@ -21,9 +21,18 @@ export function checkUdp(entry: ProtocolConfig, path: Path, report: Report): voi
     const message = "stands beside max_connections, which means the same. Keep one of them";
     report([...path, "limits", "max_sessions"], message, "key");
   }
+  for (const key of ["bandwidth", "connection_bandwidth"] as const) {
+    if (limits?.[key] === undefined) continue;
+    const message = "has no effect on udp, whose senders nothing holds back";
+    report([...path, "limits", key], message, "key");
+  }
   if (timeouts?.connect !== undefined) {
     const message = "has no effect on udp, which does not wait for its target";
     report([...path, "timeouts", "connect"], message, "key");
+  }
+  if (timeouts?.lifetime !== undefined) {
+    const message = "has no effect on udp, whose sessions end when nothing comes any more";
+    report([...path, "timeouts", "lifetime"], message, "key");
   }
   if (timeouts?.idle === 0) {
     const message = "would keep every session for ever, since UDP does not say when it is done";

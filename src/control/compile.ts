@@ -139,6 +139,7 @@ function compileRelay(entry: ProtocolConfig, key: string, platform: NodeJS.Platf
     protocol: "tcp",
     listen: entry.listen,
     ...compileGroups(entry),
+    mirror: entry.mirror?.target.endpoint ?? null,
     access: { allow: entry.allow ?? [], deny: entry.deny ?? [] },
     proxyProtocol: {
       accept: entry.proxy_protocol?.accept ?? "off",
@@ -150,12 +151,16 @@ function compileRelay(entry: ProtocolConfig, key: string, platform: NodeJS.Platf
         entry.limits?.max_connections ?? preset.maxConnections ?? LISTENER_DEFAULTS.maxConnections,
       maxPerIp: entry.limits?.max_per_ip ?? LISTENER_DEFAULTS.maxPerIp,
       acceptRate: entry.limits?.accept_rate ?? LISTENER_DEFAULTS.acceptRate,
+      bytesPerSecond: entry.limits?.bandwidth ?? LISTENER_DEFAULTS.bytesPerSecond,
+      connectionBytesPerSecond:
+        entry.limits?.connection_bandwidth ?? LISTENER_DEFAULTS.connectionBytesPerSecond,
     },
     timeouts: {
       connectMs: entry.timeouts?.connect ?? LISTENER_DEFAULTS.connectMs,
       idleMs: entry.timeouts?.idle ?? preset.idleMs ?? LISTENER_DEFAULTS.idleMs,
       clientHelloMs: entry.timeouts?.client_hello ?? LISTENER_DEFAULTS.clientHelloMs,
       proxyHeaderMs: LISTENER_DEFAULTS.proxyHeaderMs,
+      lifetimeMs: entry.timeouts?.lifetime ?? LISTENER_DEFAULTS.lifetimeMs,
     },
     socket: compileSocket(entry, platform),
     buffers: compileBuffers(entry),

@@ -4,7 +4,8 @@
 
 import { closeSync, lstatSync, rmSync } from "node:fs";
 
-import { formatSocketAddress, type SocketAddress } from "../shared/address.ts";
+import { bucketMemory } from "../l4/token-buckets.ts";
+import { formatEndpoint, formatSocketAddress, type SocketAddress } from "../shared/address.ts";
 import { addCounters, createCounters, emptyStats, type ListenerStats } from "../shared/counters.ts";
 import { fromErrorRecord, messageOf, ProxyError } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
@@ -13,7 +14,7 @@ import { formatTargets, type ListenerPlan } from "../shared/plan.ts";
 import { Admissions } from "./admissions.ts";
 import { backoffMs, pause } from "./backoff.ts";
 import { HealthChecks } from "./health-checks.ts";
-import { type Lookup, resolveOnce } from "./resolver.ts";
+import { AddressWatch, type Lookup, resolveOnce } from "./resolver.ts";
 import { TargetDirectory } from "./targets.ts";
 import type { WorkerHandle } from "./worker-handle.ts";
 
@@ -24,6 +25,8 @@ export interface ListenerSummary {
   /** The workers that accept on it at this moment, by index. Where an address cannot be shared, one accepts for all. */
   readonly workers: readonly number[];
 }
+
+const NEW_ADDRESSES = "mirror has new addresses";
 
 type Answer = WorkerEvent & { type: "opened" | "open_failed" };
 
@@ -43,11 +46,14 @@ export class Listener {
   readonly #lookup: Lookup;
   readonly #targets: TargetDirectory;
   readonly #health: HealthChecks;
+  #mirror: AddressWatch | undefined;
   readonly #shares = new Map<number, Share>();
   readonly #answers = new Map<number, (answer: Answer) => void>();
   /** One Int32: connections open over all workers. */
   readonly #active = new SharedArrayBuffer(4);
   readonly #admissions: Admissions;
+  /** What is left of the bandwidth, of all workers together. */
+  readonly #bandwidth: SharedArrayBuffer | null;
   readonly #retired: ListenerStats;
   #bound: readonly SocketAddress[] = [];
   /** Settles when nobody opens it. */
@@ -70,6 +76,8 @@ export class Listener {
     this.#targets = new TargetDirectory(plan, log, lookup, () => this.#targetsChanged());
     this.#health = new HealthChecks(plan, log, (target, up) => this.#targets.probed(target, up));
     this.#retired = emptyStats(this.#targets.capacity);
+    const limited = plan.protocol === "tcp" && plan.limits.bytesPerSecond > 0;
+    this.#bandwidth = limited ? new SharedArrayBuffer(bucketMemory(1)) : null;
   }
 
   /** Which workers it is opened on. */
@@ -79,7 +87,7 @@ export class Listener {
 
   /** Opens on the first worker, which makes sure that the address is free, then on the others. @throws ProxyError */
   async start(workers: readonly WorkerHandle[]): Promise<void> {
-    await this.#targets.start();
+    await Promise.all([this.#targets.start(), this.#watchMirror()]);
     for (const worker of workers) await this.#openInTurn(worker);
     if (this.#bound.length === 0) throw new ProxyError("ERR_WORKER", "no worker is running");
     this.#health.update(this.#targets.slots());
@@ -153,11 +161,13 @@ export class Listener {
       slot: this.#slot,
       binds,
       targets: this.#targets.slots(),
+      mirror: this.#mirror?.current ?? [],
       targetSlots: this.#targets.capacity,
       counters: share.counters,
       active: this.#active,
       clients: this.#admissions.clients,
       accepts: this.#admissions.accepts,
+      bandwidth: this.#bandwidth,
       reusePort: this.#reusePort,
       exclusive: others.length === 0,
       sharedFds,
@@ -249,8 +259,28 @@ export class Listener {
     this.close();
     this.#targets.stop();
     this.#health.stop();
+    this.#mirror?.stop();
     const file = this.#socketFile;
     if (file !== undefined && inodeOf(file.path) === file.inode) rmSync(file.path, { force: true });
+  }
+
+  async #watchMirror(): Promise<void> {
+    const { key } = this.plan;
+    const mirror = this.plan.protocol === "tcp" ? this.plan.mirror : null;
+    if (mirror === null) return;
+    const about = { listener: key, mirror: formatEndpoint(mirror) };
+    this.#mirror = await AddressWatch.start(mirror, {
+      changed: (addresses) => {
+        this.#log.info({ ...about, addresses: addresses.map(formatSocketAddress) }, NEW_ADDRESSES);
+        for (const { worker } of this.#shares.values()) {
+          worker.post({ type: "mirror", key, addresses });
+        }
+      },
+      log: this.#log,
+      about,
+      lookup: this.#lookup,
+      what: "mirror",
+    });
   }
 
   #targetsChanged(): void {

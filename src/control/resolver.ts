@@ -50,6 +50,12 @@ export function isName(endpoint: Endpoint): boolean {
 const REMIND_FIRST_MS = 60_000;
 const REMIND_AGAIN_MS = 600_000;
 
+/** What does not happen as long as a name has not resolved. */
+const WITHOUT = {
+  target: "clients are refused until it does",
+  mirror: "nothing is copied to it until it does",
+} as const;
+
 /** What a watch tells, and how it looks names up. */
 export interface WatchOptions {
   /** Called when the set of addresses changes after the start. */
@@ -58,6 +64,8 @@ export interface WatchOptions {
   /** Fields that say in every log line which listener and target it is about. */
   readonly about: object;
   readonly lookup?: Lookup;
+  /** Whose name it is; default: a target's. */
+  readonly what?: keyof typeof WITHOUT;
 }
 
 /** Watches one endpoint's addresses. */
@@ -115,19 +123,20 @@ export class AddressWatch {
   #tellUnresolved(error: unknown, nowMs: number): void {
     if (this.#remindAtMs !== null && nowMs < this.#remindAtMs) return;
     this.#remindAtMs = nowMs + (this.#remindAtMs === null ? REMIND_FIRST_MS : REMIND_AGAIN_MS);
-    const { log, about } = this.#options;
+    const { log, about, what = "target" } = this.#options;
     log.warn(
       { ...about, error: messageOf(error), kept: this.#current.length },
       this.#current.length > 0
-        ? "target does not resolve any more, keeping its last addresses"
-        : "target does not resolve, clients are refused until it does",
+        ? `${what} does not resolve any more, keeping its last addresses`
+        : `${what} does not resolve, ${WITHOUT[what]}`,
     );
   }
 
   #tellResolved(): void {
     if (this.#remindAtMs === null) return;
     this.#remindAtMs = null;
-    this.#options.log.info(this.#options.about, "target resolves again");
+    const { log, about, what = "target" } = this.#options;
+    log.info(about, `${what} resolves again`);
   }
 
   #schedule(): void {

@@ -12,6 +12,8 @@ export function descriptorReserve(limit: number): number {
 
 /** The client's and the target's. */
 const DESCRIPTORS_EACH = 2;
+/** A mirror adds its own, and a pipe's two while something is queued. */
+const MIRRORED_EACH = 5;
 
 /** @param each how many descriptors a connection takes. */
 export function connectionsWithin(limit: number, each = DESCRIPTORS_EACH): number {
@@ -26,7 +28,9 @@ export function warnIfTooFew(
   limit: number,
   each = DESCRIPTORS_EACH,
 ): void {
-  const { key, limits } = request.listener;
+  const { listener } = request;
+  const { key, limits } = listener;
+  if (listener.protocol === "tcp" && listener.mirror !== null) each = MIRRORED_EACH;
   const fitting = connectionsWithin(limit, each);
   if (!request.exclusive || limits.maxConnections <= fitting) return;
   const needed = limits.maxConnections * each + RELAY.descriptorReserve;

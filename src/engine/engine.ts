@@ -41,6 +41,8 @@ export interface Engine {
   open(request: RelayRequest): { bound: SocketAddress[]; fds: number[] };
   /** New target addresses for new connections. */
   setTargets(key: string, targets: readonly TargetSlot[]): void;
+  /** New addresses of the mirror for new connections. */
+  setMirror(key: string, addresses: readonly SocketAddress[]): void;
   /** Closes the listening sockets; its connections go on. */
   close(key: string): void;
   /**

@@ -1,14 +1,18 @@
-// The machine's monotonic clock (clock_gettime(2), CLOCK_MONOTONIC): the same in all threads, whatever the time of day is set
-// to. Linux only.
+// One clock for all threads: what workers share is measured with it. A thread's own clock (shared/clock.ts) begins with the time
+// of day when the thread was started, which may have been set since.
 
+import { monotonicMs } from "../shared/clock.ts";
 import { libc } from "./libc.ts";
-import { addressOf } from "./memory.ts";
+import { CLOCK_MONOTONIC } from "./linux.ts";
+import { addressOf, pinnedInt32 } from "./memory.ts";
 
-const CLOCK_MONOTONIC = 1;
 /** struct timespec { time_t tv_sec; long tv_nsec; } */
-const time = new BigInt64Array(new ArrayBuffer(16));
+const time = pinnedInt32(4);
+const timeAddress = addressOf(time);
 
-export function machineMs(): number {
-  libc.clock_gettime(CLOCK_MONOTONIC, addressOf(time));
-  return Number(time[0]!) * 1_000 + Number(time[1]!) / 1e6;
+/** Milliseconds. Where there are no system calls there is one worker, whose own clock serves. */
+export function sharedMs(): number {
+  if (process.platform !== "linux") return monotonicMs();
+  libc.clock_gettime(CLOCK_MONOTONIC, timeAddress);
+  return time[0]! * 1_000 + time[2]! / 1_000_000;
 }

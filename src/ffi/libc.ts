@@ -59,6 +59,10 @@ const SYMBOLS = {
   socket: { args: ["i32", "i32", "i32"], returns: "i32" },
   // ssize_t splice(int fd_in, off_t *off_in, int fd_out, off_t *off_out, size_t len, unsigned int flags)
   splice: { args: ["i32", "ptr", "i32", "ptr", "u32", "u32"], returns: "i32" },
+  // ssize_t tee(int fd_in, int fd_out, size_t len, unsigned int flags)
+  tee: { args: ["i32", "i32", "u32", "u32"], returns: "i32" },
+  // ssize_t write(int fd, const void *buf, size_t count)
+  write: { args: ["i32", "ptr", "u32"], returns: "i32" },
   // int *__errno_location(void): the calling thread's errno
   __errno_location: { args: [], returns: "ptr" },
 } as const;

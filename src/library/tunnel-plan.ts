@@ -156,16 +156,20 @@ function compileListener(config: TunnelConfig): RelayPlan {
     listen,
     groups: [singleTarget(parseEndpoint(config.targetAddr, "target"))],
     ...ENTRANCE_DEFAULTS,
+    mirror: null,
     limits: {
       maxConnections: config.maxConnections ?? LISTENER_DEFAULTS.maxConnections,
       maxPerIp: LISTENER_DEFAULTS.maxPerIp,
       acceptRate: LISTENER_DEFAULTS.acceptRate,
+      bytesPerSecond: LISTENER_DEFAULTS.bytesPerSecond,
+      connectionBytesPerSecond: LISTENER_DEFAULTS.connectionBytesPerSecond,
     },
     timeouts: {
       clientHelloMs: LISTENER_DEFAULTS.clientHelloMs,
       proxyHeaderMs: LISTENER_DEFAULTS.proxyHeaderMs,
       connectMs: config.acceptTimeout ?? LISTENER_DEFAULTS.connectMs,
       idleMs: config.connectionTimeout ?? LISTENER_DEFAULTS.idleMs,
+      lifetimeMs: LISTENER_DEFAULTS.lifetimeMs,
     },
     socket: {
       nodelay: config.tcpNoDelay ?? LISTENER_DEFAULTS.nodelay,

@@ -2,8 +2,8 @@
 // plane without a message. A Float64 holds exact integers to 2^53; an aligned 8-byte store does not tear on any platform
 // that Bun runs on, and there is one writer, so no atomic operation is needed.
 //
-//   slot   0         1       2        3     4            5     6 …         6+R …       …
-//          accepted  closed  bytesUp  down  datagramsUp  down  refused[R]  dropped[D]  errors[E]
+//   slot   0         1       2        3     4            5     6         7        8 …         8+R …       …
+//          accepted  closed  bytesUp  down  datagramsUp  down  mirrored  dropped  refused[R]  dropped[D]  errors[E]
 //   then for each target: connects, failures, closed, up, down
 
 import { type Drop, DROPS, type Refusal, REFUSALS } from "./messages.ts";
@@ -32,7 +32,9 @@ const BYTES_UP = 2;
 const BYTES_DOWN = 3;
 const DATAGRAMS_UP = 4;
 const DATAGRAMS_DOWN = 5;
-const REFUSED = 6;
+const MIRRORED = 6;
+const MIRROR_DROPPED = 7;
+const REFUSED = 8;
 const DROPPED = REFUSED + REFUSALS.length;
 const ERRORS = DROPPED + DROPS.length;
 const TARGETS = ERRORS + COUNTED_ERRORS.length;
@@ -112,6 +114,16 @@ export class CounterWriter {
     this.bytesDown(target, bytes);
   }
 
+  /** Bytes of a copy that the mirror's socket has taken. */
+  mirrored(bytes: number): void {
+    this.#add(MIRRORED, bytes);
+  }
+
+  /** Bytes that were to be copied, and were not. */
+  mirrorDropped(bytes: number): void {
+    this.#add(MIRROR_DROPPED, bytes);
+  }
+
   #add(slot: number, amount: number): void {
     this.#slots[slot] = this.#slots[slot]! + amount;
   }
@@ -136,6 +148,9 @@ export interface ListenerStats {
   bytesDown: number;
   datagramsUp: number;
   datagramsDown: number;
+  /** Of what clients sent: copied to the mirror, and not copied though it was to be. */
+  mirrored: number;
+  mirrorDropped: number;
   /** Of a UDP listener: datagrams of clients that got no session, and sessions that ended since their target was down. */
   refused: Record<Refusal, number>;
   /** Of the datagrams, those that were not passed on. */
@@ -152,6 +167,8 @@ export function emptyStats(targets: number): ListenerStats {
     bytesDown: 0,
     datagramsUp: 0,
     datagramsDown: 0,
+    mirrored: 0,
+    mirrorDropped: 0,
     refused: Object.fromEntries(REFUSALS.map((name) => [name, 0])) as Record<Refusal, number>,
     dropped: Object.fromEntries(DROPS.map((name) => [name, 0])) as Record<Drop, number>,
     errors: Object.fromEntries(COUNTED_ERRORS.map((name) => [name, 0])) as Record<
@@ -179,6 +196,8 @@ export function addCounters(sum: ListenerStats, buffer: SharedArrayBuffer): void
   sum.bytesDown += at(BYTES_DOWN);
   sum.datagramsUp += at(DATAGRAMS_UP);
   sum.datagramsDown += at(DATAGRAMS_DOWN);
+  sum.mirrored += at(MIRRORED);
+  sum.mirrorDropped += at(MIRROR_DROPPED);
   REFUSALS.forEach((name, i) => (sum.refused[name] += at(REFUSED + i)));
   DROPS.forEach((name, i) => (sum.dropped[name] += at(DROPPED + i)));
   COUNTED_ERRORS.forEach((name, i) => (sum.errors[name] += at(ERRORS + i)));

@@ -12,6 +12,9 @@ export const LISTENER_DEFAULTS = {
   proxyHeaderMs: 5_000, // the proxy in front sends it with its first packet: a second or two of retransmission
   maxPerIp: 0, // no limit: whole companies come from one address
   acceptRate: 0, // no limit
+  lifetimeMs: 0, // never: what a connection carries ends when it ends
+  bytesPerSecond: 0, // no limit: the network has its own
+  connectionBytesPerSecond: 0, // no limit
   idleMs: 0, // never, as nginx and haproxy must be told too; a database client may rest for a day
   nodelay: true, // a proxy must not hold back what the sender has sent
   quickack: false, // costs a packet for each message
@@ -67,6 +70,7 @@ export const RELAY = {
   reportIntervalMs: 1_000, // at most one refusal line a second for each reason
   sweepMinMs: 20, // timeouts are kept to an eighth of their length, but no finer than this
   sweepMaxMs: 1_000, // one wake-up a second at most costs nothing when idle
+  mirrorLingerMs: 3_000, // after the client's end, for what is queued and the mirror's own: ten round trips around the world
   listenBacklog: 4_096, // the kernel cuts it to net.core.somaxconn, 4096 since Linux 5.4
 } as const;
 
@@ -93,6 +97,10 @@ export const BURSTS = {
   acceptMs: 1_000, // "1000/s" admits a thousand clients that come together, and then a thousand a second
   bandwidthMs: 100, // keeps any second within 10 % of the rate, and outlasts a wake-up that is late
   bandwidthMinBytes: 1_460, // a full segment: less would make more packets and no more smoothness
+  bandwidthTurnMs: 5, // of a listener's rate: what one of several connections may use before it is the next one's turn
+  bandwidthNapMs: 25, // of a connection's rate: what it waits for; each sleeps for itself, so fewer wake-ups
+  bandwidthChunkMs: 2, // of a listener's rate: what a worker takes at once, so that it takes the lock once for many messages
+  bandwidthWaitMinMs: 1, // as fine as the engines wait
 } as const;
 
 /** Probes, for a listener that has `health`. */

@@ -44,6 +44,8 @@ export interface OpenRequest<P extends ListenerPlan = ListenerPlan> {
   readonly binds: readonly SocketAddress[];
   /** May be empty: nothing resolved yet. */
   readonly targets: readonly TargetSlot[];
+  /** Addresses of the plan's mirror; empty without one, or if it has not resolved yet. */
+  readonly mirror: readonly SocketAddress[];
   /** Slots are below this. */
   readonly targetSlots: number;
   /** Layout in counters.ts. One for each worker and listener. */
@@ -54,6 +56,8 @@ export interface OpenRequest<P extends ListenerPlan = ListenerPlan> {
   readonly clients: SharedArrayBuffer | null;
   /** For limits.acceptRate, one bucket of l4/token-buckets.ts; null without it. */
   readonly accepts: SharedArrayBuffer | null;
+  /** For limits.bytesPerSecond, one bucket of l4/token-buckets.ts; null without it. */
+  readonly bandwidth: SharedArrayBuffer | null;
   /** Several workers bind the same address (SO_REUSEPORT). */
   readonly reusePort: boolean;
   /** This is the first worker to bind: it makes sure that no other process holds the address. */
@@ -84,6 +88,12 @@ export type Command<P extends ListenerPlan = ListenerPlan> =
   | { readonly type: "open"; readonly request: OpenRequest<P> }
   /** New addresses, or news of probes: for new connections. */
   | { readonly type: "targets"; readonly key: string; readonly targets: readonly TargetSlot[] }
+  /** New addresses of the mirror: for new connections. */
+  | {
+      readonly type: "mirror";
+      readonly key: string;
+      readonly addresses: readonly SocketAddress[];
+    }
   /** Stops accepting; connections go on. */
   | { readonly type: "close"; readonly key: string }
   /** Relays between two connected stream sockets of this process. The engine duplicates both descriptors. */
@@ -200,7 +210,7 @@ export type WorkerEvent =
       readonly durationMs: number;
       readonly bytesUp: number;
       readonly bytesDown: number;
-      /** For close: `end` (both sides finished), `reset`, `idle`, or an errno's name. */
+      /** For close: `end` (both sides finished), `reset`, `idle`, `lifetime`, or an errno's name. */
       readonly reason: string;
     }
   | {

@@ -44,6 +44,8 @@ export interface RelayPlan {
   readonly routes: readonly RoutePlan[];
   readonly access: AccessPlan;
   readonly proxyProtocol: ProxyProtocolPlan;
+  /** Where a copy of what clients send goes; null: nowhere. */
+  readonly mirror: Endpoint | null;
   readonly limits: LimitsPlan;
   readonly timeouts: TimeoutsPlan;
   readonly socket: SocketPlan;
@@ -154,6 +156,10 @@ export interface LimitsPlan {
   readonly maxPerIp: number;
   /** New connections each second, over all workers; 0: no limit. */
   readonly acceptRate: number;
+  /** Both directions together, over all connections and workers; 0: no limit. */
+  readonly bytesPerSecond: number;
+  /** Of each connection, both directions together; 0: no limit. */
+  readonly connectionBytesPerSecond: number;
 }
 
 export interface TimeoutsPlan {
@@ -165,6 +171,8 @@ export interface TimeoutsPlan {
   readonly clientHelloMs: number;
   /** With proxyProtocol.accept: for the header. */
   readonly proxyHeaderMs: number;
+  /** A connection is reset after this long, whatever it does; 0: never. */
+  readonly lifetimeMs: number;
 }
 
 /** Socket buffers. `null` leaves the system's own value. */

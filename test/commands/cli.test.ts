@@ -78,6 +78,28 @@ describe("results go to the standard output with exit code 0", () => {
     expect(stdout).toContain("stops at 2MB, goes on at 1MB");
     expect([code, stderr]).toEqual([0, ""]);
   });
+
+  test("check prints limits and copies where there are any", async () => {
+    const path = file(
+      "limits.yaml",
+      `protocols:
+  - name: tcp
+    listen: ":8080"
+    target: "127.0.0.1:80"
+    limits: { bandwidth: 100MB/s, connection_bandwidth: 1536KB/s }
+    timeouts: { lifetime: 24h }
+    mirror: { target: "127.0.0.1:9999" }
+  - { name: tcp, listen: ":8081", target: "127.0.0.1:80" }
+`,
+    );
+    const { code, stdout, stderr } = await runProxy("check", path);
+    expect(stdout).toContain("bandwidth     100MB/s, 1536KB/s for each connection\n");
+    expect(stdout).toContain("lifetime      reset after 24h\n");
+    expect(stdout).toContain("mirror        127.0.0.1:9999 gets a copy of what clients send\n");
+    const [, , second] = stdout.split("tcp :");
+    expect(second).not.toMatch(/bandwidth|lifetime|mirror/);
+    expect([code, stderr]).toEqual([0, ""]);
+  });
 });
 
 test("check prints what a udp listener means, with all its targets", async () => {

@@ -94,8 +94,6 @@ describe("what this version does not carry out is refused where it stands", () =
       "admin",
       "tls",
       "auto_tls",
-      "protocols[1].limits.bandwidth",
-      "protocols[1].mirror",
       "protocols[3].name",
       "protocols[4].name",
       "protocols[5].name",

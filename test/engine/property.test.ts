@@ -108,17 +108,28 @@ async function holds(relay: Relay, server: WireServer, run: Script): Promise<voi
   await until("no row is left", () => relay.proxy.connections().length === 0);
 }
 
+/** A long script waits many times, and a short one is not done at once. */
+const LIMITS = { bytesPerSecond: 32 * 1024 * 1024, connectionBytesPerSecond: 24 * 1024 * 1024 };
+
 forEveryEngine((engine) => {
-  for (const kind of ["TCP", "unix"] as const) {
+  for (const kind of ["TCP", "unix", "TCP, with limits and a mirror"] as const) {
     test(
       `any interleaving of writes, pauses and half-closes arrives intact over ${kind}`,
       () =>
         inFolder(async (folder) => {
-          const at = kind === "TCP" ? { host: "127.0.0.1" } : { path: `${folder}/target` };
+          const unix = kind === "unix";
+          const at = unix ? { path: `${folder}/target` } : { host: "127.0.0.1" };
           await using server = await WireServer.listen(undefined, at);
+          await using mirror = await WireServer.listen((copy) => {
+            copy.onData(() => {});
+            void copy.ending.then(() => copy.end());
+          });
           await using relay = await Relay.start(engine, {
             target: server.target,
-            listen: kind === "TCP" ? "127.0.0.1:0" : `unix:${folder}/listen`,
+            listen: unix ? `unix:${folder}/listen` : "127.0.0.1:0",
+            ...(kind === "TCP, with limits and a mirror"
+              ? { ...LIMITS, mirror: mirror.target }
+              : {}),
           });
           const property = fc.asyncProperty(script, (run) => holds(relay, server, run));
           await fc.assert(property, { numRuns: 120, endOnFailure: true });

@@ -75,4 +75,19 @@ forEveryEngine((engine) => {
     expect(opened[0]!.fields).toMatchObject(who);
     expect(closed()[0]!.fields).toMatchObject({ ...who, bytesUp: 5, bytesDown: 3, reason: "end" });
   });
+
+  test("a connection whose lifetime is over says so when it is traced", async () => {
+    await using server = await WireServer.listen();
+    const plan = makePlan({ engine }, { target: server.target, lifetimeMs: 100 });
+    const { lines, log } = recorder();
+    await using proxy = await Proxy.start(
+      { ...plan, log: { level: "debug", format: "json" } },
+      { log: log! },
+    );
+    const client = await Wire.connect(wireAddress(proxy.listeners()[0]!.bound[0]!));
+    expect(await within("the reset", client.ending)).toBe("ECONNRESET");
+    const closed = (): Line[] => lines.filter((line) => line.message === "connection closed");
+    await until("the close is logged", () => closed().length === 1);
+    expect(closed()[0]!.fields).toMatchObject({ reason: "lifetime" });
+  });
 });

@@ -176,6 +176,25 @@ forEveryEngine((engine) => {
     await until("no row is left", () => relay.proxy.connections().length === 0);
   });
 
+  test("a connection is reset when its lifetime is over, whatever it does", async () => {
+    await using server = await WireServer.echo();
+    await using relay = await Relay.start(engine, { target: server.target, lifetimeMs: 600 });
+    const start = performance.now();
+    const client = await relay.connect();
+    let over = false;
+    void client.ending.then(() => (over = true));
+    for (let i = 1; !over; i++) {
+      client.socket.write("x");
+      await until("the echo, or the end", () => over || client.received === i);
+    }
+    expect(await within("the client's reset", client.ending)).toBe("ECONNRESET");
+    const elapsed = performance.now() - start;
+    expect(elapsed).toBeGreaterThan(590);
+    expect(elapsed).toBeLessThan(2_000);
+    expect(client.received).toBeGreaterThan(10);
+    await until("no row is left", () => relay.proxy.connections().length === 0);
+  });
+
   for (const direction of ["up", "down"] as const) {
     test(`bytes that go ${direction} put the idle timeout off`, async () => {
       await using server = await WireServer.listen();

@@ -18,6 +18,8 @@ test("what two workers counted adds up, each target apart", () => {
     counters.connected(index);
     counters.bytesUp(index, 10);
     counters.bytesDown(index, 2 ** 40);
+    counters.mirrored(7);
+    counters.mirrorDropped(3);
     counters.closed(index);
     counters.connectFailed(1);
     counters.error("ECONNREFUSED");
@@ -27,6 +29,7 @@ test("what two workers counted adds up, each target apart", () => {
   const sum = emptyStats(2);
   for (const buffer of buffers) addCounters(sum, buffer);
   expect(sum).toMatchObject({ total: 4, active: 2, bytesUp: 20, bytesDown: 2 ** 41 });
+  expect(sum).toMatchObject({ mirrored: 14, mirrorDropped: 6 });
   expect(sum.refused.target_down).toBe(2);
   expect(sum.errors).toMatchObject({ ECONNREFUSED: 2, OTHER: 2 });
   expect(sum.targets).toEqual([

@@ -28,6 +28,11 @@ export interface ListenerOptions {
   idleMs?: number;
   clientHelloMs?: number;
   proxyHeaderMs?: number;
+  lifetimeMs?: number;
+  /** `host:port` or `unix:/path`. */
+  mirror?: string;
+  bytesPerSecond?: number;
+  connectionBytesPerSecond?: number;
   socket?: Partial<RelayPlan["socket"]>;
   buffers?: Partial<RelayPlan["buffers"]>;
 }
@@ -41,18 +46,22 @@ export function listenerPlan(options: ListenerOptions): RelayPlan {
     listen: parseEndpoint(listen, "listen"),
     groups: options.groups ?? [singleTarget(parseEndpoint(options.target, "target"))],
     routes: options.routes ?? [],
+    mirror: options.mirror === undefined ? null : parseEndpoint(options.mirror, "target"),
     access: { ...ENTRANCE_DEFAULTS.access, ...options.access },
     proxyProtocol: { ...ENTRANCE_DEFAULTS.proxyProtocol, ...options.proxyProtocol },
     limits: {
       maxConnections: options.maxConnections ?? 0,
       maxPerIp: options.maxPerIp ?? 0,
       acceptRate: options.acceptRate ?? 0,
+      bytesPerSecond: options.bytesPerSecond ?? 0,
+      connectionBytesPerSecond: options.connectionBytesPerSecond ?? 0,
     },
     timeouts: {
       connectMs: options.connectMs ?? 2_000,
       idleMs: options.idleMs ?? 0,
       clientHelloMs: options.clientHelloMs ?? d.clientHelloMs,
       proxyHeaderMs: options.proxyHeaderMs ?? d.proxyHeaderMs,
+      lifetimeMs: options.lifetimeMs ?? 0,
     },
     socket: {
       nodelay: d.nodelay,

@@ -86,6 +86,8 @@ export class UringRelay implements AsyncDisposable {
         active: new SharedArrayBuffer(4),
         clients: null,
         accepts: null,
+        bandwidth: null,
+        mirror: [],
         reusePort: false,
         exclusive: false,
         sharedFds: [],

@@ -18,6 +18,8 @@ export class AdoptedPair implements ConnectionOwner {
   readonly live: LiveTable;
   readonly counters = null;
   readonly idleMs: number;
+  readonly lifetimeMs = 0;
+  readonly pace = null;
   readonly fastopen = false;
   readonly #engine: PairEngine;
   readonly #id: number;

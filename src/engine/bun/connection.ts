@@ -4,11 +4,13 @@
 //   client ◀─────── client.send ◀── receive ◀──data── target
 //
 // Invariant: while a side has pending bytes its peer is paused, so a direction holds at most what one read of the runtime
-// returns (512 KiB). Created by listener.ts and engine.ts; the runtime's socket handlers below drive it.
+// returns (512 KiB). Under a limit of bandwidth they wait for the pacer, which flushes the side. Created by listener.ts and
+// engine.ts; the runtime's socket handlers below drive it.
 
 import type { Socket, SocketHandler } from "bun";
 
 import type { Arrival } from "../../l4/entrance.ts";
+import type { Pace } from "../../l4/pacer.ts";
 import { monotonicMs } from "../../shared/clock.ts";
 import type { CounterWriter } from "../../shared/counters.ts";
 import { errnoOf } from "../../shared/errors.ts";
@@ -23,6 +25,13 @@ export interface SocketEvents {
   close(error: Error | undefined): void;
 }
 
+/** A copy of what a client sends. */
+export interface Mirrored {
+  copy(chunk: Uint8Array): void;
+  end(): void;
+  connectionEnded(): void;
+}
+
 export type RelaySocket = Socket<SocketEvents>;
 
 /** What a connection tells its owner. */
@@ -32,6 +41,10 @@ export interface ConnectionOwner {
   readonly counters: CounterWriter | null;
   /** 0: never. */
   readonly idleMs: number;
+  /** 0: never. */
+  readonly lifetimeMs: number;
+  /** null: no limit of bandwidth. */
+  readonly pace: Pace | null;
   /** A target's handshake may go on while bytes flow. Linux only. */
   readonly fastopen: boolean;
   /** Called exactly once, when both sockets are closed or reset. */
@@ -49,6 +62,8 @@ export class Connection {
   connected = false;
   /** Of the target that is tried, or was reached; -1: none. */
   slot = -1;
+  /** Where a copy of what the client sends goes. */
+  mirror: Mirrored | null = null;
   /** While a target is sought. */
   dialing: { abandon(): void } | null = null;
   /** What its first bytes said, until its target is reached; null if they were not read. */
@@ -57,10 +72,16 @@ export class Connection {
   constructor(owner: ConnectionOwner, row: number) {
     this.owner = owner;
     this.row = row;
-    this.client = new Side(this);
-    this.target = new Side(this);
+    // A direction is named by its source, as in the other engines: row * 2 is from the client to the target.
+    this.client = new Side(this, row * 2 + 1);
+    this.target = new Side(this, row * 2);
     this.client.peer = this.target;
     this.target.peer = this.client;
+  }
+
+  /** It does not move because it may not. */
+  get held(): boolean {
+    return this.client.waits || this.target.waits;
   }
 
   /** Notes bytes that `sink` has taken. */
@@ -98,6 +119,8 @@ const HANDSHAKE_LOOK_MS = 5;
 
 export class Side implements SocketEvents {
   readonly connection: Connection;
+  /** Whose sink it is. */
+  readonly direction: number;
   peer!: Side;
   socket: RelaySocket | null = null;
   /** While the target is being connected. */
@@ -108,12 +131,20 @@ export class Side implements SocketEvents {
   finSent = false;
   closed = false;
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, direction: number) {
     this.connection = connection;
+    this.direction = direction;
+  }
+
+  /** What is pending may not go yet. */
+  get waits(): boolean {
+    return this.connection.owner.pace?.waits(this.direction) === true;
   }
 
   receive(chunk: Uint8Array): void {
-    if (this.connection.over) return;
+    const { connection } = this;
+    if (connection.over) return;
+    if (this === connection.client) connection.mirror?.copy(chunk);
     this.peer.send(chunk);
   }
 
@@ -142,27 +173,46 @@ export class Side implements SocketEvents {
     else this.peer.socket?.resume();
   }
 
-  /** The socket takes bytes again. */
+  /** The socket takes bytes again, or may be given some. */
   flush(): void {
     const { pending, connection } = this;
-    if (pending === null || connection.over) return;
+    if (pending === null || connection.over || this.waits) return;
     this.pending = null;
     this.#write(pending);
     if (this.pending === null && !connection.over) this.#askForMore();
   }
 
   #write(chunk: Uint8Array): void {
-    const { connection } = this;
-    const written = this.closed ? -1 : this.socket!.write(chunk);
-    if (connection.over) return;
-    if (written < 0) {
-      connection.abort("EPIPE");
-      return;
-    }
-    if (written > 0) connection.delivered(this, written);
-    if (written === chunk.length) return;
+    const { pace } = this.connection.owner;
+    const written = pace === null ? this.#writeNow(chunk) : this.#writePaced(chunk, pace);
+    if (this.connection.over || written === chunk.length) return;
     this.pending = written === 0 ? chunk : chunk.subarray(written);
     this.peer.socket?.pause();
+  }
+
+  /** As far as the limits allow: for the rest the pacer flushes this side. */
+  #writePaced(chunk: Uint8Array, pace: Pace): number {
+    let at = 0;
+    while (at < chunk.length) {
+      const granted = pace.grant(this.direction, chunk.length - at);
+      if (granted === 0) break;
+      const written = this.#writeNow(chunk.subarray(at, at + granted));
+      pace.giveBack(this.direction, granted - written);
+      at += written;
+      if (written < granted || this.connection.over) break;
+    }
+    pace.settle();
+    return at;
+  }
+
+  /** @returns how many bytes the socket took. */
+  #writeNow(chunk: Uint8Array): number {
+    const { connection } = this;
+    const written = this.closed ? -1 : this.socket!.write(chunk);
+    if (connection.over) return 0;
+    if (written < 0) connection.abort("EPIPE");
+    else if (written > 0) connection.delivered(this, written);
+    return Math.max(0, written);
   }
 
   receiveFin(): void {
@@ -173,6 +223,7 @@ export class Side implements SocketEvents {
   }
 
   sendFin(): void {
+    if (this === this.connection.target) this.connection.mirror?.end();
     if (this.handshakes) {
       // The runtime does not tell when it is over; nothing else is to do on this side until then.
       setTimeout(() => this.#finAfterHandshake(), HANDSHAKE_LOOK_MS);

@@ -19,7 +19,7 @@ import { addressOf, pinnedInt32 } from "../../ffi/memory.ts";
 import { encodeSockaddr, liveFamily, portOf, type Sockaddr } from "../../ffi/sockaddr.ts";
 import { formatSocketAddress, type SocketAddress } from "../../shared/address.ts";
 import { errnoOf } from "../../shared/errors.ts";
-import { RELAY_HANDLERS, type RelaySocket, type Side, type SocketEvents } from "./connection.ts";
+import { RELAY_HANDLERS, type RelaySocket, type SocketEvents } from "./connection.ts";
 
 /** A target's address in every form that a connection needs, made once. */
 export interface TargetAddress {
@@ -53,21 +53,26 @@ export interface AttemptEvents {
   created(fd: number): void;
 }
 
+/** Whom the socket is for. */
+export interface AttemptSide extends SocketEvents {
+  socket: RelaySocket | null;
+}
+
 /** Stands in for the side as the socket's `data` until the target is reached. */
 export class Attempt implements SocketEvents {
-  readonly #side: Side;
+  readonly #side: AttemptSide;
   readonly #events: AttemptEvents;
   #socket: RelaySocket | null = null;
   #settled = false;
 
-  private constructor(side: Side, events: AttemptEvents) {
+  private constructor(side: AttemptSide, events: AttemptEvents) {
     this.#side = side;
     this.#events = events;
   }
 
   static start(
     target: TargetAddress,
-    side: Side,
+    side: AttemptSide,
     events: AttemptEvents,
     byDescriptor: boolean = process.platform === "linux",
   ): Attempt {

@@ -4,6 +4,8 @@
 // Two places differ from the engines of system calls: a direction holds at most one read of the runtime (512 KiB), whatever
 // the watermarks say, and the runtime's accept would spin without free descriptors, so clients are refused before that.
 
+import { sharedMs } from "../../ffi/clock.ts";
+import { Pacer } from "../../l4/pacer.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { monotonicMs } from "../../shared/clock.ts";
 import { ProxyError } from "../../shared/errors.ts";
@@ -17,6 +19,8 @@ import { duplicatePair } from "../linux/sockets.ts";
 import { AdoptedPair } from "./adopted.ts";
 import { Connection, type ConnectionOwner } from "./connection.ts";
 import { BunListener, type Timed } from "./listener.ts";
+import type { Mirror, Mirrors } from "./mirror.ts";
+import { PaceTimer } from "./pace-timer.ts";
 
 export class BunEngine implements Engine {
   readonly name = "bun";
@@ -29,6 +33,20 @@ export class BunEngine implements Engine {
   readonly #connections: (Connection | undefined)[] = [];
   readonly #freeRows: number[] = [];
   readonly #timed = new Set<Timed>();
+  readonly pacer: Pacer;
+  readonly #paceTimer = new PaceTimer(() => this.pacer);
+  /** Copies that are not over. */
+  readonly #copies = new Set<Mirror>();
+  readonly mirrors: Mirrors = {
+    add: (mirror, timeoutMs) => {
+      this.#copies.add(mirror);
+      this.#sweep.need(timeoutMs);
+    },
+    remove: (mirror) => {
+      this.#copies.delete(mirror);
+      this.#checkDrained();
+    },
+  };
   readonly #sweep = new Sweep(() => this.#checkTimeouts());
   #open = 0;
   #draining = false;
@@ -39,6 +57,18 @@ export class BunEngine implements Engine {
     this.#descriptorLimit = limit;
     this.#fdCeiling = limit - descriptorReserve(limit);
     this.live = LiveTable.create(Math.min(RELAY.rowsMax, Math.ceil(limit / 2)));
+    this.pacer = new Pacer({
+      resume: (direction) => this.#resume(direction),
+      generation: this.live.generation,
+      clock: sharedMs,
+      waiting: () => this.#paceTimer.arm(),
+    });
+  }
+
+  #resume(direction: number): void {
+    const connection = this.#connections[direction >>> 1];
+    const sink = (direction & 1) === 0 ? connection?.target : connection?.client;
+    sink?.flush();
   }
 
   open(request: RelayRequest): { bound: SocketAddress[]; fds: number[] } {
@@ -51,6 +81,10 @@ export class BunEngine implements Engine {
 
   setTargets(key: string, targets: readonly TargetSlot[]): void {
     this.#listeners.get(key)?.setTargets(targets);
+  }
+
+  setMirror(key: string, addresses: readonly SocketAddress[]): void {
+    this.#listeners.get(key)?.setMirror(addresses);
   }
 
   close(key: string): void {
@@ -80,7 +114,12 @@ export class BunEngine implements Engine {
     if (this.#draining) return;
     this.#draining = true;
     for (const key of this.#listeners.keys()) this.close(key);
-    if (this.#open === 0) this.host.emit({ type: "drained" });
+    this.#checkDrained();
+  }
+
+  #checkDrained(): void {
+    const held = this.#open + this.#copies.size;
+    if (this.#draining && held === 0) this.host.emit({ type: "drained" });
   }
 
   end(): number {
@@ -88,7 +127,9 @@ export class BunEngine implements Engine {
     for (const key of this.#listeners.keys()) this.close(key);
     this.#draining = false; // `ended` says it all
     for (const connection of this.#connections) connection?.abort("reset");
+    for (const mirror of this.#copies) mirror.abandon();
     this.#sweep.stop();
+    this.#paceTimer.stop();
     return left;
   }
 
@@ -114,6 +155,7 @@ export class BunEngine implements Engine {
     live.clearAddress(live.targets, row);
     live.open(row);
     if (owner.idleMs > 0) this.#sweep.need(owner.idleMs);
+    if (owner.lifetimeMs > 0) this.#sweep.need(owner.lifetimeMs);
     return connection;
   }
 
@@ -122,7 +164,7 @@ export class BunEngine implements Engine {
     this.#connections[row] = undefined;
     this.#freeRows.push(row);
     this.#open--;
-    if (this.#draining && this.#open === 0) this.host.emit({ type: "drained" });
+    this.#checkDrained();
   }
 
   watch(timed: Timed, timeoutMs: number): void {
@@ -137,15 +179,25 @@ export class BunEngine implements Engine {
       if (!timed.settled && now >= timed.deadlineMs) timed.expire();
       if (timed.settled) this.#timed.delete(timed);
     }
-    let idleWatched = 0;
+    let watched = 0;
     for (const connection of this.#connections) {
-      const idleMs = connection?.owner.idleMs ?? 0;
-      if (connection === undefined || idleMs === 0) continue;
-      if (connection.connected && now - this.live.activeMs[connection.row]! >= idleMs) {
-        connection.abort("idle");
-      } else idleWatched++;
+      if (connection === undefined) continue;
+      const { idleMs, lifetimeMs } = connection.owner;
+      if (idleMs === 0 && lifetimeMs === 0) continue;
+      const reason = connection.connected ? this.#timeoutOf(connection, now) : null;
+      if (reason === null) watched++;
+      else connection.abort(reason);
     }
-    return this.#timed.size > 0 || idleWatched > 0;
+    for (const mirror of this.#copies) if (now >= mirror.deadlineMs) mirror.expire();
+    return this.#timed.size > 0 || watched > 0 || this.#copies.size > 0;
+  }
+
+  /** Which of its timeouts has passed. */
+  #timeoutOf({ owner, row, held }: Connection, now: number): string | null {
+    const { idleMs, lifetimeMs } = owner;
+    const { startedMs, activeMs } = this.live;
+    if (lifetimeMs > 0 && now - startedMs[row]! >= lifetimeMs) return "lifetime";
+    return idleMs > 0 && now - activeMs[row]! >= idleMs && !held ? "idle" : null;
   }
 }
 

@@ -1,6 +1,7 @@
 // A listener of this worker: its sockets, its limits, and the way of a client from accept to a connected target. Clients
 // stay paused until then, so that no byte is read before there is a place for it. Created by engine.ts.
 
+import { sharedMs } from "../../ffi/clock.ts";
 import { hasBytes, sendWaitingSyn } from "../../ffi/fastopen.ts";
 import {
   applySocketOptions,
@@ -10,6 +11,7 @@ import {
   setSocketOptions,
 } from "../../ffi/socket-options.ts";
 import { type Arrival, Entrance } from "../../l4/entrance.ts";
+import type { Pace, Pacer } from "../../l4/pacer.ts";
 import type { Endpoints, Peer } from "../../l4/peer.ts";
 import { encodeProxyHeader } from "../../l4/proxy/encode.ts";
 import { Targets } from "../../l4/targets.ts";
@@ -23,22 +25,25 @@ import type { Refusal, RelayRequest, TargetSlot } from "../../shared/messages.ts
 import { hasIpTarget, type RelayPlan, type SocketPlan } from "../../shared/plan.ts";
 import { RefusalReports } from "../../shared/refusal-reports.ts";
 import type { EngineHost } from "../engine.ts";
-import { sharedMs } from "../shared-clock.ts";
 import { Arriving } from "./arriving.ts";
 import { bind, type Bound } from "./bind.ts";
 import {
   Connection,
   type ConnectionOwner,
+  type Mirrored,
   RELAY_HANDLERS,
   type RelaySocket,
 } from "./connection.ts";
 import { keepUrgentInline, type TargetAddress, toTargetAddress } from "./dial.ts";
 import { Dialing } from "./dialing.ts";
+import { Mirror, type Mirrors, type MirrorTarget, NoMirror } from "./mirror.ts";
 
 /** What a listener needs of its engine. */
 export interface ListenerEngine {
   readonly host: EngineHost;
   readonly live: LiveTable;
+  readonly pacer: Pacer;
+  readonly mirrors: Mirrors;
   /** Whether the process can hold one more connection; `fd` is the descriptor just accepted. */
   hasRoom(fd: number): boolean;
   addConnection(owner: ConnectionOwner, slot: number): Connection;
@@ -62,6 +67,8 @@ export class BunListener implements ConnectionOwner {
   readonly counters: CounterWriter;
   readonly live: LiveTable;
   readonly idleMs: number;
+  readonly lifetimeMs: number;
+  readonly pace: Pace | null;
   readonly fastopen: boolean;
   readonly #engine: ListenerEngine;
   readonly #slot: number;
@@ -76,15 +83,17 @@ export class BunListener implements ConnectionOwner {
   /** Which target is chosen depends on the client. */
   readonly #byClient: boolean;
   readonly #ip = new Uint8Array(IP_BYTES);
-  /** null: nothing is asked of clients. */
   readonly #entrance: Entrance | null;
   #lastResortMs = 0;
+  readonly #mirror: MirrorTarget | null;
 
   constructor(engine: ListenerEngine, request: RelayRequest) {
     this.plan = request.listener;
     this.counters = new CounterWriter(request.counters);
     this.live = engine.live;
     this.idleMs = this.plan.timeouts.idleMs;
+    this.lifetimeMs = this.plan.timeouts.lifetimeMs;
+    this.pace = engine.pacer.add(this.plan.limits, request.bandwidth);
     this.fastopen = this.plan.socket.fastopen && process.platform === "linux";
     this.#engine = engine;
     this.#slot = request.slot;
@@ -93,6 +102,7 @@ export class BunListener implements ConnectionOwner {
     this.#targets = this.#makeTargets(request);
     this.#entrance = Entrance.of(request);
     this.#isUnix = this.plan.listen.kind === "unix";
+    this.#mirror = this.#makeMirror(request);
     this.#refusals = new RefusalReports(this.plan.key, (event) => engine.host.emit(event));
   }
 
@@ -114,6 +124,26 @@ export class BunListener implements ConnectionOwner {
     });
     result.update(targets, monotonicMs());
     return result;
+  }
+
+  #makeMirror({ listener, mirror: addresses }: RelayRequest): MirrorTarget | null {
+    if (listener.mirror === null) return null;
+    const { timeouts, buffers, socket } = listener;
+    // Its bytes are there when it connects or later: Fast Open would only put the handshake off.
+    const { calls } = compileSocketOptions({ ...socket, fastopen: false }, "target");
+    return {
+      counters: this.counters,
+      connectMs: timeouts.connectMs,
+      queueBytes: Math.max(buffers.highWatermarkBytes, RUNTIME_READ_BYTES),
+      prepare: (fd) => void applySocketOptions(fd, calls),
+      addresses: addresses.map(toTargetAddress),
+      at: 0,
+      warn: (message) => this.#warn(message),
+    };
+  }
+
+  setMirror(addresses: readonly SocketAddress[]): void {
+    if (this.#mirror !== null) this.#mirror.addresses = addresses.map(toTargetAddress);
   }
 
   /** Whom a target is chosen for; null where it makes no difference. */
@@ -320,6 +350,8 @@ export class BunListener implements ConnectionOwner {
     const { live } = this;
     connection.connected = true;
     connection.target.attempt = null;
+    this.pace?.begin(connection.row);
+    if (this.#mirror !== null) connection.mirror = this.#startMirror(this.#mirror);
     this.#setTargetOptions(connection.target.socket!, target);
     live.setAddress(live.targets, connection.row, target.family, target.port, target.bytes);
     live.activeMs[connection.row] = monotonicMs();
@@ -353,6 +385,10 @@ export class BunListener implements ConnectionOwner {
     };
   }
 
+  #startMirror(target: MirrorTarget): Mirrored {
+    return Mirror.start(target, this.#engine.mirrors) ?? new NoMirror(this.counters);
+  }
+
   /** The client's first bytes go with the SYN if they are there; otherwise it must not wait for them. */
   #startFastOpen({ client, target }: Connection): void {
     if (process.platform !== "linux" || client.socket === null || target.socket === null) return;
@@ -360,6 +396,7 @@ export class BunListener implements ConnectionOwner {
   }
 
   ended(connection: Connection, reason: string): void {
+    connection.mirror?.connectionEnded();
     if (reason.startsWith("E")) this.counters.error(reason);
     if (connection.connected) {
       this.counters.closed(connection.slot);
@@ -408,6 +445,6 @@ function fdOf(socket: RelaySocket): number {
 }
 
 const UNIX: Peer = { kind: "unix", path: "" };
-const NO_BYTES = new Uint8Array(0);
+const NO_BYTES = new Uint8Array();
 /** How an IPv4 client shows on a listener of both families (RFC 4291 section 2.5.5.2). */
 const V4_MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/;

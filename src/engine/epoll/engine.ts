@@ -23,8 +23,12 @@ import { ARRIVING, OPEN } from "../linux/rows.ts";
 import { socketError } from "../linux/sockets.ts";
 import { Poller } from "./poller.ts";
 
-/** epoll tags: directions are 0 and up; listeners are negative, -2 minus their profile; the mailbox is -1. */
+/**
+ * epoll tags: directions are 0 and up; the mailbox is -1; listeners are -2 minus their profile, and mirrors' sockets, far below,
+ * TAG_MIRROR minus their slot.
+ */
 const TAG_WAKE = -1;
+const TAG_MIRROR = -(2 ** 30);
 const tagOfListener = (profile: number): number => -2 - profile;
 const profileOfTag = (tag: number): number => -2 - tag;
 
@@ -77,7 +81,7 @@ export class EpollEngine extends LinuxEngine {
     this.connector.failed(row, ETIMEDOUT);
   }
 
-  startRelay(row: number): void {
+  protected startBytes(row: number): void {
     this.relay.start(row);
   }
 
@@ -88,6 +92,14 @@ export class EpollEngine extends LinuxEngine {
 
   /** Readiness leaves nothing under way. */
   quiesce(): boolean {
+    return true;
+  }
+
+  watchMirror(slot: number, generation: number, fd: number): number {
+    return this.#poller.addSocket(fd, TAG_MIRROR - slot, generation);
+  }
+
+  quiesceMirror(): boolean {
     return true;
   }
 
@@ -128,6 +140,9 @@ export class EpollEngine extends LinuxEngine {
     } else if (tag === TAG_WAKE) {
       libc.read(this.wakeFd, addressOf(this.#wakeCount), 8);
       this.host.readMailbox();
+    } else if (tag <= TAG_MIRROR) {
+      const generation = this.#poller.guard(index);
+      this.mirrors.event(TAG_MIRROR - tag, generation, this.#poller.events(index));
     } else {
       const listener = this.acceptor.listeners[profileOfTag(tag)];
       if (listener !== undefined && listener.fds.length > 0 && listener.pausedUntil === 0) {

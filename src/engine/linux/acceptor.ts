@@ -1,6 +1,7 @@
 // Listening sockets and what comes out of them. Level triggered: as long as clients wait, each round of the loop reports the
 // listener, so an accept that was left out is not lost. Out of descriptors, a listener rests for a moment instead of spinning.
 
+import { sharedMs } from "../../ffi/clock.ts";
 import { EMFILE, errnoName } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK } from "../../ffi/linux.ts";
@@ -22,7 +23,6 @@ import { RELAY } from "../../shared/limits.ts";
 import type { Refusal, RelayRequest } from "../../shared/messages.ts";
 import { hasIpTarget, type RelayPlan } from "../../shared/plan.ts";
 import type { EngineHost } from "../engine.ts";
-import { sharedMs } from "../shared-clock.ts";
 import { bindAll } from "./binding.ts";
 import { type Connections, resetSocket } from "./connections.ts";
 import { acceptOutcome } from "./errnos.ts";

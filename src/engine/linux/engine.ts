@@ -1,11 +1,14 @@
 // What the engines of system calls have in common: listeners, rows, timeouts, drain, and the commands of engine.ts. How the
 // kernel is asked and how it answers is the subclass's: readiness in engine/epoll, completion in engine/uring.
 
+import { sharedMs } from "../../ffi/clock.ts";
 import { errnoName } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import { EFD_CLOEXEC, EFD_NONBLOCK } from "../../ffi/linux.ts";
 import { encodeSockaddr, type Sockaddr } from "../../ffi/sockaddr.ts";
+import { compileSocketOptions } from "../../ffi/socket-options.ts";
 import { Entrance } from "../../l4/entrance.ts";
+import { Pacer } from "../../l4/pacer.ts";
 import { Targets } from "../../l4/targets.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { CounterWriter } from "../../shared/counters.ts";
@@ -14,7 +17,7 @@ import { RELAY } from "../../shared/limits.ts";
 import type { LiveTable } from "../../shared/live-table.ts";
 import type { AdoptRequest, RelayRequest, TargetSlot } from "../../shared/messages.ts";
 import type { EngineName } from "../../shared/plan.ts";
-import { connectionsWithin, warnIfTooFew } from "../descriptors.ts";
+import { connectionsWithin, descriptorReserve, warnIfTooFew } from "../descriptors.ts";
 import type { Engine, EngineHost } from "../engine.ts";
 import { Acceptor, type OpenListener } from "./acceptor.ts";
 import { Connections, resetSocket } from "./connections.ts";
@@ -22,6 +25,7 @@ import { Connector } from "./connector.ts";
 import { impossible } from "./errnos.ts";
 import { FirstBytes } from "./first-bytes.ts";
 import { BufferPool, PipePool } from "./holders.ts";
+import { Mirrors, type MirrorTarget, type MirrorWatch } from "./mirrors.ts";
 import type { Profile } from "./profile.ts";
 import { Relay } from "./relay.ts";
 import { Reports } from "./reports.ts";
@@ -29,18 +33,20 @@ import { ARRIVING, CONNECTING, FREE, OPEN, Rows, UNTIL_EAGAIN } from "./rows.ts"
 import { duplicatePair, isUnixSocket, keepUrgentInline, raiseDescriptorLimit } from "./sockets.ts";
 import type { Watch } from "./watch.ts";
 
-export abstract class LinuxEngine implements Engine, Watch {
+export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
   abstract readonly name: EngineName;
   readonly wakeFd: number;
   protected readonly host: EngineHost;
   protected readonly rows: Rows;
   protected readonly connections: Connections;
+  protected readonly mirrors: Mirrors;
   protected readonly relay: Relay;
   protected readonly acceptor: Acceptor;
   protected readonly connector: Connector;
   protected readonly firstBytes: FirstBytes;
   protected ended = false;
   readonly #reports: Reports;
+  readonly #pacer: Pacer;
   readonly #descriptorLimit: number;
   readonly #pipes = new Map<number, PipePool>();
   readonly #buffers = new Map<number, BufferPool>();
@@ -66,8 +72,17 @@ export abstract class LinuxEngine implements Engine, Watch {
       (row) => this.quiesce(row),
       () => this.#checkDrained(),
     );
-    this.relay = new Relay(this.connections);
+    const limit = this.#descriptorLimit;
+    const ceiling = limit - descriptorReserve(limit);
+    const { capacity } = this.rows;
+    this.mirrors = new Mirrors(this, host, capacity, ceiling, () => this.#checkDrained());
+    this.relay = new Relay(this.connections, this.mirrors);
     this.#reports = new Reports(host.emit);
+    this.#pacer = new Pacer({
+      resume: (d) => this.relay.pump(d),
+      generation: this.rows.live.generation,
+      clock: sharedMs,
+    });
     const { connections, relay } = this;
     const listenerOf = (row: number): OpenListener => this.#listenerOf(row);
     const reports = this.#reports;
@@ -84,6 +99,8 @@ export abstract class LinuxEngine implements Engine, Watch {
     connections.onClosing = (row) => {
       firstBytes.closing(row);
       this.connector.closing(row);
+      const { mirror } = connections.profiles[this.rows.listener[row]!]!;
+      if (mirror !== null && this.rows.state[row] === OPEN) this.mirrors.rowClosed(row);
     };
     this.acceptor = new Acceptor(this, connections, host, reports, (row, listener) =>
       this.#begin(row, listener),
@@ -97,8 +114,11 @@ export abstract class LinuxEngine implements Engine, Watch {
   abstract watchArrival(row: number): void;
   abstract startConnect(row: number, fd: number, target: Sockaddr): number;
   abstract abandonConnect(row: number): void;
-  abstract startRelay(row: number): void;
+  /** The row is OPEN: its bytes may flow. */
+  protected abstract startBytes(row: number): void;
   abstract quiesce(row: number): boolean;
+  abstract watchMirror(slot: number, generation: number, fd: number): number;
+  abstract quiesceMirror(slot: number, fd: number): boolean;
   abstract run(): void;
   /**
    * Both sockets of an adopted pair are the row's: bytes may flow. Nothing is known of what they have already.
@@ -109,7 +129,7 @@ export abstract class LinuxEngine implements Engine, Watch {
   protected abstract look(row: number): void;
   /** Called after each sweep, for what is to be done now and then. */
   protected abstract swept(): void;
-  /** Waits until no row is CLOSING and gives back what the subclass holds. */
+  /** Waits until no row and no copy is closing, and gives back what the subclass holds. */
   protected abstract release(): void;
 
   get live(): LiveTable {
@@ -140,7 +160,16 @@ export abstract class LinuxEngine implements Engine, Watch {
     this.#needSweep(timeouts.idleMs);
     if (entrance !== null && entrance.mode !== null) this.#needSweep(timeouts.proxyHeaderMs);
     if (entrance !== null && entrance.routes !== null) this.#needSweep(timeouts.clientHelloMs);
+    this.#needSweep(timeouts.lifetimeMs);
+    if (request.listener.mirror !== null) this.#needSweep(RELAY.mirrorLingerMs);
     return { bound, fds: kept };
+  }
+
+  startRelay(row: number): void {
+    const profile = this.connections.profiles[this.rows.listener[row]!]!;
+    profile.pace?.begin(row);
+    if (profile.mirror !== null) this.mirrors.begin(row, profile, profile.mirror, this.relay.now);
+    this.startBytes(row);
   }
 
   #targetsOf({ listener, targets, targetSlots }: RelayRequest): Targets<Sockaddr> {
@@ -165,11 +194,14 @@ export abstract class LinuxEngine implements Engine, Watch {
     const { listener, slot } = request;
     const counters = new CounterWriter(request.counters);
     const active = new Int32Array(request.active);
-    const { idleMs } = listener.timeouts;
+    const { idleMs, lifetimeMs } = listener.timeouts;
+    const pace = this.#pacer.add(listener.limits, request.bandwidth);
+    const mirror = mirrorOf(request);
     const sizes = this.#sizes(listener.buffers);
     const { key } = listener;
     const { fastopen } = listener.socket;
-    return { key, slot, idleMs, counters, active, targets, entrance, fastopen, ...sizes };
+    const kept = { counters, active, targets, entrance, pace, mirror };
+    return { key, slot, idleMs, lifetimeMs, fastopen, ...kept, ...sizes };
   }
 
   #sizes(
@@ -188,6 +220,12 @@ export abstract class LinuxEngine implements Engine, Watch {
     this.acceptor.find(key)?.targets.update(targets, this.relay.now);
   }
 
+  setMirror(key: string, addresses: readonly SocketAddress[]): void {
+    const listener = this.acceptor.find(key);
+    const mirror = listener && this.connections.profiles[listener.profile]!.mirror;
+    if (mirror) mirror.addresses = addresses.map(encodeSockaddr);
+  }
+
   close(key: string): void {
     const listener = this.acceptor.find(key);
     if (listener !== undefined) this.acceptor.close(listener, this.relay.now);
@@ -204,6 +242,9 @@ export abstract class LinuxEngine implements Engine, Watch {
         key: "",
         slot: -1,
         idleMs: request.idleMs,
+        lifetimeMs: 0,
+        pace: null,
+        mirror: null,
         counters: null,
         active: null,
         targets: null,
@@ -246,8 +287,13 @@ export abstract class LinuxEngine implements Engine, Watch {
     this.#drainRounds = 2;
   }
 
+  /** What is not over: connections, and copies that outlive theirs. */
+  get #held(): number {
+    return this.rows.open + this.mirrors.open;
+  }
+
   #checkDrained(): void {
-    if (!this.#draining || this.#drainRounds > 0 || this.rows.open > 0) return;
+    if (!this.#draining || this.#drainRounds > 0 || this.#held > 0) return;
     this.#draining = false;
     this.host.emit({ type: "drained" });
   }
@@ -258,6 +304,7 @@ export abstract class LinuxEngine implements Engine, Watch {
     this.#draining = false;
     for (const listener of this.acceptor.open()) this.acceptor.drop(listener);
     const connections = this.connections.closeAll("shutdown");
+    this.mirrors.closeAll();
     this.release();
     for (const pool of this.#pipes.values()) pool.close();
     this.#reports.flush(Infinity);
@@ -266,19 +313,22 @@ export abstract class LinuxEngine implements Engine, Watch {
 
   /** How long the loop may wait: -1 for ever. */
   protected waitMs(): number {
-    if (this.#drainRounds > 0) return 0;
+    if (this.#drainRounds > 0 || this.mirrors.hasQueued) return 0;
     const next = Math.min(this.#nextSweepMs, this.#reports.nextDueMs, this.acceptor.nextResumeMs());
-    return next === Infinity ? -1 : Math.max(0, next - this.relay.now);
+    const wait = Math.min(next - this.relay.now, this.#pacer.waitMs());
+    return wait === Infinity ? -1 : Math.max(0, wait);
   }
 
-  /** What is due by now: reports, listeners that rested, timeouts. */
+  /** What is due by now: directions that wait for bandwidth, reports, listeners that rested, timeouts. */
   protected timers(now: number): void {
+    this.#pacer.turn();
+    if (this.mirrors.hasQueued) this.mirrors.serveQueued();
     if (this.#drainRounds > 0 && --this.#drainRounds === 0) this.#checkDrained();
     if (now >= this.#reports.nextDueMs) this.#reports.flush(now);
     if (now >= this.acceptor.nextResumeMs()) this.acceptor.resume(now);
     if (now < this.#nextSweepMs) return;
     this.#sweep(now);
-    this.#nextSweepMs = this.rows.open > 0 ? now + this.#sweepMs : Infinity;
+    this.#nextSweepMs = this.#held > 0 ? now + this.#sweepMs : Infinity;
   }
 
   /** Makes sure that a timeout of this length is kept to an eighth; 0 needs none. */
@@ -295,7 +345,7 @@ export abstract class LinuxEngine implements Engine, Watch {
 
   #sweep(now: number): void {
     const { state, listener, attemptDeadline, deadline } = this.rows;
-    const { activeMs } = this.live;
+    const { activeMs, startedMs } = this.live;
     for (let row = 0; row < this.rows.used; row++) {
       if (state[row] !== FREE) this.look(row);
       if (state[row] === CONNECTING) {
@@ -303,11 +353,30 @@ export abstract class LinuxEngine implements Engine, Watch {
       } else if (state[row] === ARRIVING) {
         if (now >= attemptDeadline[row]!) this.firstBytes.expired(row);
       } else if (state[row] === OPEN) {
-        const { idleMs, fastopen } = this.connections.profiles[listener[row]!]!;
+        const profile = this.connections.profiles[listener[row]!]!;
+        const { idleMs, lifetimeMs, fastopen } = profile;
         if (fastopen && now >= deadline[row]!) this.connector.checkHandshake(row);
-        else if (idleMs > 0 && now - activeMs[row]! >= idleMs) this.connections.close(row, "idle");
+        else if (lifetimeMs > 0 && now - startedMs[row]! >= lifetimeMs) {
+          this.connections.close(row, "lifetime");
+        } else if (idleMs > 0 && now - activeMs[row]! >= idleMs && !held(row, profile)) {
+          this.connections.close(row, "idle");
+        }
       }
     }
+    this.mirrors.sweep(now);
     this.swept();
   }
+}
+
+function mirrorOf({ listener, mirror: addresses }: RelayRequest): MirrorTarget | null {
+  if (listener.mirror === null) return null;
+  // Its bytes are there when it connects or later: Fast Open would only put the handshake off.
+  const options = compileSocketOptions({ ...listener.socket, fastopen: false }, "target").calls;
+  const { connectMs } = listener.timeouts;
+  return { options, connectMs, addresses: addresses.map(encodeSockaddr), at: 0 };
+}
+
+/** It does not move because it may not. */
+function held(row: number, { pace }: Profile): boolean {
+  return pace !== null && (pace.waits(row * 2) || pace.waits(row * 2 + 1));
 }

@@ -28,6 +28,11 @@ export function assertTransferReset(operation: string, errno: number): void {
   if (OUR_FAULT.has(errno)) throw impossible(operation, errno);
 }
 
+/** EINPROGRESS: a Fast Open connect whose bytes did not fit into the SYN. */
+export function isSinkFull(errno: number): boolean {
+  return errno === E.EAGAIN || errno === E.EINPROGRESS;
+}
+
 export function acceptOutcome(errno: number): "empty" | "skip" | "pause" {
   if (errno === E.EAGAIN) return "empty";
   if (ACCEPT_PAUSES.has(errno)) return "pause";

@@ -3,9 +3,11 @@
 
 import type { Sockaddr } from "../../ffi/sockaddr.ts";
 import type { Entrance } from "../../l4/entrance.ts";
+import type { Pace } from "../../l4/pacer.ts";
 import type { Targets } from "../../l4/targets.ts";
 import type { CounterWriter } from "../../shared/counters.ts";
 import type { BufferPool, PipePool } from "./holders.ts";
+import type { MirrorTarget } from "./mirrors.ts";
 
 export interface Profile {
   /** ListenerPlan.key; empty for adopted pairs. */
@@ -20,6 +22,12 @@ export interface Profile {
   readonly fastopen: boolean;
   /** 0: never. */
   readonly idleMs: number;
+  /** 0: never. */
+  readonly lifetimeMs: number;
+  /** null: no limit of bandwidth. */
+  readonly pace: Pace | null;
+  /** null: no copy is made. */
+  readonly mirror: MirrorTarget | null;
   readonly copyBytes: number;
   readonly highBytes: number;
   readonly lowBytes: number;
@@ -29,4 +37,9 @@ export interface Profile {
   readonly counters: CounterWriter | null;
   /** Connections open over all workers, one Int32; null for adopted pairs. */
   readonly active: Int32Array | null;
+}
+
+/** What clients send is, and not what they are sent. */
+export function isMirrored(d: number, { mirror }: Profile): boolean {
+  return mirror !== null && (d & 1) === 0;
 }

@@ -16,11 +16,14 @@
 //     same (epoll(7), question 9), so the kernel owes us an EPOLLIN edge
 //   SHUT implies EOF and pending 0; a row is closed when both directions are SHUT
 //
+// Under a limit of bandwidth (l4/pacer.ts) a direction that is granted no bytes is not read, READABLE or not, until the pacer
+// resumes it: a pump. What its sink owes is delivered all the same.
+//
 // Copy mode (recv, send through one shared buffer) costs two calls for a message. Bulk mode (splice through a pipe) costs
 // four for a burst and copies nothing. A direction starts with copying, turns to bulk after BULK_AFTER full reads in a row and
 // back after CALM_AFTER small bursts.
 
-import { EAGAIN, EINPROGRESS, EINTR, errnoName } from "../../ffi/errno.ts";
+import { EAGAIN, EINTR, errnoName } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import {
   EPOLLERR,
@@ -36,9 +39,11 @@ import {
   SPLICE_F_NONBLOCK,
 } from "../../ffi/linux.ts";
 import { addressOf, type Pointer } from "../../ffi/memory.ts";
+import type { Pace } from "../../l4/pacer.ts";
 import type { Connections } from "./connections.ts";
-import { assertTransferReset } from "./errnos.ts";
-import type { Profile } from "./profile.ts";
+import { assertTransferReset, isSinkFull } from "./errnos.ts";
+import type { Mirrors } from "./mirrors.ts";
+import { isMirrored, type Profile } from "./profile.ts";
 import {
   BLOCKED,
   BULK,
@@ -66,19 +71,25 @@ const SPLICE_FLAGS = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
 const READ_EVENTS = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 /** No further step in this pump. */
 const STOP = -1;
+/** Bytes of a read that nothing but the watermarks limits. */
+const UNLIMITED = 0x7fff_ffff;
 
 export class Relay {
   readonly #rows: Rows;
   readonly #connections: Connections;
+  readonly #mirrors: Mirrors;
   /** Directions that used up their turn, served again before the next wait blocks. */
   #queue: number[] = [];
   #scratch = new Uint8Array(0);
   #scratchAddress: Pointer = 0 as Pointer;
+  /** What the last read brought. */
+  #got = 0;
   /** Monotonic milliseconds, set by the loop once for each batch of events. */
   now = 0;
 
-  constructor(connections: Connections) {
+  constructor(connections: Connections, mirrors: Mirrors) {
     this.#connections = connections;
+    this.#mirrors = mirrors;
     this.#rows = connections.rows;
     this.reserve(64 * 1024);
   }
@@ -145,7 +156,10 @@ export class Relay {
         return;
       }
       if ((f & READABLE) === 0) return this.#rest(d, profile);
-      const moved = (f & BULK) !== 0 ? this.#splice(d, profile) : this.#copy(d, profile);
+      const moved =
+        profile.pace === null
+          ? this.#read(d, profile, UNLIMITED)
+          : this.#readPaced(d, profile, profile.pace);
       if (moved === STOP) return;
       turn -= moved;
     }
@@ -155,24 +169,47 @@ export class Relay {
     }
   }
 
+  /** @param most how many bytes at most. @returns how much of its turn that took, or STOP. */
+  #read(d: number, profile: Profile, most: number): number {
+    return (this.#rows.flags[d]! & BULK) !== 0
+      ? this.#splice(d, profile, most)
+      : this.#copy(d, profile, most);
+  }
+
+  #readPaced(d: number, profile: Profile, pace: Pace): number {
+    if (pace.waits(d)) return STOP;
+    const bulk = (this.#rows.flags[d]! & BULK) !== 0;
+    const granted = pace.grant(d, bulk ? profile.highBytes : profile.copyBytes);
+    if (granted === 0) {
+      this.#rest(d, profile);
+      return STOP;
+    }
+    this.#got = 0;
+    const moved = this.#read(d, profile, granted);
+    pace.giveBack(d, granted - this.#got);
+    return moved;
+  }
+
   /** Reads once into the shared buffer and sends it on. */
-  #copy(d: number, profile: Profile): number {
+  #copy(d: number, profile: Profile, most: number): number {
     const rows = this.#rows;
     if (rows.held[d]! >= 0) {
       if (rows.pending[d]! > 0) return STOP;
       this.#release(d, profile); // an empty pipe from bulk mode
     }
-    const limit = profile.copyBytes;
+    const limit = Math.min(profile.copyBytes, most);
     const got = libc.recv(rows.fd[d]!, this.#scratchAddress, limit, MSG_DONTWAIT);
     if (got < 0) return this.#readFailed(d, errno());
     if (got === 0) {
       rows.flags[d]! |= EOF;
       return 0;
     }
+    this.#got = got;
+    if (isMirrored(d, profile)) this.#mirrors.copied(d >>> 1, profile, this.#scratch, got);
     if (got < limit) {
       rows.streak[d] = 0;
       if ((rows.flags[d]! & UNTIL_EAGAIN) === 0) rows.flags[d]! &= ~READABLE;
-    } else this.#countFullRead(d);
+    } else if (limit === profile.copyBytes) this.#countFullRead(d);
     const sent = libc.send(rows.fd[d ^ 1]!, this.#scratchAddress, got, SEND_FLAGS);
     if (sent === got) {
       this.delivered(d, got, profile);
@@ -181,7 +218,7 @@ export class Relay {
     }
     if (sent < 0) {
       const error = errno();
-      if (!isFull(error) && error !== EINTR) return this.peerLost(d ^ 1, "send", error);
+      if (!isSinkFull(error) && error !== EINTR) return this.peerLost(d ^ 1, "send", error);
       this.#hold(d, 0, got, profile);
     } else {
       this.delivered(d, sent, profile);
@@ -220,10 +257,12 @@ export class Relay {
   }
 
   /** Moves one burst from the source into a pipe; the pump's next round flushes it. */
-  #splice(d: number, profile: Profile): number {
+  #splice(d: number, profile: Profile, most: number): number {
     const rows = this.#rows;
     const waiting = rows.pending[d]!;
-    if (waiting > profile.lowBytes) return STOP;
+    const mirrored = isMirrored(d, profile);
+    // tee(2) copies from a pipe's beginning: what is new must be all that is in it.
+    if (waiting > (mirrored ? 0 : profile.lowBytes)) return STOP;
     if (waiting > 0 && (rows.flags[d]! & IN_PIPE) === 0) return STOP;
     if (rows.held[d]! < 0) {
       const index = profile.pipes.take();
@@ -235,12 +274,14 @@ export class Relay {
       rows.flags[d]! |= IN_PIPE;
     }
     const pipe = profile.pipes.writeEnd(rows.held[d]!);
-    const room = profile.highBytes - waiting;
+    const room = Math.min(profile.highBytes - waiting, most);
     if (room <= 0) return STOP;
     const got = libc.splice(rows.fd[d]!, null, pipe, null, room, SPLICE_FLAGS);
     if (got > 0) {
+      this.#got = got;
       rows.pending[d] = waiting + got;
-      this.#countBurst(d, got);
+      if (mirrored) this.#mirrors.teed(d >>> 1, profile, rows.held[d]!, got);
+      if (got < most) this.#countBurst(d, got);
       return got;
     }
     if (got === 0) {
@@ -286,7 +327,7 @@ export class Relay {
       }
       const error = errno();
       if (error === EINTR) continue;
-      if (!isFull(error)) {
+      if (!isSinkFull(error)) {
         this.peerLost(d ^ 1, piped ? "splice" : "send", error);
         return false;
       }
@@ -345,6 +386,7 @@ export class Relay {
     const { flags, fd } = this.#rows;
     const profile = this.#connections.profiles[this.#rows.listener[d >>> 1]!]!;
     if (this.#rows.held[d]! >= 0) this.#release(d, profile);
+    if (isMirrored(d, profile)) this.#mirrors.end(d >>> 1, this.now);
     if (profile.fastopen && (d & 1) === 0 && isHandshaking(fd[d ^ 1]!)) {
       // shutdown(2) would end a connection whose SYN, with bytes, is still under way. The handshake's edge comes back here.
       flags[d]! |= BLOCKED;
@@ -376,9 +418,12 @@ export class Relay {
     const rows = this.#rows;
     if (rows.pending[side]! > 0 || (rows.flags[side]! & (EOF | BLOCKED)) !== 0) return;
     for (;;) {
-      const { copyBytes } = profile;
-      const got = libc.recv(rows.fd[side]!, this.#scratchAddress, copyBytes, MSG_DONTWAIT);
+      const { copyBytes, pace } = profile;
+      const most = pace === null ? copyBytes : pace.take(side, copyBytes);
+      const got = libc.recv(rows.fd[side]!, this.#scratchAddress, most, MSG_DONTWAIT);
+      pace?.giveBack(side, most - Math.max(0, got));
       if (got <= 0) return;
+      if (isMirrored(side, profile)) this.#mirrors.copied(side >>> 1, profile, this.#scratch, got);
       const sent = libc.send(rows.fd[side ^ 1]!, this.#scratchAddress, got, SEND_FLAGS);
       if (sent > 0) this.delivered(side, sent, profile);
       if (sent < got) return;
@@ -400,9 +445,4 @@ export class Relay {
     rows.flags[d]! |= READABLE | UNTIL_EAGAIN | COPY_ONLY;
     rows.flags[d]! &= ~BULK;
   }
-}
-
-/** EINPROGRESS: a Fast Open connect whose bytes did not fit into the SYN. */
-function isFull(error: number): boolean {
-  return error === EAGAIN || error === EINPROGRESS;
 }

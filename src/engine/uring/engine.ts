@@ -31,10 +31,11 @@ import { Buffers } from "./buffers.ts";
 import { Gather } from "./gather.ts";
 import { KernelRing } from "./kernel-ring.ts";
 import { Lanes } from "./lanes.ts";
+import { MirrorPolls } from "./mirror-polls.ts";
 import * as Op from "./operations.ts";
 import { BUFFER_GROUP } from "./push.ts";
 import { Ring, type RingKernel, type RingLayout } from "./ring.ts";
-import { Traffic } from "./traffic.ts";
+import { needsRelay, Traffic } from "./traffic.ts";
 
 const SQ_ENTRIES = 1_024;
 /** Each row has a few completions at most that wait, and NODROP keeps what does not fit. */
@@ -85,6 +86,7 @@ export class UringEngine extends LinuxEngine {
   #accepting = 0;
   /** By row: the address of its last attempt to connect. */
   readonly #names: Uint8Array[] = [];
+  readonly #mirrorPolls: MirrorPolls;
   readonly #wakeCount = new BigUint64Array(new ArrayBuffer(8));
 
   constructor(host: EngineHost, { kernel, buffers }: Parts) {
@@ -102,6 +104,7 @@ export class UringEngine extends LinuxEngine {
       this.relay,
       this.#gather,
     );
+    this.#mirrorPolls = new MirrorPolls(this.#ring, this.mirrors);
     this.#pollWake();
   }
 
@@ -170,11 +173,12 @@ export class UringEngine extends LinuxEngine {
 
   /**
    * A Fast Open target is polled: its handshake may not be over, and only a poll tells when it is. So is one that did not take
-   * its first bytes: the relay has them.
+   * its first bytes, and so are rows that only the relay can serve.
    */
-  startRelay(row: number): void {
-    const { fastopen } = this.connections.profiles[this.rows.listener[row]!]!;
-    if (fastopen || this.rows.pending[row * 2]! > 0) this.#traffic.startRelay(row);
+  protected startBytes(row: number): void {
+    const profile = this.connections.profiles[this.rows.listener[row]!]!;
+    const waits = this.rows.pending[row * 2]! > 0;
+    if (profile.fastopen || waits || needsRelay(profile)) this.#traffic.startRelay(row);
     else this.#traffic.start(row);
   }
 
@@ -186,6 +190,15 @@ export class UringEngine extends LinuxEngine {
 
   quiesce(row: number): boolean {
     return this.#traffic.quiesce(row);
+  }
+
+  watchMirror(slot: number, generation: number, fd: number): number {
+    this.#mirrorPolls.watch(slot, generation, fd);
+    return 0;
+  }
+
+  quiesceMirror(slot: number, fd: number): boolean {
+    return this.#mirrorPolls.quiesce(slot, fd);
   }
 
   /**
@@ -204,9 +217,9 @@ export class UringEngine extends LinuxEngine {
   }
 
   protected release(): void {
-    // Rows are CLOSING and accepts cancelled: they come back with the next entries into the kernel, and with the accepts
-    // clients that nobody would know of otherwise.
-    const isBusy = (): boolean => this.rows.open > 0 || this.#accepting > 0;
+    // Rows and copies are closing and accepts cancelled: they come back with the next entries into the kernel, and with the
+    // accepts clients that nobody would know of otherwise.
+    const isBusy = (): boolean => this.rows.open + this.mirrors.open + this.#accepting > 0;
     try {
       for (let turn = 0; isBusy() && turn < END_TURNS_MAX; turn++) this.#turn(END_TURN_MS);
     } finally {
@@ -258,6 +271,10 @@ export class UringEngine extends LinuxEngine {
         return this.#traffic.polled(index, result, flags);
       case Op.OP_CANCEL:
         return this.#traffic.cancelled(index);
+      case Op.OP_MIRROR:
+        return this.#mirrorPolls.polled(index, result, flags);
+      case Op.OP_CANCEL_MIRROR:
+        return this.#mirrorPolls.cancelled(index);
       case Op.OP_CONNECT:
         return this.#connected(index, result);
       case Op.OP_ARRIVAL:

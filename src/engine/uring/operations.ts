@@ -13,6 +13,8 @@ export const OP_POLL = 5; // index: direction whose source it watches, for both 
 export const OP_CANCEL = 6; // index: direction; of an accept: the profile, as OP_CANCEL_ACCEPT
 export const OP_CANCEL_ACCEPT = 7;
 export const OP_ARRIVAL = 8; // index: direction of the client; a poll until it sends its first bytes
+export const OP_MIRROR = 9; // poll of a mirror's socket; index: its slot
+export const OP_CANCEL_MIRROR = 10;
 
 const KIND_BITS = 4;
 const KIND_MASK = (1 << KIND_BITS) - 1;

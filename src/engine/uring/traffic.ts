@@ -22,6 +22,7 @@ import { libc } from "../../ffi/libc.ts";
 import { EPOLLPRI, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_WAITALL } from "../../ffi/linux.ts";
 import { RELAY as RELAY_LIMITS } from "../../shared/limits.ts";
 import type { Connections } from "../linux/connections.ts";
+import type { Profile } from "../linux/profile.ts";
 import type { Relay } from "../linux/relay.ts";
 import {
   BULK,
@@ -61,6 +62,11 @@ const LOOKED_AT_MS = 3 * RELAY_LIMITS.sweepMaxMs;
 
 // With WAITALL the kernel itself goes on after a short send, as soon as the sink takes bytes again.
 const SEND_FLAGS = MSG_NOSIGNAL | MSG_WAITALL;
+
+/** A receive operation cannot be paused, and its buffers cannot be copied by tee(2). */
+export function needsRelay({ pace, mirror }: Profile): boolean {
+  return pace !== null || mirror !== null;
+}
 
 export class Traffic {
   readonly #ring: Ring;
@@ -104,10 +110,13 @@ export class Traffic {
     this.#receive(row * 2 + 1);
   }
 
-  /** A row of sockets that do not block: the relay has it from the start, and begins with what the polls tell. */
+  /** The relay has this row from the start, and begins with what the polls tell. */
   startRelay(row: number): void {
     this.#noteKind(row);
     this.#watchByPoll(row);
+    if (!needsRelay(this.#profile(row * 2))) return;
+    // It stays there, and has shown no bulk yet.
+    for (let d = row * 2; d <= row * 2 + 1; d++) this.#rows.flags[d]! &= ~BULK;
   }
 
   /** At the start of a row, UNTIL_EAGAIN says of a source that it is a unix socket. */
@@ -311,6 +320,7 @@ export class Traffic {
   /** Goes back to the ring once neither direction moves bulk, waits for its sink, or has urgent data. */
   calm(row: number): void {
     if (this.#lanes.mode[row] !== RELAY || this.#rows.state[row] !== OPEN) return;
+    if (needsRelay(this.#profile(row * 2))) return;
     const { flags, pending } = this.#rows;
     for (let d = row * 2; d <= row * 2 + 1; d++) {
       const f = flags[d]!;

@@ -26,6 +26,8 @@ function dial(address: SocketAddress, byDescriptor: boolean): Dialed {
     live: LiveTable.create(1),
     counters: null,
     idleMs: 0,
+    lifetimeMs: 0,
+    pace: null,
     fastopen: false,
     ended: (_connection, why) => reason.resolve(why),
   };
