@@ -294,15 +294,16 @@ export class Proxy implements AsyncDisposable {
       case "pair_closed":
         this.#pairClosed(event);
         break;
-      case "hand_over": {
-        const taker = this.#handOvers.give(event.key, event.fd);
+      case "hand_over":
+        this.#handOvers.give(event.key, event.fd);
+        break;
+      case "took": {
+        // A `drained` that it told before this client reached it does not count: once it has served the client, it tells again.
+        const taker = this.#slots[index]?.worker;
         if (taker !== undefined) this.#drained.delete(taker);
+        this.#handOvers.took(event.id);
         break;
       }
-      case "took":
-        this.#handOvers.took(event.id);
-        this.#checkDrained();
-        break;
       case "drained": {
         const worker = this.#slots[index]?.worker;
         if (worker !== undefined) this.#drained.add(worker);

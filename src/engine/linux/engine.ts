@@ -269,9 +269,13 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
   }
 
   take(key: string, fd: number): void {
+    if (this.#drainAsked) {
+      // `drained` may have been told already: once more, then, whatever becomes of this client.
+      this.#draining = true;
+      this.#drainRounds = Math.max(this.#drainRounds, 1);
+    }
     const listener = this.acceptor.find(key);
     if (listener === undefined) return resetSocket(fd); // it could not be opened here
-    if (this.#drainAsked) this.#draining = true; // `drained` may have been told already: once more, then
     this.acceptor.take(listener, fd, this.relay.now);
   }
 
