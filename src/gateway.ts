@@ -101,6 +101,8 @@ function obey(command: Command<GatewayPlan>): void {
       return listeners.get(command.key)?.setTargets(command.targets);
     case "close":
       return close(command.key);
+    case "ask":
+      return emit({ type: "answer", id: command.id, sockets: [] });
     case "disconnect":
       return host.rows.reset(command.id);
     case "drain":

@@ -7,7 +7,7 @@ import type { Engine, EngineHost } from "./engine/engine.ts";
 import { pickEngine } from "./engine/pick.ts";
 import { toErrorRecord } from "./shared/errors.ts";
 import { LoadBoard } from "./shared/load.ts";
-import type { Command, RelayInit, RelayRequest, WorkerEvent } from "./shared/messages.ts";
+import type { Command, Question, RelayInit, RelayRequest, WorkerEvent } from "./shared/messages.ts";
 import type { RelayPlan } from "./shared/plan.ts";
 
 if (parentPort === null) throw new Error("worker.ts runs in a worker thread only");
@@ -50,6 +50,11 @@ function adopt(command: Command & { type: "adopt" }): void {
   }
 }
 
+function answer(id: number, question: Question): void {
+  if (question === "accept") engine.accept();
+  emit({ type: "answer", id, sockets: question === "sockets" ? engine.listening() : [] });
+}
+
 function end(): void {
   const connections = engine.end();
   emit({ type: "ended", connections });
@@ -74,6 +79,8 @@ function obey(command: Command<RelayPlan>): void {
     case "take":
       engine.take(command.key, command.fd);
       return emit({ type: "took", id: command.id });
+    case "ask":
+      return answer(command.id, command.question);
     case "disconnect":
       return engine.disconnect(command.id);
     case "drain":

@@ -14,6 +14,7 @@ import { formatTargets, type ListenerPlan } from "../shared/plan.ts";
 import { Admissions } from "./admissions.ts";
 import { backoffMs, pause } from "./backoff.ts";
 import { HealthChecks } from "./health-checks.ts";
+import { type Inheritance, portionOf, type Share as Inherited } from "./inheritance.ts";
 import { AddressWatch, type Lookup, resolveOnce } from "./resolver.ts";
 import { TargetDirectory } from "./targets.ts";
 import type { WorkerHandle } from "./worker-handle.ts";
@@ -27,6 +28,12 @@ export interface ListenerSummary {
 }
 
 const NEW_ADDRESSES = "mirror has new addresses";
+
+/** How a listener is opened for the first time. */
+interface Start extends Inherited {
+  readonly binds: readonly SocketAddress[];
+  readonly quiet: boolean;
+}
 
 type Answer = WorkerEvent & { type: "opened" | "open_failed" };
 
@@ -85,10 +92,22 @@ export class Listener {
     return kindFor(this.plan);
   }
 
-  /** Opens on the first worker, which makes sure that the address is free, then on the others. @throws ProxyError */
-  async start(workers: readonly WorkerHandle[]): Promise<void> {
+  /**
+   * Opens on the first worker, which makes sure that the address is free, then on the others. What is inherited is spread
+   * over them instead of bound.
+   * @throws ProxyError
+   */
+  async start(workers: readonly WorkerHandle[], inheritance: Inheritance): Promise<void> {
     await Promise.all([this.#targets.start(), this.#watchMirror()]);
-    for (const worker of workers) await this.#openInTurn(worker);
+    const binds = await resolveOnce(this.plan.listen, this.#lookup);
+    // What is inherited are stream sockets, and a datagram socket may have the same address.
+    const streams = this.workerKind === "relay";
+    const inherited = streams ? inheritance.take(this.plan.key, binds) : NOTHING;
+    const { quiet } = inheritance;
+    for (const [position, worker] of workers.entries()) {
+      const fds = portionOf(inherited, position, workers.length);
+      await this.#openInTurn(worker, { binds, fds, once: inherited.once, quiet });
+    }
     if (this.#bound.length === 0) throw new ProxyError("ERR_WORKER", "no worker is running");
     this.#health.update(this.#targets.slots());
     this.#log.info(
@@ -96,6 +115,7 @@ export class Listener {
         protocol: this.plan.protocol,
         listen: this.#bound.map(formatSocketAddress).join(", "),
         target: formatTargets(this.plan),
+        ...(inherited.fds.flat().length > 0 ? { inherited: inherited.fds.flat().length } : {}),
       },
       "listening",
     );
@@ -139,21 +159,23 @@ export class Listener {
     return worker.alive && !this.#closing.signal.aborted;
   }
 
-  #openInTurn(worker: WorkerHandle): Promise<void> {
-    const opened = this.#turn.then(() => this.#open(worker));
+  #openInTurn(worker: WorkerHandle, start?: Start): Promise<void> {
+    const opened = this.#turn.then(() => this.#open(worker, start));
     this.#turn = opened.catch(() => {}); // the caller hears of it
     return opened;
   }
 
   /** @throws ProxyError ERR_LISTEN, ERR_RESOLVE or ERR_WORKER. */
-  async #open(worker: WorkerHandle): Promise<void> {
+  async #open(worker: WorkerHandle, start?: Start): Promise<void> {
     if (!this.#isWantedOn(worker) || this.#shares.get(worker.index)?.worker === worker) return;
     const others = [...this.#shares.values()].filter((share) => share.worker.alive);
     const sharedFds = this.#fds;
     const shareable = this.#reusePort || sharedFds.length > 0;
     if (others.length > 0 && !shareable) return; // one acceptor, and it is alive
     const first = this.#bound.length === 0;
-    const binds = first ? await resolveOnce(this.plan.listen, this.#lookup) : this.#bound;
+    const binds = first
+      ? (start?.binds ?? (await resolveOnce(this.plan.listen, this.#lookup)))
+      : this.#bound;
     const share: Share = { worker, counters: createCounters(this.#targets.capacity), open: false };
     this.#shares.set(worker.index, share);
     const opened = await this.#ask(worker, {
@@ -171,6 +193,9 @@ export class Listener {
       reusePort: this.#reusePort,
       exclusive: others.length === 0,
       sharedFds,
+      inherited: start?.fds ?? [],
+      keep: start?.once ?? false,
+      quiet: start?.quiet ?? false,
     });
     if (opened === null || opened instanceof ProxyError) {
       throw opened ?? new ProxyError("ERR_CLOSED", "the proxy ended");
@@ -243,6 +268,11 @@ export class Listener {
     return sum;
   }
 
+  /** Another process accepts on the same sockets: a socket file stays when this one ends. */
+  leaveFile(): void {
+    this.#socketFile = undefined;
+  }
+
   /** Opens it on no worker any more. Workers close what they hold when they drain or end. */
   close(): void {
     this.#closing.abort();
@@ -303,6 +333,8 @@ export class Listener {
 export function kindFor({ protocol }: ListenerPlan): WorkerKind {
   return protocol === "tcp" ? "relay" : "gateway";
 }
+
+const NOTHING: Inherited = { fds: [], once: false };
 
 function inodeOf(path: string): number | undefined {
   return lstatSync(path, { throwIfNoEntry: false })?.ino;

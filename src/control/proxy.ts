@@ -8,11 +8,13 @@ import { fromErrorRecord, ProxyError } from "../shared/errors.ts";
 import type { LiveConnection, LiveTable } from "../shared/live-table.ts";
 import { LoadBoard } from "../shared/load.ts";
 import { type Log, silentLog } from "../shared/log.ts";
-import type { AdoptRequest, WorkerEvent, WorkerKind } from "../shared/messages.ts";
+import type { AdoptRequest, ListeningSocket, WorkerEvent, WorkerKind } from "../shared/messages.ts";
 import type { EngineName, Plan } from "../shared/plan.ts";
 import { logWorkerEvent } from "./events.ts";
 import { HandOvers } from "./hand-overs.ts";
+import { Inheritance } from "./inheritance.ts";
 import { kindFor, Listener, type ListenerSummary } from "./listener.ts";
+import { Questions } from "./questions.ts";
 import { Refusals } from "./refusals.ts";
 import { type Lookup, systemLookup } from "./resolver.ts";
 import type { WorkerHandle, WorkerOrder } from "./worker-handle.ts";
@@ -23,6 +25,8 @@ export interface ProxyOptions {
   readonly log?: Log;
   /** How names become addresses; default: the system's resolver. */
   readonly lookup?: Lookup;
+  /** Listening sockets to accept on instead of binding; closed when the proxy has started. Default: none. */
+  readonly inheritance?: Inheritance;
 }
 
 export interface ProxyStats {
@@ -78,6 +82,8 @@ export class Proxy implements AsyncDisposable {
   readonly #refusals: Refusals;
   readonly #load: SharedArrayBuffer;
   readonly #handOvers: HandOvers<WorkerHandle>;
+  readonly #inheritance: Inheritance;
+  readonly #questions = new Questions();
   readonly #pairs = new Map<number, PendingPair>();
   /** Listeners and messages: every worker finds the same, and so does the one that replaces it. */
   readonly #warned = new Set<string>();
@@ -95,6 +101,7 @@ export class Proxy implements AsyncDisposable {
     this.plan = plan;
     this.#log = options.log ?? silentLog;
     this.#lookup = options.lookup ?? systemLookup;
+    this.#inheritance = options.inheritance ?? new Inheritance();
     this.#load = LoadBoard.create(this.#relayCount);
     this.#handOvers = new HandOvers(new LoadBoard(this.#load), (key) => this.#workersOf(key));
     // Sums belong to no worker, and their lines name none.
@@ -112,6 +119,8 @@ export class Proxy implements AsyncDisposable {
     } catch (error) {
       await proxy.kill();
       throw error;
+    } finally {
+      proxy.#inheritance.close(proxy.#log);
     }
     return proxy;
   }
@@ -184,6 +193,23 @@ export class Proxy implements AsyncDisposable {
     return { taken: pair.taken.promise, done: pair.done.promise, moved };
   }
 
+  /** Whether a worker is up, and every one that is answers. Waits as long as that takes. */
+  async answers(): Promise<boolean> {
+    const answers = await this.#questions.ask(this.#aliveWorkers(), "alive");
+    return answers.some((answer) => answer !== null);
+  }
+
+  /** Duplicates of the relay workers' listening sockets; they are the caller's to close. None where they cannot be had. */
+  async listeningSockets(): Promise<ListeningSocket[]> {
+    const answers = await this.#questions.ask(this.#aliveWorkers("relay"), "sockets");
+    return answers.flatMap((sockets) => sockets ?? []);
+  }
+
+  /** Another process accepts on the sockets of these listeners: when this one ends, their files stay. */
+  leaveFiles(keys: ReadonlySet<string>): void {
+    for (const listener of this.#listeners) if (keys.has(listener.plan.key)) listener.leaveFile();
+  }
+
   /**
    * Closes the listeners, waits for connections to finish, and resets those that are left.
    * @param timeoutMs default: the plan's shutdown timeout.
@@ -244,8 +270,9 @@ export class Proxy implements AsyncDisposable {
         this.#lookup,
       );
       this.#listeners.push(listener);
-      await listener.start(this.#aliveWorkers(listener.workerKind));
+      await listener.start(this.#aliveWorkers(listener.workerKind), this.#inheritance);
     }
+    if (this.#inheritance.quiet) await this.#questions.ask(this.#aliveWorkers("relay"), "accept");
     this.#started = true;
     this.#reopen();
   }
@@ -304,6 +331,9 @@ export class Proxy implements AsyncDisposable {
         this.#handOvers.took(event.id);
         break;
       }
+      case "answer":
+        this.#questions.answered(event.id, event.sockets);
+        break;
       case "drained": {
         const worker = this.#slots[index]?.worker;
         if (worker !== undefined) this.#drained.add(worker);
@@ -355,6 +385,7 @@ export class Proxy implements AsyncDisposable {
     if (index < this.#relayCount) new LoadBoard(this.#load).close(index);
     for (const listener of this.#listeners) listener.retire(index);
     this.#handOvers.retire(index);
+    this.#questions.retire(index);
     for (const [id, pair] of this.#pairs) {
       if (pair.worker === index)
         this.#failPair(id, error ?? new ProxyError("ERR_CLOSED", "the proxy ended"));

@@ -10,7 +10,13 @@
 import type { SocketAddress } from "../shared/address.ts";
 import type { LiveTable } from "../shared/live-table.ts";
 import type { LoadBoard } from "../shared/load.ts";
-import type { AdoptRequest, RelayRequest, TargetSlot, WorkerEvent } from "../shared/messages.ts";
+import type {
+  AdoptRequest,
+  ListeningSocket,
+  RelayRequest,
+  TargetSlot,
+  WorkerEvent,
+} from "../shared/messages.ts";
 import type { EngineName, RingPlan } from "../shared/plan.ts";
 
 /** What an engine needs of the worker around it. */
@@ -43,8 +49,15 @@ export interface Engine {
   setTargets(key: string, targets: readonly TargetSlot[]): void;
   /** New addresses of the mirror for new connections. */
   setMirror(key: string, addresses: readonly SocketAddress[]): void;
-  /** Closes the listening sockets; its connections go on. */
+  /**
+   * Closes the listening sockets; its connections go on. Whoever waits to be accepted still is, for two reasons: nobody else
+   * might have the socket, and if another process has, the kernel may have woken us alone for this client.
+   */
   close(key: string): void;
+  /** Accepts on listeners that were opened quietly. */
+  accept(): void;
+  /** Duplicates of every listening descriptor; none where the engine cannot hand them on. */
+  listening(): ListeningSocket[];
   /**
    * Relays between two connected stream sockets until both directions have ended, then emits `pair_closed`. Both
    * descriptors are duplicated before this returns.

@@ -5,6 +5,7 @@ export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 
@@ -19,6 +20,9 @@ export const IPPROTO_TCP = 6;
 export const TCP_INFO = 11;
 /** tcpi_state, the first byte of struct tcp_info: include/net/tcp_states.h */
 export const TCP_SYN_SENT = 2;
+export const SO_PEERCRED = 17;
+export const SO_RCVTIMEO = 20;
+export const SO_ACCEPTCONN = 30;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_V6ONLY = 26;
 
@@ -28,6 +32,8 @@ export const MSG_NOSIGNAL = 0x4000;
 export const MSG_PEEK = 2;
 export const SHUT_WR = 1;
 
+export const F_SETFD = 2;
+export const FD_CLOEXEC = 1;
 export const F_GETFL = 3;
 export const F_SETFL = 4;
 export const F_SETPIPE_SZ = 1031;
@@ -55,6 +61,7 @@ export const EFD_CLOEXEC = 0o2000000;
 export const EFD_NONBLOCK = 0o4000;
 
 export const RLIMIT_NOFILE = 7;
+export const CLOCK_MONOTONIC = 1;
 
 export const CLOCK_MONOTONIC = 1;
 

@@ -134,6 +134,7 @@ export const CONTROL = {
   restartCalmMs: 60_000, // a worker that lived this long starts over with no delay
   startTimeoutMs: 10_000, // a worker that is not ready by then never will be
   endTimeoutMs: 5_000, // a hundred thousand connections are reset within one; who asked for an end must not wait for ever
+  upgradeTimeoutMs: 60_000, // for a new process until it serves: its workers, and a resolver that takes its time
 } as const;
 
 /** What `proxy capture` holds and shows. */

@@ -67,6 +67,15 @@ export interface OpenRequest<P extends ListenerPlan = ListenerPlan> {
    * plane's own, see `opened.fds`; a worker duplicates them and closes none.
    */
   readonly sharedFds: readonly number[];
+  /**
+   * For each of `binds`: listening descriptors that this process was started with, to accept from instead of binding.
+   * The engine duplicates them. Missing or empty: bind.
+   */
+  readonly inherited: readonly (readonly number[])[];
+  /** What is inherited cannot be bound a second time: `opened` returns all of it, for `sharedFds` of the other workers. */
+  readonly keep: boolean;
+  /** Accepts nobody until asked to (`accept`): clients wait in the kernel's queue. */
+  readonly quiet: boolean;
 }
 
 /** One address of one target. */
@@ -84,6 +93,22 @@ export interface TargetSlot {
   readonly up: boolean;
 }
 
+/** A listening descriptor. */
+export interface ListeningSocket {
+  /** ListenerPlan.key. */
+  readonly key: string;
+  readonly fd: number;
+}
+
+/** What every worker can be asked at any time, and answers at once; silence is a worker that hangs. */
+export type Question =
+  /** Nothing: to see that it answers. */
+  | "alive"
+  /** To accept on listeners that were opened quietly. */
+  | "accept"
+  /** For duplicates of all its listening sockets, which are the asker's to close. */
+  | "sockets";
+
 export type Command<P extends ListenerPlan = ListenerPlan> =
   | { readonly type: "open"; readonly request: OpenRequest<P> }
   /** New addresses, or news of probes: for new connections. */
@@ -100,6 +125,7 @@ export type Command<P extends ListenerPlan = ListenerPlan> =
   | { readonly type: "adopt"; readonly id: number; readonly request: AdoptRequest }
   /** Ends the connection in this row if it still is the one named (see LiveConnection.id). */
   | { readonly type: "disconnect"; readonly id: number }
+  | { readonly type: "ask"; readonly id: number; readonly question: Question }
   /** Closes every listener; `drained` follows when the last connection ends. */
   | { readonly type: "drain" }
   /** A client that another worker accepted on the listener of this key; `took` is the answer. */
@@ -231,6 +257,8 @@ export type WorkerEvent =
   /** This worker has too many connections: another is to take this client, a descriptor that is not its own any more. */
   | { readonly type: "hand_over"; readonly key: string; readonly fd: number }
   | { readonly type: "took"; readonly id: number }
+  /** To a question; `sockets` for that one only. */
+  | { readonly type: "answer"; readonly id: number; readonly sockets: readonly ListeningSocket[] }
   | { readonly type: "drained" }
   /** The last event of a worker. `connections` were still open and were reset. */
   | { readonly type: "ended"; readonly connections: number };

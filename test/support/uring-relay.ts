@@ -91,6 +91,9 @@ export class UringRelay implements AsyncDisposable {
         reusePort: false,
         exclusive: false,
         sharedFds: [],
+        inherited: [],
+        keep: false,
+        quiet: false,
       },
     });
     const opened = await relay.#next("opened");

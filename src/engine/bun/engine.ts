@@ -11,7 +11,12 @@ import { monotonicMs } from "../../shared/clock.ts";
 import { ProxyError } from "../../shared/errors.ts";
 import { RELAY } from "../../shared/limits.ts";
 import { LiveTable } from "../../shared/live-table.ts";
-import type { AdoptRequest, RelayRequest, TargetSlot } from "../../shared/messages.ts";
+import type {
+  AdoptRequest,
+  ListeningSocket,
+  RelayRequest,
+  TargetSlot,
+} from "../../shared/messages.ts";
 import { Sweep } from "../../shared/sweep.ts";
 import { descriptorLimit, descriptorReserve, warnIfTooFew } from "../descriptors.ts";
 import type { Engine, EngineHost } from "../engine.ts";
@@ -71,7 +76,13 @@ export class BunEngine implements Engine {
     sink?.flush();
   }
 
+  /** The runtime accepts at once, `quiet` or not, and only on sockets that it opened itself. */
   open(request: RelayRequest): { bound: SocketAddress[]; fds: number[] } {
+    if (request.inherited.some((fds) => fds.length > 0)) {
+      throw new ProxyError("ERR_ENGINE", "the bun engine cannot accept on an inherited socket", {
+        cure: "Use uring, epoll or auto",
+      });
+    }
     const listener = new BunListener(this, request);
     const bound = listener.open(request);
     warnIfTooFew(this.host, request, this.#descriptorLimit);
@@ -90,6 +101,12 @@ export class BunEngine implements Engine {
   close(key: string): void {
     this.#listeners.get(key)?.close();
     this.#listeners.delete(key);
+  }
+
+  accept(): void {}
+
+  listening(): ListeningSocket[] {
+    return [];
   }
 
   adopt(id: number, request: AdoptRequest): number {

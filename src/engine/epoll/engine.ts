@@ -52,10 +52,9 @@ export class EpollEngine extends LinuxEngine {
     return new EpollEngine(host);
   }
 
-  watchListener(fd: number, { plan, profile }: OpenListener): void {
-    // Workers share a unix socket, and only one of them is to wake for a client.
-    const exclusive = plan.listen.kind === "unix" ? EPOLLEXCLUSIVE : 0;
-    this.#poller.addLevel(fd, EPOLLIN | exclusive, tagOfListener(profile));
+  watchListener(fd: number, { profile }: OpenListener): void {
+    // Workers may share a socket, and only one of them is to wake for a client.
+    this.#poller.addLevel(fd, EPOLLIN | EPOLLEXCLUSIVE, tagOfListener(profile));
   }
 
   unwatchListener(fd: number): void {

@@ -20,14 +20,14 @@ import type { SocketAddress } from "../../shared/address.ts";
 import { CounterWriter } from "../../shared/counters.ts";
 import { IP_BYTES } from "../../shared/ip.ts";
 import { RELAY } from "../../shared/limits.ts";
-import type { Refusal, RelayRequest } from "../../shared/messages.ts";
+import type { ListeningSocket, Refusal, RelayRequest } from "../../shared/messages.ts";
 import { hasIpTarget, type RelayPlan } from "../../shared/plan.ts";
 import type { EngineHost } from "../engine.ts";
 import { bindAll } from "./binding.ts";
 import { type Connections, resetSocket } from "./connections.ts";
 import { acceptOutcome } from "./errnos.ts";
 import type { Reports } from "./reports.ts";
-import { keepUrgentInline, setBlocking } from "./sockets.ts";
+import { acceptBriefly, duplicate, keepUrgentInline, setBlocking } from "./sockets.ts";
 import type { Watch } from "./watch.ts";
 
 /** Accepted in one round at most, reached by doubling while clients keep waiting. */
@@ -105,6 +105,7 @@ export class Acceptor {
     const warnings = new Set<string>();
     const { fds, bound, kept } = bindAll(request, (fd, family) => {
       keepUrgentInline(fd);
+      acceptBriefly(fd);
       if (family === AF_UNIX) return;
       for (const warning of setSocketOptions(fd, plan.socket, "listener")) warnings.add(warning);
     });
@@ -131,8 +132,22 @@ export class Acceptor {
       watched: false,
     };
     this.listeners[profile] = listener;
-    this.#watchAll(listener);
+    if (!request.quiet) this.#watchAll(listener);
     return { bound, kept };
+  }
+
+  /** Listeners that were opened quietly accept from here on. */
+  begin(): void {
+    for (const listener of this.open()) {
+      if (!listener.watched && listener.pausedUntil === 0) this.#watchAll(listener);
+    }
+  }
+
+  /** Of all that are open. */
+  duplicates(): ListeningSocket[] {
+    return this.open().flatMap(({ plan: { key }, fds }) =>
+      fds.map((fd) => ({ key, fd: duplicate(fd) })),
+    );
   }
 
   find(key: string): OpenListener | undefined {
@@ -140,7 +155,10 @@ export class Acceptor {
     return this.listeners.findLast((listener) => listener?.plan.key === key);
   }
 
-  /** Takes the clients that the kernel has connected already, who would be reset otherwise, and closes the sockets. */
+  /**
+   * Takes the clients that the kernel has connected already, who would be reset otherwise, and closes the sockets. The order
+   * matters where another process accepts on them too: for each client the kernel wakes one of those that watch.
+   */
   close(listener: OpenListener, now: number): void {
     this.#unwatch(listener);
     for (const fd of listener.fds) {

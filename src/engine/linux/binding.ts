@@ -25,10 +25,11 @@ import { duplicate, localAddress, setInteger, streamSocket } from "./sockets.ts"
 const ANY = { both: "::", v4: "0.0.0.0" } as const;
 
 export interface Bindings {
-  /** Listening descriptors, in the order of `binds`, or duplicates of `sharedFds`. */
+  /** Listening descriptors; several for an address of which several are inherited. */
   readonly fds: number[];
+  /** In the order of `binds`. */
   readonly bound: SocketAddress[];
-  /** Further duplicates of unix sockets that were bound here, for the control plane to keep. */
+  /** Further duplicates of sockets that cannot be bound twice, for the control plane to keep. */
   readonly kept: number[];
 }
 
@@ -55,7 +56,12 @@ export function bindAll(
   const bound: SocketAddress[] = [];
   const kept: number[] = [];
   try {
-    for (const bind of request.binds) {
+    for (const [i, bind] of request.binds.entries()) {
+      const inherited = (request.inherited[i] ?? []).map((fd) => adopt(fd, fds, prepare));
+      if (inherited.length > 0) {
+        bound.push(boundAs(bind, localAddress(inherited[0]!)));
+        continue;
+      }
       // Addresses of one name share the port that the system chose for the first.
       const first = bound[0];
       const wanted =
@@ -65,13 +71,26 @@ export function bindAll(
       const fd = openOne(wanted, request, prepare);
       fds.push(fd);
       bound.push(boundAs(wanted, localAddress(fd)));
-      if (wanted.kind === "unix") kept.push(duplicate(fd));
     }
+    const once = request.keep || request.listener.listen.kind === "unix";
+    if (once) for (const fd of fds) kept.push(duplicate(fd));
   } catch (error) {
     for (const fd of [...fds, ...kept]) libc.close(fd);
     throw error;
   }
   return { fds, bound, kept };
+}
+
+/** A socket that is bound and listens already. `fds` gets the duplicate at once, so that a failure closes it. */
+function adopt(
+  inherited: number,
+  fds: number[],
+  prepare: (fd: number, family: number) => void,
+): number {
+  const fd = duplicate(inherited);
+  fds.push(fd);
+  prepare(fd, encodeSockaddr(localAddress(fd)).family);
+  return fd;
 }
 
 /** The wildcard of both families stays written as it was, so that another worker binds it in the same way. */

@@ -15,7 +15,12 @@ import { CounterWriter } from "../../shared/counters.ts";
 import { ProxyError } from "../../shared/errors.ts";
 import { RELAY } from "../../shared/limits.ts";
 import type { LiveTable } from "../../shared/live-table.ts";
-import type { AdoptRequest, RelayRequest, TargetSlot } from "../../shared/messages.ts";
+import type {
+  AdoptRequest,
+  ListeningSocket,
+  RelayRequest,
+  TargetSlot,
+} from "../../shared/messages.ts";
 import type { EngineName } from "../../shared/plan.ts";
 import { connectionsWithin, descriptorReserve, warnIfTooFew } from "../descriptors.ts";
 import type { Engine, EngineHost } from "../engine.ts";
@@ -229,6 +234,14 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
   close(key: string): void {
     const listener = this.acceptor.find(key);
     if (listener !== undefined) this.acceptor.close(listener, this.relay.now);
+  }
+
+  accept(): void {
+    this.acceptor.begin();
+  }
+
+  listening(): ListeningSocket[] {
+    return this.acceptor.duplicates();
   }
 
   adopt(id: number, request: AdoptRequest): number {

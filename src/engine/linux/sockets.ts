@@ -13,6 +13,7 @@ import {
   RLIMIT_NOFILE,
   SO_ERROR,
   SO_OOBINLINE,
+  SO_RCVTIMEO,
   SO_TYPE,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
@@ -32,6 +33,9 @@ const length = pinnedInt32(1);
 /** struct pollfd { int fd; short events; short revents; } */
 const asked = pinnedInt32(2);
 const address = pinnedBytes(SOCKADDR_MAX_BYTES);
+/** struct timeval { time_t tv_sec; suseconds_t tv_usec; }: the shortest that there is, one tick of the kernel */
+const SHORTEST = new BigInt64Array(new ArrayBuffer(16));
+SHORTEST[1] = 1n;
 /** struct rlimit { rlim_t rlim_cur; rlim_t rlim_max; } */
 const limits = new BigUint64Array(new ArrayBuffer(16));
 
@@ -113,6 +117,15 @@ export function isHandshaking(fd: number): boolean {
  */
 export function keepUrgentInline(fd: number): void {
   setInteger(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+}
+
+/**
+ * O_NONBLOCK belongs to the open file, which workers and processes may share, and io_uring wants it off. An accept4 that
+ * finds it off, and the queue emptied by another, must not wait for the next client. Accepted sockets inherit the timeout,
+ * where it means nothing: nobody waits in a receive.
+ */
+export function acceptBriefly(fd: number): void {
+  libc.setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, addressOf(SHORTEST), SHORTEST.byteLength);
 }
 
 /** Whether urgent data (tcp(7)) waits to be read, or is being waited for. */

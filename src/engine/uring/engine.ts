@@ -130,7 +130,10 @@ export class UringEngine extends LinuxEngine {
     this.#ring.push(head, fd, 0, 0, SOCK_CLOEXEC, low, fd);
   }
 
-  /** Submits at once: the descriptor may be closed right after. */
+  /**
+   * Submits at once: the descriptor may be closed right after. The same entry into the kernel runs what the cancelling left
+   * to do, so the kernel wakes this thread for no client any more.
+   */
   unwatchListener(fd: number, { profile }: OpenListener): void {
     const low = Op.userLow(Op.OP_CANCEL_ACCEPT, profile);
     this.#ring.push(IORING_OP_ASYNC_CANCEL, fd, 0, 0, CANCEL_ACCEPTS, low, 0);

@@ -1,0 +1,91 @@
+// Listening sockets that this process was started with: its predecessor's, at an upgrade, or the service manager's (socket
+// activation, sd_listen_fds(3)). A listener gets those that are bound where it would bind, whatever their order; what no
+// listener wants is closed. Called by the proxy while it starts.
+
+import { closeSync, existsSync } from "node:fs";
+
+import { canBindBeside, closeOnExec, isBoundTo, listeningAddress } from "../ffi/inherited.ts";
+import { formatSocketAddress, type SocketAddress } from "../shared/address.ts";
+import type { Log } from "../shared/log.ts";
+
+export interface InheritedSocket {
+  readonly fd: number;
+  /** ListenerPlan.key of the predecessor's listener, which tells apart listeners on port 0; empty: not known. */
+  readonly key: string;
+  /** What it is called, for the log. */
+  readonly name: string;
+}
+
+/** What one listener inherits. */
+export interface Share {
+  /** For each address that it binds, the descriptors that are bound there already. */
+  readonly fds: readonly (readonly number[])[];
+  /** They cannot be bound a second time: workers have to share them. */
+  readonly once: boolean;
+}
+
+export class Inheritance {
+  /** Nobody else is to notice if the start fails: no client is accepted before it has succeeded. */
+  readonly quiet: boolean;
+  readonly #sockets: readonly InheritedSocket[];
+  readonly #taken = new Set<number>();
+  #closed = false;
+
+  constructor(sockets: readonly InheritedSocket[] = [], quiet = false) {
+    this.#sockets = sockets;
+    this.quiet = quiet;
+    for (const { fd } of sockets) closeOnExec(fd);
+  }
+
+  /** Descriptors that listeners have taken. */
+  get taken(): readonly number[] {
+    return [...this.#taken];
+  }
+
+  /** Nobody else gets what is taken. @param binds where the listener of this key would bind. */
+  take(key: string, binds: readonly SocketAddress[]): Share {
+    const fds = binds.map((bind) => this.#takeOn(key, bind));
+    return { fds, once: fds.flat().some((fd) => !canBindBeside(fd)) };
+  }
+
+  #takeOn(key: string, bind: SocketAddress): number[] {
+    // A socket whose file is gone listens where nobody finds it.
+    if (this.#closed || (bind.kind === "unix" && !existsSync(bind.path))) return [];
+    const anyPort = bind.kind === "ip" && bind.port === 0;
+    const found = this.#sockets
+      .filter((socket) => !this.#taken.has(socket.fd) && (!anyPort || socket.key === key))
+      .map(({ fd }) => fd)
+      .filter((fd) => listeningAddress(fd) !== null && isBoundTo(fd, bind));
+    for (const fd of found) this.#taken.add(fd);
+    return found;
+  }
+
+  /** The workers have duplicates of what was taken; the rest is of no use to anybody. */
+  close(log: Log): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const { fd, key, name } of this.#sockets) {
+      if (!this.#taken.has(fd)) {
+        const address = listeningAddress(fd);
+        const what =
+          address === null ? "not a listening stream socket" : formatSocketAddress(address);
+        const was = key === "" ? {} : { listener: key };
+        log.warn(
+          { name, address: what, ...was },
+          "an inherited socket fits no listener and is closed",
+        );
+      }
+      closeSync(fd);
+    }
+  }
+}
+
+/** What one of `workers` that open a listener takes of what it inherits; the first takes some of everything there is. */
+export function portionOf(
+  { fds, once }: Share,
+  position: number,
+  workers: number,
+): (readonly number[])[] {
+  if (once) return position === 0 ? [...fds] : [];
+  return fds.map((all) => all.filter((_, i) => i % workers === position));
+}
