@@ -39,6 +39,11 @@ export const RUN_ARGS = {
     valueHint: "auto",
     description: "pretty or json (default: auto, pretty on a terminal)",
   },
+  "pid-file": {
+    type: "string",
+    valueHint: "/run/proxy.pid",
+    description: "write the process id there as long as the proxy serves",
+  },
   admin: { type: "string", valueHint: "127.0.0.1:9090", description: "dashboard and metrics" },
   cert: { type: "string", valueHint: "cert.pem", description: "certificate of a TLS listener" },
   key: { type: "string", valueHint: "key.pem", description: "private key of a TLS listener" },
@@ -48,4 +53,4 @@ export const RUN_ARGS = {
   "dns-provider": { type: "string", valueHint: "cloudflare", description: "prove domains by DNS" },
   staging: { type: "boolean", description: "use the CA's test environment" },
   version: { type: "boolean", description: "print versions and the engine, and end" },
-} as const satisfies Record<FlagName | "config" | "version", ArgDef>;
+} as const satisfies Record<FlagName | "config" | "pid-file" | "version", ArgDef>;

@@ -52,6 +52,7 @@ ${style.bold("Addresses")}
 
 ${style.bold("Stopping")}
   Ctrl-C (SIGTERM, SIGQUIT) closes the listeners and lets connections finish; a second one ends at once.
+  SIGUSR2 starts a new process that takes over, without losing a connection (proxy upgrade).
   Exit codes: 0 fine, 1 failed while running, 2 wrong flags or configuration.`;
 }
 

@@ -17,6 +17,7 @@ import { commandHelp, type Example, mainHelp } from "./help.ts";
 import { run } from "./run.ts";
 import { schema } from "./schema.ts";
 import { print, styleFor } from "./terminal.ts";
+import { upgrade } from "./upgrade.ts";
 
 interface Command {
   readonly name: string;
@@ -29,7 +30,14 @@ interface Command {
 }
 
 const RUN = entry(run);
-const COMMANDS = [RUN, entry(capture, CAPTURE_EXAMPLES), entry(check), entry(demo), entry(schema)];
+const COMMANDS = [
+  RUN,
+  entry(capture, CAPTURE_EXAMPLES),
+  entry(check),
+  entry(demo),
+  entry(schema),
+  entry(upgrade),
+];
 
 /** Our definitions are plain objects, none of citty's lazy forms, and their `run` returns the exit code. */
 function entry<T extends ArgsDef>(

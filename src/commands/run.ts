@@ -1,5 +1,5 @@
-// `proxy` without a command: forwards until a signal asks it to stop. Exit code 0 after an orderly stop, 1 when a second
-// signal cut it short.
+// `proxy` without a command: forwards until a signal asks it to stop or a successor has taken over. Exit code 0 after an
+// orderly stop, 1 when a second signal cut it short.
 
 import { defineCommand } from "citty";
 
@@ -9,8 +9,12 @@ import { loadSource } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { compile } from "../control/compile.ts";
 import { createLog } from "../control/log.ts";
+import { type Origin, takeOrigin } from "../control/origin.ts";
+import { PidFile } from "../control/pid-file.ts";
 import { Proxy } from "../control/proxy.ts";
-import { ProxyError } from "../shared/errors.ts";
+import type { ServiceManager } from "../control/systemd.ts";
+import { markReplaced, Upgrader } from "../control/upgrade.ts";
+import { messageOf, ProxyError } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
 import { RUN_ARGS } from "./flags.ts";
 import { thisMachine } from "./machine.ts";
@@ -27,27 +31,80 @@ export const run = defineCommand({
 /** How long the last lines of the log may take: a collector's pause, not a reader that has gone. */
 const FLUSH_MS = 1_000;
 
-async function forward(flags: Flags & { config?: string | undefined }): Promise<number> {
+type RunFlags = Flags & { config?: string | undefined; "pid-file"?: string | undefined };
+
+async function forward(flags: RunFlags): Promise<number> {
+  const origin = takeOrigin();
+  try {
+    return await serve(flags, origin);
+  } catch (error) {
+    origin.predecessor?.failed(messageOf(error));
+    throw error;
+  }
+}
+
+async function serve(flags: RunFlags, origin: Origin): Promise<number> {
   const config = await readConfig(flags);
   const plan = compile(config, thisMachine());
   const log = createLog({ ...plan.log, colours: wantsColours(process.stderr) });
-  const signals = watchStopSignals(stopSignals(), signalNotes(log));
+  const { manager, command, env } = origin;
+  const upgrader = new Upgrader({
+    log,
+    command,
+    env,
+    orphan: manager.present,
+    began: () => manager.reloading("upgrading"),
+    failed: (reason) => manager.ready(`upgrade failed, serving on: ${reason}`),
+  });
+  const signals = watchStopSignals(stopSignals(), signalNotes(log, upgrader));
+  const pidFile = flags["pid-file"] === undefined ? undefined : new PidFile(flags["pid-file"]);
   let failure: unknown;
   let code = 1;
   try {
-    const proxy = await Proxy.start(plan, { log });
-    logStarted(log, proxy);
-    code = await stopOnSignal(proxy, log, signals);
+    const proxy = await Proxy.start(plan, { log, inheritance: origin.inheritance });
+    await begin(proxy, origin, pidFile, log);
+    upgrader.serve(proxy);
+    code = await end(proxy, upgrader, signals, { manager, pidFile, log });
   } catch (error) {
+    origin.predecessor?.failed(messageOf(error));
     // Whoever collects JSON lines must find the reason among them; a person reads the plain text.
     if (!(error instanceof ProxyError) || plan.log.format !== "json") failure = error;
     else log.error({ code: error.code }, error.message);
   }
+  manager.unwatch();
+  pidFile?.remove();
   const flushed = await log.flush(FLUSH_MS);
   signals.release();
   if (!flushed) process.exit(code); // a write that nobody takes would keep the process
   if (failure !== undefined) throw failure;
   return code;
+}
+
+/** Every listener serves: whoever waits for that is told, and nobody else before. */
+async function begin(
+  proxy: Proxy,
+  { manager, predecessor, inheritance }: Origin,
+  pidFile: PidFile | undefined,
+  log: Log,
+): Promise<void> {
+  logStarted(log, proxy);
+  await predecessor?.succeeded(inheritance.taken);
+  try {
+    pidFile?.write();
+  } catch (error) {
+    if (predecessor === undefined) {
+      await proxy.kill();
+      throw error;
+    }
+    log.error({ error: messageOf(error) }, "serving without a pid file"); // nobody else serves any more
+  }
+  manager.ready(servingText(proxy));
+  manager.watch(() => proxy.answers());
+}
+
+function servingText({ plan, engine }: Proxy): string {
+  const count = plan.listeners.length;
+  return `forwarding on ${count} listener${count === 1 ? "" : "s"}, engine ${engine}`;
 }
 
 /** On Windows, SIGHUP is what a console that is being closed sends, some seconds before it ends its programs. */
@@ -56,15 +113,15 @@ function stopSignals(): readonly NodeJS.Signals[] {
 }
 
 /** Signals that mean something to other servers. */
-function signalNotes(log: Log): Partial<Record<NodeJS.Signals, () => void>> {
+function signalNotes(log: Log, upgrader: Upgrader): Partial<Record<NodeJS.Signals, () => void>> {
   if (process.platform === "win32") return {};
   const ignored = (signal: NodeJS.Signals) => () => log.debug({ signal }, "signal ignored");
   const reload = (): void =>
     log.warn(
       { signal: "SIGHUP" },
-      "reload is not available in this version; restart to change the configuration",
+      "reload is not available in this version; an upgrade (SIGUSR2) reads the configuration again",
     );
-  return { SIGHUP: reload, SIGUSR1: ignored("SIGUSR1"), SIGUSR2: ignored("SIGUSR2") };
+  return { SIGHUP: reload, SIGUSR1: ignored("SIGUSR1"), SIGUSR2: () => upgrader.request() };
 }
 
 /** @throws ProxyError ERR_USAGE, ERR_CONFIG or ERR_NOT_AVAILABLE. */
@@ -81,13 +138,48 @@ function logStarted(log: Log, { engine, engineReason, plan }: Proxy): void {
   log.info({ ...which, ...slower, listeners: plan.listeners.length }, "started");
 }
 
-async function stopOnSignal(proxy: Proxy, log: Log, signals: StopSignals): Promise<number> {
-  const signal = await signals.first;
-  const open = proxy.connections().length;
+/** Whom the process is known to besides its clients. */
+interface Around {
+  readonly manager: ServiceManager;
+  readonly pidFile: PidFile | undefined;
+  readonly log: Log;
+}
+
+/** Serves until a signal asks for the end, or another process has taken over. */
+async function end(
+  proxy: Proxy,
+  upgrader: Upgrader,
+  signals: StopSignals,
+  { manager, pidFile, log }: Around,
+): Promise<number> {
+  const cause = await Promise.race([signals.first, upgrader.replaced]);
+  upgrader.close();
+  const connections = proxy.connections().length;
   const timeoutMs = proxy.plan.shutdownTimeoutMs;
-  log.info({ signal, connections: open, timeoutMs }, "draining");
+  if (typeof cause === "string") {
+    manager.stopping(`draining ${connections} connections`);
+    log.info({ signal: cause, connections, timeoutMs }, "draining");
+    return drain(proxy, log, signals, signals.second);
+  }
+  manager.unwatch();
+  pidFile?.leave();
+  markReplaced();
+  proxy.leaveFiles(cause.keys);
+  log.info({ successor: cause.pid, connections, timeoutMs }, "replaced, draining");
+  void signals.first.then((signal) => log.info({ signal }, "draining already"));
+  // A manager that stops the service tells all its processes twice, and it means no hurry.
+  const hurry = manager.present ? new Promise<never>(() => {}) : signals.second;
+  return drain(proxy, log, signals, hurry);
+}
+
+async function drain(
+  proxy: Proxy,
+  log: Log,
+  signals: StopSignals,
+  hurry: Promise<unknown>,
+): Promise<number> {
   const stopped = proxy.stop();
-  const cut = signals.second.then(() => null);
+  const cut = hurry.then(() => null);
   const result = await Promise.race([stopped, cut]);
   if (result === null) {
     await proxy.kill();

@@ -32,11 +32,21 @@ export interface ProxyProcess {
 }
 
 export function startProxy(...args: string[]): ProxyProcess {
-  const child = Bun.spawn([...COMMAND, ...args], {
+  return startWith({}, ...args);
+}
+
+export interface StartOptions {
+  env?: Record<string, string>;
+  /** A program that starts it: `systemd-socket-activate` with its arguments. */
+  by?: readonly string[];
+}
+
+export function startWith({ env = {}, by = [] }: StartOptions, ...args: string[]): ProxyProcess {
+  const child = Bun.spawn([...by, ...COMMAND, ...args], {
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
-    env: { ...process.env, NO_COLOR: "1" },
+    env: { ...process.env, NO_COLOR: "1", ...env },
   });
   const output = { stdout: "", stderr: "" };
   const waiting = new Set<() => void>();

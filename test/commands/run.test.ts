@@ -185,10 +185,8 @@ protocols:
     await child.line(/"msg":"started"/);
     child.kill("SIGHUP");
     await child.line(/"level":"warn".*"signal":"SIGHUP","msg":"reload is not available/);
-    for (const signal of ["SIGUSR1", "SIGUSR2"] as const) {
-      child.kill(signal);
-      await child.line(new RegExp(`"level":"debug".*"signal":"${signal}","msg":"signal ignored"`));
-    }
+    child.kill("SIGUSR1");
+    await child.line(/"level":"debug".*"signal":"SIGUSR1","msg":"signal ignored"/);
     expect(await answer(socket, "still there")).toBe("still there");
     socket.end();
     await closed(socket);
