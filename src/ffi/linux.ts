@@ -63,8 +63,6 @@ export const EFD_NONBLOCK = 0o4000;
 export const RLIMIT_NOFILE = 7;
 export const CLOCK_MONOTONIC = 1;
 
-export const CLOCK_MONOTONIC = 1;
-
 /** struct epoll_event { uint32_t events; epoll_data_t data; } in 32-bit words. */
 export const EPOLL_EVENT_WORDS = process.arch === "x64" ? 3 : 4;
 /** The word where `data` begins. */

@@ -1,12 +1,10 @@
 // Datagrams to the service manager (sd_notify(3)), for which the runtime has no socket, and the clock that it compares them
 // with. Linux only. Called by the control plane.
 
+import { sharedMs } from "./clock.ts";
 import { errno, libc } from "./libc.ts";
-import { AF_UNIX, CLOCK_MONOTONIC, MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_DGRAM } from "./linux.ts";
+import { AF_UNIX, MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_DGRAM } from "./linux.ts";
 import { addressOf, pinnedBytes } from "./memory.ts";
-
-/** struct timespec { time_t tv_sec; long tv_nsec; } */
-const time = new BigInt64Array(new ArrayBuffer(16));
 
 /**
  * Sends one datagram. Waits while the receiver's queue is full, as sd_notify does: what it says must not get lost.
@@ -27,10 +25,9 @@ export function sendDatagram(path: string, text: string): number {
   return error;
 }
 
-/** Microseconds of CLOCK_MONOTONIC (clock_gettime(2)), which all processes of a machine share. */
-export function monotonicUsec(): bigint {
-  libc.clock_gettime(CLOCK_MONOTONIC, addressOf(time));
-  return time[0]! * 1_000_000n + time[1]! / 1_000n;
+/** Microseconds of CLOCK_MONOTONIC, which all processes of a machine share. */
+export function monotonicUsec(): number {
+  return Math.floor(sharedMs() * 1_000);
 }
 
 /** struct sockaddr_un (unix(7)): an abstract name begins with a zero byte and ends where the length says. */

@@ -23,6 +23,9 @@ const PACKAGES = {
   socat: "socat",
   strace: "strace",
   tshark: "tshark",
+  python3: "python3",
+  "systemd-analyze": "systemd",
+  "systemd-socket-activate": "systemd",
 } as const;
 export type Program = keyof typeof PACKAGES;
 
