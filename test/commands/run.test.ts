@@ -6,6 +6,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { answers } from "../support/daemon.ts";
 import { pipe } from "../support/pipe.ts";
 import { until, within } from "../support/until.ts";
 import { COMMAND, type ProxyProcess, startProxy } from "./proxy-process.ts";
@@ -200,7 +201,7 @@ protocols:
     const path = join(folder, "unread.sock");
     const args = ["-listen", `unix:${path}`, "-target", target, "-log-level", "debug"];
     const child = Bun.spawn([...COMMAND, ...args], { stdio: ["ignore", "ignore", writer] });
-    await until("the listener", () => existsSync(path));
+    await until("the listener", () => answers({ path })); // the file is there a little earlier
     const socket = connect({ path });
     expect(await answer(socket, "unseen")).toBe("unseen");
     socket.end();

@@ -32,7 +32,7 @@ export async function inFolder(use: (folder: string) => Promise<void>): Promise<
 }
 
 /** Whether something accepts connections there. */
-function answers(at: { port: number; host: string } | { path: string }): Promise<boolean> {
+export function answers(at: { port: number; host: string } | { path: string }): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(at);
     socket.once("connect", () => {
