@@ -170,6 +170,13 @@ export class Pace {
     return taken;
   }
 
+  /** Bytes of a direction that went before it could be asked for. */
+  spend(direction: number, bytes: number): void {
+    const now = this.#pacer.options.clock();
+    this.#own?.tokens.spend(direction >>> 1, bytes, now);
+    this.#listener?.tokens.spend(0, bytes, now);
+  }
+
   #grantOwn({ tokens, quantum }: Bucket, direction: number, wanted: number, now: number): number {
     const { marks, sleepers, options } = this.#pacer;
     const row = direction >>> 1;

@@ -72,6 +72,14 @@ export class TokenBuckets {
     return granted;
   }
 
+  /** Units that are gone already: what is missing is paid before anything else goes. */
+  spend(bucket: number, units: number, now: number): void {
+    this.#enter(bucket);
+    this.#refill(bucket * NUMBERS, now);
+    this.#numbers[bucket * NUMBERS + SPENT]! += units;
+    this.#leave(bucket);
+  }
+
   /** Units that were claimed and not used. */
   giveBack(bucket: number, units: number): void {
     if (units === 0) return;

@@ -110,7 +110,7 @@ forEveryEngine((engine) => {
       ];
       const { bytes, seconds } = await measure(flows);
       expectRate(sum(bytes), seconds, 8 * MIB);
-      expect(Math.min(...bytes)).toBeGreaterThan(sum(bytes) / 8);
+      expect(Math.min(...bytes)).toBeGreaterThan(sum(bytes) / 30);
     });
 
     test("holds for small messages", async () => {
@@ -130,7 +130,7 @@ forEveryEngine((engine) => {
       }
       const { bytes, seconds } = await measure(flows);
       expectRate(sum(bytes), seconds, 16 * MIB);
-      expect(Math.min(...bytes)).toBeGreaterThan(sum(bytes) / 8 / 10);
+      expect(Math.min(...bytes)).toBeGreaterThan(sum(bytes) / 8 / 20);
     });
 
     test("a message is answered while a stream uses all of it", async () => {
@@ -176,7 +176,7 @@ forEveryEngine((engine) => {
       for (let i = 0; i < 8; i += 2) {
         const both = bytes.slice(i, i + 2);
         expectRate(sum(both), seconds, 2 * MIB);
-        expect(Math.min(...both)).toBeGreaterThan(sum(both) / 8);
+        expect(Math.min(...both)).toBeGreaterThan(sum(both) / 30);
       }
     });
 

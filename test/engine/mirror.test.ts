@@ -3,8 +3,10 @@
 
 import { describe, expect, test } from "bun:test";
 
+import { parseEndpoint } from "../../src/shared/address.ts";
 import { RELAY } from "../../src/shared/limits.ts";
-import type { EngineName } from "../../src/shared/plan.ts";
+import { type EngineName, singleTarget } from "../../src/shared/plan.ts";
+import { hello, sni } from "../l4/tls/hellos.ts";
 import { streamBytes, StreamCheck } from "../support/bytes.ts";
 import { inFolder } from "../support/daemon.ts";
 import { forEveryEngine } from "../support/engines.ts";
@@ -164,6 +166,43 @@ forEveryEngine((engine) => {
         }
         await until("no row is left", () => relay.proxy.connections().length === 0);
       }));
+
+    test("gets what was read before the target was chosen, and no PROXY header", async () => {
+      await using mirrored = await Mirrored.start(engine, {
+        proxyProtocol: { accept: "v1", send: "v2", trusted: ["127.0.0.1"] },
+        bytesPerSecond: 16 * MIB,
+      });
+      const client = await mirrored.relay.connect();
+      void client.write("PROXY TCP4 192.0.2.1 192.0.2.2 1000 2000\r\nfirst, ");
+      const target = await within("the target", mirrored.target.accept());
+      const copy = await within("the copy", mirrored.mirror.accept());
+      void client.write("second");
+      client.end();
+      expect(await within("the copy's bytes", copy.readAll())).toBe("first, second");
+      expect(await within("the target's", target.readAll())).toEndWith("first, second");
+      copy.end();
+      target.end();
+      await mirrored.expectOver();
+      expect(mirrored.relay.stats).toMatchObject({ mirrored: 13, mirrorDropped: 0 });
+    });
+
+    test("gets the first TLS message by which a route was chosen", async () => {
+      await using server = await WireServer.listen();
+      const groups = [singleTarget(parseEndpoint(server.target, "target"))];
+      const routes = [{ sni: "db.example.com", alpn: null, group: 0 }];
+      await using mirrored = await Mirrored.start(engine, { groups, routes });
+      const bytes = hello([sni("db.example.com")]);
+      const client = await mirrored.relay.connect();
+      void client.write(bytes);
+      const target = await within("the target", server.accept());
+      const copy = await within("the copy", mirrored.mirror.accept());
+      client.end();
+      expect(Buffer.compare(await within("the copy", copy.readToEnd()), bytes)).toBe(0);
+      expect(Buffer.compare(await within("the bytes", target.readToEnd()), bytes)).toBe(0);
+      copy.end();
+      target.end();
+      await mirrored.expectOver();
+    });
 
     test("is told of a client's reset by a reset", async () => {
       await using mirrored = await Mirrored.start(engine);

@@ -49,6 +49,14 @@ test("what is given back may be taken again", () => {
   expect(buckets.claim(0, 100, START)).toBe(5);
 });
 
+test("what is spent beyond the burst is paid before anything else goes", () => {
+  const buckets = bucket({ perSecond: 10, burst: 5 });
+  buckets.spend(0, 15, START);
+  expect(buckets.claim(0, 1, START + 1_000)).toBe(0);
+  expect(buckets.waitMs(0, 1, START + 1_000)).toBe(100);
+  expect(buckets.claim(0, 9, START + 1_100)).toBe(1);
+});
+
 test("buckets are apart, and a reset fills one of them", () => {
   const rate = { perSecond: 1, burst: 2 };
   const buckets = new TokenBuckets(rate, new ArrayBuffer(bucketMemory(3)));

@@ -30,13 +30,12 @@ import { bind, type Bound } from "./bind.ts";
 import {
   Connection,
   type ConnectionOwner,
-  type Mirrored,
   RELAY_HANDLERS,
   type RelaySocket,
 } from "./connection.ts";
 import { keepUrgentInline, type TargetAddress, toTargetAddress } from "./dial.ts";
 import { Dialing } from "./dialing.ts";
-import { Mirror, type Mirrors, type MirrorTarget, NoMirror } from "./mirror.ts";
+import { type Mirrors, type MirrorTarget, startMirror } from "./mirror.ts";
 
 /** What a listener needs of its engine. */
 export interface ListenerEngine {
@@ -351,7 +350,9 @@ export class BunListener implements ConnectionOwner {
     connection.connected = true;
     connection.target.attempt = null;
     this.pace?.begin(connection.row);
-    if (this.#mirror !== null) connection.mirror = this.#startMirror(this.#mirror);
+    if (this.#mirror !== null) {
+      connection.mirror = startMirror(this.#mirror, this.#engine.mirrors, connection);
+    }
     this.#setTargetOptions(connection.target.socket!, target);
     live.setAddress(live.targets, connection.row, target.family, target.port, target.bytes);
     live.activeMs[connection.row] = monotonicMs();
@@ -383,10 +384,6 @@ export class BunListener implements ConnectionOwner {
       source: { kind: "ip", ip: this.#ip, port: live.clientPort(row) },
       destination: { kind: "ip", ip: local, port: socket?.localPort ?? 0 },
     };
-  }
-
-  #startMirror(target: MirrorTarget): Mirrored {
-    return Mirror.start(target, this.#engine.mirrors) ?? new NoMirror(this.counters);
   }
 
   /** The client's first bytes go with the SYN if they are there; otherwise it must not wait for them. */

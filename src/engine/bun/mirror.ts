@@ -8,7 +8,7 @@ import { monotonicMs } from "../../shared/clock.ts";
 import type { CounterWriter } from "../../shared/counters.ts";
 import { errnoOf } from "../../shared/errors.ts";
 import { RELAY } from "../../shared/limits.ts";
-import { type Mirrored, type RelaySocket } from "./connection.ts";
+import { type Connection, type Mirrored, type RelaySocket } from "./connection.ts";
 import { Attempt, type AttemptSide, type TargetAddress } from "./dial.ts";
 
 /** Where the copies of a listener go. */
@@ -34,7 +34,7 @@ export interface Mirrors {
 }
 
 /** Of a connection whose mirror has no address. */
-export class NoMirror implements Mirrored {
+class NoMirror implements Mirrored {
   readonly #counters: CounterWriter;
 
   constructor(counters: CounterWriter) {
@@ -199,4 +199,16 @@ export class Mirror implements AttemptSide, Mirrored {
     if (error === undefined && this.#finSent) this.#finish(false);
     else this.#lose(error === undefined ? "ECONNRESET" : errnoOf(error));
   }
+}
+
+/** A connection has reached its target. */
+export function startMirror(
+  target: MirrorTarget,
+  mirrors: Mirrors,
+  connection: Connection,
+): Mirrored {
+  const mirror = Mirror.start(target, mirrors) ?? new NoMirror(target.counters);
+  const { pending } = connection.target; // what the client has sent before
+  if (pending !== null) mirror.copy(pending);
+  return mirror;
 }

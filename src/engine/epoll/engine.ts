@@ -80,7 +80,7 @@ export class EpollEngine extends LinuxEngine {
     this.connector.failed(row, ETIMEDOUT);
   }
 
-  protected startBytes(row: number): void {
+  startRelay(row: number): void {
     this.relay.start(row);
   }
 

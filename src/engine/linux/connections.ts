@@ -42,6 +42,10 @@ export type CloseReason = "end" | "reset" | "idle" | "disconnect" | "shutdown" |
 
 export class Connections {
   readonly rows: Rows;
+  /** A row has just become OPEN; none of its bytes has been delivered. */
+  onOpened: (row: number) => void = () => {};
+  /** A row that is OPEN has these bytes of its client, which were read before a limit or a mirror was asked. */
+  onFirstBytes: (row: number, bytes: Uint8Array) => void = () => {};
   /** A row is about to be closed, in whatever state it is. */
   onClosing: (row: number) => void = () => {};
   readonly profiles: Profile[] = [];
@@ -115,6 +119,7 @@ export class Connections {
     const profile = this.profiles[rows.listener[row]!]!;
     profile.counters?.connected(rows.target[row]!);
     if (this.#host.traceConnections) this.#trace(row, profile, "open", "");
+    this.onOpened(row);
   }
 
   /** Ends a connection in whatever state it is. Both peers see a reset unless the reason is `end`. */

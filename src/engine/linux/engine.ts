@@ -101,6 +101,8 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
     );
     const { firstBytes } = this;
     this.connector = new Connector(this, connections, relay, reports, host, listenerOf, firstBytes);
+    connections.onOpened = (row) => this.#opened(row);
+    connections.onFirstBytes = (row, bytes) => this.#firstBytesRead(row, bytes);
     connections.onClosing = (row) => {
       firstBytes.closing(row);
       this.connector.closing(row);
@@ -119,8 +121,7 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
   abstract watchArrival(row: number): void;
   abstract startConnect(row: number, fd: number, target: Sockaddr): number;
   abstract abandonConnect(row: number): void;
-  /** The row is OPEN: its bytes may flow. */
-  protected abstract startBytes(row: number): void;
+  abstract startRelay(row: number): void;
   abstract quiesce(row: number): boolean;
   abstract watchMirror(slot: number, generation: number, fd: number): number;
   abstract quiesceMirror(slot: number, fd: number): boolean;
@@ -170,11 +171,16 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
     return { bound, fds: kept };
   }
 
-  startRelay(row: number): void {
+  #opened(row: number): void {
     const profile = this.connections.profiles[this.rows.listener[row]!]!;
     profile.pace?.begin(row);
     if (profile.mirror !== null) this.mirrors.begin(row, profile, profile.mirror, this.relay.now);
-    this.startBytes(row);
+  }
+
+  #firstBytesRead(row: number, bytes: Uint8Array): void {
+    const profile = this.connections.profiles[this.rows.listener[row]!]!;
+    profile.pace?.spend(row * 2, bytes.length);
+    if (profile.mirror !== null) this.mirrors.copied(row, profile, bytes, bytes.length);
   }
 
   #targetsOf({ listener, targets, targetSlots }: RelayRequest): Targets<Sockaddr> {

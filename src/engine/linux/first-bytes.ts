@@ -141,6 +141,7 @@ export class FirstBytes {
     this.#arrivals[row] = undefined;
     const header = this.#writeHeader(row, listener, arrival);
     const rest = arrival?.rest;
+    if (rest !== undefined && rest.length > 0) this.#connections.onFirstBytes(row, rest);
     const length = header + (rest?.length ?? 0);
     if (length === 0) return;
     const bytes = new Uint8Array(length);

@@ -178,7 +178,7 @@ export class UringEngine extends LinuxEngine {
    * A Fast Open target is polled: its handshake may not be over, and only a poll tells when it is. So is one that did not take
    * its first bytes, and so are rows that only the relay can serve.
    */
-  protected startBytes(row: number): void {
+  startRelay(row: number): void {
     const profile = this.connections.profiles[this.rows.listener[row]!]!;
     const waits = this.rows.pending[row * 2]! > 0;
     if (profile.fastopen || waits || needsRelay(profile)) this.#traffic.startRelay(row);

@@ -9,7 +9,9 @@ import { RELAY } from "../../../src/shared/limits.ts";
 
 const { OP_WAKE, OP_ACCEPT, OP_CONNECT, OP_RECV, OP_SEND, OP_POLL, OP_CANCEL } = Op;
 const OTHERS = [OP_WAKE, OP_ACCEPT, OP_CONNECT, OP_RECV, OP_SEND, OP_POLL, OP_CANCEL];
-const KINDS: readonly number[] = [...OTHERS, Op.OP_CANCEL_ACCEPT, Op.OP_ARRIVAL];
+const { OP_CANCEL_ACCEPT, OP_ARRIVAL, OP_MIRROR, OP_CANCEL_MIRROR } = Op;
+const LATE = [OP_CANCEL_ACCEPT, OP_ARRIVAL, OP_MIRROR, OP_CANCEL_MIRROR];
+const KINDS: readonly number[] = [...OTHERS, ...LATE];
 const DIRECTIONS = RELAY.rowsMax * 2;
 
 test("every kind of operation has a number of its own", () => {
