@@ -139,7 +139,8 @@ export class FaultKernel implements RingKernel {
     const taken = this.#roll() % 8 === 7 ? toSubmit >>> 1 : toSubmit;
     for (let i = 0; i < taken; i++) this.#take();
     this.#submitLate();
-    const idle = this.#held.length === 0 && this.#late.length === 0;
+    // Like the kernel's, an entry that leaves something does not wait.
+    const idle = this.#held.length === 0 && this.#late.length === 0 && taken === toSubmit;
     if (wait && idle && this.#roll() % 8 !== 7) this.#ring.submitAndWait(timeoutMs);
     else this.#ring.submit();
     for (let left = this.#ring.ready; left > 0; left--) {
