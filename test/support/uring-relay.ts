@@ -134,6 +134,16 @@ export class UringRelay implements AsyncDisposable {
     return this.#live.read().length;
   }
 
+  /** Bytes that were delivered so far to the targets of each connection. */
+  get delivered(): number[] {
+    return this.#live.read().map(({ bytesUp }) => bytesUp);
+  }
+
+  /** Receive buffers that are with a direction. */
+  get taken(): number {
+    return Atomics.load(this.#gauges, GAUGE_TAKEN);
+  }
+
   /** How often the completion queue was full. */
   get timesFull(): number {
     return Atomics.load(this.#gauges, GAUGE_FULL);
