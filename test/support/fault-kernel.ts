@@ -197,7 +197,7 @@ export class FaultKernel implements RingKernel {
     this.#hold(low, high, -EALREADY, 0);
     const d = Op.indexOf(low);
     const due = this.#turn + (decision % LATE_MAX);
-    for (const kind of [Op.OP_RECV, Op.OP_POLL, Op.OP_CONNECT, Op.OP_SEND]) {
+    for (const kind of [Op.OP_RECV, Op.OP_POLL, Op.OP_CONNECT, Op.OP_ARRIVAL, Op.OP_SEND]) {
       const words = ours(entry);
       words[SQE.fd] = -1;
       words[SQE.addr] = Op.userLow(kind, kind === Op.OP_SEND ? d ^ 1 : d);
