@@ -102,6 +102,7 @@ export class Buffers {
   /** The kernel has filled this buffer. */
   take(): void {
     this.#taken++;
+    if (this.free < this.#fewest) this.#fewest = this.free;
   }
 
   /** Gives a buffer back, once `publish` is called. */
@@ -125,14 +126,13 @@ export class Buffers {
 
   /** Shows the kernel what was recycled since; more join if few are left. */
   publish(): void {
-    const { free } = this;
-    if (free < this.#fewest) this.#fewest = free;
-    if (free * SHORT_PART < this.#wanted) this.grow();
+    if (this.free * SHORT_PART < this.#wanted) this.grow();
     this.#tails[BUF_TAIL_U16] = this.#tail;
   }
 
   /** The kernel had none left, or soon will: twice as many circulate from the next `publish` on, if there are spare ones. */
   grow(): void {
+    this.#fewest = 0;
     this.#wanted = Math.min(this.count, this.#wanted * 2);
     this.#fill();
   }

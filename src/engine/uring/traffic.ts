@@ -230,6 +230,7 @@ export class Traffic {
     const dirty = this.#dirty;
     for (let i = 0; i < dirty.length; i++) this.#send(dirty[i]!);
     dirty.length = 0;
+    if (this.#starved.length > 0) this.#buffers.grow();
     this.#buffers.publish();
     if (this.#starved.length > 0) this.#feed();
   }

@@ -66,6 +66,18 @@ describe.if(process.platform === "linux")("receive buffers", () => {
     expect(buffers.circulating).toBe(128);
   });
 
+  test("those that were needed for a moment between two looks stay", () => {
+    takeAll();
+    buffers.publish();
+    expect(buffers.circulating).toBe(128);
+    buffers.relax();
+    const held = 64 + takeAll();
+    for (let buffer = 0; buffer < held; buffer++) buffers.recycle(buffer);
+    buffers.publish();
+    buffers.relax();
+    expect(buffers.circulating).toBe(128);
+  });
+
   test("a pool smaller than the first circulation is used as a whole", () => {
     const small = new Buffers(16, 512);
     try {
