@@ -21,7 +21,8 @@ async function iperf3(command: string[], timeoutMs: number): Promise<Iperf3Repor
     const { code, output, errors } = await tryChild(command, timeoutMs);
     const report = JSON.parse(output || "{}") as Iperf3Report;
     if (code === 0 && report.error === undefined) return report;
-    if (!/busy/.test(output) || Date.now() > deadline) {
+    // A server that has just ended another test may be busy, or cut this one off before it began.
+    if (!/busy|unable to receive control message/.test(output) || Date.now() > deadline) {
       throw new Error(`iperf3: exit code ${code}: ${report.error ?? errors}`);
     }
     await Bun.sleep(BUSY_POLL_MS);
