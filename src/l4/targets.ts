@@ -8,7 +8,8 @@
 // Invariant: an attempt goes on with the targets that its group had when it began, whatever the listener has since.
 
 import type { SocketAddress } from "../shared/address.ts";
-import type { TargetSlot } from "../shared/messages.ts";
+import { RELAY } from "../shared/limits.ts";
+import type { TargetSlot, WorkerEvent } from "../shared/messages.ts";
 import type { GroupPlan } from "../shared/plan.ts";
 import { Balancer } from "./balance/balancer.ts";
 import { type HealthChange, TargetHealth } from "./health.ts";
@@ -18,34 +19,41 @@ export interface Target<T> extends TargetSlot {
   readonly socket: T;
 }
 
-export interface TargetEvents {
-  /** What connecting showed; not what probes did. */
-  changed(target: TargetSlot, change: HealthChange): void;
-  /** Every target of a group is held for down, so all of them are tried anyway. */
-  lastResort(group: number): void;
-}
-
-export interface TargetOptions<T> extends TargetEvents {
+/** What an engine brings along. */
+export interface TargetOptions<T> {
   readonly prepare: (address: SocketAddress) => T;
+  /** Of `target`, what connecting showed; of `last_resort`, at most one in each interval of reports. */
+  readonly emit: (event: WorkerEvent) => void;
   readonly random: () => number;
   /** See Balancer: the worker's index, so that workers do not all begin with the first target. */
   readonly skip: number;
 }
 
+/** The part of OpenRequest that is about targets. */
+export interface TargetRequest {
+  readonly listener: { readonly key: string; readonly groups: readonly GroupPlan[] };
+  readonly targets: readonly TargetSlot[];
+  /** Slots are below this. */
+  readonly targetSlots: number;
+}
+
 export class Targets<T> {
   readonly #plans: readonly GroupPlan[];
   readonly #options: TargetOptions<T>;
+  readonly #reports: TargetReports;
   /** Connections of this worker by slot, under way or open. */
   readonly #active: Int32Array;
   #groups: readonly Group<T>[] = [];
   /** By slot: its target now. */
   #bySlot: (Target<T> | undefined)[] = [];
 
-  /** @param capacity how many slots there may be. */
-  constructor(plans: readonly GroupPlan[], capacity: number, options: TargetOptions<T>) {
-    this.#plans = plans;
+  constructor(request: TargetRequest, options: TargetOptions<T>, now: number) {
+    const { key, groups } = request.listener;
+    this.#plans = groups;
     this.#options = options;
-    this.#active = new Int32Array(capacity);
+    this.#reports = new TargetReports(key, options.emit);
+    this.#active = new Int32Array(request.targetSlots);
+    this.update(request.targets, now);
   }
 
   /** Takes over what the control plane says: addresses, and what probes found out. What was learnt of those that stay, stays. */
@@ -61,7 +69,7 @@ export class Targets<T> {
     const old = this.#groups;
     this.#groups = this.#plans.map((plan, index) => {
       const members = targets.filter(({ group }) => group === index);
-      return new Group(plan, members, this.#active, this.#options, old[index], now);
+      return new Group(plan, members, this.#active, this.#options, this.#reports, old[index], now);
     });
   }
 
@@ -85,18 +93,19 @@ class Group<T> {
   readonly targets: readonly Target<T>[];
   readonly health: TargetHealth;
   readonly #balancer: Balancer;
-  readonly #events: TargetEvents;
+  readonly #reports: TargetReports;
 
   constructor(
     plan: GroupPlan,
     targets: readonly Target<T>[],
     active: Int32Array,
     options: TargetOptions<T>,
+    reports: TargetReports,
     before: Group<T> | undefined,
     now: number,
   ) {
     this.targets = targets;
-    this.#events = options;
+    this.#reports = reports;
     const { random, skip } = options;
     const slots = Int32Array.from(targets, ({ slot }) => slot);
     this.#balancer = new Balancer(targets, plan.balance, { active, slots, random, skip });
@@ -113,7 +122,7 @@ class Group<T> {
     for (const change of health.refresh(now)) this.#tell(change.target, change);
     const index = this.#balancer.pick(health.usable, tried, ip);
     if (index < 0) return -1;
-    if (this.#balancer.tier === "down") this.#events.lastResort(this.targets[index]!.group);
+    if (this.#balancer.tier === "down") this.#reports.lastResort(now);
     health.began(index);
     return index;
   }
@@ -128,7 +137,30 @@ class Group<T> {
   }
 
   #tell(index: number, change: HealthChange | null): void {
-    if (change !== null) this.#events.changed(this.targets[index]!, change);
+    if (change !== null) this.#reports.changed(this.targets[index]!, change);
+  }
+}
+
+/** What is told of a listener's targets. */
+class TargetReports {
+  readonly #key: string;
+  readonly #emit: (event: WorkerEvent) => void;
+  #nextMs = -Infinity;
+
+  constructor(key: string, emit: (event: WorkerEvent) => void) {
+    this.#key = key;
+    this.#emit = emit;
+  }
+
+  changed({ name }: TargetSlot, { from, to, forMs }: HealthChange): void {
+    this.#emit({ type: "target", key: this.#key, target: name, from, to, forMs });
+  }
+
+  /** Every target of a group is held for down, so all of them are tried anyway. */
+  lastResort(now: number): void {
+    if (now < this.#nextMs) return;
+    this.#nextMs = now + RELAY.reportIntervalMs;
+    this.#emit({ type: "last_resort", key: this.#key });
   }
 }
 

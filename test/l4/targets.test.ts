@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 
 import { Targets } from "../../src/l4/targets.ts";
 import { parseEndpoint } from "../../src/shared/address.ts";
-import type { TargetSlot } from "../../src/shared/messages.ts";
+import type { TargetSlot, WorkerEvent } from "../../src/shared/messages.ts";
 import { type GroupPlan, singleTarget } from "../../src/shared/plan.ts";
 
 function slot(index: number, more: Partial<TargetSlot> = {}): TargetSlot {
@@ -18,14 +18,13 @@ const PLAN: GroupPlan = singleTarget(parseEndpoint("10.0.0.1:1", "target"));
 function setUp(slots: readonly TargetSlot[], plans: readonly GroupPlan[] = [PLAN]) {
   const told: string[] = [];
   let prepared = 0;
-  const targets = new Targets<number>(plans, 8, {
-    prepare: () => prepared++,
-    random: () => 0,
-    skip: 0,
-    changed: ({ name }, { to }) => void told.push(`${name} ${to}`),
-    lastResort: (group) => void told.push(`last resort of ${group}`),
-  });
-  targets.update(slots, 0);
+  const emit = (event: WorkerEvent): void => {
+    if (event.type === "target") told.push(`${event.target} ${event.to}`);
+    else told.push(event.type);
+  };
+  const request = { listener: { key: "tcp :1", groups: plans }, targets: slots, targetSlots: 8 };
+  const options = { prepare: () => prepared++, emit, random: () => 0, skip: 0 };
+  const targets = new Targets<number>(request, options, 0);
   return { targets, told };
 }
 
@@ -86,7 +85,8 @@ describe("what others learn", () => {
     for (let i = 0; i < 3; i++) triesOf(targets);
     expect(told).toEqual(["a ejected", "b ejected"]);
     expect(triesOf(targets)).toHaveLength(2);
-    expect(told.slice(2)).toEqual(["last resort of 0", "last resort of 0"]);
+    expect(triesOf(targets, 999)).toHaveLength(2);
+    expect(told.slice(2)).toEqual(["last_resort"]); // one a second
   });
 
   test("a target that stands alone is never left out", () => {

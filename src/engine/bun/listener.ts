@@ -19,7 +19,7 @@ import type { SocketAddress } from "../../shared/address.ts";
 import { monotonicMs } from "../../shared/clock.ts";
 import { CounterWriter } from "../../shared/counters.ts";
 import { IP_BYTES, parseIp, parseIPv6 } from "../../shared/ip.ts";
-import { FIRST_BYTES, RELAY } from "../../shared/limits.ts";
+import { FIRST_BYTES } from "../../shared/limits.ts";
 import { FAMILY_IPV4, FAMILY_IPV6, FAMILY_UNIX, type LiveTable } from "../../shared/live-table.ts";
 import type { Refusal, RelayRequest, TargetSlot } from "../../shared/messages.ts";
 import { hasIpTarget, type RelayPlan, type SocketPlan } from "../../shared/plan.ts";
@@ -83,7 +83,6 @@ export class BunListener implements ConnectionOwner {
   readonly #byClient: boolean;
   readonly #ip = new Uint8Array(IP_BYTES);
   readonly #entrance: Entrance | null;
-  #lastResortMs = 0;
   readonly #mirror: MirrorTarget | null;
 
   constructor(engine: ListenerEngine, request: RelayRequest) {
@@ -105,24 +104,10 @@ export class BunListener implements ConnectionOwner {
     this.#refusals = new RefusalReports(this.plan.key, (event) => engine.host.emit(event));
   }
 
-  #makeTargets({ targets, targetSlots }: RelayRequest): Targets<TargetAddress> {
-    const { key, groups } = this.plan;
-    const { host } = this.#engine;
-    const result = new Targets<TargetAddress>(groups, targetSlots, {
-      prepare: toTargetAddress,
-      random: Math.random,
-      skip: host.index,
-      changed: ({ name }, { from, to, forMs }) =>
-        host.emit({ type: "target", key, target: name, from, to, forMs }),
-      lastResort: () => {
-        const now = monotonicMs();
-        if (now < this.#lastResortMs) return;
-        this.#lastResortMs = now + RELAY.reportIntervalMs;
-        host.emit({ type: "last_resort", key });
-      },
-    });
-    result.update(targets, monotonicMs());
-    return result;
+  #makeTargets(request: RelayRequest): Targets<TargetAddress> {
+    const { emit, index: skip } = this.#engine.host;
+    const options = { prepare: toTargetAddress, emit, random: Math.random, skip };
+    return new Targets<TargetAddress>(request, options, monotonicMs());
   }
 
   #makeMirror({ listener, mirror: addresses }: RelayRequest): MirrorTarget | null {

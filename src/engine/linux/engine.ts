@@ -183,18 +183,10 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
     if (profile.mirror !== null) this.mirrors.copied(row, profile, bytes, bytes.length);
   }
 
-  #targetsOf({ listener, targets, targetSlots }: RelayRequest): Targets<Sockaddr> {
-    const { key, groups } = listener;
-    const result = new Targets<Sockaddr>(groups, targetSlots, {
-      prepare: encodeSockaddr,
-      random: Math.random,
-      skip: this.host.index,
-      changed: ({ name }, { from, to, forMs }) =>
-        this.host.emit({ type: "target", key, target: name, from, to, forMs }),
-      lastResort: () => this.#reports.lastResort(key, this.relay.now),
-    });
-    result.update(targets, this.relay.now);
-    return result;
+  #targetsOf(request: RelayRequest): Targets<Sockaddr> {
+    const { emit, index: skip } = this.host;
+    const options = { prepare: encodeSockaddr, emit, random: Math.random, skip };
+    return new Targets<Sockaddr>(request, options, this.relay.now);
   }
 
   #profileOf(

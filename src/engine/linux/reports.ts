@@ -17,7 +17,6 @@ export class Reports {
   readonly #emit: (event: WorkerEvent) => void;
   readonly #tallies = new Map<string, Tally>();
   readonly #pauses = new Map<string, number>();
-  readonly #lastResorts = new Map<string, number>();
   #nextDueMs = Infinity;
 
   constructor(emit: (event: WorkerEvent) => void) {
@@ -46,12 +45,6 @@ export class Reports {
     if (now < (this.#pauses.get(key) ?? 0)) return;
     this.#pauses.set(key, now + RELAY.reportIntervalMs);
     this.#emit({ type: "accept_paused", key, errno, pauseMs });
-  }
-
-  lastResort(key: string, now: number): void {
-    if (now < (this.#lastResorts.get(key) ?? 0)) return;
-    this.#lastResorts.set(key, now + RELAY.reportIntervalMs);
-    this.#emit({ type: "last_resort", key });
   }
 
   /** Sends what is due. */

@@ -5,7 +5,6 @@ import { type Attempt, type Target, Targets } from "../../l4/targets.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { monotonicMs } from "../../shared/clock.ts";
 import { parseIp } from "../../shared/ip.ts";
-import { RELAY } from "../../shared/limits.ts";
 import type { OpenRequest } from "../../shared/messages.ts";
 import type { UdpPlan } from "../../shared/plan.ts";
 import type { GatewayHost } from "../host.ts";
@@ -24,23 +23,9 @@ export function makeTargets(
   host: GatewayHost,
   request: OpenRequest<UdpPlan>,
 ): Targets<Destination> {
-  const { key, groups } = request.listener;
-  let toldMs = 0;
-  const targets = new Targets<Destination>(groups, request.targetSlots, {
-    prepare: destinationOf,
-    random: Math.random,
-    skip: host.index,
-    changed: ({ name }, { from, to, forMs }) =>
-      host.emit({ type: "target", key, target: name, from, to, forMs }),
-    lastResort: () => {
-      const now = monotonicMs();
-      if (now < toldMs + RELAY.reportIntervalMs) return;
-      toldMs = now;
-      host.emit({ type: "last_resort", key });
-    },
-  });
-  targets.update(request.targets, monotonicMs());
-  return targets;
+  const { emit, index: skip } = host;
+  const options = { prepare: destinationOf, emit, random: Math.random, skip };
+  return new Targets<Destination>(request, options, monotonicMs());
 }
 
 /** The configuration admits no unix sockets. */
