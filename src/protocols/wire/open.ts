@@ -1,0 +1,45 @@
+// How wires come to be: the same shape for sockets in clear (plain.ts) and for TLS (tls.ts), on both sides. No promise, and no
+// exception for what the network does: errors arrive in the callbacks.
+
+import type { SocketAddress } from "../../shared/address.ts";
+import type { SocketPlan } from "../../shared/plan.ts";
+import type { Peer } from "../live-rows.ts";
+import type { Watermarks, Wire } from "./wire.ts";
+
+export interface WireListenOptions<Ticket> {
+  readonly address: SocketAddress;
+  /** SO_REUSEPORT: several workers bind the same address. */
+  readonly reusePort: boolean;
+  readonly socket: SocketPlan;
+  readonly watermarks: Watermarks;
+  /**
+   * Somebody connected; nothing has been read and nothing allocated. @returns null to turn the client away at once (RST).
+   * Whatever else is returned comes back in exactly one of the two calls below.
+   */
+  onAccept(peer: Peer, fd: number): Ticket | null;
+  /** The wire is ready: the handshake is over. Its handler must be set before this returns; it is not paused. */
+  onWire(wire: Wire, ticket: Ticket): void;
+  /** The handshake failed, timed out, or the client left during it. */
+  onRefused(ticket: Ticket, error: Error & { code?: string }): void;
+}
+
+export interface WireServer {
+  /** With the port that the system chose. */
+  readonly address: SocketAddress;
+  /** Accepts nobody any more. Wires stay. */
+  close(): void;
+}
+
+export interface WireConnectOptions {
+  readonly address: SocketAddress;
+  readonly socket: SocketPlan;
+  readonly watermarks: Watermarks;
+}
+
+/** Called once, and not before the call that began it returned. The handler of the wire must be set before it returns. */
+export type Connected = (wire: Wire | null, error: (Error & { code?: string }) | null) => void;
+
+export interface Connecting {
+  /** `Connected` is not called any more; what connects all the same is closed. */
+  cancel(): void;
+}

@@ -1,0 +1,225 @@
+// The plan of listeners that speak TLS and HTTP: part of plan.ts, in a file of its own. Plain frozen data with every default
+// filled in.
+
+import type { Endpoint } from "./address.ts";
+import type {
+  AccessPlan,
+  BuffersPlan,
+  GroupPlan,
+  LimitsPlan,
+  SocketPlan,
+  TargetPlan,
+  TimeoutsPlan,
+} from "./plan.ts";
+
+/** A TLS listener whose decrypted bytes go to a target as they are. */
+export interface TlsPlan {
+  /** As RelayPlan.key: `tls :443`. */
+  readonly key: string;
+  readonly protocol: "tls";
+  readonly listen: Endpoint;
+  readonly tls: TlsServerPlan;
+  /** As RelayPlan.groups, with routes by server name and ALPN (RelayPlan.routes). */
+  readonly groups: readonly StreamGroupPlan[];
+  readonly routes: readonly {
+    readonly sni: string | null;
+    readonly alpn: readonly string[] | null;
+    readonly group: number;
+  }[];
+  readonly access: AccessPlan;
+  /** Towards targets. */
+  readonly sendProxy: "off" | "v1" | "v2";
+  readonly limits: LimitsPlan;
+  readonly timeouts: Pick<TimeoutsPlan, "connectMs" | "idleMs" | "lifetimeMs"> & {
+    readonly handshakeMs: number;
+  };
+  readonly socket: SocketPlan;
+  readonly buffers: BuffersPlan;
+}
+
+export interface StreamGroupPlan extends GroupPlan {
+  readonly targets: readonly StreamTargetPlan[];
+}
+export interface StreamTargetPlan extends TargetPlan {
+  /** null: in clear. */
+  readonly tls: TlsClientPlan | null;
+}
+
+/**
+ * What a TLS listener shows its clients and asks of them. Files are named, not read: their contents are secrets (see
+ * certificates).
+ */
+export interface TlsServerPlan {
+  /** In order; the first is for names that none covers, and for clients that name none. */
+  readonly certificates: readonly CertificatePlan[];
+  /** CAs of client certificates; null: none are asked for. */
+  readonly clientCaFile: string | null;
+  readonly clientAuth: "none" | "request" | "require";
+  readonly minVersion: "1.2" | "1.3";
+  /** Wire order of preference: `["h2", "http/1.1"]`; empty: none is agreed upon. */
+  readonly alpn: readonly string[];
+}
+
+export interface CertificatePlan {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+/** How TLS is spoken with a target. */
+export interface TlsClientPlan {
+  /** The name that is asked for and verified; null: the target's own host. */
+  readonly serverName: string | null;
+  /** null: the system's roots. */
+  readonly caFile: string | null;
+  /** Our own certificate (mTLS). */
+  readonly certificate: CertificatePlan | null;
+  /** true: `insecure_skip_verify` was asked for by name. */
+  readonly insecure: boolean;
+}
+
+/** A listener that forwards requests. */
+export interface HttpPlan {
+  /** As RelayPlan.key: `http :80`, `http2 :443`. */
+  readonly key: string;
+  readonly protocol: "http" | "http2";
+  readonly listen: Endpoint;
+  /** null: in clear, HTTP/1.1 and HTTP/2 by prior knowledge. */
+  readonly tls: TlsServerPlan | null;
+  /** In order; the first that fits decides. A listener's own target is the last one, which fits all. */
+  readonly routes: readonly HttpRoutePlan[];
+  /** Where routes lead to. */
+  readonly groups: readonly HttpGroupPlan[];
+  readonly access: AccessPlan;
+  /** Address blocks of proxies whose Forwarded and X-Forwarded-* are believed and added to; from others they are replaced. */
+  readonly trusted: readonly string[];
+  readonly limits: HttpLimitsPlan;
+  readonly timeouts: HttpTimeoutsPlan;
+  readonly socket: SocketPlan;
+  readonly buffers: BuffersPlan;
+  readonly accessLog: AccessLogPlan | null;
+}
+
+export interface AccessLogPlan {
+  /** `-` for the standard output. */
+  readonly path: string;
+  readonly format: "json" | "combined";
+}
+
+export interface HttpRoutePlan {
+  readonly match: HttpMatchPlan;
+  /** Index of `groups`; null for a redirect. */
+  readonly group: number | null;
+  readonly redirect: RedirectPlan | null;
+  readonly request: HeaderEditPlan;
+  readonly response: HeaderEditPlan;
+  /** Of the path; null: as it came. */
+  readonly rewrite: RewritePlan | null;
+  readonly retries: RetryPlan;
+  readonly compress: boolean;
+  /** gRPC-Web is translated to gRPC: for targets that speak h2 or h2c. */
+  readonly grpcWeb: boolean;
+  /** What is sent as Host: the client's own, or the target's. */
+  readonly host: "client" | "target";
+  /** Fields towards the backend that this proxy adds by itself. */
+  readonly forwarded: ForwardedPlan;
+}
+
+export interface HttpMatchPlan {
+  /** Lower case; `*.example.com` for every name below; null: any. Without a port, which is not compared. */
+  readonly host: string | null;
+  /** Exact, or with a `*` at its end every path that begins so; null: any. Compared with the path without its query. */
+  readonly path: string | null;
+  /** null: any. */
+  readonly methods: readonly string[] | null;
+  /** Every one must be there; a value of null: whatever its value. Names in lower case. */
+  readonly headers: readonly { readonly name: string; readonly value: string | null }[];
+}
+
+export interface RedirectPlan {
+  /**
+   * `{host}`, `{path}` (with query) and `{scheme}` stand for the request's; a URL without a path gets the request's path
+   * and query.
+   */
+  readonly to: string;
+  readonly status: 301 | 302 | 303 | 307 | 308;
+}
+
+export interface HeaderEditPlan {
+  /** Replaces what is there. Names in lower case. */
+  readonly set: readonly { readonly name: string; readonly value: string }[];
+  readonly add: readonly { readonly name: string; readonly value: string }[];
+  readonly remove: readonly string[];
+}
+
+export interface RewritePlan {
+  /** Taken off the beginning of the path, if it is there (whole segments). */
+  readonly stripPrefix: string;
+  /** Put before what is left. */
+  readonly addPrefix: string;
+}
+
+export interface RetryPlan {
+  /** Further attempts after the first. */
+  readonly attempts: number;
+  /** Connects that fail are tried elsewhere. */
+  readonly connect: boolean;
+  /** Statuses that are tried elsewhere, for requests that are idempotent and whose body has not begun to be sent. */
+  readonly statuses: readonly number[];
+}
+
+export interface ForwardedPlan {
+  /** X-Forwarded-For, -Proto, -Host. */
+  readonly xForwarded: boolean;
+  /** RFC 7239. */
+  readonly forwarded: boolean;
+  readonly via: boolean;
+  /** X-Request-Id, made if the client (or an untrusted one) sent none. */
+  readonly requestId: boolean;
+  /** The field that carries the client certificate's subject; null: none. What clients send by that name is removed. */
+  readonly clientSubject: string | null;
+}
+
+export interface HttpGroupPlan extends GroupPlan {
+  readonly targets: readonly HttpTargetPlan[];
+}
+
+export interface HttpTargetPlan extends TargetPlan {
+  readonly scheme: "http" | "https" | "h2" | "h2c" | "h3";
+  /** For Host where the route asks for the target's own: `10.0.0.8:8080`, without the scheme's default port. */
+  readonly authority: string;
+  /** null in clear. */
+  readonly tls: TlsClientPlan | null;
+}
+
+export interface HttpLimitsPlan extends LimitsPlan {
+  /** A head's bytes, fields and request line together; 431 beyond. */
+  readonly headBytes: number;
+  readonly headFields: number;
+  /** A request's body; 413 beyond; 0: no limit. */
+  readonly bodyBytes: number;
+  /** Streams at once on one HTTP/2 connection. */
+  readonly streams: number;
+  /** Requests on one connection before it is closed; 0: no limit. */
+  readonly requestsPerConnection: number;
+  /** Bytes each second that a sender of a body, or a reader of an answer, must manage over any ten seconds; 0: no minimum. */
+  readonly minBytesPerSecond: number;
+}
+
+export interface HttpTimeoutsPlan {
+  readonly connectMs: number;
+  readonly handshakeMs: number;
+  /** From a request's first byte (of a connection: from its beginning) to the end of its head. */
+  readonly headMs: number;
+  /** Between two requests on one connection. */
+  readonly keepaliveMs: number;
+  /** From the request's end to the answer's head. 504 beyond. */
+  readonly responseMs: number;
+  /** No byte of an exchange or of an upgraded connection either way; 0: never. */
+  readonly idleMs: number;
+  /** An exchange as a whole; 0: never. Not for upgraded connections. */
+  readonly totalMs: number;
+  /** An idle connection to a backend is closed after this. */
+  readonly backendKeepaliveMs: number;
+  /** A connection is closed after this long, once it has no request; 0: never. */
+  readonly lifetimeMs: number;
+}
