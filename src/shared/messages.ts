@@ -158,6 +158,14 @@ export const REFUSALS = [
   "client_hello", // it began as TLS and broke its rules
   "hello_timeout", // the first TLS message did not come in time
   "no_route", // no route fits what it asked for
+  "http_malformed", // what it sent is no HTTP, or ambiguous: 400
+  "http_head_too_large", // a head beyond limits.head_size or limits.head_fields: 431
+  "http_body_too_large", // a body beyond limits.body_size: 413
+  "http_head_timeout", // a head did not come in time: 408
+  "http_slow", // a body was sent, or an answer read, more slowly than limits.min_rate
+  "http2_rapid_reset", // more streams were cancelled than a client has reason to
+  "http2_flood", // more PING, SETTINGS, CONTINUATION, empty or other frames than a client has reason to send
+  "http2_header_bomb", // fields that are many times what was sent for them
 ] as const;
 export type Refusal = (typeof REFUSALS)[number];
 

@@ -10,10 +10,16 @@
 //              (ClientStream)                               ResponseEvents
 //
 // Order of a message: informational heads (answers only), one head, any number of body parts, one end. After an end or a
-// failure of a
-// direction nothing follows in it. A stream that was reset, from either side, tells nothing more.
+// failure of a direction nothing follows in it. A stream that was reset, from either side, tells nothing more.
+//
+// When an exchange is over. A client's stream, once it was given the whole answer (sendEnd, or a head that is bodyless), tells
+// nothing more: what is left of the request is the codec's to discard or to cut off. A backend's stream, once it has told the
+// whole answer, is reset by whoever has not sent the whole request. Only an upgrade that was accepted (101) has two
+// directions that end apart; one that was not has no body, so its request ended with its head, and no end of it is told.
 
-import type { WireTls } from "../wire/wire.ts";
+import type { HttpLimitsPlan, HttpTimeoutsPlan } from "../../shared/http-plan.ts";
+import type { Refusal } from "../../shared/messages.ts";
+import type { Wire, WireTls } from "../wire/wire.ts";
 import type { Fields } from "./message/fields.ts";
 import type { RequestHead, ResponseHead } from "./message/heads.ts";
 
@@ -73,8 +79,50 @@ export interface RequestEvents {
   onClientDrain(): void;
 }
 
-/** The head came in. The taker sets stream.events before it returns, and may answer at once. */
+/**
+ * The head came in. The taker sets stream.events before it returns, and may answer at once, from within this call. The head is
+ * the taker's, to change and to keep, until its exchange is over: connections are waited for, and requests sent again.
+ */
 export type RequestTaker = (stream: ClientStream, head: RequestHead) => void;
+
+/** A client's connection as its codec's server: what the listener keeps. */
+export interface ServerConnection {
+  /** No more requests: `Connection: close` with the next answer, GOAWAY. It closes when those under way are over. */
+  drain(): void;
+  /** Ends what has timed out, or was too slow: heads, rest between requests, senders of bodies, readers of answers. */
+  sweep(nowMs: number): void;
+  /** At once. Exchanges under way are told (`onRequestFailure`). */
+  destroy(): void;
+}
+
+/** What a client's connection tells its listener. */
+export interface ServerEvents {
+  /** It is gone, and so are its exchanges. @param failure null if nothing went wrong. */
+  onGone(failure: Failure | null): void;
+  /** The client was turned away, or its request was, for what it sent or did not send. Counted and logged. */
+  onRefused(reason: Refusal, detail: string): void;
+}
+
+/**
+ * What a codec's server is made of: `new Http1Server(setup)`, `new Http2Server(setup)`. It makes itself the wire's handler. What
+ * was read before is given to it by `wire.handler.onData`.
+ */
+export interface ServerSetup {
+  readonly wire: Wire;
+  readonly connection: ClientConnection;
+  readonly take: RequestTaker;
+  readonly events: ServerEvents;
+  readonly limits: HttpLimitsPlan;
+  readonly timeouts: HttpTimeoutsPlan;
+  readonly nowMs: number;
+}
+
+/** What a codec's client is made of: `new Http1Backend(setup)`, `new Http2Backend(setup)`, as ServerSetup. */
+export interface BackendSetup {
+  readonly wire: Wire;
+  readonly events: BackendEvents;
+  readonly limits: HttpLimitsPlan;
+}
 
 /** A client's connection, whatever version it speaks. */
 export interface ClientConnection {
