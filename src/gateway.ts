@@ -50,6 +50,7 @@ const host: GatewayHost = {
   emit,
   hasRoom: (fd) => fd < ceiling,
   setBuffers: (fd, sizes) => setSocketOptions(fd, sizes, "accepted"),
+  setSocketOptions,
   needSweep: (timeoutMs) => sweep.need(timeoutMs),
 };
 

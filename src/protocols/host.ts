@@ -3,7 +3,7 @@
 
 import type { SocketAddress } from "../shared/address.ts";
 import type { TargetSlot, WorkerEvent } from "../shared/messages.ts";
-import type { BufferSizesPlan } from "../shared/plan.ts";
+import type { BufferSizesPlan, SocketPlan } from "../shared/plan.ts";
 import type { LiveRows } from "./live-rows.ts";
 
 /** What the worker gives to its protocols. */
@@ -18,6 +18,12 @@ export interface GatewayHost {
   hasRoom(fd: number): boolean;
   /** @returns a sentence for each setting that cannot be had. */
   setBuffers(fd: number, sizes: BufferSizesPlan): readonly string[];
+  /** On a TCP socket. @returns a sentence for each option that cannot be had. */
+  setSocketOptions(
+    fd: number,
+    options: Partial<SocketPlan>,
+    role: "listener" | "accepted" | "target",
+  ): readonly string[];
   /** Sees to it that `sweep` of every listener is called at least eight times within this time. */
   needSweep(timeoutMs: number): void;
 }

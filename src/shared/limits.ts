@@ -124,6 +124,12 @@ export const UDP = {
   rescanMs: 10_000, // for addresses that the machine got; until then the wildcard's socket serves them
 } as const;
 
+/** Wires, whatever is below. */
+export const WIRE = {
+  pendingMinBytes: 64 * KIB, // the first buffer for what a socket did not take: most stalls are shorter than that
+  poolMaxBytes: 16 * MIB, // of buffers that nobody uses, in a worker: sixteen stalled readers' at the usual watermark
+} as const;
+
 /** The control plane's own constants. */
 export const CONTROL = {
   resolveIntervalMs: 30_000, // getaddrinfo gives no TTL; what most resolvers hold at least

@@ -6,11 +6,24 @@ import type { SocketPlan } from "../../shared/plan.ts";
 import type { Peer } from "../live-rows.ts";
 import type { Watermarks, Wire } from "./wire.ts";
 
+/**
+ * Sets options on a TCP socket; the worker gives it, since protocols make no system calls, and warns of what cannot be had.
+ * TCP_FASTOPEN_CONNECT is not among those of a target: a wire is told as connected when it is.
+ */
+export type SetSocketOptions = (
+  fd: number,
+  options: Partial<SocketPlan>,
+  role: "listener" | "accepted" | "target",
+) => void;
+
 export interface WireListenOptions<Ticket> {
   readonly address: SocketAddress;
   /** SO_REUSEPORT: several workers bind the same address. */
   readonly reusePort: boolean;
+  /** Fail if another process holds the address, even one that would share it. */
+  readonly exclusive: boolean;
   readonly socket: SocketPlan;
+  readonly setOptions: SetSocketOptions;
   readonly watermarks: Watermarks;
   /**
    * Somebody connected; nothing has been read and nothing allocated. @returns null to turn the client away at once (RST).
@@ -33,6 +46,7 @@ export interface WireServer {
 export interface WireConnectOptions {
   readonly address: SocketAddress;
   readonly socket: SocketPlan;
+  readonly setOptions: SetSocketOptions;
   readonly watermarks: Watermarks;
 }
 

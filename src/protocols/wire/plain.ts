@@ -1,0 +1,134 @@
+// Wires in clear, on both sides: TCP over IPv4 and IPv6, and unix sockets. Sockets are the runtime's; how they are bound and
+// connected is what the engine of the runtime does (a connect of the runtime's own cannot be given up). Called by listeners
+// and pools.
+
+import type { SocketHandler } from "bun";
+
+import { bind } from "../../engine/bun/bind.ts";
+import type { RelaySocket, SocketEvents } from "../../engine/bun/connection.ts";
+import {
+  Attempt,
+  keepUrgentInline,
+  type TargetAddress,
+  toTargetAddress,
+} from "../../engine/bun/dial.ts";
+import { formatSocketAddress, type SocketAddress } from "../../shared/address.ts";
+import { IP_BYTES, parseIp } from "../../shared/ip.ts";
+import type { SocketPlan } from "../../shared/plan.ts";
+import type { Peer } from "../live-rows.ts";
+import type {
+  Connected,
+  Connecting,
+  SetSocketOptions,
+  WireConnectOptions,
+  WireListenOptions,
+  WireServer,
+} from "./open.ts";
+import { PlainWire } from "./plain-wire.ts";
+
+const UNIX_PEER: Peer = { ip: new Uint8Array(IP_BYTES), port: 0 };
+
+/** @throws ProxyError ERR_LISTEN */
+export function listenPlain<Ticket>(options: WireListenOptions<Ticket>): WireServer {
+  const { address } = options;
+  const handlers: SocketHandler<SocketEvents> = {
+    // `data` is unset on a socket that was turned away.
+    data: (socket, chunk) => socket.data?.receive(chunk),
+    drain: (socket) => socket.data?.flush(),
+    end: (socket) => socket.data?.receiveFin(),
+    close: (socket, error) => socket.data?.close(error),
+    open: (socket) => accept(socket, options),
+  };
+  const bound = bind(address, options, handlers);
+  if (address.kind === "ip") {
+    options.setOptions(bound.fd, options.socket, "listener");
+    keepUrgentInline(bound.fd); // accepted sockets inherit it
+  }
+  return { address: bound.address, close: () => bound.stop() };
+}
+
+function accept<Ticket>(socket: RelaySocket, options: WireListenOptions<Ticket>): void {
+  const isUnix = options.address.kind === "unix";
+  const peer = isUnix ? UNIX_PEER : peerOf(socket);
+  // A client that has reset already has no address any more.
+  const ticket = peer === null ? null : options.onAccept(peer, fdOf(socket));
+  if (peer === null || ticket === null) {
+    socket.terminate();
+    return;
+  }
+  if (!isUnix) setAcceptedOptions(socket, options.socket, options.setOptions);
+  const wire = new PlainWire(peer, options.watermarks);
+  wire.socket = socket;
+  socket.data = wire;
+  options.onWire(wire, ticket);
+}
+
+function peerOf(socket: RelaySocket): Peer | null {
+  const ip = parseIp((socket.remoteAddress as string | undefined) ?? "");
+  return ip === null ? null : { ip, port: socket.remotePort };
+}
+
+/** Linux's sockets inherit their listener's options, but the runtime turns TCP_NODELAY on, and quickack is not kept. */
+function setAcceptedOptions(
+  socket: RelaySocket,
+  plan: SocketPlan,
+  setOptions: SetSocketOptions,
+): void {
+  if (process.platform !== "linux") setRuntimeOptions(socket, plan, "accepted", setOptions);
+  else if (plan.quickack) setOptions(fdOf(socket), { quickack: true }, "accepted");
+  if (!plan.nodelay) socket.setNoDelay(false);
+}
+
+/** Options on a socket that the runtime made, through descriptors where it shows them and its own calls elsewhere. */
+function setRuntimeOptions(
+  socket: RelaySocket,
+  plan: SocketPlan,
+  role: "accepted" | "target",
+  setOptions: SetSocketOptions,
+): void {
+  setOptions(fdOf(socket), { ...plan, fastopen: false }, role);
+  if (plan.keepaliveSeconds > 0 && process.platform === "win32") {
+    socket.setKeepAlive(true, plan.keepaliveSeconds * 1000);
+  }
+}
+
+export function connectPlain(options: WireConnectOptions, done: Connected): Connecting {
+  const { address, socket: plan, setOptions } = options;
+  const target = targetAddressOf(address);
+  const isIp = address.kind === "ip";
+  const peer = isIp ? { ip: parseIp(address.host)!, port: address.port } : UNIX_PEER;
+  const wire = new PlainWire(peer, options.watermarks);
+  return Attempt.start(target, wire, {
+    created: (fd) => {
+      if (!isIp) return;
+      setOptions(fd, { ...plan, fastopen: false }, "target");
+      keepUrgentInline(fd);
+    },
+    reached: () => {
+      const socket = wire.socket!;
+      if (isIp && process.platform !== "linux") {
+        setRuntimeOptions(socket, plan, "target", setOptions);
+      }
+      if (isIp && !plan.nodelay) socket.setNoDelay(false);
+      done(wire, null);
+    },
+    failed: (code) => {
+      const message = `cannot connect to ${formatSocketAddress(address)}: ${code}`;
+      done(null, Object.assign(new Error(message), { code }));
+    },
+  });
+}
+
+/** Pools connect to the same few addresses again and again. */
+const TARGETS = new WeakMap<SocketAddress, TargetAddress>();
+
+function targetAddressOf(address: SocketAddress): TargetAddress {
+  let target = TARGETS.get(address);
+  if (target === undefined) TARGETS.set(address, (target = toTargetAddress(address)));
+  return target;
+}
+
+/** The runtime's typings leave it out. */
+function fdOf(socket: RelaySocket): number {
+  return (socket as { fd?: number }).fd ?? -1;
+}
