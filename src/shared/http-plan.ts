@@ -118,6 +118,11 @@ export interface HttpRoutePlan {
   readonly compress: boolean;
   /** gRPC-Web is translated to gRPC: for targets that speak h2 or h2c. */
   readonly grpcWeb: boolean;
+  /**
+   * Origins (`https://app.example.com`, or `*` for any) whose pages may call gRPC-Web here although they come from elsewhere:
+   * their preflights are answered, and their answers say so (CORS). Empty: only pages of the same origin, which need nothing.
+   */
+  readonly grpcWebOrigins: readonly string[];
   /** What is sent as Host: the client's own, or the target's. */
   readonly host: "client" | "target";
   /** Fields towards the backend that this proxy adds by itself. */
