@@ -174,6 +174,14 @@ export class Fields {
     return this.text(this.ranges[i * 4 + 2]!, this.ranges[i * 4 + 3]!);
   }
 
+  /** Compares field `i`'s value, byte for byte. */
+  valueIs(i: number, value: Uint8Array): boolean {
+    const start = this.ranges[i * 4 + 2]!;
+    if (this.ranges[i * 4 + 3]! - start !== value.length) return false;
+    for (let j = 0; j < value.length; j++) if (this.arena[start + j] !== value[j]) return false;
+    return true;
+  }
+
   /** The first value of this name; null if there is none. */
   get(name: KnownName): string | null {
     const i = this.find(idOfText(name));
