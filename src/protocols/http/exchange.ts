@@ -133,8 +133,6 @@ export interface ClientConnection {
   readonly tls: WireTls | null;
   /** Whether Forwarded and X-Forwarded-* of this peer are believed (trusted in the configuration). Found out once. */
   readonly trusted: boolean;
-  /** What route/edit.ts keeps between the requests of this connection; null at first, and no one else's. */
-  edited: object | null;
 }
 
 /**

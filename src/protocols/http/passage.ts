@@ -28,17 +28,22 @@ export interface Router {
   guide(connection: ClientConnection): Guide;
 }
 
+/** Why no route takes a request: its path has no one meaning, none fits, TRACE or CONNECT, its host is not this connection's. */
+export type RouteRefusal = 400 | 404 | 405 | 421;
+
 /** Shows the requests of one connection their way. */
 export interface Guide {
-  /** @returns null if no route fits: 404. */
-  route(head: RequestHead): Route | null;
-  /** Of a route without a group, which answers by itself (redirect). */
+  /** @returns the status that the request is refused with, if no route takes it. */
+  route(head: RequestHead): Route | RouteRefusal;
+  /** Of a route without a group, which answers by itself (a redirect, OPTIONS that may not go further). */
   answer(route: Route, head: RequestHead): OwnAnswer;
   /**
    * Makes of what the client asked what the backend is asked: hop-by-hop fields removed, forwarded fields, Via and request id
    * added, the path rewritten, the route's own edits done. Called once for a request, also if it is sent more than once.
+   * @returns 400 if its path cannot be rewritten, since it means different things to different programs; then it must not
+   * be sent.
    */
-  editRequest(route: Route, head: RequestHead): void;
+  editRequest(route: Route, head: RequestHead): 400 | null;
   /** Makes of the backend's answer what the client is answered. Also of 1xx. */
   editResponse(route: Route, head: ResponseHead): void;
 }
@@ -55,8 +60,16 @@ export interface Filter {
   wrap(stream: ClientStream, head: RequestHead): ClientStream;
 }
 
-/** Makes answers for what went wrong. @param head of the request; null if there is none. It may say what it takes (Accept). */
-export type ErrorAnswer = (status: number, head: RequestHead | null) => OwnAnswer;
+/**
+ * Makes answers for what went wrong (answers.ts).
+ * @param head of the request, edited or not; null if there is none. It may say what it takes (Accept).
+ * @param retryAfterSeconds when it may be tried again; left out where that is not known.
+ */
+export type ErrorAnswer = (
+  status: number,
+  head: RequestHead | null,
+  retryAfterSeconds?: number,
+) => OwnAnswer;
 
 /** One exchange that is over, for the access log. Valid during the call. */
 export interface ExchangeRecord {

@@ -1,6 +1,6 @@
 // A request's path as rules compare it: without its query, percent-encoding undone, `//` as `/`, and without dot segments
 // (RFC 3986 section 6.2.2), so that no rule is passed by with another way to write the same path. The path itself is
-// forwarded as it came. A path that is in this form already, as most are, is not copied. Pure; used by the router and by
+// forwarded as it came. A path that is in this form already, as most are, is not copied. Pure; used by the table of routes and by
 // whatever rewrites paths.
 //
 // Readings of one path, since those who read it after us differ:

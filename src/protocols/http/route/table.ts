@@ -34,7 +34,7 @@ interface HostRules {
   readonly rules: Rule[];
 }
 
-export class Router {
+export class RouteTable {
   /** By the number of the name (host-view.ts). */
   readonly #hosts = new Map<number, HostRules[]>();
   readonly #anyHost: Rule[] = [];

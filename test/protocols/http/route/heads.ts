@@ -33,7 +33,6 @@ export function connection(changes: Partial<ClientConnection> = {}): ClientConne
     port: 40_000,
     tls: null,
     trusted: false,
-    edited: null,
     ...changes,
   };
 }
@@ -69,6 +68,7 @@ export function routePlan(changes: Partial<HttpRoutePlan> = {}): HttpRoutePlan {
     retries: { attempts: 0, connect: true, statuses: [] },
     compress: false,
     grpcWeb: false,
+    grpcWebOrigins: [],
     host: "client",
     forwarded: {
       xForwarded: true,

@@ -1,4 +1,4 @@
-// Which route a request takes: what a rule fits, which paths are refused, and that the router finds what trying the rules in
+// Which route a request takes: what a rule fits, which paths are refused, and that the table finds what trying the rules in
 // order with strings would find.
 
 import { describe, expect, test } from "bun:test";
@@ -8,15 +8,15 @@ import fc from "fast-check";
 import {
   BAD_PATH,
   NO_ROUTE,
-  Router,
+  RouteTable,
   statusWithoutRoute,
-} from "../../../../src/protocols/http/route/router.ts";
+} from "../../../../src/protocols/http/route/table.ts";
 import { ProxyError } from "../../../../src/shared/errors.ts";
 import type { HttpMatchPlan } from "../../../../src/shared/http-plan.ts";
 import { ANY, type Asked, connection, match, requestHead, wireTls } from "./heads.ts";
 
 const find = (rules: readonly Partial<HttpMatchPlan>[], asked: Asked): number =>
-  new Router(rules.map(match)).find(requestHead(asked));
+  new RouteTable(rules.map(match)).find(requestHead(asked));
 
 describe("a rule for a host", () => {
   test.each([
@@ -64,8 +64,8 @@ describe("a rule for a host", () => {
   test.each(["", "*", "a b", "*.", "a.example:80", "https://a.example", "a.*.example"])(
     "is refused if it is %p, with what to write",
     (host) => {
-      expect(() => new Router([match({ host })])).toThrow(ProxyError);
-      expect(() => new Router([match({ host })])).toThrow("without its port");
+      expect(() => new RouteTable([match({ host })])).toThrow(ProxyError);
+      expect(() => new RouteTable([match({ host })])).toThrow("without its port");
     },
   );
 });
@@ -163,8 +163,8 @@ describe("a rule for a path", () => {
   test.each(["v1/*", "", "/a?b", "/a b", "/a%zz", "/a/../../b"])(
     "is refused if it is %p, with what to write",
     (path) => {
-      expect(() => new Router([match({ path })])).toThrow(ProxyError);
-      expect(() => new Router([match({ path })])).toThrow("begins with /");
+      expect(() => new RouteTable([match({ path })])).toThrow(ProxyError);
+      expect(() => new RouteTable([match({ path })])).toThrow("begins with /");
     },
   );
 });
@@ -205,7 +205,7 @@ describe("a rule for methods and fields", () => {
   });
 
   test.each(["host", "connection", "content-length"])("cannot be about %s", (name) => {
-    expect(() => new Router([match({ headers: [{ name, value: null }] })])).toThrow(ProxyError);
+    expect(() => new RouteTable([match({ headers: [{ name, value: null }] })])).toThrow(ProxyError);
   });
 });
 
@@ -329,14 +329,14 @@ test("finds what trying the rules in order finds", () => {
   );
 });
 
-test("a router that has been asked anything answers the same as a new one", () => {
+test("a table that has been asked anything answers the same as a new one", () => {
   fc.assert(
     fc.property(
       fc.array(rule, { maxLength: 6 }),
       fc.array(request, { minLength: 2, maxLength: 6 }),
       (rules, all) => {
-        const router = new Router(rules.map((each) => ({ match: { ...ANY, ...each } })));
-        for (const asked of all) expect(router.find(requestHead(asked))).toBe(find(rules, asked));
+        const table = new RouteTable(rules.map((each) => ({ match: { ...ANY, ...each } })));
+        for (const asked of all) expect(table.find(requestHead(asked))).toBe(find(rules, asked));
       },
     ),
   );
