@@ -5,6 +5,7 @@ import { parentPort, workerData } from "node:worker_threads";
 
 import { descriptorLimit, descriptorReserve, warnIfTooFew } from "./engine/descriptors.ts";
 import { raiseDescriptorLimit } from "./engine/linux/sockets.ts";
+import { sharedMs } from "./ffi/clock.ts";
 import { cutBuffers, setSocketOptions } from "./ffi/socket-options.ts";
 import type { GatewayHost, GatewayListener } from "./protocols/host.ts";
 import { LiveRows } from "./protocols/live-rows.ts";
@@ -51,6 +52,7 @@ const host: GatewayHost = {
   hasRoom: (fd) => fd < ceiling,
   setBuffers: (fd, sizes) => setSocketOptions(fd, sizes, "accepted"),
   setSocketOptions,
+  sharedMs,
   needSweep: (timeoutMs) => sweep.need(timeoutMs),
 };
 

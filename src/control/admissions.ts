@@ -18,7 +18,7 @@ export class Admissions {
 
   constructor(plan: ListenerPlan) {
     const { maxConnections } = plan.limits;
-    const { maxPerIp, acceptRate } = plan.protocol === "tcp" ? plan.limits : NO_LIMITS;
+    const { maxPerIp, acceptRate } = plan.protocol === "udp" ? NO_LIMITS : plan.limits;
     const clientsMax = maxConnections > 0 ? maxConnections : BOUNDS.maxConnectionsMax;
     const [seed = 0] = crypto.getRandomValues(new Int32Array(1));
     this.clients = maxPerIp > 0 ? clientCountsMemory(clientsMax, seed) : null;

@@ -12,6 +12,8 @@ import { AddressWatch, isName, type Lookup } from "./resolver.ts";
 /** A target of the plan: its addresses, in slots of its own. */
 interface Entry {
   readonly group: number;
+  /** Within its group. */
+  readonly index: number;
   readonly plan: TargetPlan;
   readonly firstSlot: number;
   readonly slots: number;
@@ -40,12 +42,12 @@ export class TargetDirectory {
     this.#changed = changed;
     let capacity = 0;
     plan.groups.forEach(({ targets }, group) => {
-      for (const target of targets) {
+      targets.forEach((target, index) => {
         const slots = isName(target.endpoint) ? CONTROL.addressesMax : 1;
-        const place = { group, plan: target, firstSlot: capacity, slots };
+        const place = { group, index, plan: target, firstSlot: capacity, slots };
         this.#entries.push({ ...place, addresses: [], current: new Set(), watch: undefined });
         capacity += slots;
-      }
+      });
     });
     this.capacity = capacity;
   }
@@ -119,13 +121,13 @@ export class TargetDirectory {
   }
 
   #slotOf(entry: Entry, place: number): TargetSlot {
-    const { group, plan, firstSlot } = entry;
+    const { group, index, plan, firstSlot } = entry;
     const address = entry.addresses[place]!;
     const text = formatSocketAddress(address);
     const name = isName(plan.endpoint) ? `${text} (${formatEndpoint(plan.endpoint)})` : text;
     const slot = firstSlot + place;
     const { weight, backup } = plan;
-    return { slot, group, address, name, weight, backup, up: !this.#down.has(slot) };
+    return { slot, group, index, address, name, weight, backup, up: !this.#down.has(slot) };
   }
 
   /** Probes found out something. */

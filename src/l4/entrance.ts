@@ -60,7 +60,7 @@ export class Entrance {
   readonly mode: ProxyMode | null;
   /** null: the first bytes choose no target. */
   readonly routes: RouteTable | null;
-  readonly timeouts: RelayPlan["timeouts"];
+  readonly timeouts: FirstBytesTimeouts;
   /** The most that is read before a client is decided on. */
   readonly firstBytesMax: number;
 
@@ -161,7 +161,14 @@ export class Entrance {
   }
 }
 
-export type EntranceRequest = Pick<RelayRequest, "listener" | "clients" | "accepts">;
+export type EntranceRequest = Pick<RelayRequest, "clients" | "accepts"> & {
+  readonly listener: Pick<
+    RelayPlan,
+    "listen" | "access" | "proxyProtocol" | "routes" | "limits"
+  > & { readonly timeouts: FirstBytesTimeouts };
+};
+
+type FirstBytesTimeouts = Pick<RelayPlan["timeouts"], "clientHelloMs" | "proxyHeaderMs">;
 
 const NOTHING = new Uint8Array(0);
 /** A client that is not one of TLS, for routes. */

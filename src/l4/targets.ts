@@ -21,7 +21,7 @@ export interface Target<T> extends TargetSlot {
 
 /** What an engine brings along. */
 export interface TargetOptions<T> {
-  readonly prepare: (address: SocketAddress) => T;
+  readonly prepare: (address: SocketAddress, slot: TargetSlot) => T;
   /** Of `target`, what connecting showed; of `last_resort`, at most one in each interval of reports. */
   readonly emit: (event: WorkerEvent) => void;
   readonly random: () => number;
@@ -62,7 +62,7 @@ export class Targets<T> {
     const targets = slots.map((slot): Target<T> => {
       const known = before[slot.slot];
       const same = known !== undefined && known.name === slot.name;
-      return { ...slot, socket: same ? known.socket : this.#options.prepare(slot.address) };
+      return { ...slot, socket: same ? known.socket : this.#options.prepare(slot.address, slot) };
     });
     this.#bySlot = [];
     for (const target of targets) this.#bySlot[target.slot] = target;

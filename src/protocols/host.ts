@@ -24,6 +24,8 @@ export interface GatewayHost {
     options: Partial<SocketPlan>,
     role: "listener" | "accepted" | "target",
   ): readonly string[];
+  /** Milliseconds of a clock that all threads share, for limits that workers keep together. */
+  sharedMs(): number;
   /** Sees to it that `sweep` of every listener is called at least eight times within this time. */
   needSweep(timeoutMs: number): void;
 }

@@ -3,7 +3,7 @@
 
 import { monotonicMs } from "../shared/clock.ts";
 import { IP_BYTES, IPV4_OFFSET, isIPv4 } from "../shared/ip.ts";
-import { FAMILY_IPV4, FAMILY_IPV6, LiveTable } from "../shared/live-table.ts";
+import { FAMILY_IPV4, FAMILY_IPV6, FAMILY_UNIX, LiveTable } from "../shared/live-table.ts";
 
 /** A connection, as the worker's entry sees it. */
 export interface Resident {
@@ -53,6 +53,13 @@ export class LiveRows {
     return row;
   }
 
+  /** Of a connection whose target was not known when it was opened. @param target null: a unix socket. */
+  setTarget(row: number, target: Peer | null): void {
+    const { table } = this;
+    if (target !== null) this.#write(table.targets, row, target);
+    else table.setAddress(table.targets, row, FAMILY_UNIX, 0, NO_BYTES);
+  }
+
   close(row: number): void {
     this.table.close(row);
     this.#residents[row] = undefined;
@@ -72,3 +79,5 @@ export class LiveRows {
     else this.table.setAddress(column, row, FAMILY_IPV6, port, ip);
   }
 }
+
+const NO_BYTES = new Uint8Array(0);

@@ -84,6 +84,8 @@ export interface TargetSlot {
   readonly slot: number;
   /** Index of its group in the plan. */
   readonly group: number;
+  /** Index of its target in the group's plan, of which it may be one of several addresses. */
+  readonly index: number;
   readonly address: SocketAddress;
   /** Tells it from the others in logs and statistics: the address, with the name that it came from. */
   readonly name: string;

@@ -52,7 +52,7 @@ class Renamed implements AsyncDisposable {
     const targets = hosts.map((host, i): TargetSlot => {
       const address = { kind: "ip" as const, host, port: this.#port };
       const slot = i + FIRST_FREE_SLOT;
-      return { slot, group: 0, address, name: host, weight: 1, backup: false, up: true };
+      return { slot, group: 0, index: 0, address, name: host, weight: 1, backup: false, up: true };
     });
     const command: Command = { type: "targets", key, targets };
     this.#threads.all[0]!.postMessage(command);

@@ -10,7 +10,17 @@ import { type GroupPlan, singleTarget } from "../../src/shared/plan.ts";
 function slot(index: number, more: Partial<TargetSlot> = {}): TargetSlot {
   const address = { kind: "ip" as const, host: "10.0.0.1", port: index + 1 };
   const name = "abcdef"[index]!;
-  return { slot: index, group: 0, address, name, weight: 1, backup: false, up: true, ...more };
+  return {
+    slot: index,
+    group: 0,
+    index: 0,
+    address,
+    name,
+    weight: 1,
+    backup: false,
+    up: true,
+    ...more,
+  };
 }
 
 const PLAN: GroupPlan = singleTarget(parseEndpoint("10.0.0.1:1", "target"));

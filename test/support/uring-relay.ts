@@ -39,7 +39,7 @@ export interface UringOptions {
 
 function targetSlot(address: SocketAddress, slot: number): TargetSlot {
   const name = formatSocketAddress(address);
-  return { slot, group: 0, address, name, weight: 1, backup: false, up: true };
+  return { slot, group: 0, index: 0, address, name, weight: 1, backup: false, up: true };
 }
 
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);

@@ -1,0 +1,182 @@
+// Who may enter a listener of streams, and what is kept of a client while it is in: its row in the table of live connections, its
+// part of the limits, its line in the log. Decisions are l4/entrance.ts's, as in the engines. Called by the listeners of tls and
+// http, within onAccept of their wires: nothing of the client has been read then.
+//
+//   enter ─▶ deny, allow, accept_rate ─▶ room in the table, descriptors ─▶ max_connections ─▶ max_per_ip ─▶ Visit ─▶ leave
+//
+// Invariant: whoever `enter` returned a visit for is counted once, until `leave`.
+
+import { Entrance } from "../l4/entrance.ts";
+import { monotonicMs } from "../shared/clock.ts";
+import { CounterWriter } from "../shared/counters.ts";
+import { FAMILY_UNIX } from "../shared/live-table.ts";
+import type { OpenRequest, Refusal } from "../shared/messages.ts";
+import {
+  type AccessPlan,
+  ENTRANCE_DEFAULTS,
+  type LimitsPlan,
+  type ListenerPlan,
+} from "../shared/plan.ts";
+import { RefusalReports } from "../shared/refusal-reports.ts";
+import type { GatewayHost } from "./host.ts";
+import type { Peer, Resident } from "./live-rows.ts";
+
+/** What it needs of a listener's request. */
+export type AdmissionRequest = Pick<
+  OpenRequest,
+  "slot" | "counters" | "active" | "clients" | "accepts"
+> & {
+  readonly listener: Pick<ListenerPlan, "key" | "listen"> & {
+    readonly access: AccessPlan;
+    readonly limits: LimitsPlan;
+  };
+};
+
+/** One client that was let in. */
+export class Visit implements Resident {
+  readonly client: Peer;
+  readonly row: number;
+  /** Whom `disconnect` resets: set once there is a wire. */
+  resident: Resident | null = null;
+
+  /** @param openRow gives it its row. */
+  constructor(client: Peer, openRow: (visit: Visit) => number) {
+    this.client = client;
+    this.row = openRow(this);
+  }
+
+  reset(): void {
+    this.resident?.reset();
+  }
+}
+
+/** No target yet, or none for the whole connection. */
+const NOBODY: Peer = { ip: new Uint8Array(0), port: 0 };
+/** No bytes are read before a client is let in. */
+const NO_FIRST_BYTES = { clientHelloMs: 0, proxyHeaderMs: 0 };
+
+export class Admission {
+  readonly counters: CounterWriter;
+  readonly #host: GatewayHost;
+  readonly #request: AdmissionRequest;
+  readonly #isUnix: boolean;
+  readonly #active: Int32Array;
+  readonly #entrance: Entrance | null;
+  readonly #refusals: RefusalReports;
+  #visits = 0;
+
+  constructor(host: GatewayHost, request: AdmissionRequest) {
+    const { key, listen, access, limits } = request.listener;
+    this.counters = new CounterWriter(request.counters);
+    this.#host = host;
+    this.#request = request;
+    this.#isUnix = listen.kind === "unix";
+    this.#active = new Int32Array(request.active);
+    const { clients, accepts } = request;
+    const asked = { ...ENTRANCE_DEFAULTS, listen, access, limits, timeouts: NO_FIRST_BYTES };
+    this.#entrance = Entrance.of({ listener: asked, clients, accepts });
+    this.#refusals = new RefusalReports(key, (event) => host.emit(event));
+  }
+
+  /** Clients that are in. */
+  get visits(): number {
+    return this.#visits;
+  }
+
+  /**
+   * @param client all zero on a unix socket.
+   * @param fd just accepted.
+   * @returns null for a client that is turned away, which is counted and reported.
+   */
+  enter(client: Peer, fd: number): Visit | null {
+    const ip = this.#isUnix ? null : client.ip;
+    const { rows } = this.#host;
+    const refusal = this.#entrance?.admit(ip, this.#host.sharedMs()) ?? null;
+    if (refusal !== null) return this.#turnAway(refusal.reason, refusal.detail);
+    if (rows.full || !this.#host.hasRoom(fd)) return this.#turnAway("table_full", "");
+    if (!this.#count(ip)) return null;
+    this.counters.accepted();
+    this.#visits++;
+    const { slot } = this.#request;
+    const visit = new Visit(client, (resident) => rows.open(resident, slot, client, NOBODY));
+    const { table } = rows;
+    if (ip === null) table.setAddress(table.clients, visit.row, FAMILY_UNIX, 0, NOBODY.ip);
+    table.setCounted(visit.row, this.#countsPeers && ip !== null);
+    return visit;
+  }
+
+  get #countsPeers(): boolean {
+    return this.#entrance?.countsPeers === true;
+  }
+
+  /** @returns false if there is no room for the client, which is turned away. */
+  #count(ip: Uint8Array | null): boolean {
+    const { maxConnections } = this.#request.listener.limits;
+    const active = Atomics.add(this.#active, 0, 1) + 1;
+    const isOver = maxConnections > 0 && active > maxConnections;
+    const counts = this.#countsPeers && ip !== null && !isOver;
+    const refusal = counts ? this.#entrance!.enter(ip) : null;
+    if (!isOver && refusal === null) return true;
+    Atomics.sub(this.#active, 0, 1);
+    this.#turnAway(refusal?.reason ?? "max_connections", refusal?.detail ?? "");
+    return false;
+  }
+
+  #turnAway(reason: Refusal, detail: string): null {
+    this.refuse(reason, detail);
+    return null;
+  }
+
+  /** Counts and reports a refusal, also of a client that is in, and does not end its visit. */
+  refuse(reason: Refusal, detail: string): void {
+    this.counters.refused(reason);
+    this.#refusals.add(reason, detail);
+  }
+
+  /** The client's connection leads to this target alone, and is connected. @param target null: a unix socket. */
+  connected(visit: Visit, slot: number, target: Peer | null): void {
+    const { rows } = this.#host;
+    rows.setTarget(visit.row, target);
+    rows.table.activeMs[visit.row] = monotonicMs();
+    this.counters.connected(slot);
+    this.trace(visit, "open", "");
+  }
+
+  /**
+   * The client is gone, or was refused after it had been let in. Called once.
+   * @param slot of the target that `connected` named; -1: none.
+   * @param reason `end`, `reset`, `idle`, `lifetime`, or an errno's name, which is counted.
+   */
+  leave(visit: Visit, slot: number, reason: string): void {
+    const { rows } = this.#host;
+    const { table } = rows;
+    if (reason.startsWith("E")) this.counters.error(reason);
+    if (slot >= 0) this.counters.closed(slot);
+    else this.counters.closedUnconnected();
+    Atomics.sub(this.#active, 0, 1);
+    if (table.isCounted(visit.row)) {
+      table.setCounted(visit.row, false);
+      this.#entrance?.leave(visit.client.ip);
+    }
+    this.trace(visit, "close", reason);
+    rows.close(visit.row);
+    this.#visits--;
+  }
+
+  /** For the log of level debug. */
+  trace(visit: Visit, phase: "open" | "close", reason: string): void {
+    if (!this.#host.traceConnections) return;
+    const row = this.#host.rows.table.at(visit.row);
+    if (row === null) return;
+    const { id, client, target, startedMs, bytesUp, bytesDown } = row;
+    const durationMs = Math.round(monotonicMs() - startedMs);
+    const { key } = this.#request.listener;
+    const ends = { client, target, durationMs, bytesUp, bytesDown, reason };
+    this.#host.emit({ type: "connection", key, id, phase, ...ends });
+  }
+
+  /** Nobody enters any more: reports what is left to report. */
+  close(): void {
+    this.#refusals.close();
+  }
+}

@@ -1,0 +1,127 @@
+// A gateway worker's host for tests of what protocols share, in the test's own thread: it notes what is emitted, and has what a
+// listener's request has of shared memory. Called by tests of src/protocols.
+
+import { Admissions } from "../../src/control/admissions.ts";
+import type { GatewayHost } from "../../src/protocols/host.ts";
+import { LiveRows } from "../../src/protocols/live-rows.ts";
+import { formatEndpoint, type SocketAddress } from "../../src/shared/address.ts";
+import {
+  addCounters,
+  createCounters,
+  emptyStats,
+  type ListenerStats,
+} from "../../src/shared/counters.ts";
+import type { Refusal, TargetSlot, WorkerEvent } from "../../src/shared/messages.ts";
+import type { GroupPlan, RelayPlan } from "../../src/shared/plan.ts";
+import { type ListenerOptions, listenerPlan } from "./plan.ts";
+
+export class TestHost implements GatewayHost {
+  readonly index = 0;
+  readonly traceConnections = true;
+  readonly events: WorkerEvent[] = [];
+  readonly rows: LiveRows;
+  /** Of `sharedMs`. */
+  nowMs = 1_000;
+  /** Descriptors from here on are too many. */
+  fdMax = Infinity;
+  readonly sweeps: number[] = [];
+
+  constructor(rows = 1_000) {
+    this.rows = new LiveRows(rows);
+  }
+
+  emit(event: WorkerEvent): void {
+    this.events.push(event);
+  }
+
+  hasRoom(fd: number): boolean {
+    return fd < this.fdMax;
+  }
+
+  setBuffers(): readonly string[] {
+    return [];
+  }
+
+  setSocketOptions(): readonly string[] {
+    return [];
+  }
+
+  sharedMs(): number {
+    return this.nowMs;
+  }
+
+  needSweep(timeoutMs: number): void {
+    this.sweeps.push(timeoutMs);
+  }
+
+  /** What was told of refusals, oldest first. */
+  get refusals(): { reason: Refusal; detail: string }[] {
+    return this.events.flatMap((event) =>
+      event.type === "refused" ? [{ reason: event.reason, detail: event.detail }] : [],
+    );
+  }
+
+  /** How connections ended, by the reasons that were told. */
+  get closes(): string[] {
+    return this.events.flatMap((event) =>
+      event.type === "connection" && event.phase === "close" ? [event.reason] : [],
+    );
+  }
+}
+
+/** A request for one worker, with a plan of raw TCP, whose limits and groups have the shape that all have. */
+export interface TestRequest {
+  readonly listener: RelayPlan;
+  readonly slot: number;
+  readonly counters: SharedArrayBuffer;
+  readonly active: SharedArrayBuffer;
+  readonly clients: SharedArrayBuffer | null;
+  readonly accepts: SharedArrayBuffer | null;
+  readonly targets: readonly TargetSlot[];
+  readonly targetSlots: number;
+}
+
+export function testRequest(options: Partial<ListenerOptions> = {}): TestRequest {
+  const listener = listenerPlan({ target: "127.0.0.1:1", ...options });
+  const targets = slotsOf(listener.groups);
+  const { clients, accepts } = new Admissions(listener);
+  const counters = createCounters(targets.length);
+  const active = new SharedArrayBuffer(4);
+  return {
+    listener,
+    slot: 3,
+    counters,
+    active,
+    clients,
+    accepts,
+    targets,
+    targetSlots: targets.length,
+  };
+}
+
+/** What the control plane makes of targets that are numeric addresses. */
+export function slotsOf(groups: readonly GroupPlan[]): TargetSlot[] {
+  let slot = 0;
+  return groups.flatMap(({ targets }, group) =>
+    targets.map(({ endpoint, weight, backup }, index) => {
+      const name = formatEndpoint(endpoint);
+      const address = { ...endpoint, kind: endpoint.kind === "unix" ? "unix" : "ip" };
+      return {
+        slot: slot++,
+        group,
+        index,
+        address: address as SocketAddress,
+        name,
+        weight,
+        backup,
+        up: true,
+      };
+    }),
+  );
+}
+
+export function statsOf({ counters, targetSlots }: TestRequest): ListenerStats {
+  const stats = emptyStats(targetSlots);
+  addCounters(stats, counters);
+  return stats;
+}
