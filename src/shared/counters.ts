@@ -4,6 +4,7 @@
 //
 //   slot   0         1       2        3     4            5     6         7        8 …         8+R …       …
 //          accepted  closed  bytesUp  down  datagramsUp  down  mirrored  dropped  refused[R]  dropped[D]  errors[E]
+//   then of HTTP: requests, unanswered, retries, reuses, answers[S], own answers[S]
 //   then for each target: connects, failures, closed, up, down
 
 import { type Drop, DROPS, type Refusal, REFUSALS } from "./messages.ts";
@@ -26,6 +27,10 @@ export const COUNTED_ERRORS = [
 ] as const;
 export type CountedError = (typeof COUNTED_ERRORS)[number];
 
+/** Of answers, by the first digit of their status. 1xx is an upgrade that was accepted. */
+export const STATUS_CLASSES = ["1xx", "2xx", "3xx", "4xx", "5xx"] as const;
+export type StatusClass = (typeof STATUS_CLASSES)[number];
+
 const ACCEPTED = 0;
 const CLOSED = 1;
 const BYTES_UP = 2;
@@ -37,7 +42,14 @@ const MIRROR_DROPPED = 7;
 const REFUSED = 8;
 const DROPPED = REFUSED + REFUSALS.length;
 const ERRORS = DROPPED + DROPS.length;
-const TARGETS = ERRORS + COUNTED_ERRORS.length;
+const HTTP = ERRORS + COUNTED_ERRORS.length;
+const REQUESTS = HTTP;
+const UNANSWERED = HTTP + 1;
+const RETRIES = HTTP + 2;
+const REUSES = HTTP + 3;
+const ANSWERS = HTTP + 4;
+const OWN_ANSWERS = ANSWERS + STATUS_CLASSES.length;
+const TARGETS = OWN_ANSWERS + STATUS_CLASSES.length;
 
 const TARGET_CONNECTS = 0;
 const TARGET_FAILURES = 1;
@@ -124,9 +136,42 @@ export class CounterWriter {
     this.#add(MIRROR_DROPPED, bytes);
   }
 
+  /** Of a target that clients' connections do not lead to one by one: a connection that `connected` counted ended. */
+  disconnected(target: number): void {
+    this.#add(TARGETS + target * TARGET_SLOTS + TARGET_CLOSED, 1);
+  }
+
+  requestBegan(): void {
+    this.#add(REQUESTS, 1);
+  }
+
+  /** @param status that the client was sent; 0: it was gone before there was one. */
+  requestEnded(status: number): void {
+    this.#add(status === 0 ? UNANSWERED : ANSWERS + classOf(status), 1);
+  }
+
+  /** The answer was made here: an error, a redirect. `requestEnded` counts it too. */
+  answeredHere(status: number): void {
+    this.#add(OWN_ANSWERS + classOf(status), 1);
+  }
+
+  /** A request was sent once more. */
+  retried(): void {
+    this.#add(RETRIES, 1);
+  }
+
+  /** A request went over a connection that had served others before. */
+  reused(): void {
+    this.#add(REUSES, 1);
+  }
+
   #add(slot: number, amount: number): void {
     this.#slots[slot] = this.#slots[slot]! + amount;
   }
+}
+
+function classOf(status: number): number {
+  return Math.floor(status / 100) - 1;
 }
 
 export interface TargetStats {
@@ -137,6 +182,24 @@ export interface TargetStats {
   active: number;
   bytesUp: number;
   bytesDown: number;
+}
+
+/** Requests and their answers, of a listener that forwards them. */
+export interface HttpStats {
+  /** That began. */
+  requests: number;
+  /** That are under way. */
+  active: number;
+  /** By the status that the client was sent. */
+  answers: Record<StatusClass, number>;
+  /** Of these, the ones that no target gave. */
+  ownAnswers: Record<StatusClass, number>;
+  /** Whose client was gone before there was an answer. */
+  unanswered: number;
+  /** How often a request was sent once more. */
+  retries: number;
+  /** Requests that went over a connection which had served others. */
+  reuses: number;
 }
 
 /** Of a UDP listener, connections are sessions, and bytes and datagrams those that arrived for a session. */
@@ -156,6 +219,8 @@ export interface ListenerStats {
   /** Of the datagrams, those that were not passed on. */
   dropped: Record<Drop, number>;
   errors: Record<CountedError, number>;
+  http: HttpStats;
+  /** Of HTTP, `connects` and `active` are connections that requests share, and bytes those of bodies. */
   targets: TargetStats[];
 }
 
@@ -175,6 +240,7 @@ export function emptyStats(targets: number): ListenerStats {
       CountedError,
       number
     >,
+    http: emptyHttpStats(),
     targets: Array.from({ length: targets }, () => ({
       name: "",
       connects: 0,
@@ -184,6 +250,13 @@ export function emptyStats(targets: number): ListenerStats {
       bytesDown: 0,
     })),
   };
+}
+
+function emptyHttpStats(): HttpStats {
+  const none = (): Record<StatusClass, number> =>
+    Object.fromEntries(STATUS_CLASSES.map((name) => [name, 0])) as Record<StatusClass, number>;
+  const [answers, ownAnswers] = [none(), none()];
+  return { requests: 0, active: 0, answers, ownAnswers, unanswered: 0, retries: 0, reuses: 0 };
 }
 
 /** Adds one worker's counters to `sum`, which `emptyStats` made. */
@@ -201,6 +274,7 @@ export function addCounters(sum: ListenerStats, buffer: SharedArrayBuffer): void
   REFUSALS.forEach((name, i) => (sum.refused[name] += at(REFUSED + i)));
   DROPS.forEach((name, i) => (sum.dropped[name] += at(DROPPED + i)));
   COUNTED_ERRORS.forEach((name, i) => (sum.errors[name] += at(ERRORS + i)));
+  addHttp(sum.http, at);
   sum.targets.forEach((target, i) => {
     const base = TARGETS + i * TARGET_SLOTS;
     target.connects += at(base + TARGET_CONNECTS);
@@ -208,5 +282,18 @@ export function addCounters(sum: ListenerStats, buffer: SharedArrayBuffer): void
     target.active += at(base + TARGET_CONNECTS) - at(base + TARGET_CLOSED);
     target.bytesUp += at(base + TARGET_UP);
     target.bytesDown += at(base + TARGET_DOWN);
+  });
+}
+
+function addHttp(sum: HttpStats, at: (slot: number) => number): void {
+  sum.requests += at(REQUESTS);
+  sum.unanswered += at(UNANSWERED);
+  sum.retries += at(RETRIES);
+  sum.reuses += at(REUSES);
+  sum.active += at(REQUESTS) - at(UNANSWERED);
+  STATUS_CLASSES.forEach((name, i) => {
+    sum.answers[name] += at(ANSWERS + i);
+    sum.ownAnswers[name] += at(OWN_ANSWERS + i);
+    sum.active -= at(ANSWERS + i);
   });
 }

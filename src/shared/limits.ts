@@ -130,6 +130,20 @@ export const WIRE = {
   poolMaxBytes: 16 * MIB, // of buffers that nobody uses, in a worker: sixteen stalled readers' at the usual watermark
 } as const;
 
+/** What stands between clients and backends of HTTP. */
+export const HTTP_RELAY = {
+  unprocessedMax: 3, // of a request that backends say they have not processed: one is a race, four are a habit
+  exchangesKept: 1_024, // objects of exchanges that are over, for the next ones: half a megabyte
+} as const;
+
+/** Connections to one backend, in each worker. */
+export const HTTP_POOL = {
+  connectionsMax: 16_384, // HTTP/1.1: one for each request at once; what a backend's port range allows a client
+  multiplexedMax: 16, // HTTP/2: a hundred streams each are sixteen hundred requests at once
+  idleMax: 512, // that rest: more than clients use at once most of the time, less than a backend's descriptors
+  waitingMax: 4_096, // requests that wait for a connection: later ones would time out anyway
+} as const;
+
 /** The control plane's own constants. */
 export const CONTROL = {
   resolveIntervalMs: 30_000, // getaddrinfo gives no TTL; what most resolvers hold at least

@@ -165,6 +165,9 @@ export const REFUSALS = [
   "http_body_too_large", // a body beyond limits.body_size: 413
   "http_head_timeout", // a head did not come in time: 408
   "http_slow", // a body was sent, or an answer read, more slowly than limits.min_rate
+  "http_queue", // every connection to the target is taken, and so is the queue for them: 503
+  "http_backend", // the target went away or broke the rules before its answer was whole: 502, or the answer is cut off
+  "http_backend_timeout", // the target did not answer, or nothing moved, in time: 504, or the answer is cut off
   "http2_rapid_reset", // more streams were cancelled than a client has reason to
   "http2_flood", // more PING, SETTINGS, CONTINUATION, empty or other frames than a client has reason to send
   "http2_header_bomb", // fields that are many times what was sent for them

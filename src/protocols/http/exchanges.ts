@@ -1,0 +1,82 @@
+// The exchanges of one listener in one worker: those under way, those that wait to be used again, and what all of them share.
+// Invariant: `#live[e.place]` is e for every exchange that is under way. Called by listener.ts and by clients' connections.
+
+import type { CounterWriter } from "../../shared/counters.ts";
+import type { HttpPlan } from "../../shared/http-plan.ts";
+import { HTTP_RELAY } from "../../shared/limits.ts";
+import type { Refusal } from "../../shared/messages.ts";
+import type { ClientStream } from "./exchange.ts";
+import type { Client, ExchangeHost } from "./host.ts";
+import type { RequestHead } from "./message/heads.ts";
+import type { AccessLog, ErrorAnswer } from "./passage.ts";
+import { Exchange } from "./relay.ts";
+import type { Choice } from "./tries.ts";
+
+export interface ExchangesOptions {
+  readonly plan: HttpPlan;
+  readonly counters: CounterWriter;
+  readonly targets: Choice;
+  readonly errorAnswer: ErrorAnswer;
+  readonly accessLog: AccessLog | null;
+  clock(): number;
+  refused(reason: Refusal, detail: string): void;
+}
+
+export class Exchanges implements ExchangeHost {
+  readonly plan: HttpPlan;
+  readonly counters: CounterWriter;
+  readonly targets: Choice;
+  readonly errorAnswer: ErrorAnswer;
+  readonly accessLog: AccessLog | null;
+  coarseMs: number;
+  readonly #options: ExchangesOptions;
+  readonly #live: Exchange[] = [];
+  readonly #free: Exchange[] = [];
+
+  constructor(options: ExchangesOptions) {
+    this.plan = options.plan;
+    this.counters = options.counters;
+    this.targets = options.targets;
+    this.errorAnswer = options.errorAnswer;
+    this.accessLog = options.accessLog;
+    this.#options = options;
+    this.coarseMs = options.clock();
+  }
+
+  /** Under way. */
+  get count(): number {
+    return this.#live.length;
+  }
+
+  clock(): number {
+    return (this.coarseMs = this.#options.clock());
+  }
+
+  refused(reason: Refusal, detail: string): void {
+    this.#options.refused(reason, detail);
+  }
+
+  take(client: Client, stream: ClientStream, head: RequestHead): void {
+    const exchange = this.#free.pop() ?? new Exchange(this);
+    exchange.place = this.#live.length;
+    this.#live.push(exchange);
+    exchange.take(client, stream, head, this.clock());
+  }
+
+  over(exchange: Exchange): void {
+    const last = this.#live.pop()!;
+    if (last !== exchange) {
+      this.#live[exchange.place] = last;
+      last.place = exchange.place;
+    }
+    if (this.#free.length < HTTP_RELAY.exchangesKept) this.#free.push(exchange);
+  }
+
+  /** @returns whether anything can still time out. */
+  sweep(now: number): boolean {
+    this.coarseMs = now;
+    // From the end: one that is over is replaced by the last, which was looked at.
+    for (let i = this.#live.length - 1; i >= 0; i--) this.#live[i]?.sweep(now);
+    return this.#live.length > 0;
+  }
+}

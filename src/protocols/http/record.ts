@@ -1,0 +1,54 @@
+// What an exchange remembers for the access log. Its strings are made only if there is a log. One for each exchange object,
+// used again; filled in by relay.ts.
+
+import type { ClientConnection } from "./exchange.ts";
+import type { RequestHead } from "./message/heads.ts";
+import { NO_CLIENT } from "./nobody.ts";
+import type { ExchangeRecord } from "./passage.ts";
+
+export class Notes implements ExchangeRecord {
+  connection: ClientConnection = NO_CLIENT;
+  method = "";
+  path = "";
+  host = "";
+  version = 0;
+  requestId = "";
+  userAgent = "";
+  referer = "";
+  status = 0;
+  bytesUp = 0;
+  bytesDown = 0;
+  target = "";
+  startedMs = 0;
+  connectMs = -1;
+  headMs = -1;
+  totalMs = 0;
+  retries = 0;
+  failure = "";
+
+  /** Before the head is edited. */
+  note(connection: ClientConnection, head: RequestHead): void {
+    const { fields } = head;
+    this.connection = connection;
+    this.method = head.method;
+    this.path = head.path;
+    this.host = head.authority;
+    this.version = head.version;
+    this.userAgent = fields.get("user-agent") ?? "";
+    this.referer = fields.get("referer") ?? "";
+  }
+
+  /** What every exchange has, with a log or without one. */
+  begin(now: number): void {
+    this.startedMs = now;
+    this.status = this.bytesUp = this.bytesDown = this.retries = 0;
+  }
+
+  /** What only the log wants; called when it was told. */
+  forget(): void {
+    this.connection = NO_CLIENT;
+    this.method = this.path = this.host = this.requestId = this.userAgent = this.referer = "";
+    this.target = this.failure = "";
+    this.connectMs = this.headMs = -1;
+  }
+}

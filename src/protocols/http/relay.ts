@@ -1,0 +1,447 @@
+// An exchange: one request on its way from a client's stream to a backend's, and its answer on the way back. It is the one
+// place where a client's side and a backend's side meet, whatever versions they speak. Created and kept by exchanges.ts.
+//
+//   FREE ──take──▶ WAITING ──a connection has room──▶ ASKING ──the answer's head──▶ ANSWERING ──its end──▶ FREE
+//                   │    ▲                             │ │ │                            │
+//                   │    └──────── sent again ─────────┘ │ └──101──▶ TUNNEL ──both ends─┼──▶ FREE
+//                   └── an answer of this proxy's own ───┴── the client is gone, or the answer cannot be completed
+//
+// Invariants:
+// 1. `#backend` is there exactly in ASKING, ANSWERING and TUNNEL; a pool has the exchange in its queue only in WAITING.
+// 2. The client was sent nothing but 1xx before ANSWERING and TUNNEL; only until then is a request sent again.
+// 3. Each exchange goes back to FREE once, by #over, which counts and logs it. The last call to the client's stream comes after
+//    that, since the next request of its connection may come from within it.
+// 4. Bytes are held here only in WAITING, and only those that were on their way when the client was paused.
+// 5. What was learnt of a target is told to `#tries` before the next one is asked, or the exchange is over.
+
+import { ProxyError } from "../../shared/errors.ts";
+import type { Refusal } from "../../shared/messages.ts";
+import type { Asker, Member } from "./backend/pool.ts";
+import type {
+  BackendStream,
+  ClientStream,
+  Failure,
+  RequestEvents,
+  ResponseEvents,
+} from "./exchange.ts";
+import type { Client, ExchangeHost } from "./host.ts";
+import { Fields } from "./message/fields.ts";
+import type { RequestHead, ResponseHead } from "./message/heads.ts";
+import { NO_STREAM, NOBODY } from "./nobody.ts";
+import type { OwnAnswer, Route, RouteRefusal } from "./passage.ts";
+import { Notes } from "./record.ts";
+import * as retry from "./retry.ts";
+import { Tries } from "./tries.ts";
+
+const FREE = 0;
+const WAITING = 1;
+const ASKING = 2;
+const ANSWERING = 3;
+const TUNNEL = 4;
+type State = typeof FREE | typeof WAITING | typeof ASKING | typeof ANSWERING | typeof TUNNEL;
+
+/** By state: bits of those that it may become. */
+const MOVES: readonly number[] = [
+  1 << WAITING,
+  (1 << ASKING) | (1 << FREE),
+  (1 << WAITING) | (1 << ANSWERING) | (1 << TUNNEL) | (1 << FREE),
+  1 << FREE,
+  1 << FREE,
+];
+
+export class Exchange implements RequestEvents, ResponseEvents, Asker {
+  /** Its place among those under way; kept by exchanges.ts. */
+  place = -1;
+  readonly #host: ExchangeHost;
+  readonly #notes = new Notes();
+  readonly #tries = new Tries();
+  #state: State = FREE;
+  #client: Client | null = null;
+  #stream: ClientStream = NO_STREAM;
+  #head: RequestHead | null = null;
+  #route: Route | null = null;
+  #backend: BackendStream | null = null;
+  /** The client's request is complete. */
+  #requestDone = false;
+  /** The backend has the whole request. */
+  #requestSent = false;
+  /** Of a tunnel: the backend has ended its direction. */
+  #answerDone = false;
+  #held: Uint8Array[] | null = null;
+  #heldTrailers: Fields | null = null;
+  /** When the backend had the whole request. */
+  #askedMs = 0;
+  #activeMs = 0;
+
+  constructor(host: ExchangeHost) {
+    this.#host = host;
+  }
+
+  /** A client's request came in. */
+  take(client: Client, stream: ClientStream, head: RequestHead, now: number): void {
+    const host = this.#host;
+    this.#move(WAITING);
+    this.#client = client;
+    this.#stream = stream;
+    this.#head = head;
+    stream.events = this;
+    this.#activeMs = now;
+    this.#notes.begin(now);
+    host.counters.requestBegan();
+    if (host.accessLog !== null) this.#notes.note(client, head);
+    const { guide } = client;
+    const route = guide.route(head);
+    if (typeof route === "number") return this.#unroutable(route, head);
+    this.#route = route;
+    if (route.plan.group === null) return this.#answer(guide.answer(route, head));
+    if (route.filters.length > 0 && this.#filter(route, head)) return;
+    const { bodyBytes } = host.plan.limits;
+    if (bodyBytes > 0 && head.contentLength > bodyBytes) return this.#tooLarge();
+    if (guide.editRequest(route, head) !== null) return this.#unroutable(400, head);
+    if (host.accessLog !== null) this.#notes.requestId = head.fields.get("x-request-id") ?? "";
+    this.#requestDone = head.contentLength === 0 && head.upgrade === "";
+    const { group, retries } = route.plan;
+    this.#tries.begin(host.targets.begin(group), retries, now + host.plan.timeouts.connectMs);
+    if (!this.#tryNext(now)) this.#refuse(503, "no_address", "");
+  }
+
+  #unroutable(status: RouteRefusal, head: RequestHead): void {
+    this.#refuse(status, status === 404 ? "no_route" : "http_malformed", head.authority);
+  }
+
+  /** @returns whether a filter has answered. */
+  #filter(route: Route, head: RequestHead): boolean {
+    for (const filter of route.filters) {
+      const own = filter.answer(head);
+      if (own !== null) {
+        this.#answer(own);
+        return true;
+      }
+      this.#stream = filter.wrap(this.#stream, head);
+    }
+    this.#stream.events = this;
+    return false;
+  }
+
+  /** @returns whether there is another target; what follows may be over already. */
+  #tryNext(now: number): boolean {
+    if (!this.#tries.next(this.#client!.ip, now)) return false;
+    this.#ask(false);
+    return true;
+  }
+
+  /** @param fresh not on a connection that has rested. */
+  #ask(fresh: boolean): void {
+    const { pool } = this.#tries;
+    const member = pool.take(fresh);
+    if (member !== null) this.onMember(member);
+    else if (!pool.wait(this)) this.#busy();
+  }
+
+  /** A connection has room for this request. */
+  onMember(member: Member): void {
+    const head = this.#head!;
+    const host = this.#host;
+    const { pool } = member;
+    this.#move(ASKING);
+    if (this.#route!.plan.host === "target") head.authority = pool.authority;
+    head.scheme = pool.scheme;
+    this.#tries.reused = member.served++ > 0;
+    if (this.#tries.reused) host.counters.reused();
+    if (host.accessLog !== null) this.#notes.connectMs = this.#elapsed();
+    this.#activeMs = host.coarseMs;
+    const backend = (this.#backend = member.request(head, this));
+    if (head.contentLength === 0 && head.upgrade === "") return this.#sent();
+    if (this.#held !== null) this.#sendHeld(backend);
+    if (this.#requestDone) {
+      backend.sendEnd(this.#heldTrailers);
+      this.#heldTrailers = null;
+      this.#sent();
+    } else if (head.upgrade === "") this.#stream.resume();
+  }
+
+  #sendHeld(backend: BackendStream): void {
+    for (const bytes of this.#held!) this.#pass(bytes, backend);
+    this.#held = null;
+  }
+
+  /** The backend has the whole request, and the time it may take to answer begins. */
+  #sent(): void {
+    this.#requestSent = true;
+    this.#askedMs = this.#activeMs = this.#host.coarseMs;
+  }
+
+  /** @param local this machine lacks something, so it is not the target's fault. */
+  onNoMember(failure: Failure, local: boolean): void {
+    if (!local) return this.#broke(failure);
+    this.#refuse(503, "descriptors", failure.message);
+  }
+
+  // What the client does.
+
+  onRequestBody(bytes: Uint8Array): void {
+    const { bodyBytes } = this.#host.plan.limits;
+    this.#notes.bytesUp += bytes.length;
+    if (bodyBytes > 0 && this.#notes.bytesUp > bodyBytes && this.#state !== TUNNEL) {
+      return this.#tooLarge();
+    }
+    if (this.#backend === null) (this.#held ??= []).push(bytes.slice());
+    else if (!this.#pass(bytes, this.#backend)) this.#stream.pause();
+  }
+
+  #pass(bytes: Uint8Array, backend: BackendStream): boolean {
+    const { counters, coarseMs } = this.#host;
+    this.#tries.bodyBegun = true;
+    this.#activeMs = coarseMs;
+    counters.bytesUp(this.#tries.slot, bytes.length);
+    this.#client!.moved(bytes.length, 0);
+    return backend.sendBody(bytes);
+  }
+
+  onRequestEnd(trailers: Fields | null): void {
+    if (this.#requestDone) return; // its head said so
+    this.#requestDone = true;
+    if (this.#backend === null) {
+      if (trailers !== null) (this.#heldTrailers = new Fields()).copy(trailers);
+      return;
+    }
+    const backend = this.#backend;
+    this.#sent();
+    if (this.#answerDone) this.#over();
+    backend.sendEnd(trailers);
+  }
+
+  onRequestFailure(failure: Failure): void {
+    this.#noteFailure(failure);
+    this.#dropBackend(failure);
+    this.#over();
+  }
+
+  onClientDrain(): void {
+    this.#backend?.resume();
+  }
+
+  // What the backend does.
+
+  onInformational(head: ResponseHead): void {
+    this.#activeMs = this.#host.coarseMs;
+    this.#client!.guide.editResponse(this.#route!, head);
+    this.#stream.sendInformational(head);
+  }
+
+  onResponse(head: ResponseHead): void {
+    const host = this.#host;
+    const { status } = head;
+    const tries = this.#tries;
+    if (status >= 500 && tries.isElsewhereBetter(status, this.#head!.method, host.coarseMs)) {
+      return this.#repeat(status);
+    }
+    tries.succeeded(host.coarseMs);
+    this.#activeMs = host.coarseMs;
+    this.#notes.status = status;
+    if (host.accessLog !== null) this.#notes.headMs = this.#elapsed();
+    // An upgrade that is not accepted has no body, and no end of it is told.
+    if (status !== 101 && this.#head!.upgrade !== "") this.#requestDone = this.#requestSent = true;
+    this.#client!.guide.editResponse(this.#route!, head);
+    const stream = this.#stream;
+    if (head.bodyless && status !== 101) this.#complete();
+    else this.#move(status === 101 ? TUNNEL : ANSWERING);
+    stream.sendHead(head);
+    if (status === 101) stream.resume();
+  }
+
+  onResponseBody(bytes: Uint8Array): void {
+    const { counters, coarseMs } = this.#host;
+    this.#activeMs = coarseMs;
+    this.#notes.bytesDown += bytes.length;
+    counters.bytesDown(this.#tries.slot, bytes.length);
+    this.#client!.moved(0, bytes.length);
+    if (!this.#stream.sendBody(bytes)) this.#backend!.pause();
+  }
+
+  onResponseEnd(trailers: Fields | null): void {
+    const stream = this.#stream;
+    if (this.#state === TUNNEL && !this.#requestDone) this.#answerDone = true;
+    else this.#complete();
+    stream.sendEnd(trailers);
+  }
+
+  onResponseFailure(failure: Failure): void {
+    this.#backend = null;
+    if (this.#state === ASKING) this.#broke(failure);
+    else this.#cut(failure);
+  }
+
+  onBackendDrain(): void {
+    this.#stream.resume();
+  }
+
+  /** Ends it if it has timed out. A timeout of 0 is none. */
+  sweep(now: number): void {
+    const { idleMs, responseMs, totalMs } = this.#host.plan.timeouts;
+    if (this.#state === WAITING) {
+      if (this.#tries.isLate(now)) this.#waitedTooLong();
+    } else if (
+      this.#state === ASKING &&
+      this.#requestSent &&
+      isOver(this.#askedMs, responseMs, now)
+    ) {
+      this.#timedOut(retry.NO_ANSWER);
+    } else if (isOver(this.#activeMs, idleMs, now)) this.#timedOut(retry.STALLED);
+    else if (this.#state !== TUNNEL && isOver(this.#notes.startedMs, totalMs, now)) {
+      this.#timedOut(retry.TOOK_TOO_LONG);
+    }
+  }
+
+  /** A target that has connections and no room on them is busy, not down. */
+  #waitedTooLong(): void {
+    const { pool } = this.#tries;
+    pool.forget(this);
+    if (pool.members === 0) this.#broke(retry.CONNECT_TIMEOUT);
+    else this.#busy();
+  }
+
+  #busy(): void {
+    this.#refuse(503, "http_queue", this.#tries.name);
+  }
+
+  #timedOut(failure: Failure): void {
+    this.#backend!.reset(failure);
+    this.onResponseFailure(failure);
+  }
+
+  // What became of it.
+
+  /** The target gives no answer, and there is no stream to it any more. */
+  #broke(failure: Failure): void {
+    const tries = this.#tries;
+    const connected = this.#state === ASKING;
+    if (connected && tries.isToBeResent(failure, this.#head!.method)) {
+      this.#prepareAgain();
+      return this.#ask(tries.renewed);
+    }
+    const now = this.#host.clock();
+    const status = retry.statusOf(failure);
+    const detail = `${tries.name}: ${failure.message}`;
+    tries.failed(now);
+    if (connected ? tries.mayRepeat(status, this.#head!.method, now) : tries.mayReconnect(now)) {
+      this.#prepareAgain();
+      if (this.#tryNext(now)) return;
+    }
+    this.#noteFailure(failure);
+    this.#refuse(status, retry.refusalOf(failure), detail);
+  }
+
+  /** An answer with this status is not passed on, but asked for elsewhere. */
+  #repeat(status: number): void {
+    this.#backend!.reset(retry.TRIED_ELSEWHERE);
+    this.#backend = null;
+    this.#tries.abandoned();
+    this.#prepareAgain();
+    if (!this.#tryNext(this.#host.clock())) this.#refuse(status, "target_down", "");
+  }
+
+  #prepareAgain(): void {
+    this.#notes.retries++;
+    this.#host.counters.retried();
+    if (this.#state === ASKING) this.#move(WAITING);
+    if (!this.#requestDone) this.#stream.pause();
+    this.#requestSent = false;
+  }
+
+  #tooLarge(): void {
+    const { address } = this.#client!;
+    if (this.#state >= ANSWERING) {
+      this.#backend!.reset(retry.BODY_TOO_LARGE);
+      return this.#cut(retry.BODY_TOO_LARGE);
+    }
+    this.#dropBackend(retry.BODY_TOO_LARGE);
+    this.#refuse(413, "http_body_too_large", address);
+  }
+
+  /** The answer cannot be completed, and the client has a part of it. */
+  #cut(failure: Failure): void {
+    const stream = this.#stream;
+    this.#noteFailure(failure);
+    // An upgraded connection is the peers' own: how it ends is not for operators.
+    if (this.#state !== TUNNEL) {
+      this.#host.refused(retry.refusalOf(failure), `${this.#tries.name}: ${failure.message}`);
+    }
+    this.#over();
+    stream.reset(failure);
+  }
+
+  #refuse(status: number, reason: Refusal, detail: string): void {
+    this.#host.refused(reason, detail);
+    this.#answer(this.#host.errorAnswer(status, this.#head));
+  }
+
+  /** No target has it any more, or none ever had. */
+  #answer({ head, body }: OwnAnswer): void {
+    const stream = this.#stream;
+    if (this.#head!.method === "HEAD" || body.length === 0) head.bodyless = true;
+    this.#notes.status = head.status;
+    this.#notes.bytesDown = head.bodyless ? 0 : body.length;
+    this.#host.counters.answeredHere(head.status);
+    this.#over();
+    stream.sendHead(head);
+    if (head.bodyless) return;
+    stream.sendBody(body);
+    stream.sendEnd(null);
+  }
+
+  /** The backend has given its whole answer. */
+  #complete(): void {
+    if (!this.#requestSent) this.#backend!.reset(retry.ANSWERED_EARLY);
+    this.#over();
+  }
+
+  /** Nobody wants an answer of the backend any more. The client was not answered, or is gone. */
+  #dropBackend(failure: Failure): void {
+    if (this.#backend !== null) this.#backend.reset(failure);
+    else if (this.#tries.target !== null) this.#tries.pool.forget(this);
+  }
+
+  #noteFailure({ code, message }: Failure): void {
+    this.#notes.failure = `${code}: ${message}`;
+  }
+
+  #elapsed(): number {
+    return this.#host.clock() - this.#notes.startedMs;
+  }
+
+  #over(): void {
+    const host = this.#host;
+    const notes = this.#notes;
+    this.#stream.events = NOBODY;
+    host.counters.requestEnded(notes.status);
+    if (host.accessLog !== null) {
+      notes.target = this.#tries.name;
+      notes.totalMs = this.#elapsed();
+      host.accessLog.record(notes);
+      notes.forget();
+    }
+    this.#tries.end(host.targets);
+    this.#move(FREE);
+    this.#clear();
+    host.over(this);
+  }
+
+  #clear(): void {
+    this.#client = this.#head = this.#route = this.#backend = null;
+    this.#stream = NO_STREAM;
+    this.#held = this.#heldTrailers = null;
+    this.#requestDone = this.#requestSent = this.#answerDone = false;
+  }
+
+  #move(to: State): void {
+    if ((MOVES[this.#state]! & (1 << to)) === 0) {
+      throw new ProxyError("ERR_STATE", `an exchange went from ${this.#state} to ${to}`);
+    }
+    this.#state = to;
+  }
+}
+
+function isOver(sinceMs: number, timeoutMs: number, now: number): boolean {
+  return timeoutMs > 0 && now - sinceMs >= timeoutMs;
+}

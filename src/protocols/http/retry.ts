@@ -1,0 +1,58 @@
+// What a failure means: which status a client is told, how it is counted, and which requests may be sent a second time. Pure;
+// called by relay.ts.
+
+import type { Refusal } from "../../shared/messages.ts";
+import type { Failure, FailureCode } from "./exchange.ts";
+
+const STATUS: Record<FailureCode, number> = {
+  connect: 502,
+  connect_timeout: 504,
+  tls: 502,
+  closed: 502,
+  reset: 502,
+  malformed: 502,
+  too_large: 502, // of the backend's answer; a client's request is refused before
+  timeout: 504,
+  drain: 503,
+  internal: 500,
+};
+
+/** The status of an answer that a backend does not give. */
+export function statusOf({ code }: Failure): number {
+  return STATUS[code];
+}
+
+export function refusalOf({ code }: Failure): Refusal {
+  if (code === "connect" || code === "tls") return "target_down";
+  if (code === "connect_timeout") return "connect_timeout";
+  return code === "timeout" ? "http_backend_timeout" : "http_backend";
+}
+
+/** RFC 9110 section 9.2.2: to send it twice means the same as to send it once. */
+export function isIdempotent(method: string): boolean {
+  switch (method) {
+    case "GET":
+    case "HEAD":
+    case "OPTIONS":
+    case "TRACE":
+    case "PUT":
+    case "DELETE":
+      return true;
+    default:
+      return false;
+  }
+}
+
+// What the relay itself says to a backend's stream, or of one.
+
+export const TRIED_ELSEWHERE = failure("drain", "the request is tried elsewhere");
+export const ANSWERED_EARLY = failure("closed", "it was answered before all of it was sent");
+export const CONNECT_TIMEOUT = failure("connect_timeout", "it did not answer in time");
+export const BODY_TOO_LARGE = failure("too_large", "the body is larger than this listener takes");
+export const NO_ANSWER = failure("timeout", "no answer in time");
+export const STALLED = failure("timeout", "nothing moved either way for too long");
+export const TOOK_TOO_LONG = failure("timeout", "it took longer than an exchange may");
+
+function failure(code: FailureCode, message: string): Failure {
+  return { code, message, unprocessed: false };
+}
