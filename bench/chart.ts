@@ -50,9 +50,23 @@ const PANELS: readonly Panel[] = [
     better: "lower",
   },
   { result: "idle", column: "userKib", title: "Idle connection", unit: "KiB", better: "lower" },
+  {
+    result: "http1-small",
+    column: "rate",
+    title: "HTTP/1.1, 64 connections",
+    unit: "requests/s",
+    better: "higher",
+  },
+  {
+    result: "http2-small",
+    column: "rate",
+    title: "HTTP/2 over TLS, 16 × 16 streams",
+    unit: "requests/s",
+    better: "higher",
+  },
 ];
 
-const SHOWN = /^(proxy-|nginx$|haproxy$)/;
+const SHOWN = /^(proxy-|nginx(-http)?$|haproxy(-http)?$|caddy$)/;
 
 const COLUMNS = 2;
 const PANEL_WIDTH = 430;
@@ -107,7 +121,7 @@ function drawPanel(panel: Panel, results: readonly Result[], x: number, y: numbe
     const width = Math.max(1, (value / most) * room).toFixed(1);
     const line = top + BAR_HEIGHT - 5;
     const style = name.startsWith("proxy-") ? "ours" : "other";
-    const label = name.replace("proxy-", "proxy, ");
+    const label = name.replace("proxy-", "proxy, ").replace(/^(nginx|haproxy)-http/, "$1");
     return [
       `<text x="${NAME_WIDTH - 8}" y="${line}" text-anchor="end">${escape(label)}</text>`,
       `<rect class="${style}" x="${NAME_WIDTH}" y="${top}" width="${width}" height="${BAR_HEIGHT}" rx="2"/>`,

@@ -120,7 +120,7 @@ async function runAll(
   }
   await field.findPace(scale);
   // Nothing is compared in a smoke run: what can serve all at once does.
-  if (scale.smoke && measurement.backend === "echo") {
+  if (scale.smoke && measurement.backend !== "iperf3") {
     await Promise.all(contestants.map((peer) => field.run(peer, scale, true)));
     return;
   }
@@ -142,7 +142,7 @@ export async function measure(
   using _core = measurement.oneCore === true ? pinned() : null;
   const contestants = present.filter((peer) => takesPart(measurement, peer));
   const backend = await startBackend(measurement.backend, directory);
-  const field = new Field(measurement, (peer) => peer.start(backend.port, directory));
+  const field = new Field(measurement, (peer) => peer.start(backend.port, directory, backend));
   await runAll(field, contestants, measurement, extent);
   await field.close();
   await backend.stop();

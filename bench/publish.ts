@@ -8,7 +8,16 @@ import { drawChart } from "./chart.ts";
 import { MEASUREMENTS } from "./engine/all.ts";
 import type { Machine } from "./machine.ts";
 import { formatTable, type Result } from "./report.ts";
-import { headline, losses, overview, pace, type Published, scaling, tuned } from "./summary.ts";
+import {
+  gateways,
+  headline,
+  losses,
+  overview,
+  pace,
+  type Published,
+  scaling,
+  tuned,
+} from "./summary.ts";
 
 const results = Bun.fileURLToPath(new URL("./results", import.meta.url));
 const readme = Bun.fileURLToPath(new URL("../README.md", import.meta.url));
@@ -75,7 +84,7 @@ export function publish(): void {
   const page = [head, where, "![chart](chart.svg)", peers.join("\n"), ...tables];
   writeFileSync(join(results, "README.md"), `${page.join("\n\n").trimEnd()}\n`);
   writeFileSync(join(results, "chart.svg"), drawChart(published));
-  const parts = [overview, pace, tuned, scaling, losses].map((part) => part(published));
+  const parts = [overview, pace, tuned, scaling, losses, gateways].map((part) => part(published));
   const block = [...parts, `${DETAILS} ${where}`].filter(Boolean).join("\n\n");
   const text = replaceBlock(readFileSync(readme, "utf8"), "headline", headline(published));
   writeFileSync(readme, replaceBlock(text, "bench", block));

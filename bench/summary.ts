@@ -43,6 +43,29 @@ const ORIGINAL = [
   { name: "seed-concurrency", column: "rate", title: "Concurrent requests/s", lost: "27.5 %" },
 ] as const;
 
+/** Those that forward requests, and their rows. */
+const GATEWAYS = ["proxy-http", "nginx-http", "haproxy-http", "caddy"];
+const GATEWAY_ROWS = [
+  ["http1-small", "rate", "HTTP/1.1, 64 connections, 100 B, requests/s"],
+  ["http1-small", "cpuUs", "CPU µs for one request"],
+  ["http1-small", "p99Us", "99th percentile µs"],
+  ["http2-small", "rate", "HTTP/2 over TLS, 16 × 16 streams, 100 B, requests/s"],
+  ["http2-small", "cpuUs", "CPU µs for one request"],
+  ["http2-small", "p99Us", "99th percentile µs"],
+  ["h2c-small", "rate", "the same in clear, requests/s"],
+  ["h2c-small", "cpuUs", "CPU µs for one request"],
+  ["http1-1m", "rate", "HTTP/1.1, 1 MiB, Gbit/s"],
+  ["http1-1m", "cpuMs", "CPU ms for 1 GB"],
+  ["http2-1m", "rate", "HTTP/2 over TLS, 1 MiB, Gbit/s"],
+  ["http2-1m", "cpuMs", "CPU ms for 1 GB"],
+  ["tls-handshakes", "rate", "TLS handshakes/s"],
+  ["tls-handshakes", "cpuUs", "CPU µs for one handshake"],
+  ["websocket-echo", "rate", "WebSocket echo, messages/s"],
+  ["websocket-echo", "cpuUs", "CPU µs for one message"],
+  ["grpc-unary", "rate", "gRPC unary, calls/s"],
+  ["grpc-unary", "cpuUs", "CPU µs for one call"],
+] as const;
+
 const TUNED = "-tuned";
 
 export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -60,7 +83,8 @@ function median(result: Result, contestant: string, key: string): number | undef
 }
 
 function title(contestant: string): string {
-  return contestant.replace("proxy-", "**proxy**, ");
+  if (contestant === "proxy-http") return "**proxy**";
+  return contestant.replace("proxy-", "**proxy**, ").replace("-http", "");
 }
 
 /** One row: what is best, to the digits that are shown, is bold. */
@@ -76,14 +100,15 @@ function medians(result: Result, { key, digits, better }: Column, names: readonl
 }
 
 /** Without those of which there are no results. */
-function shown(published: readonly Published[]): string[] {
+function shown(published: readonly Published[], names: readonly string[] = SHOWN): string[] {
   const there = new Set(published.flatMap(({ contestants }) => contestants.map((c) => c.name)));
-  return SHOWN.filter((name) => there.has(name));
+  return names.filter((name) => there.has(name));
 }
 
-export function overview(published: readonly Published[]): string {
-  const names = shown(published);
-  const rows = ROWS.flatMap(([name, key, text]) => {
+type Rows = readonly (readonly [result: string, column: string, title: string])[];
+
+function tableOf(published: readonly Published[], names: readonly string[], of: Rows): string {
+  const rows = of.flatMap(([name, key, text]) => {
     const result = find(published, name);
     const column = result?.columns.find((each) => each.key === key);
     return result === undefined || column === undefined
@@ -91,6 +116,16 @@ export function overview(published: readonly Published[]): string {
       : [[text, ...medians(result, column, names)]];
   });
   return table(["", ...names.map(title)], rows);
+}
+
+export function overview(published: readonly Published[]): string {
+  return tableOf(published, shown(published), ROWS);
+}
+
+/** What forwards requests, apart from what forwards bytes. */
+export function gateways(published: readonly Published[]): string {
+  const names = shown(published, GATEWAYS);
+  return names.length === 0 ? "" : tableOf(published, names, GATEWAY_ROWS);
 }
 
 /** What is lost against the direct connection of the same run. */

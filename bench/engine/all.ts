@@ -1,5 +1,6 @@
 // The list of measurements, in the order in which they run.
 
+import { HTTP } from "../http/all.ts";
 import { bulk } from "./bulk.ts";
 import { connect } from "./connect.ts";
 import { idle } from "./idle.ts";
@@ -21,4 +22,5 @@ export const MEASUREMENTS: readonly Measurement[] = [
   scaling,
   idle,
   ...seed,
+  ...HTTP,
 ];

@@ -1,5 +1,6 @@
-// Ping-pong: each connection sends one message, waits for its echo, and sends the next. Prints one JSON line with the
-// count, the latencies and the relay's CPU time of the measured interval. Started by bench/engine/pingpong.ts.
+// Ping-pong: each connection sends one message, waits for its echo, and sends the next; as plain bytes or as WebSocket messages.
+// Prints one JSON line with the count, the latencies and the relay's CPU time of the measured interval. Started by
+// bench/engine/pingpong.ts and bench/http/websocket.ts.
 
 import { ptr } from "bun:ffi";
 
@@ -7,10 +8,13 @@ import { Histogram } from "./histogram.ts";
 import { type Elapsed, type Going, measured, type TimedRequest } from "./interval.ts";
 import { connectBlocking, fail, libc, MSG_DONTWAIT, MSG_NOSIGNAL } from "./libc.ts";
 import { EPOLLIN, Poller } from "./poller.ts";
+import { frames, upgrade } from "./websocket.ts";
 
 export interface PingPongRequest extends TimedRequest {
   connections: number;
   bytes: number;
+  /** Messages are WebSocket's, of up to 125 bytes. */
+  webSocket?: boolean;
 }
 
 export interface PingPongResult extends Elapsed {
@@ -21,15 +25,30 @@ export interface PingPongResult extends Elapsed {
 
 const HANGS_MS = 2_000;
 
-function measure(request: PingPongRequest): PingPongResult {
-  const { connections, bytes } = request;
-  const poller = new Poller();
+/** What is sent and what comes back, and the number in it by which an echo is known. */
+export interface Messages {
+  message: Uint8Array;
+  buffer: Uint8Array;
+  sequence: Uint32Array;
+  echoed: Uint32Array;
+}
+
+function plain(bytes: number): Messages {
   // Over an ArrayBuffer of its own: JavaScriptCore moves small typed arrays that are not, and the address is kept.
   const message = new Uint8Array(new ArrayBuffer(bytes));
+  const buffer = new Uint8Array(new ArrayBuffer(bytes));
   const sequence = new Uint32Array(message.buffer, 0, 1);
-  const buffer = new Uint8Array(bytes);
-  const echoed = new Uint32Array(buffer.buffer, 0, 1);
+  return { message, buffer, sequence, echoed: new Uint32Array(buffer.buffer, 0, 1) };
+}
+
+function measure(request: PingPongRequest): PingPongResult {
+  const { connections, bytes, webSocket = false } = request;
+  const poller = new Poller();
+  const { message, buffer, sequence, echoed } = webSocket ? frames(bytes) : plain(bytes);
+  const { length: messageBytes } = message;
+  const { length: echoBytes } = buffer;
   const fds = Array.from({ length: connections }, () => connectBlocking(request.port));
+  if (webSocket) for (const fd of fds) upgrade(fd, request.port);
   const rows = Math.max(...fds) + 1;
   const sentAt = new Float64Array(rows);
   const expected = new Uint32Array(rows);
@@ -40,14 +59,15 @@ function measure(request: PingPongRequest): PingPongResult {
   const send = (fd: number, now: number): void => {
     expected[fd] = ++sequence[0]!;
     sentAt[fd] = now;
-    if (libc.send(fd, messagePointer, bytes, MSG_NOSIGNAL) !== bytes) fail("send");
+    const sent = libc.send(fd, messagePointer, messageBytes, MSG_NOSIGNAL);
+    if (sent !== messageBytes) fail("send");
   };
   const receive = (fd: number): void => {
     const at = received[fd]!;
-    const got = libc.recv(fd, ptr(buffer, at), bytes - at, MSG_DONTWAIT);
+    const got = libc.recv(fd, ptr(buffer, at), echoBytes - at, MSG_DONTWAIT);
     if (got <= 0) throw new Error(`a connection ended after ${latencies.count} messages`);
     received[fd] = at + got;
-    if (at + got < bytes) return;
+    if (at + got < echoBytes) return;
     received[fd] = 0;
     if (at === 0 && echoed[0] !== expected[fd])
       throw new Error("an echo differs from what was sent");

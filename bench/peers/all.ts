@@ -5,6 +5,10 @@ import { frp } from "./frp.ts";
 import { go } from "./go.ts";
 import { gost } from "./gost.ts";
 import { haproxy, haproxyOfTwo, haproxyTuned } from "./haproxy.ts";
+import { caddy } from "./http/caddy.ts";
+import { haproxyGateway } from "./http/haproxy.ts";
+import { nginxGateway } from "./http/nginx.ts";
+import { proxyGateway } from "./http/proxy.ts";
 import { nginx, nginxOfTwo, nginxTuned } from "./nginx.ts";
 import type { Peer } from "./peer.ts";
 import { proxyOfTwo, proxyPeer } from "./proxy.ts";
@@ -29,5 +33,9 @@ export function peers(directory: string): Peer[] {
     gost,
     rathole,
     frp,
+    proxyGateway(directory),
+    nginxGateway,
+    haproxyGateway,
+    caddy,
   ];
 }

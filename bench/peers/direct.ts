@@ -6,8 +6,10 @@ export const direct: Peer = {
   name: "direct",
   setup: "no relay",
   available: async () => ({ version: "" }),
-  start: async (targetPort) => ({
-    port: targetPort,
+  start: async (_targetPort, _directory, { port, h2cPort, tlsPort }) => ({
+    port,
+    ...(h2cPort !== undefined && { h2cPort }),
+    ...(tlsPort !== undefined && { tlsPort }),
     descriptorsPerConnection: 0,
     workers: 0,
     pids: () => [],

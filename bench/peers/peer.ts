@@ -3,6 +3,7 @@
 
 import { join } from "node:path";
 
+import type { Backend, Ports } from "../backends.ts";
 import { endChild, freePort, type Server, startServer, untilAccepts } from "../children.ts";
 import { descriptorLimit, processTree } from "../load/usage.ts";
 
@@ -17,12 +18,14 @@ export interface Peer {
   /** May be missing in CI; every other contestant must be there. */
   optional?: boolean;
   available(): Promise<Availability>;
-  /** Starts relaying to 127.0.0.1:`targetPort`. Files go to `directory`, which the caller removes. */
-  start(targetPort: number, directory: string): Promise<RunningPeer>;
+  /**
+   * Starts relaying to 127.0.0.1:`targetPort`. Files go to `directory`, which the caller removes.
+   * @param backend what is there, for those that have to know what it speaks.
+   */
+  start(targetPort: number, directory: string, backend: Backend): Promise<RunningPeer>;
 }
 
-export interface RunningPeer {
-  port: number;
+export interface RunningPeer extends Ports {
   /** Descriptors that it holds for one connection at rest. */
   descriptorsPerConnection: number;
   /** Threads or processes that relay. */
@@ -48,7 +51,7 @@ export function connectionsMax(): number {
 /** For relays that are compared in a few measurements only, so that a run does not take for ever. */
 export const FEW = /^(bulk-[18]|pingpong-64|connect)$/;
 
-const START_MS = 15_000;
+export const START_MS = 15_000;
 
 /** Starts a relay that listens on a port given to it, and waits until it does. */
 export async function startRelay(
@@ -96,7 +99,7 @@ export async function startTunnel(
 }
 
 /** Starts a program and waits until `port` is open. */
-async function startListening(
+export async function startListening(
   name: string,
   directory: string,
   { command, env }: RelayCommand,

@@ -5,6 +5,7 @@ import type { Column } from "../../bench/engine/measurement.ts";
 import type { Machine } from "../../bench/machine.ts";
 import { spread } from "../../bench/statistics.ts";
 import {
+  gateways,
   headline,
   losses,
   overview,
@@ -81,6 +82,27 @@ describe("overview", () => {
       .split("\n")
       .at(-1);
     expect(last).toBe("| KiB for an idle connection | **2.0** |  |  | 3.0 |");
+  });
+});
+
+describe("gateways", () => {
+  const small = result("http1-small", {
+    direct: { rate: 9, cpuUs: 0 },
+    caddy: { rate: 1, cpuUs: 90 },
+    "nginx-http": { rate: 5, cpuUs: 20 },
+    "proxy-http": { rate: 6, cpuUs: 30 },
+  });
+
+  test("have a table of their own, under the names of the programs", () => {
+    const lines = gateways([result("bulk-1", bulk), small]).split("\n");
+    expect(lines[0]).toBe("|  | **proxy** | nginx | caddy |");
+    expect(lines[2]).toEndWith("requests/s | **6.0** | 5.0 | 1.0 |");
+    expect(lines[3]).toBe("| CPU µs for one request | 30.0 | **20.0** | 90.0 |");
+    expect(lines).toHaveLength(4);
+  });
+
+  test("are left out where none was measured", () => {
+    expect(gateways([result("bulk-1", bulk)])).toBe("");
   });
 });
 

@@ -5,6 +5,9 @@ import { test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 
 const PACKAGES = {
+  caddy: "caddy",
+  h2load: "nghttp2-client",
+  nghttp: "nghttp2-client",
   curl: "curl",
   haproxy: "haproxy",
   openssl: "openssl",
