@@ -163,3 +163,21 @@ export const CAPTURE = {
   bufferMaxBytes: 1 * MIB, // bytes that wait to be written; beyond, the relay pauses
   shownBytes: 4 * KIB, // of a chunk on a terminal: a head of HTTP, and not a screenful of a download
 } as const;
+
+/** Compression of answers. Levels by measurement: see `src/protocols/http/filter/compress/encoders.ts`. */
+export const COMPRESSION = {
+  bodyMinBytes: 1 * KIB, // below, an answer is one packet either way, and the fields that tell of it cost what is saved
+  gzipLevel: 5, // 2 % larger than level 6 for two thirds of its time
+  brotliQuality: 4, // the first that looks for matches as gzip does; 5 takes twice its time
+  brotliWindowBits: 18, // 256 KiB: more memory for each answer brought nothing on pages of 64 KiB
+  zstdLevel: 3, // what a reset falls back to, and as small as gzip for a third of its time
+  sliceBytes: 32 * KIB, // of output at once: one buffer for all answers of a worker
+  openMax: 128, // answers at once in one worker, of up to 900 KiB each; those beyond are not compressed
+  idleMax: 8, // encoders that wait for the next answer, of each coding: to make one costs as much as 10 KiB of answer
+} as const;
+
+/** gRPC-Web. */
+export const GRPC_WEB = {
+  sliceBytes: 24 * KIB, // translated at once: 32 KiB of Base64, one buffer for all requests of a worker
+  preflightMaxAgeSeconds: 600, // an origin that is not allowed any more is turned away ten minutes later at most
+} as const;
