@@ -1,5 +1,6 @@
-// The opening handshake of WebSocket (RFC 6455) between versions of HTTP. HTTP/1.1 proves with Sec-WebSocket-Key and -Accept that both
-// sides mean it; HTTP/2 and HTTP/3 do without (RFC 8441 section 5). So each side is given the proof that its version asks for.
+// The opening handshake of WebSocket (RFC 6455) between versions of HTTP. HTTP/1.1 proves with Sec-WebSocket-Key and -Accept
+// that both sides mean it; HTTP/2 and HTTP/3 do without (RFC 8441 section 5). So each side is given the proof that its version
+// asks for.
 //
 // Towards a backend there is always a key: the client's own, or one that is made here; codecs of versions that have no use for it
 // leave it out. The frames that follow are not looked at. In front of every route; called by the relay.
@@ -62,6 +63,7 @@ class WebSocketStream implements ClientStream {
   readonly #inner: ClientStream;
   readonly #key: string;
   readonly #clientHasKey: boolean;
+  #events!: RequestEvents;
   /** The backend's proof was wrong: nothing of it reaches the client. */
   #refused = false;
 
@@ -73,12 +75,13 @@ class WebSocketStream implements ClientStream {
   }
 
   get events(): RequestEvents {
-    return this.#inner.events;
+    return this.#events;
   }
 
   /** What the client does needs no change. */
   set events(events: RequestEvents) {
-    this.#inner.events = events;
+    this.#events = events;
+    if (!this.#refused) this.#inner.events = events;
   }
 
   sendInformational(head: ResponseHead): void {
@@ -111,13 +114,12 @@ class WebSocketStream implements ClientStream {
       message: "the backend accepted a WebSocket with a wrong Sec-WebSocket-Accept, or none",
       unprocessed: false,
     };
-    const { events } = this.#inner;
     const { head, body } = refusal(502, "The server's WebSocket handshake was wrong.");
     this.#inner.sendHead(head);
     this.#inner.sendBody(body);
     this.#inner.sendEnd(null);
-    // Not from within a call of the exchange: it goes on with what it was about to do.
-    queueMicrotask(() => events.onRequestFailure(failure));
+    // Not from within a call of the exchange: it goes on with what it was about to do. By then it may be over.
+    queueMicrotask(() => this.#events.onRequestFailure(failure));
   }
 
   sendBody(bytes: Uint8Array): boolean {

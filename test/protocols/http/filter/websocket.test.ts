@@ -1,3 +1,5 @@
+// The WebSocket handshake between versions of HTTP, with the sample key of RFC 6455.
+
 import { describe, expect, test } from "bun:test";
 
 import { acceptOf, WebSocketFilter } from "../../../../src/protocols/http/filter/websocket.ts";

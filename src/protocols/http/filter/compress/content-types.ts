@@ -1,5 +1,5 @@
-// Content types whose bodies become smaller when they are compressed. Pictures, sound, films, archives and web fonts are compressed
-// already. Pure; filter.ts calls it.
+// Content types whose bodies become smaller when they are compressed. Pictures, sound, films, archives and web fonts are
+// compressed already. Pure; filter.ts calls it.
 
 const EXACT = new Set([
   "application/javascript",

@@ -1,11 +1,11 @@
-// Encoders of node:zlib, and the ones that wait to be used again. An encoder is called synchronously: what goes in comes out before
-// the call returns, so there is no queue between a backend and a client, and nothing to cancel.
+// Encoders of node:zlib, and the ones that wait to be used again. An encoder is called synchronously: what goes in comes out
+// before the call returns, so there is no queue between a backend and a client, and nothing to cancel.
 //
 // Invariant: each encoder is with one answer or idle here; `openMax` bounds the memory of all. One `Encoders` in each worker.
 //
-// Measured (µs of CPU for 8 KiB of JSON): synchronous and used again, zstd 37, gzip 57; synchronous and new, zstd 83, gzip 120, brotli
-// 177; as streams on the thread pool, zstd 246, gzip 247, brotli 353. node:zlib has no public synchronous call for bodies in parts,
-// so this calls what its streams and its own synchronous functions are made of (`_handle.writeSync`).
+// Measured (µs of CPU for 8 KiB of JSON): synchronous and used again, zstd 37, gzip 57; synchronous and new, zstd 83, gzip 120,
+// brotli 177; as streams on the thread pool, zstd 246, gzip 247, brotli 353. node:zlib has no public synchronous call for
+// bodies in parts, so this calls what its streams and its own synchronous functions are made of (`_handle.writeSync`).
 
 import { constants, createBrotliCompress, createGzip, createZstdCompress } from "node:zlib";
 

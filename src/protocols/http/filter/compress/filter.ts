@@ -1,5 +1,5 @@
-// Compression of answers: the filter of routes with `compress`. Made by filters.ts, called by the relay. It asks what the client takes;
-// the backend still sees Accept-Encoding, and what it has compressed itself is passed on.
+// Compression of answers: the filter of routes with `compress`. Made by filters.ts, called by the relay. It asks what the
+// client takes; the backend still sees Accept-Encoding, and what it has compressed itself is passed on.
 
 import type { ClientStream } from "../../exchange.ts";
 import type { RequestHead } from "../../message/heads.ts";

@@ -1,5 +1,5 @@
-// An answer on its way to a client that takes it compressed. The head decides whether it is; then each part goes through an encoder
-// in the call that brought it. Made by filter.ts for one request.
+// An answer on its way to a client that takes it compressed. The head decides whether it is; then each part goes through an
+// encoder in the call that brought it. Made by filter.ts for one request.
 //
 // A body whose length is not known may be a stream that somebody reads as it comes: what one turn of the event loop brought of it
 // goes out at that turn's end. Of others the encoder keeps what makes the answer smaller.

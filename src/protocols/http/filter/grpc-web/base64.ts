@@ -1,7 +1,8 @@
 // Base64 (RFC 4648 section 4) of a stream, both ways and in any pieces. Padding may stand in the middle: senders of gRPC-Web text
 // end a segment wherever they want what they wrote to be readable, and go on with another one.
 //
-// Invariant: the encoder holds at most two bytes and the decoder at most three characters. Pure; the streams of stream.ts call it.
+// Invariant: the encoder holds at most two bytes and the decoder at most three characters. Pure; the streams of stream.ts call
+// it.
 
 const PAD = 0x3d;
 const NONE = 255;

@@ -1,8 +1,8 @@
 // A request of gRPC-Web between its client and an exchange that knows gRPC alone: what the client sends becomes messages of gRPC,
 // the backend's trailers become the last frame of the body. Text is Base64 both ways. Made by filter.ts for one request.
 //
-// Nothing is collected: what comes in goes on in the same call, but for the pieces that Base64 cannot say yet. An answer's segments
-// are padded where a message ends, so that each can be read as soon as it is there.
+// Nothing is collected: what comes in goes on in the same call, but for the pieces that Base64 cannot say yet. An answer's
+// segments are padded where a message ends, so that each can be read as soon as it is there.
 
 import { GRPC_WEB } from "../../../../shared/limits.ts";
 import type { ClientConnection, ClientStream, Failure, RequestEvents } from "../../exchange.ts";
@@ -88,6 +88,8 @@ export class GrpcWebStream implements ClientStream, RequestEvents {
 
   #refuse(): void {
     this.#broken = true;
+    // First, since the connection's next request may come from within the last call to the inner stream.
+    this.events.onRequestFailure(MALFORMED);
     if (this.#headSent) this.#inner.reset(MALFORMED);
     else {
       const { head, body } = refusal(400, MALFORMED.message);
@@ -95,7 +97,6 @@ export class GrpcWebStream implements ClientStream, RequestEvents {
       this.#inner.sendBody(body);
       this.#inner.sendEnd(null);
     }
-    this.events.onRequestFailure(MALFORMED);
   }
 
   // What the exchange does.

@@ -1,3 +1,5 @@
+// Accept-Encoding: which coding is taken of what clients say that they take.
+
 import { expect, test } from "bun:test";
 
 import { negotiate } from "../../../../../src/protocols/http/filter/compress/accept-encoding.ts";

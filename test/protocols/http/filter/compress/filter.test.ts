@@ -1,3 +1,5 @@
+// Compression of answers: what comes out is decoded by the runtime's own decoders, and heads say what was done.
+
 import { describe, expect, test } from "bun:test";
 import { brotliDecompressSync, constants, gunzipSync, zstdDecompressSync } from "node:zlib";
 

@@ -1,3 +1,5 @@
+// Base64 in any pieces, compared with the runtime's own.
+
 import { expect, test } from "bun:test";
 
 import fc from "fast-check";

@@ -1,3 +1,5 @@
+// Content types of gRPC-Web and what becomes of them.
+
 import { expect, test } from "bun:test";
 
 import {

@@ -1,3 +1,5 @@
+// gRPC-Web between a client and an exchange: bytes in, bytes out, and what browsers are told of other origins.
+
 import { describe, expect, test } from "bun:test";
 
 import fc from "fast-check";

@@ -1,3 +1,5 @@
+// Where messages end, and the frame of trailers.
+
 import { expect, test } from "bun:test";
 
 import fc from "fast-check";
