@@ -9,7 +9,7 @@ export const RUN_ARGS = {
   protocol: {
     type: "string",
     valueHint: "tcp",
-    description: "what to forward: tcp or udp (default: tcp)",
+    description: "what to forward: tcp, tls, http, http2 or udp (default: tcp)",
   },
   listen: { type: "string", valueHint: ":8080", description: "where to listen" },
   target: { type: "string", valueHint: "127.0.0.1:80", description: "where to forward to" },
@@ -45,8 +45,12 @@ export const RUN_ARGS = {
     description: "write the process id there as long as the proxy serves",
   },
   admin: { type: "string", valueHint: "127.0.0.1:9090", description: "dashboard and metrics" },
-  cert: { type: "string", valueHint: "cert.pem", description: "certificate of a TLS listener" },
-  key: { type: "string", valueHint: "key.pem", description: "private key of a TLS listener" },
+  cert: {
+    type: "string",
+    valueHint: "cert.pem",
+    description: "certificate chain of a TLS listener, PEM",
+  },
+  key: { type: "string", valueHint: "key.pem", description: "its private key, PEM" },
   "auto-tls": { type: "boolean", description: "get certificates by ACME" },
   email: { type: "string", valueHint: "you@example.com", description: "your address, for the CA" },
   domains: { type: "string", valueHint: "a.example,b.example", description: "domains to certify" },

@@ -6,18 +6,22 @@ import type { Part, Path, Problem, Source } from "./problems.ts";
 
 const NOT_AVAILABLE = "not available in this version";
 
-const AVAILABLE_PROTOCOLS: readonly unknown[] = ["tcp", "udp"];
-const LATER_PROTOCOLS: readonly unknown[] = ["tls", "http", "http2", "http3", "quic"];
+const AVAILABLE_PROTOCOLS: readonly unknown[] = ["tcp", "tls", "http", "http2", "udp"];
+const REQUESTS: readonly unknown[] = ["http", "http2"];
+const LATER_PROTOCOLS: readonly unknown[] = ["http3", "quic"];
 
-const TOP_KEYS: readonly string[] = ["admin", "tls", "auto_tls"];
+const TOP_KEYS: readonly string[] = ["admin", "auto_tls"];
 
-const ENTRY_KEYS: readonly string[] = ["alpn"];
+/** Below an entry, by protocol. */
+const UNAVAILABLE_KEYS: Readonly<Record<string, readonly string[]>> = {
+  udp: ["allow", "deny", "limits.max_per_ip", "limits.accept_rate"],
+  tls: ["limits.bandwidth", "limits.connection_bandwidth", "proxy_protocol.accept"],
+  http: ["limits.bandwidth", "limits.connection_bandwidth", "proxy_protocol.accept"],
+  http2: ["limits.bandwidth", "limits.connection_bandwidth", "proxy_protocol.accept"],
+};
 
-const LIMIT_KEYS: readonly string[] = [];
-
-/** What only streams have so far. */
-const UDP_ENTRY_KEYS: readonly string[] = ["allow", "deny"];
-const UDP_LIMIT_KEYS: readonly string[] = ["max_per_ip", "accept_rate"];
+/** Schemes of targets. */
+const LATER_SCHEME = /^(h3|quic):\/\//i;
 
 export interface Unavailable {
   readonly problems: readonly Problem[];
@@ -36,7 +40,6 @@ export function unavailable(source: Source): Unavailable {
   };
   const top = mapping(source.value);
   for (const key of TOP_KEYS) if (top[key] !== undefined) refuse([key]);
-  if ((top.access_log ?? "off") !== "off") refuse(["access_log"]);
   if ([true, "true"].includes(mapping(top.options).auto_tls as string))
     refuse(["options", "auto_tls"]);
   const entries: unknown[] = Array.isArray(top.protocols) ? top.protocols : [];
@@ -51,7 +54,14 @@ export function unavailable(source: Source): Unavailable {
       const message = `"${name}" is ${NOT_AVAILABLE}, which forwards ${AVAILABLE_PROTOCOLS.join(", ")}`;
       refuse([...path, "name"], message, "value");
       refused.push(...asked);
-    } else asked.forEach((key) => refuse(key));
+      return;
+    }
+    asked.forEach((key) => refuse(key));
+    if (!REQUESTS.includes(mapping(entry).name)) return;
+    for (const at of laterTargets(mapping(entry))) {
+      const message = `HTTP/3 and QUIC towards targets are ${NOT_AVAILABLE}. Write https:// or h2://`;
+      refuse([...path, ...at], message, "value");
+    }
   });
   const covers = (path: Path | undefined): boolean =>
     path !== undefined && refused.some((head) => head.every((step, i) => path[i] === step));
@@ -59,25 +69,41 @@ export function unavailable(source: Source): Unavailable {
 }
 
 function refusedKeys(entry: Mapping): string[][] {
-  const limits = mapping(entry.limits);
-  const isUdp = entry.name === "udp";
-  const keys = isUdp ? [...ENTRY_KEYS, ...UDP_ENTRY_KEYS] : ENTRY_KEYS;
-  const ofLimits = isUdp ? [...LIMIT_KEYS, ...UDP_LIMIT_KEYS] : LIMIT_KEYS;
-  const asksForNothing = (key: string): boolean =>
-    key === "deny" && Array.isArray(entry.deny) && entry.deny.length === 0;
+  const keys = UNAVAILABLE_KEYS[String(entry.name)] ?? [];
+  return keys.map((key) => key.split(".")).filter((steps) => asksFor(entry, steps));
+}
+
+function asksFor(entry: Mapping, steps: readonly string[]): boolean {
+  let at: unknown = entry;
+  for (const step of steps) at = mapping(at)[step];
+  const isNothing = at === undefined || at === "off" || (Array.isArray(at) && at.length === 0);
+  return !isNothing;
+}
+
+/** Targets with a scheme that is not there yet, those of routes included. */
+function laterTargets(entry: Mapping): Path[] {
+  const isLater = (value: unknown): boolean =>
+    typeof value === "string" && LATER_SCHEME.test(value);
+  const ofOne = (value: unknown, path: Path): Path[] => {
+    if (isLater(value)) return [path];
+    return isLater(mapping(value).address) ? [[...path, "address"]] : [];
+  };
+  const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
+  const ofRoute = (route: Mapping, path: Path): Path[] => [
+    ...ofOne(route.target, [...path, "target"]),
+    ...list(route.targets).flatMap((value, i) => ofOne(value, [...path, "targets", i])),
+  ];
+  const routes = list(entry.routes);
   return [
-    ...keys.filter((key) => entry[key] !== undefined && !asksForNothing(key)).map((key) => [key]),
-    ...ofLimits.filter((key) => limits[key] !== undefined).map((key) => ["limits", key]),
+    ...ofRoute(entry, []),
+    ...routes.flatMap((route, i) => ofRoute(mapping(route), ["routes", i])),
   ];
 }
 
-/** Whether a key at this path would be refused. */
+/** Whether a key at this path would be refused, whatever protocol it is of. */
 export function isLaterKey(path: Path): boolean {
   const key = String(path.at(-1));
-  if (path.length === 1) return TOP_KEYS.includes(key) || key === "access_log" || key === "options";
-  if (path[0] !== "protocols") return false;
-  if (path.length === 3) return ENTRY_KEYS.includes(key);
-  return path.length === 4 && path[2] === "limits" && LIMIT_KEYS.includes(key);
+  return path.length === 1 && (TOP_KEYS.includes(key) || key === "options");
 }
 
 /** Whether a value at this path would be refused. */

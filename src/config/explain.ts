@@ -4,9 +4,10 @@
 import type { z } from "zod";
 
 import { isLaterKey, isLaterValue } from "./availability.ts";
+import { isAtHome } from "./key-homes.ts";
 import { nearest, suggest } from "./nearest.ts";
 import { describe, formatPath, type Path, type Problem, type Source } from "./problems.ts";
-import { schema } from "./schema.ts";
+import { PROTOCOLS, schema } from "./schema.ts";
 
 type Issue = z.core.$ZodIssue;
 type AnySchema = z.core.$ZodType;
@@ -22,7 +23,7 @@ function explainIssue(issue: Issue, source: Source, base: Path): Problem[] {
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => ({
       place: source.place([...path, key], "key"),
-      message: unknownKey(key, path),
+      message: unknownKey(key, path, source),
       path: [...path, key],
     }));
   }
@@ -144,15 +145,31 @@ function missing(path: Path): string {
   return cure === undefined ? "is missing" : `is missing. ${cure}`;
 }
 
-function unknownKey(key: string, path: Path): string {
+function unknownKey(key: string, path: Path, source: Source): string {
   const here = knownKeys(path);
   const word = nearest(key, here);
   if (word !== undefined) return `unknown key. Did you mean "${word}"?`;
-  const elsewhere = homes().get(key);
-  if (elsewhere !== undefined)
-    return `unknown key here. It belongs ${elsewhere === "" ? "at the top level" : `under ${elsewhere}`}`;
-  return `unknown key. ${suggest(key, here)}`;
+  const elsewhere = homes().get(key) ?? [];
+  if (elsewhere.length > 0 && elsewhere.length <= HOMES_SHOWN) {
+    const under = elsewhere.map((home) => (home === "" ? "at the top level" : `under ${home}`));
+    return `unknown key here. It belongs ${under.join(" or ")}`;
+  }
+  return `unknown key. ${suggest(key, keysFor(path, here, source))}`;
 }
+
+/** More places than these help nobody. */
+const HOMES_SHOWN = 2;
+
+/** Of the keys of a listener, those that mean something to its protocol. */
+function keysFor(path: Path, keys: readonly string[], source: Source): string[] {
+  const [top, entry, ...below] = path;
+  if (top !== "protocols" || entry === undefined) return [...keys];
+  const name = valueAt(source.value, [top, entry, "name"]);
+  if (!isProtocol(name)) return [...keys];
+  return keys.filter((key) => isAtHome([...below, key], name));
+}
+
+const isProtocol = (name: unknown): boolean => (PROTOCOLS as readonly unknown[]).includes(name);
 
 /** The keys that the grammar knows at a path, and this version carries out. */
 function knownKeys(path: Path): string[] {
@@ -171,6 +188,7 @@ function knownKeys(path: Path): string[] {
 function unwrap(at: AnySchema): AnySchema[] {
   const { def } = (at as z.core.$ZodTypes)._zod;
   if (def.type === "optional" || def.type === "nonoptional") return unwrap(def.innerType);
+  if (def.type === "pipe") return unwrap(def.in);
   if (def.type === "union") return def.options.flatMap(unwrap);
   return [at];
 }
@@ -186,8 +204,8 @@ function elementOf(at: AnySchema): AnySchema | undefined {
   return array?._zod.def.element;
 }
 
-/** For each key that has exactly one home in the grammar of this version: where that is. */
-function homes(): Map<string, string> {
+/** For each key of the grammar of this version: where it may stand. */
+function homes(): Map<string, string[]> {
   const found = new Map<string, string[]>();
   const walk = (at: AnySchema, shown: string, path: Path): void => {
     const element = elementOf(at);
@@ -199,9 +217,7 @@ function homes(): Map<string, string> {
     }
   };
   walk(schema, "", []);
-  return new Map(
-    [...found].filter(([, paths]) => paths.length === 1).map(([key, [path]]) => [key, path!]),
-  );
+  return found;
 }
 
 function valueAt(value: unknown, path: Path): unknown {

@@ -31,7 +31,7 @@ interface Bounds {
 }
 
 /** A scalar that `parse` reads. ProxyErrors become issues at the value's place; missing and non-scalar values never reach it. */
-function scalar<T>(
+export function scalar<T>(
   parse: (value: string | number) => T,
   takes: "text" | "text or number" | "text, number or switch",
   shown: Shown,
@@ -131,14 +131,20 @@ export function eventRate(description: string) {
 }
 
 /** Bytes per second, written `100MB/s`. */
-export function byteRate(description: string) {
+export function byteRate(description: string, bounds: Bounds = {}) {
+  const min = bounds.zeroIsOff === true ? 0 : 1;
+  const read = (value: string | number): number =>
+    min === 0 && String(value) === "0" ? 0 : parseByteRate(value);
+  const pattern = "^\\d+(\\.\\d+)? ?([kKmMgG]([iI]?[bB])?|[bB])?/s$";
   return scalar(
-    (value) => within(parseByteRate(value), { min: 1 }, value, (n) => `${formatSize(n)}/s`),
+    (value) => within(read(value), { min }, value, (n) => `${formatSize(n)}/s`),
     "text or number",
     {
       description: `${description} A rate in bytes: 100MB/s.`,
-      type: "string",
-      pattern: "^\\d+(\\.\\d+)? ?([kKmMgG]([iI]?[bB])?|[bB])?/s$",
+      ...stated(bounds),
+      ...(min === 0
+        ? { anyOf: [{ type: "string", pattern }, { const: 0 }] }
+        : { type: "string", pattern }),
     },
   );
 }

@@ -2,7 +2,7 @@
 // A key that the configuration gives wins over its preset; the preset wins over LISTENER_DEFAULTS. Called by compile.ts
 // and relations.ts.
 
-import { LISTENER_DEFAULTS, RING_DEFAULTS } from "../shared/limits.ts";
+import { HTTP_DEFAULTS, LISTENER_DEFAULTS, RING_DEFAULTS } from "../shared/limits.ts";
 import type { PresetName } from "../shared/plan.ts";
 import type { Config, ProtocolConfig } from "./schema.ts";
 
@@ -58,17 +58,24 @@ export interface Watermarks {
 }
 
 /** The watermarks of a listener: as given, of the preset, or the defaults. `high_watermark` alone halves for the low one. */
-export function watermarks(entry: Pick<ProtocolConfig, "preset" | "backpressure">): Watermarks {
+export function watermarks(
+  entry: Pick<ProtocolConfig, "name" | "preset" | "backpressure">,
+): Watermarks {
   const preset = entry.preset ? PRESET_VALUES[entry.preset] : {};
+  const fallback = forwardsRequests(entry.name) ? HTTP_DEFAULTS : LISTENER_DEFAULTS;
   const { high_watermark: high, low_watermark: low } = entry.backpressure ?? {};
-  const highWatermarkBytes =
-    high ?? preset.highWatermarkBytes ?? LISTENER_DEFAULTS.highWatermarkBytes;
+  const highWatermarkBytes = high ?? preset.highWatermarkBytes ?? fallback.highWatermarkBytes;
   if (low !== undefined) return { highWatermarkBytes, lowWatermarkBytes: low };
   if (high !== undefined) return { highWatermarkBytes, lowWatermarkBytes: Math.floor(high / 2) };
   return {
     highWatermarkBytes,
-    lowWatermarkBytes: preset.lowWatermarkBytes ?? LISTENER_DEFAULTS.lowWatermarkBytes,
+    lowWatermarkBytes: preset.lowWatermarkBytes ?? fallback.lowWatermarkBytes,
   };
+}
+
+/** The protocols whose targets get requests. */
+export function forwardsRequests(name: ProtocolConfig["name"]): boolean {
+  return name === "http" || name === "http2" || name === "http3";
 }
 
 /** What `uring:` gives, or the defaults. */

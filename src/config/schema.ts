@@ -4,21 +4,10 @@
 
 import { z } from "zod";
 
-import {
-  BOUNDS,
-  HEALTH_DEFAULTS,
-  LISTENER_DEFAULTS,
-  PROXY_DEFAULTS,
-  RING_DEFAULTS,
-  UDP_DEFAULTS,
-} from "../shared/limits.ts";
+import { BOUNDS, PROXY_DEFAULTS, RING_DEFAULTS } from "../shared/limits.ts";
 import {
   addressBlock,
-  byteRate,
   choice,
-  count,
-  duration,
-  eventRate,
   flag,
   listenAddress,
   quotedBoolean,
@@ -26,7 +15,11 @@ import {
   targetAddress,
   text,
 } from "./fields.ts";
-import { formatDuration, formatSize } from "./units.ts";
+import { gateway, routes, treatment } from "./schema-http.ts";
+import { backpressure, limits, socket, timeout, timeouts } from "./schema-limits.ts";
+import { destination } from "./schema-targets.ts";
+import { tls } from "./schema-tls.ts";
+import { formatSize } from "./units.ts";
 
 export const PROTOCOLS = ["tcp", "tls", "http", "http2", "http3", "quic", "udp"] as const;
 export const PRESETS = ["server", "client", "high_throughput"] as const;
@@ -40,218 +33,6 @@ export const DNS_PROVIDERS = [
   "digitalocean",
   "godaddy",
 ] as const;
-
-const DEFAULTS = LISTENER_DEFAULTS;
-const timeout = (description: string, fallbackMs: number, min: number, zeroIsOff = false) =>
-  duration(description, {
-    min,
-    max: BOUNDS.timeoutMaxMs,
-    default: formatDuration(fallbackMs),
-    zeroIsOff,
-  });
-const socketBuffer = (option: string) =>
-  size(`${option} of every connection; the system's own value by default.`, {
-    min: BOUNDS.socketBufferMin,
-    max: BOUNDS.socketBufferMax,
-  });
-const watermark = (description: string, fallback: number) =>
-  size(description, {
-    min: BOUNDS.watermarkMin,
-    max: BOUNDS.watermarkMax,
-    default: formatSize(fallback),
-  });
-
-const limits = z
-  .strictObject({
-    max_connections: count(
-      "Connections at once over all workers; 0: as many as descriptors allow.",
-      0,
-      BOUNDS.maxConnectionsMax,
-      DEFAULTS.maxConnections,
-    ),
-    max_sessions: count(
-      "Of udp: sessions at once over all workers, one for each client address; the same as max_connections there.",
-      0,
-      BOUNDS.maxConnectionsMax,
-      UDP_DEFAULTS.maxConnections,
-    ),
-    max_per_ip: count(
-      "Connections at once from one client address; 0: no limit.",
-      0,
-      BOUNDS.maxConnectionsMax,
-      DEFAULTS.maxPerIp,
-    ),
-    accept_rate: eventRate("New connections each second."),
-    bandwidth: byteRate("Bytes each second, of all connections and both directions together."),
-    connection_bandwidth: byteRate(
-      "Bytes each second of each connection, both directions together.",
-    ),
-  })
-  .partial()
-  .meta({
-    description:
-      "What a listener admits. Clients beyond a limit are turned away, counted and logged; bytes beyond one wait.",
-  });
-
-const timeouts = z
-  .strictObject({
-    connect: timeout("For reaching the target, over all of its addresses.", DEFAULTS.connectMs, 1),
-    idle: timeout(
-      "A connection on which no byte moves either way for this long is reset; 0: never. " +
-        `A session of udp is over, after ${formatDuration(UDP_DEFAULTS.idleMs)} by default.`,
-      DEFAULTS.idleMs,
-      0,
-      true,
-    ),
-    client_hello: timeout("For the client's first TLS message.", DEFAULTS.clientHelloMs, 1),
-    lifetime: timeout(
-      "A connection is reset after this long, whatever it does; 0: never.",
-      DEFAULTS.lifetimeMs,
-      0,
-      true,
-    ),
-  })
-  .partial()
-  .meta({ description: "How long each step may take." });
-
-const socket = z
-  .strictObject({
-    nodelay: flag("TCP_NODELAY: small messages leave at once.", DEFAULTS.nodelay),
-    quickack: flag(
-      "TCP_QUICKACK (Linux): every message is acknowledged at once.",
-      DEFAULTS.quickack,
-    ),
-    fastopen: flag(
-      "TCP_FASTOPEN: data in the first packet, where the system allows it.",
-      DEFAULTS.fastopen,
-    ),
-    keepalive: duration(
-      "Idle time before, and interval between, keepalive probes, in whole seconds; 0: off.",
-      {
-        max: BOUNDS.keepaliveMaxSeconds * 1_000,
-        zeroIsOff: true,
-        default: formatDuration(DEFAULTS.keepaliveSeconds * 1_000),
-      },
-    ),
-    send_buffer: socketBuffer("SO_SNDBUF"),
-    receive_buffer: socketBuffer("SO_RCVBUF"),
-    notsent_lowat: size(
-      "TCP_NOTSENT_LOWAT (Linux, macOS): unsent bytes that the system queues at most; 16KB on macOS by default.",
-      {
-        min: 1,
-        max: BOUNDS.socketBufferMax,
-      },
-    ),
-  })
-  .partial()
-  .meta({ description: "Socket options of both sides." });
-
-const backpressure = z
-  .strictObject({
-    high_watermark: watermark(
-      "A direction that holds this many undelivered bytes stops reading.",
-      DEFAULTS.highWatermarkBytes,
-    ),
-    low_watermark: watermark(
-      "It reads again at this many. Half of high_watermark if only that is given.",
-      DEFAULTS.lowWatermarkBytes,
-    ),
-  })
-  .partial()
-  .meta({ description: "What a connection may hold when its reader is slower than its writer." });
-
-const target = targetAddress("Where to forward to.");
-
-const targets = z
-  .array(
-    z.union([
-      target,
-      z.strictObject({
-        address: targetAddress("Where to forward to."),
-        weight: count(
-          "Share of the connections, relative to the other targets.",
-          1,
-          1_000,
-          1,
-        ).optional(),
-        backup: flag("Used only while every other target is down.", false).optional(),
-      }),
-    ]),
-  )
-  .min(1)
-  .meta({ description: "Several targets, among which `balance` chooses." });
-
-const balance = choice(
-  ["round_robin", "least_connections", "random", "source_hash"],
-  "How a target is chosen.",
-  "round_robin",
-);
-
-const health = z
-  .strictObject({
-    type: choice(["tcp", "http"], "What a probe does: connect, or ask for a page.", "tcp"),
-    path: text("Of type http: what is asked for.", { default: HEALTH_DEFAULTS.path }),
-    expect: z.array(z.int().min(100).max(599)).min(1).meta({
-      description: "Of type http: the statuses of a target that is well; 2xx and 3xx by default.",
-    }),
-    interval: timeout("Between two probes.", HEALTH_DEFAULTS.intervalMs, 10),
-    timeout: timeout("For one probe.", HEALTH_DEFAULTS.timeoutMs, 1),
-    rise: count("Successes in a row that bring a target back.", 1, 1_000, HEALTH_DEFAULTS.rise),
-    fall: count("Failures in a row that take a target out.", 1, 1_000, HEALTH_DEFAULTS.fall),
-  })
-  .partial()
-  .meta({ description: "Probes that find out which targets are up." });
-
-const headerEdit = z
-  .strictObject({
-    set: z
-      .record(z.string().min(1), z.string())
-      .meta({ description: "Fields to set, replacing what is there." }),
-    remove: z.array(text("A field's name.")).meta({ description: "Fields to remove." }),
-  })
-  .partial();
-
-const routes = z
-  .array(
-    z.strictObject({
-      sni: text("The TLS server name; *.example.com for every name below.").optional(),
-      alpn: z
-        .array(text("A protocol's name."))
-        .min(1)
-        .meta({ description: "Protocols; fits a TLS client that offers one of them." })
-        .optional(),
-      match: z
-        .strictObject({
-          host: text("The request's host; *.example.com for every name below."),
-          path: text("The request's path; a trailing * takes every path that begins so."),
-        })
-        .partial()
-        .optional(),
-      target: target.optional(),
-      targets: targets.optional(),
-      balance: balance.optional(),
-      health: health.optional(),
-      headers: z.strictObject({ request: headerEdit, response: headerEdit }).partial().optional(),
-      retries: z
-        .strictObject({
-          attempts: count("Further attempts after the first.", 0, 10),
-          on: z.array(z.union([z.literal("connect"), z.int().min(400).max(599)])),
-        })
-        .partial()
-        .optional(),
-      redirect: z
-        .strictObject({
-          to: text("Where to."),
-          status: z
-            .literal([301, 302, 303, 307, 308])
-            .meta({ description: "The answer's status.", default: 308 })
-            .optional(),
-        })
-        .optional(),
-    }),
-  )
-  .min(1)
-  .meta({ description: "Rules in order; the first that fits decides." });
 
 const proxyProtocol = z
   .strictObject({
@@ -274,17 +55,17 @@ export const protocolSchema = z
   .strictObject({
     name: choice(PROTOCOLS, "What the listener speaks."),
     listen: listenAddress("Where to listen."),
-    target: target.optional(),
+    ...destination,
     enabled: flag("false: checked, but not opened.", true).optional(),
     preset: preset.optional(),
     limits: limits.optional(),
     timeouts: timeouts.optional(),
     socket: socket.optional(),
     backpressure: backpressure.optional(),
-    targets: targets.optional(),
-    balance: balance.optional(),
-    health: health.optional(),
+    tls: tls.meta({ description: "Over the top level's tls, key by key." }).optional(),
     routes: routes.optional(),
+    ...treatment,
+    ...gateway,
     allow: z.array(addressBlock()).meta({ description: "Clients that may connect." }).optional(),
     deny: z.array(addressBlock()).meta({ description: "Clients that may not connect." }).optional(),
     proxy_protocol: proxyProtocol.optional(),
@@ -318,17 +99,6 @@ const ring = z
   })
   .partial()
   .meta({ description: "What the uring engine receives into." });
-
-const tls = z
-  .strictObject({
-    cert_file: text("The certificate chain, PEM."),
-    key_file: text("The private key, PEM."),
-    ca_file: text("CAs of client certificates, PEM; asks for client certificates."),
-    client_auth: choice(["none", "request", "require"], "Client certificates.", "none"),
-    min_version: choice(["1.2", "1.3"], "The oldest TLS version that is accepted.", "1.2"),
-  })
-  .partial()
-  .meta({ description: "The default of every TLS listener." });
 
 const autoTls = z
   .strictObject({
@@ -372,7 +142,8 @@ export const schema = z
       .meta({ description: "The version of this grammar.", default: "1.0" }),
     log_level: choice(LOG_LEVELS, "The least that is logged.", PROXY_DEFAULTS.logLevel),
     log_format: choice(LOG_FORMATS, "auto: pretty on a terminal, json otherwise.", "auto"),
-    access_log: text("off, - for the standard output, or a path.", { default: "off" }),
+    access_log: text("Of requests: off, - for the standard output, or a path.", { default: "off" }),
+    access_log_format: choice(["json", "combined"], "How requests are logged.", "json"),
     workers: z
       .union([z.literal("auto"), z.int().min(1).max(BOUNDS.workersMax)])
       .meta({ description: "Data plane threads; auto: one for each CPU.", default: "auto" }),
@@ -389,7 +160,7 @@ export const schema = z
         token_file: text("A file that holds the token.").optional(),
       })
       .meta({ description: "Dashboard, /metrics, /livez, /readyz and /api." }),
-    tls,
+    tls: tls.meta({ description: "The default of every TLS listener." }),
     auto_tls: autoTls,
     protocols: z.array(protocolSchema).meta({ description: "The listeners." }),
     options,

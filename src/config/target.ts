@@ -1,11 +1,19 @@
 // Targets as the configuration writes them: an address, or for protocols that carry requests a URL that also names the
 // protocol towards the target. Pure. Called by the schema; which protocol takes which scheme is decided in relations.ts.
 
-import { type Endpoint, parseEndpoint } from "../shared/address.ts";
+import { type Endpoint, formatEndpoint, parseEndpoint } from "../shared/address.ts";
 import { ProxyError } from "../shared/errors.ts";
+import type { Path } from "./problems.ts";
 
 /** The port that a URL without one means; null: the URL must have one. */
-const DEFAULT_PORTS = { http: 80, https: 443, h2: 443, h2c: 80, h3: 443, quic: null } as const;
+export const DEFAULT_PORTS = {
+  http: 80,
+  https: 443,
+  h2: 443,
+  h2c: 80,
+  h3: 443,
+  quic: null,
+} as const;
 
 export const TARGET_SCHEMES = Object.keys(DEFAULT_PORTS) as readonly TargetScheme[];
 export type TargetScheme = keyof typeof DEFAULT_PORTS;
@@ -17,7 +25,7 @@ export interface Target {
 }
 
 /**
- * Reads `host:port`, `unix:/path`, or `scheme://host[:port]`.
+ * Reads `host:port`, `unix:/path`, `scheme://host[:port]`, or `scheme://unix:/path`.
  * @throws ProxyError ERR_ADDRESS, with the cure.
  */
 export function parseTarget(text: string): Target {
@@ -29,6 +37,8 @@ export function parseTarget(text: string): Target {
       cure: `Write host:port, or a URL with ${TARGET_SCHEMES.join(", ")}`,
     });
   }
+  if (match[2]!.startsWith("unix:"))
+    return { scheme, endpoint: parseEndpoint(match[2]!, "target") };
   const authority = match[2]!.replace(/\/$/, "");
   if (/[/?#@]/.test(authority)) {
     throw new ProxyError(
@@ -43,4 +53,21 @@ export function parseTarget(text: string): Target {
   const hasPort = /:\d*$/.test(authority.replace(/^\[[^\]]*\]/, ""));
   const address = hasPort || port === null ? authority : `${authority}:${port}`;
   return { scheme, endpoint: parseEndpoint(address, "target") };
+}
+
+/** The text that `parseTarget` reads back to the same value. */
+export function formatTarget({ scheme, endpoint }: Target): string {
+  return scheme === null ? formatEndpoint(endpoint) : `${scheme}://${formatEndpoint(endpoint)}`;
+}
+
+/** A target as the grammar gives it: an address, or one with settings. */
+export type Written = Target | { readonly address: Target };
+
+export function addressOf(written: Written): Target {
+  return "address" in written ? written.address : written;
+}
+
+/** Where its address stands. */
+export function addressPath(written: Written, path: Path): Path {
+  return "address" in written ? [...path, "address"] : path;
 }

@@ -4,6 +4,7 @@
 import type { Endpoint } from "../shared/address.ts";
 import type { Path, Report } from "./problems.ts";
 import type { ProtocolConfig } from "./schema.ts";
+import { addressOf, addressPath, type Written } from "./target.ts";
 
 /** The socket options that a UDP socket has too. */
 const SOCKET_KEYS: readonly string[] = ["send_buffer", "receive_buffer"];
@@ -11,12 +12,10 @@ const SOCKET_KEYS: readonly string[] = ["send_buffer", "receive_buffer"];
 export function checkUdp(entry: ProtocolConfig, path: Path, report: Report): void {
   const { listen, target, targets, limits, timeouts, socket } = entry;
   refuseUnix(listen, [...path, "listen"], report);
-  refuseUnix(target?.endpoint, [...path, "target"], report);
-  targets?.forEach((item, i) => {
-    const at = [...path, "targets", i];
-    if ("address" in item) refuseUnix(item.address.endpoint, [...at, "address"], report);
-    else refuseUnix(item.endpoint, at, report);
-  });
+  const refuseUnixTarget = (written: Written, at: Path): void =>
+    refuseUnix(addressOf(written).endpoint, addressPath(written, at), report);
+  if (target !== undefined) refuseUnixTarget(target, [...path, "target"]);
+  targets?.forEach((item, i) => refuseUnixTarget(item, [...path, "targets", i]));
   if (limits?.max_sessions !== undefined && limits.max_connections !== undefined) {
     const message = "stands beside max_connections, which means the same. Keep one of them";
     report([...path, "limits", "max_sessions"], message, "key");
@@ -45,7 +44,7 @@ export function checkUdp(entry: ProtocolConfig, path: Path, report: Report): voi
   }
 }
 
-function refuseUnix(endpoint: Endpoint | undefined, path: Path, report: Report): void {
-  if (endpoint?.kind !== "unix") return;
+function refuseUnix(endpoint: Endpoint, path: Path, report: Report): void {
+  if (endpoint.kind !== "unix") return;
   report(path, `"unix:${endpoint.path}" is a stream socket, and udp has none. Write host:port`);
 }

@@ -7,6 +7,7 @@ import type {
   BuffersPlan,
   GroupPlan,
   LimitsPlan,
+  ListenerPlan,
   SocketPlan,
   TargetPlan,
   TimeoutsPlan,
@@ -97,6 +98,10 @@ export interface HttpPlan {
   readonly socket: SocketPlan;
   readonly buffers: BuffersPlan;
   readonly accessLog: AccessLogPlan | null;
+}
+
+export function isHttpPlan(plan: ListenerPlan): plan is HttpPlan {
+  return plan.protocol === "http" || plan.protocol === "http2";
 }
 
 export interface AccessLogPlan {

@@ -42,6 +42,32 @@ export const UDP_DEFAULTS = {
   idleMs: 60_000, // twice what most NATs keep a UDP mapping for, and longer than any resolver waits
 } as const;
 
+/** What a listener that speaks TLS gets, on top of LISTENER_DEFAULTS. */
+export const TLS_DEFAULTS = {
+  handshakeMs: 10_000, // three round trips over a bad mobile link, with a packet lost twice; as long as client_hello
+  minVersion: "1.2", // 1.0 and 1.1 are withdrawn (RFC 8996); what speaks no 1.2 is older than ten years
+} as const;
+
+/** What a listener that forwards requests gets, on top of LISTENER_DEFAULTS and, over TLS, TLS_DEFAULTS. */
+export const HTTP_DEFAULTS = {
+  headBytes: 64 * KIB, // as Envoy (60 KiB) and Go (1 MiB) rather than nginx (32 KiB): cookies and tokens of companies fit
+  headFields: 128, // browsers send 20 to 30; Envoy takes 100, haproxy 101
+  bodyBytes: 0, // no limit, as haproxy, Caddy and Envoy: a body passes through and is not kept; nginx's 1 MiB surprises
+  streams: 128, // as nginx; RFC 9113 section 6.5.2 wants at least 100
+  requestsPerConnection: 0, // no limit: nothing grows with their number
+  minBytesPerSecond: 240, // as Kestrel: less than a modem of 1990 managed; who is slower holds a connection on purpose
+  headMs: 10_000, // as haproxy's documentation advises: a head is one packet, or a few after a loss
+  keepaliveMs: 75_000, // as nginx: longer than the 60 s of load balancers in front, which must be the ones to close
+  responseMs: 60_000, // as nginx: reports and exports take half a minute; who waits longer has gone
+  idleMs: 300_000, // as Envoy: WebSockets and event streams rest for minutes, and nginx's 60 s cuts them
+  totalMs: 0, // never: a download takes what it takes, and idle and min_rate end what does not move
+  backendKeepaliveMs: 60_000, // below the 75 s of nginx and the 120 s of others behind us: so we close first, mostly
+  highWatermarkBytes: 256 * KIB, // of one connection or stream: a thousand that stall hold 256 MiB at most
+  lowWatermarkBytes: 128 * KIB,
+  retryAttempts: 2, // of connects that fail, two further targets: a rolling restart takes down one or two at once
+  redirectStatus: 308, // permanent, and keeps the method (RFC 9110 section 15.4.9)
+} as const;
+
 /** Bounds of what the configuration accepts, each with its reason. */
 export const BOUNDS = {
   workersMax: 256, // one thread each, ten times the cores of most machines
@@ -60,6 +86,12 @@ export const BOUNDS = {
   socketBufferMax: 256 * MIB,
   timeoutMaxMs: 2 ** 31 - 1, // a 32-bit count of milliseconds: 24 days
   keepaliveMaxSeconds: 32_767, // MAX_TCP_KEEPIDLE in the kernel
+  headBytesMin: 1 * KIB, // a browser's request without cookies
+  headBytesMax: 1 * MIB, // Go's default, the largest of all; each connection may hold this much before it is refused
+  headFieldsMin: 16, // fewer than any browser sends
+  headFieldsMax: 4_096, // each is looked at
+  streamsMax: 65_535, // as many backend connections at worst
+  retryAttemptsMax: 10, // more only prolong an outage
 } as const;
 
 /** The data plane's own constants. */

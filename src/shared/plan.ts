@@ -2,6 +2,7 @@
 // it once; the data plane reads it and never sees the configuration.
 
 import { type Endpoint, formatEndpoint } from "./address.ts";
+import type { HttpPlan, TlsPlan } from "./http-plan.ts";
 
 /** What the user may ask for. `uring` is named here because the configuration's grammar knows it. */
 export type EngineChoice = "auto" | "uring" | "epoll" | "bun";
@@ -30,7 +31,7 @@ export interface RingPlan {
 }
 
 /** A listener, by what it speaks: relay workers serve `tcp`, gateway workers the rest. */
-export type ListenerPlan = RelayPlan | UdpPlan;
+export type ListenerPlan = RelayPlan | UdpPlan | TlsPlan | HttpPlan;
 
 /** A raw TCP (or unix stream) listener and where its bytes go. */
 export interface RelayPlan {

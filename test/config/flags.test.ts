@@ -70,7 +70,7 @@ protocols: [{ name: tcp, listen: ":8080", target: "127.0.0.1:80", preset: high_t
       "log-format": "xml",
     };
     expect(messageOf(() => checkSource(flagSource(flags))).split("\n")).toEqual([
-      '-protocol: the text "tpc" is not one of tcp, udp. Did you mean "tcp"?',
+      '-protocol: the text "tpc" is not one of tcp, tls, http, http2, udp. Did you mean "tcp"?',
       '-listen: "8080" is not an address: the colon is missing. Write :8080 or 127.0.0.1:8080',
       '-target: "nowhere" is not an address: the port is missing. Write nowhere:8080',
       '-preset: the text "fast" is not one of server, client, high_throughput',
@@ -83,10 +83,9 @@ protocols: [{ name: tcp, listen: ":8080", target: "127.0.0.1:80", preset: high_t
 
   test.each([
     [
-      { protocol: "http2" },
-      '-protocol: "http2" is not available in this version, which forwards tcp, udp',
+      { protocol: "http3" },
+      '-protocol: "http3" is not available in this version, which forwards tcp, tls, http, http2, udp',
     ],
-    [{ cert: "c.pem", key: "k.pem" }, "-cert: not available in this version"],
     [{ admin: "127.0.0.1:9090" }, "-admin: not available in this version"],
     [
       {
@@ -104,10 +103,33 @@ protocols: [{ name: tcp, listen: ":8080", target: "127.0.0.1:80", preset: high_t
   });
 
   test("each flag that was given and is not available is named, not one that was not given", () => {
-    const flags: Flags = { ...LISTENER, email: "a@example.com", staging: true, key: "k.pem" };
+    const flags: Flags = { ...LISTENER, email: "a@example.com", staging: true };
     expect(messageOf(() => checkSource(flagSource(flags)))).toBe(
-      "-key: not available in this version\n-email: not available in this version",
+      "-email: not available in this version",
     );
+  });
+
+  test("a certificate comes with its key, where there is TLS, and TLS not without them", () => {
+    const messageFor = (flags: Flags): string =>
+      messageOf(() => checkSource(flagSource({ ...LISTENER, ...flags })));
+    expect(messageFor({ protocol: "http2", key: "k.pem" })).toBe(
+      "-key: cert_file is missing: a certificate and its key go together",
+    );
+    expect(messageFor({ cert: "c.pem", key: "k.pem" })).toBe(
+      "-cert: has no effect: no listener speaks TLS. It is for tls and http2",
+    );
+    for (const protocol of ["tls", "http2"]) {
+      expect(messageFor({ protocol })).toMatch(
+        /^-protocol: "\w+" needs a certificate\. .* on the command line -cert and -key/,
+      );
+    }
+  });
+
+  test.each(["tls", "http2"])("%s takes its certificate from -cert and -key", (protocol) => {
+    const flags = { ...LISTENER, protocol, cert: "c.pem", key: "k.pem" };
+    const config = checkSource(flagSource(flags));
+    expect(config.tls).toEqual({ cert_file: "c.pem", key_file: "k.pem" });
+    expect(config.protocols[0]!.name).toBe(protocol);
   });
 
   test("what is missing is reported together with what is wrong", () => {
@@ -118,7 +140,6 @@ protocols: [{ name: tcp, listen: ":8080", target: "127.0.0.1:80", preset: high_t
         .toSorted(),
     ).toEqual([
       '-listen: "8080" is not an address: the colon is missing. Write :8080 or 127.0.0.1:8080',
-      '-protocol: "tls" is not available in this version, which forwards tcp, udp',
       "-target is missing. Write for example -target 127.0.0.1:80",
       "-workers: the number -1 is too little. Write at least 1",
     ]);

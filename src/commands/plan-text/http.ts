@@ -1,0 +1,169 @@
+// Plans of listeners that forward requests as text: routes first, then what holds for all of them. Pure. Called by plan-text.ts.
+
+import { formatDuration, formatSize } from "../../config/units.ts";
+import { formatEndpoint } from "../../shared/address.ts";
+import type {
+  HeaderEditPlan,
+  HttpGroupPlan,
+  HttpMatchPlan,
+  HttpPlan,
+  HttpRoutePlan,
+  HttpTargetPlan,
+  RetryPlan,
+} from "../../shared/http-plan.ts";
+import {
+  formatAccess,
+  formatBackpressure,
+  formatConnections,
+  formatHealth,
+  formatSocket,
+  type Row,
+  table,
+} from "./rows.ts";
+import { formatClientTls, formatServerTls } from "./tls.ts";
+
+export function formatHttpListener(listener: HttpPlan): string {
+  const { timeouts, buffers, socket, tls, trusted, accessLog } = listener;
+  const handshake: Row = ["handshake", `within ${formatDuration(timeouts.handshakeMs)}`];
+  const rows: Row[] = [
+    ...listener.routes.flatMap((route) => formatRoute(route, listener.groups)),
+    ...(fitsAll(listener) ? [] : [["route", "what fits none is answered with 404"] as Row]),
+    ...(tls === null ? [] : [...formatServerTls(tls), handshake]),
+    ...formatAccess(listener.access),
+    ...formatConnections(listener.limits),
+    ...formatRequests(listener),
+    ...formatTimes(listener),
+    ...formatForwarded(listener),
+    ...(trusted.length === 0 ? [] : [["trusted", trusted.join(", ")] as Row]),
+    ["socket", formatSocket(socket)],
+    formatBackpressure(buffers),
+    ["access log", accessLog === null ? "off" : `${accessLog.path}, ${accessLog.format}`],
+  ];
+  return `${listener.key}\n${table(rows, "  ")}`;
+}
+
+function fitsAll({ routes }: HttpPlan): boolean {
+  return routes.some(({ match: { host, path, methods, headers } }) => {
+    return host === null && path === null && methods === null && headers.length === 0;
+  });
+}
+
+function formatRoute(route: HttpRoutePlan, groups: readonly HttpGroupPlan[]): Row[] {
+  const { redirect, group, rewrite, request, response, compress, grpcWeb, host } = route;
+  const rows: string[] = [];
+  const asks = formatMatch(route.match);
+  if (redirect !== null) rows.push(`${asks} -> ${redirect.status} to ${redirect.to}`);
+  const found = group === null ? undefined : groups[group];
+  if (found !== undefined) {
+    const several = found.targets.length > 1 ? `, ${found.balance}` : "";
+    rows.push(`${asks} -> ${found.targets.map(formatTarget).join(", ")}${several}`);
+    if (found.health !== null) rows.push(formatHealth(found.health));
+    rows.push(`tried again: ${formatRetries(route.retries)}`);
+  }
+  if (rewrite !== null) rows.push(`path: ${formatRewrite(rewrite)}`);
+  rows.push(...formatEdit("request", request), ...formatEdit("response", response));
+  if (host === "target" && found !== undefined) rows.push("Host: the target's");
+  if (compress) rows.push("answers compressed");
+  if (grpcWeb) rows.push("gRPC-Web translated to gRPC");
+  return rows.map((text, i) => [i === 0 ? "route" : "", i === 0 ? text : `  ${text}`]);
+}
+
+function formatMatch({ host, path, methods, headers }: HttpMatchPlan): string {
+  const parts = [
+    ...(methods === null ? [] : [methods.join(" or ")]),
+    ...(host === null && path === null ? [] : [`${host ?? ""}${path ?? ""}`]),
+    ...headers.map(({ name, value }) =>
+      value === null ? `with ${name}` : `with ${name}: ${value}`,
+    ),
+  ];
+  return parts.length === 0 ? "every request" : parts.join(" ");
+}
+
+function formatTarget({ scheme, endpoint, tls, weight, backup }: HttpTargetPlan): string {
+  const notes = [
+    ...(weight === 1 ? [] : [`weight ${weight}`]),
+    ...(backup ? ["backup"] : []),
+    ...(tls === null ? [] : [formatClientTls(tls)]),
+  ];
+  const shown = notes.length === 0 ? "" : ` (${notes.join(", ")})`;
+  return `${scheme}://${formatEndpoint(endpoint)}${shown}`;
+}
+
+function formatRetries({ attempts, connect, statuses }: RetryPlan): string {
+  if (attempts === 0) return "never";
+  const times = attempts === 1 ? "once" : attempts === 2 ? "twice" : `${attempts} times`;
+  const on = [...(connect ? ["no connection"] : []), ...statuses.map(String)];
+  return `${times}, on ${on.join(", ")}`;
+}
+
+function formatRewrite({
+  stripPrefix,
+  addPrefix,
+}: {
+  stripPrefix: string;
+  addPrefix: string;
+}): string {
+  const parts = [
+    ...(stripPrefix === "" ? [] : [`without ${stripPrefix}`]),
+    ...(addPrefix === "" ? [] : [`below ${addPrefix}`]),
+  ];
+  return parts.join(", ");
+}
+
+function formatEdit(part: string, { set, add, remove }: HeaderEditPlan): string[] {
+  const parts = [
+    ...remove.map((name) => `without ${name}`),
+    ...set.map(({ name, value }) => `${name}: ${value}`),
+    ...add.map(({ name, value }) => `also ${name}: ${value}`),
+  ];
+  return parts.length === 0 ? [] : [`${part}: ${parts.join("; ")}`];
+}
+
+function formatRequests({ limits }: HttpPlan): Row[] {
+  const { headBytes, headFields, bodyBytes, streams, requestsPerConnection, minBytesPerSecond } =
+    limits;
+  const body = bodyBytes === 0 ? "bodies of any size" : `bodies up to ${formatSize(bodyBytes)}`;
+  const rows: Row[] = [
+    ["requests", `heads up to ${formatSize(headBytes)} and ${headFields} fields, ${body}`],
+    ["streams", `at most ${streams} at once on an HTTP/2 connection`],
+  ];
+  if (requestsPerConnection > 0) {
+    rows.push(["", `a connection is closed after ${requestsPerConnection} requests`]);
+  }
+  if (minBytesPerSecond > 0) {
+    rows.push(["slow clients", `at least ${formatSize(minBytesPerSecond)}/s`]);
+  }
+  return rows;
+}
+
+function formatTimes({ timeouts }: HttpPlan): Row[] {
+  const { connectMs, headMs, keepaliveMs, responseMs, idleMs, totalMs } = timeouts;
+  const { backendKeepaliveMs, lifetimeMs } = timeouts;
+  const never = (ms: number): string => (ms === 0 ? "no limit" : formatDuration(ms));
+  return [
+    ["head", `within ${formatDuration(headMs)}`],
+    ["connect", `within ${formatDuration(connectMs)}`],
+    ["answer", `begins within ${formatDuration(responseMs)}; whole exchange: ${never(totalMs)}`],
+    ["idle", idleMs === 0 ? "for ever" : `reset after ${formatDuration(idleMs)}`],
+    [
+      "keepalive",
+      `${formatDuration(keepaliveMs)} to clients, ${formatDuration(backendKeepaliveMs)} to targets`,
+    ],
+    ...(lifetimeMs === 0
+      ? []
+      : [["lifetime", `closed after ${formatDuration(lifetimeMs)}, between requests`] as Row]),
+  ];
+}
+
+function formatForwarded({ routes }: HttpPlan): Row[] {
+  const plan = routes.find(({ group }) => group !== null)?.forwarded;
+  if (plan === undefined) return [];
+  const fields = [
+    ...(plan.xForwarded ? ["X-Forwarded-For, -Proto and -Host"] : []),
+    ...(plan.forwarded ? ["Forwarded"] : []),
+    ...(plan.via ? ["Via"] : []),
+    ...(plan.requestId ? ["X-Request-Id"] : []),
+    ...(plan.clientSubject === null ? [] : [`${plan.clientSubject} (the client's certificate)`]),
+  ];
+  return [["targets get", fields.length === 0 ? "no fields besides" : fields.join(", ")]];
+}

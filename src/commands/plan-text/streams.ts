@@ -1,0 +1,108 @@
+// Plans of raw TCP and of TLS as rows. Pure. Called by plan-text.ts.
+
+import { formatDuration, formatSize } from "../../config/units.ts";
+import { type Endpoint, formatEndpoint } from "../../shared/address.ts";
+import type { StreamTargetPlan, TlsPlan } from "../../shared/http-plan.ts";
+import type { LimitsPlan, RelayPlan } from "../../shared/plan.ts";
+import {
+  formatAccess,
+  formatBackpressure,
+  formatConnections,
+  formatDestination,
+  formatHealth,
+  formatIdle,
+  formatLifetime,
+  formatSocket,
+  type Row,
+} from "./rows.ts";
+import { formatClientTls, formatServerTls } from "./tls.ts";
+
+export function relayRows(listener: RelayPlan): Row[] {
+  const { limits, timeouts, buffers, socket, mirror } = listener;
+  return [
+    ...formatAccess(listener.access),
+    ...formatConnections(limits),
+    ...formatProxyHeader(listener),
+    ...formatSendProxy(listener.proxyProtocol.send),
+    ...formatBandwidth(limits),
+    ["connect", `within ${formatDuration(timeouts.connectMs)}`],
+    formatIdle(timeouts),
+    ...formatLifetime(timeouts),
+    ["socket", formatSocket(socket)],
+    formatBackpressure(buffers),
+    ["reads", `up to ${formatSize(buffers.copyBytes)}`],
+    ...formatMirror(mirror),
+  ];
+}
+
+export function tlsRows(listener: TlsPlan): Row[] {
+  const { limits, timeouts, buffers, socket, groups, tls } = listener;
+  const targets = groups.flatMap((group) => group.targets);
+  return [
+    ...formatServerTls(tls),
+    ["handshake", `within ${formatDuration(timeouts.handshakeMs)}`],
+    ...formatAccess(listener.access),
+    ...formatConnections(limits),
+    ...formatSendProxy(listener.sendProxy),
+    ...formatTargetTls(targets),
+    ["connect", `within ${formatDuration(timeouts.connectMs)}`],
+    formatIdle(timeouts),
+    ...formatLifetime(timeouts),
+    ["socket", formatSocket(socket)],
+    formatBackpressure(buffers),
+  ];
+}
+
+function formatTargetTls(targets: readonly StreamTargetPlan[]): Row[] {
+  return targets.flatMap(({ endpoint, tls }): Row[] =>
+    tls === null
+      ? []
+      : [["target", `${formatEndpoint(endpoint)} over TLS, ${formatClientTls(tls)}`]],
+  );
+}
+
+/** What clients begin with. */
+function formatProxyHeader({ proxyProtocol, listen, timeouts }: RelayPlan): Row[] {
+  const { accept, trusted } = proxyProtocol;
+  if (accept === "off") return [];
+  const whose = listen.kind === "unix" ? "whoever may open the socket" : trusted.join(", ");
+  const version = accept === "any" ? "of either version" : accept;
+  const time = `within ${formatDuration(timeouts.proxyHeaderMs)}`;
+  return [["PROXY header", `${version}, from ${whose}, ${time}`]];
+}
+
+function formatSendProxy(send: "off" | "v1" | "v2"): Row[] {
+  return send === "off" ? [] : [["targets get", `a PROXY header, ${send}`]];
+}
+
+/** Routes by TLS name. */
+export function nameRoutes({ routes, groups }: Pick<RelayPlan, "routes" | "groups">): Row[] {
+  const rows = routes.flatMap(({ sni, alpn, group }): Row[] => {
+    const offers = alpn === null ? [] : [`offers ${alpn.join(" or ")}`];
+    const asks = sni === null ? [] : [`asks for ${sni}`];
+    const who = [...asks, ...offers].join(" and ") || "fits no other route";
+    const { health } = groups[group]!;
+    const where = formatDestination(groups[group]!);
+    return [
+      ["route", `who ${who} -> ${where}`],
+      ...(health === null ? [] : [["", formatHealth(health)] as Row]),
+    ];
+  });
+  const fitsAll = routes.some(({ sni, alpn }) => sni === null && alpn === null);
+  if (!fitsAll) rows.push(["route", "who fits none is refused"]);
+  return rows;
+}
+
+function formatMirror(mirror: Endpoint | null): Row[] {
+  if (mirror === null) return [];
+  return [["mirror", `${formatEndpoint(mirror)} gets a copy of what clients send`]];
+}
+
+function formatBandwidth(limits: LimitsPlan): Row[] {
+  const { bytesPerSecond: all, connectionBytesPerSecond: each } = limits;
+  const parts = [
+    ...(all > 0 ? [`${formatSize(all)}/s`] : []),
+    ...(each > 0 ? [`${formatSize(each)}/s for each connection`] : []),
+  ];
+  return parts.length > 0 ? [["bandwidth", parts.join(", ")]] : [];
+}

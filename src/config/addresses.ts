@@ -1,0 +1,117 @@
+// Checks over addresses of several listeners: two that the system would not bind both, and targets that lead back into this
+// proxy. Called by relations.ts.
+
+import { isIP } from "node:net";
+
+import { type Endpoint, formatEndpoint } from "../shared/address.ts";
+import type { Path, Report } from "./problems.ts";
+import type { ProtocolConfig } from "./schema.ts";
+import { addressOf, addressPath, type Written } from "./target.ts";
+
+type Name = ProtocolConfig["name"];
+type Entries = readonly (ProtocolConfig | undefined)[];
+
+export function checkCollisions(entries: Entries, report: Report): void {
+  entries.forEach((entry, i) => {
+    if (entry === undefined || entry.enabled === false) return;
+    const other = entries.findIndex(
+      (earlier, j) =>
+        j < i &&
+        earlier !== undefined &&
+        earlier.enabled !== false &&
+        transportOf(earlier.name) === transportOf(entry.name) &&
+        collide(earlier.listen, entry.listen),
+    );
+    if (other >= 0) {
+      const address = formatEndpoint(entries[other]!.listen);
+      report(
+        ["protocols", i, "listen"],
+        `is taken by protocols[${other}], which listens on ${address}`,
+      );
+    }
+  });
+}
+
+/** A target that is one of our listeners: one client would open connections until none is left. */
+export function checkLoops(entries: Entries, report: Report): void {
+  entries.forEach((entry, i) => {
+    if (entry === undefined || entry.enabled === false) return;
+    for (const [path, target] of targetsOf(entry, ["protocols", i])) {
+      const other = entries.findIndex(
+        (candidate) =>
+          candidate !== undefined &&
+          candidate.enabled !== false &&
+          transportOf(candidate.name) === transportOf(entry.name) &&
+          reaches(target, candidate.listen),
+      );
+      if (other < 0) continue;
+      const where = formatEndpoint(entries[other]!.listen);
+      const whose = other === i ? "this listener itself" : `protocols[${other}] of this proxy`;
+      const cure = "Write the address of another program";
+      report(path, `is ${whose}, which listens on ${where}. ${cure}`);
+    }
+  });
+}
+
+/** Wherever clients or copies of what they send may go, those of routes included. */
+function targetsOf(
+  entry: Pick<ProtocolConfig, "target" | "targets" | "routes" | "mirror">,
+  path: Path,
+): [Path, Endpoint][] {
+  const { target, targets = [], routes = [], mirror } = entry;
+  const at = (written: Written | undefined, ...steps: Path): [Path, Endpoint][] => {
+    if (written === undefined) return [];
+    return [[addressPath(written, [...path, ...steps]), addressOf(written).endpoint]];
+  };
+  return [
+    ...at(target, "target"),
+    ...targets.flatMap((item, i) => at(item, "targets", i)),
+    ...at(mirror?.target, "mirror", "target"),
+    ...routes.flatMap((route, i) => targetsOf({ ...route, routes: [] }, [...path, "routes", i])),
+  ];
+}
+
+/** As far as the text tells: whether connecting to `target` arrives at `listen`. */
+function reaches(target: Endpoint, listen: Endpoint): boolean {
+  if (target.kind === "unix" || listen.kind === "unix") return collide(target, listen);
+  if (target.port !== listen.port || listen.port === 0) return false;
+  if (target.host.toLowerCase() === listen.host.toLowerCase()) return true;
+  // A wildcard takes what comes to this machine, and of loopback we know that it does.
+  const here = isLoopback(target.host) || isWildcard(target.host);
+  if (isWildcard(listen.host)) return here && covers(listen.host, target.host);
+  // To connect to a wildcard is to connect to loopback.
+  if (isLocalhost(target.host) || isWildcard(target.host)) return isLoopback(listen.host);
+  return isLocalhost(listen.host) && here;
+}
+
+const isWildcard = (host: string): boolean => ["", "::", "0.0.0.0"].includes(host);
+/** The name that means loopback (RFC 6761 section 6.3). */
+const isLocalhost = (host: string): boolean => /^localhost\.?$/i.test(host);
+
+/** 127.0.0.0/8 and ::1 (RFC 6890), and their name. */
+function isLoopback(host: string): boolean {
+  return isLocalhost(host) || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
+}
+
+/** http3's second listener, over TCP, is opened where the port is free. */
+function transportOf(name: Name): "tcp" | "udp" {
+  return name === "udp" || name === "quic" || name === "http3" ? "udp" : "tcp";
+}
+
+/** Whether the system would refuse to bind both. Port 0 is a port of its own each time. */
+function collide(a: Endpoint, b: Endpoint): boolean {
+  if (a.kind === "unix" || b.kind === "unix") {
+    return a.kind === "unix" && b.kind === "unix" && a.path === b.path;
+  }
+  if (a.port !== b.port || a.port === 0) return false;
+  return (
+    a.host.toLowerCase() === b.host.toLowerCase() ||
+    covers(a.host, b.host) ||
+    covers(b.host, a.host)
+  );
+}
+
+function covers(wildcard: string, host: string): boolean {
+  if (wildcard === "" || wildcard === "::") return true;
+  return wildcard === "0.0.0.0" && isIP(host) !== 6;
+}

@@ -1,0 +1,153 @@
+// The grammar of what happens to requests: which route takes them, and how they and their answers are changed on the way. Part
+// of schema.ts.
+
+import { z } from "zod";
+
+import { BOUNDS, HTTP_DEFAULTS } from "../shared/limits.ts";
+import { addressBlock, choice, count, flag, text } from "./fields.ts";
+import {
+  fieldName,
+  fieldValue,
+  hostPattern,
+  method,
+  origin,
+  pathPattern,
+  pathPrefix,
+  redirectTarget,
+} from "./http-fields.ts";
+import { destination } from "./schema-targets.ts";
+
+const fields = (description: string, of: string) =>
+  z.record(z.string(), fieldValue(of)).meta({ description });
+
+const headerEdit = z
+  .strictObject({
+    set: fields("Fields to set, replacing what is there.", "The field's value."),
+    add: fields("Fields to add beside what is there.", "The field's value."),
+    remove: z.array(fieldName("A field's name.")).min(1).meta({ description: "Fields to remove." }),
+  })
+  .partial();
+
+const match = z
+  .strictObject({
+    host: hostPattern("The request's host, without port; *.example.com for every name below."),
+    path: pathPattern("The request's path; a trailing * takes every path that begins so."),
+    methods: z
+      .array(method())
+      .min(1)
+      .meta({ description: "The request's method is one of these." }),
+    headers: fields("Fields that the request has.", 'The value that it has; "*": any.'),
+  })
+  .partial()
+  .meta({ description: "Which requests; all of it must fit." });
+
+const redirect = z
+  .strictObject({
+    to: redirectTarget(
+      "Where to: a URL or a path. {host}, {path} (with query) and {scheme} stand for the request's; " +
+        "a URL without a path gets the request's path and query.",
+    ),
+    status: z
+      .literal([301, 302, 303, 307, 308])
+      .meta({ description: "The answer's status.", default: HTTP_DEFAULTS.redirectStatus })
+      .optional(),
+  })
+  .meta({ description: "The answer is a redirect, instead of a target's." });
+
+const retries = z
+  .strictObject({
+    attempts: count(
+      "Further attempts after the first; 0: none.",
+      0,
+      BOUNDS.retryAttemptsMax,
+      HTTP_DEFAULTS.retryAttempts,
+    ),
+    on: z
+      .array(z.union([z.literal("connect"), z.int().min(400).max(599)]))
+      .min(1)
+      .meta({
+        description:
+          "connect: no connection came about. A status: of an answer to an idempotent request.",
+        default: ["connect"],
+      }),
+  })
+  .partial()
+  .meta({ description: "What is tried again, on another target where there is one." });
+
+/** What is done to the requests of a route; of a listener, the default of its routes. */
+export const treatment = {
+  headers: z
+    .strictObject({ request: headerEdit, response: headerEdit })
+    .partial()
+    .meta({ description: "Changes of header fields." })
+    .optional(),
+  rewrite: z
+    .strictObject({
+      strip_prefix: pathPrefix("Taken off the beginning of the path, if it is there."),
+      add_prefix: pathPrefix("Put before what is left."),
+    })
+    .partial()
+    .meta({ description: "A change of the path towards the target." })
+    .optional(),
+  redirect: redirect.optional(),
+  retries: retries.optional(),
+  compress: flag(
+    "Answers are compressed (zstd, brotli, gzip) for clients that take it.",
+    false,
+  ).optional(),
+  grpc_web: z
+    .boolean()
+    .meta({ description: "gRPC-Web is translated to gRPC; true where all targets are h2 or h2c." })
+    .optional(),
+  grpc_web_origins: z
+    .array(origin('An origin, https://app.example.com, or "*" for any.'))
+    .min(1)
+    .meta({ description: "Origins of other hosts' pages that may call gRPC-Web here (CORS)." })
+    .optional(),
+  host: choice(
+    ["client", "target"],
+    "What targets are sent as Host: the client's, or their own address.",
+    "client",
+  ).optional(),
+};
+
+/** Of a listener only. */
+export const gateway = {
+  trusted: z
+    .array(addressBlock())
+    .meta({ description: "Proxies whose Forwarded and X-Forwarded-* are believed." })
+    .optional(),
+  forwarded: z
+    .strictObject({
+      x_forwarded: flag("X-Forwarded-For, -Proto and -Host.", true),
+      rfc7239: flag("Forwarded (RFC 7239).", false),
+      via: flag("Via (RFC 9110).", true),
+      request_id: flag("X-Request-Id, made if there is none.", true),
+    })
+    .partial()
+    .meta({ description: "Fields that targets are sent besides the client's." })
+    .optional(),
+  client_subject_header: fieldName(
+    "The field in which targets are sent the subject of the client's certificate.",
+  ).optional(),
+};
+
+export const routes = z
+  .array(
+    z.strictObject({
+      sni: text("The TLS server name; *.example.com for every name below.").optional(),
+      alpn: z
+        .array(text("A protocol's name."))
+        .min(1)
+        .meta({ description: "Protocols; fits a TLS client that offers one of them." })
+        .optional(),
+      match: match.optional(),
+      ...destination,
+      ...treatment,
+    }),
+  )
+  .min(1)
+  .meta({ description: "Rules in order; the first that fits decides." });
+
+export type RouteConfig = z.output<typeof routes>[number];
+export type Treatment = Pick<RouteConfig, keyof typeof treatment>;

@@ -1,0 +1,144 @@
+// Routes of requests and where they lead. A listener's own target is the last route, and what stands beside it is the default
+// of every other one: a route's own key wins, and changes of header fields add up. Called by http.ts.
+
+import { forwardsTo, isHttp2 } from "../../config/http-targets.ts";
+import type { RouteConfig, Treatment } from "../../config/schema-http.ts";
+import type { Destination, TargetConfig } from "../../config/schema-targets.ts";
+import type { ProtocolConfig } from "../../config/schema.ts";
+import { addressOf } from "../../config/target.ts";
+import type {
+  ForwardedPlan,
+  HeaderEditPlan,
+  HttpGroupPlan,
+  HttpMatchPlan,
+  HttpPlan,
+  HttpRoutePlan,
+  HttpTargetPlan,
+  RetryPlan,
+  RewritePlan,
+} from "../../shared/http-plan.ts";
+import { HTTP_DEFAULTS } from "../../shared/limits.ts";
+import { compileGroup, compileTarget } from "./groups.ts";
+import { compileClientTls } from "./tls.ts";
+
+const EVERY: HttpMatchPlan = { host: null, path: null, methods: null, headers: [] };
+
+export function compileRoutes(entry: ProtocolConfig): Pick<HttpPlan, "routes" | "groups"> {
+  const groups: HttpGroupPlan[] = [];
+  const forwarded = compileForwarded(entry);
+  const compileRoute = (route: Destination & Treatment, match: HttpMatchPlan): HttpRoutePlan => {
+    const { redirect } = route;
+    const common = {
+      match,
+      request: compileEdit(entry, route, "request"),
+      response: compileEdit(entry, route, "response"),
+      rewrite: compileRewrite(route.rewrite ?? entry.rewrite),
+      retries: compileRetries(route.retries ?? entry.retries),
+      compress: route.compress ?? entry.compress ?? false,
+      host: route.host ?? entry.host ?? "client",
+      forwarded,
+    } as const;
+    if (redirect !== undefined) {
+      const { to, status = HTTP_DEFAULTS.redirectStatus } = redirect;
+      return {
+        ...common,
+        group: null,
+        redirect: { to, status },
+        compress: false,
+        grpcWeb: false,
+        grpcWebOrigins: [],
+      };
+    }
+    const group = compileGroup(route, compileHttpTarget);
+    const speaks = group.targets.every(({ scheme }) => isHttp2(scheme));
+    const grpcWeb = (route.grpc_web ?? entry.grpc_web ?? true) && speaks;
+    const grpcWebOrigins = grpcWeb ? (route.grpc_web_origins ?? entry.grpc_web_origins ?? []) : [];
+    return { ...common, group: groups.push(group) - 1, redirect: null, grpcWeb, grpcWebOrigins };
+  };
+  const routes = (entry.routes ?? []).map((route) => compileRoute(route, compileMatch(route)));
+  const { target, targets, redirect } = entry;
+  if (target !== undefined || targets !== undefined || redirect !== undefined) {
+    routes.push(compileRoute(entry, EVERY));
+  }
+  return { routes, groups };
+}
+
+function compileMatch({ match }: RouteConfig): HttpMatchPlan {
+  if (match === undefined) return EVERY;
+  const headers = Object.entries(match.headers ?? {}).map(([name, value]) => ({
+    name: name.toLowerCase(),
+    value: value === "*" ? null : value,
+  }));
+  return {
+    host: match.host ?? null,
+    path: match.path ?? null,
+    methods: match.methods ?? null,
+    headers,
+  };
+}
+
+type Part = "request" | "response";
+
+/** The listener's, and then the route's: what both set is the route's. */
+function compileEdit(listener: Treatment, route: Treatment, part: Part): HeaderEditPlan {
+  const both = listener === route ? [route] : [listener, route];
+  const edits = both.map(({ headers }) => headers?.[part] ?? {});
+  const set = new Map<string, string>();
+  let add: { name: string; value: string }[] = [];
+  const remove = new Set<string>();
+  for (const edit of edits) {
+    for (const name of edit.remove ?? []) {
+      set.delete(name);
+      add = add.filter((field) => field.name !== name);
+      remove.add(name);
+    }
+    for (const [name, value] of Object.entries(edit.set ?? {})) {
+      remove.delete(name.toLowerCase());
+      set.set(name.toLowerCase(), value);
+    }
+    for (const [name, value] of Object.entries(edit.add ?? {})) {
+      add.push({ name: name.toLowerCase(), value });
+    }
+  }
+  return {
+    set: [...set].map(([name, value]) => ({ name, value })),
+    add,
+    remove: [...remove],
+  };
+}
+
+function compileRewrite(given: Treatment["rewrite"]): RewritePlan | null {
+  if (given === undefined) return null;
+  return { stripPrefix: given.strip_prefix ?? "", addPrefix: given.add_prefix ?? "" };
+}
+
+function compileRetries(given: Treatment["retries"]): RetryPlan {
+  const on = given?.on ?? ["connect"];
+  return {
+    attempts: given?.attempts ?? HTTP_DEFAULTS.retryAttempts,
+    connect: on.includes("connect"),
+    statuses: on.filter((status) => status !== "connect"),
+  };
+}
+
+function compileForwarded(entry: ProtocolConfig): ForwardedPlan {
+  const { forwarded: given, client_subject_header: clientSubject = null } = entry;
+  return {
+    xForwarded: given?.x_forwarded ?? true,
+    forwarded: given?.rfc7239 ?? false,
+    via: given?.via ?? true,
+    requestId: given?.request_id ?? true,
+    clientSubject,
+  };
+}
+
+function compileHttpTarget(written: TargetConfig): HttpTargetPlan {
+  const { scheme, authority, secure } = forwardsTo(addressOf(written));
+  const given = "address" in written ? written.tls : undefined;
+  return {
+    ...compileTarget(written),
+    scheme,
+    authority,
+    tls: secure ? compileClientTls(given ?? {}) : null,
+  };
+}

@@ -1,0 +1,80 @@
+// An `http` or `http2` entry to its plan. Called by compile.ts; routes are in http-routes.ts.
+
+import type { Config, ProtocolConfig } from "../../config/schema.ts";
+import type {
+  AccessLogPlan,
+  HttpLimitsPlan,
+  HttpPlan,
+  HttpTimeoutsPlan,
+} from "../../shared/http-plan.ts";
+import { HTTP_DEFAULTS, LISTENER_DEFAULTS, TLS_DEFAULTS } from "../../shared/limits.ts";
+import { compileRoutes } from "./http-routes.ts";
+import {
+  compileAccess,
+  compileBuffers,
+  compileLimits,
+  compileSocket,
+  presetOf,
+} from "./settings.ts";
+import { compileServerTls } from "./tls.ts";
+
+/** What a client may choose from, best first. */
+const ALPN = ["h2", "http/1.1"] as const;
+
+/** @param top of the configuration, what concerns every listener. */
+export function compileHttp(
+  entry: ProtocolConfig & { readonly name: "http" | "http2" },
+  top: Pick<Config, "tls" | "access_log" | "access_log_format">,
+  key: string,
+  platform: NodeJS.Platform,
+): HttpPlan {
+  return {
+    key,
+    protocol: entry.name,
+    listen: entry.listen,
+    tls: entry.name === "http" ? null : compileServerTls(entry, top.tls, ALPN),
+    ...compileRoutes(entry),
+    access: compileAccess(entry),
+    trusted: entry.trusted ?? [],
+    limits: compileHttpLimits(entry),
+    timeouts: compileHttpTimeouts(entry),
+    socket: compileSocket(entry, platform),
+    buffers: compileBuffers(entry),
+    accessLog: compileAccessLog(top),
+  };
+}
+
+function compileHttpLimits(entry: ProtocolConfig): HttpLimitsPlan {
+  const { limits } = entry;
+  return {
+    ...compileLimits(entry),
+    headBytes: limits?.max_head ?? HTTP_DEFAULTS.headBytes,
+    headFields: limits?.max_head_fields ?? HTTP_DEFAULTS.headFields,
+    bodyBytes: limits?.max_body ?? HTTP_DEFAULTS.bodyBytes,
+    streams: limits?.max_streams ?? HTTP_DEFAULTS.streams,
+    requestsPerConnection: limits?.max_requests ?? HTTP_DEFAULTS.requestsPerConnection,
+    minBytesPerSecond: limits?.min_rate ?? HTTP_DEFAULTS.minBytesPerSecond,
+  };
+}
+
+function compileHttpTimeouts(entry: ProtocolConfig): HttpTimeoutsPlan {
+  const { timeouts } = entry;
+  return {
+    connectMs: timeouts?.connect ?? LISTENER_DEFAULTS.connectMs,
+    handshakeMs: timeouts?.handshake ?? TLS_DEFAULTS.handshakeMs,
+    headMs: timeouts?.head ?? HTTP_DEFAULTS.headMs,
+    keepaliveMs: timeouts?.keepalive ?? HTTP_DEFAULTS.keepaliveMs,
+    responseMs: timeouts?.response ?? HTTP_DEFAULTS.responseMs,
+    idleMs: timeouts?.idle ?? presetOf(entry).idleMs ?? HTTP_DEFAULTS.idleMs,
+    totalMs: timeouts?.total ?? HTTP_DEFAULTS.totalMs,
+    backendKeepaliveMs: timeouts?.backend_keepalive ?? HTTP_DEFAULTS.backendKeepaliveMs,
+    lifetimeMs: timeouts?.lifetime ?? LISTENER_DEFAULTS.lifetimeMs,
+  };
+}
+
+function compileAccessLog(
+  top: Pick<Config, "access_log" | "access_log_format">,
+): AccessLogPlan | null {
+  const { access_log: path = "off", access_log_format: format = "json" } = top;
+  return path === "off" ? null : { path, format };
+}
