@@ -143,6 +143,13 @@ export class Fields {
     return -1;
   }
 
+  /** @returns the last field with this number; -1 if there is none. */
+  findLast(id: number): number {
+    let i = this.count - 1;
+    while (i >= 0 && this.ids[i] !== id) i--;
+    return i;
+  }
+
   /** @param name in lower case, known or not. */
   findNamed(name: string, from = 0): number {
     const id = idOfText(name);

@@ -58,6 +58,8 @@ export class PathView {
   bytes: Uint8Array = new Uint8Array(0);
   start = 0;
   end = 0;
+  /** In what was read: where the path ends and its query begins. */
+  queryStart = 0;
   /** It is what came, byte for byte. */
   asItCame = true;
   /** Other programs may read it in another way: to be read as LOOSE too. */
@@ -74,7 +76,7 @@ export class PathView {
     this.asItCame = true;
     this.ambiguous = false;
     if (end === start || (end === start + 1 && arena[start] === 0x2a)) {
-      this.end = end;
+      this.end = this.queryStart = end;
       return true;
     }
     if (arena[start] !== SLASH) return false;
@@ -90,7 +92,7 @@ export class PathView {
       } else if (kind === FORBIDDEN) return false;
       else this.ambiguous = true;
     }
-    this.end = i;
+    this.end = this.queryStart = i;
     if (this.asItCame && !this.ambiguous) return true;
     return this.#normalize(arena, start, i, reading);
   }
