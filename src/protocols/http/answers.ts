@@ -102,5 +102,5 @@ function requestIdOf(request: Pick<RequestHead, "fields"> | null): string {
   if (request === null) return "";
   const i = request.fields.find(X_REQUEST_ID);
   const id = i < 0 ? "" : request.fields.value(i);
-  return /^[\w.:+\/=@-]{1,128}$/.test(id) ? id : "";
+  return /^[\w.:+/=@-]{1,128}$/.test(id) ? id : "";
 }
