@@ -78,6 +78,11 @@ export class Targets<T> {
     return this.#bySlot[slot]?.name;
   }
 
+  /** Connections of this worker to this slot, under way or open. */
+  activeOf(slot: number): number {
+    return this.#active[slot]!;
+  }
+
   /** A connection of a group begins. */
   begin(group: number): Attempt<T> {
     return new Attempt(this.#groups[group]!, this.#active);

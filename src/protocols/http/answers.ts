@@ -24,7 +24,9 @@ const encoder = new TextEncoder();
 export function createErrorAnswer(unixMs: () => number): ErrorAnswer {
   return (status, head, retryAfterSeconds) => {
     const answer =
-      head !== null && isGrpc(head.fields) ? grpcAnswer(status, head) : plainAnswer(status, head);
+      head !== null && head.version >= 20 && isGrpc(head.fields)
+        ? grpcAnswer(status, head)
+        : plainAnswer(status, head);
     const { fields } = answer.head;
     fields.add("date", new Date(unixMs()).toUTCString());
     if (retryAfterSeconds !== undefined) {
@@ -80,12 +82,11 @@ function jsonBody(status: number, error: string, id: string): string {
 }
 
 /** Trailers-Only (PROTOCOL-HTTP2.md): one head that ends the stream. */
-function grpcAnswer(status: number, { fields, version }: RequestHead): OwnAnswer {
+function grpcAnswer(status: number, { fields }: RequestHead): OwnAnswer {
   const head = new ResponseHead();
   const late = status === 504 && fields.find(GRPC_TIMEOUT) >= 0;
   const id = requestIdOf({ fields });
   head.bodyless = true;
-  if (version < 20) head.contentLength = 0;
   head.fields.add("content-type", fields.value(fields.find(CONTENT_TYPE)));
   head.fields.add("grpc-status", String(late ? DEADLINE_EXCEEDED : grpcStatusOf(status)));
   head.fields.add("grpc-message", grpcMessage(STATUS_CODES[status] ?? "Error"));

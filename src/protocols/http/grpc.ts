@@ -2,7 +2,7 @@
 // are its, what a status of HTTP is in its terms, and how long a call may take. Pure.
 
 import type { Fields } from "./message/fields.ts";
-import { idOf, lower } from "./message/names.ts";
+import { idOf } from "./message/names.ts";
 
 const CONTENT_TYPE = idOf("content-type");
 const GRPC_TIMEOUT = idOf("grpc-timeout");
@@ -37,7 +37,8 @@ export function isGrpc(fields: Fields): boolean {
   const length = ranges[i * 4 + 3]! - start;
   if (length < GRPC.length) return false;
   for (let j = 0; j < GRPC.length; j++) {
-    if (lower(arena[start + j]!) !== GRPC[j]) return false;
+    const byte = arena[start + j]!;
+    if (byte !== GRPC[j] && (byte | 0x20) !== GRPC[j]) return false;
   }
   const next = arena[start + GRPC.length];
   return length === GRPC.length || next === 0x2b || next === 0x3b || next === 0x20;

@@ -234,7 +234,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     const { status } = head;
     const tries = this.#tries;
     if (status >= 500 && tries.isElsewhereBetter(status, this.#head!.method, host.coarseMs)) {
-      return this.#repeat(status);
+      return this.#repeat(head);
     }
     tries.succeeded(host.coarseMs);
     this.#activeMs = host.coarseMs;
@@ -333,8 +333,8 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
   }
 
   /** An answer with this status is not passed on, but asked for elsewhere. */
-  #repeat(status: number): void {
-    this.#backend!.reset(retry.TRIED_ELSEWHERE);
+  #repeat({ status, bodyless }: ResponseHead): void {
+    if (!bodyless || !this.#requestSent) this.#backend!.reset(retry.TRIED_ELSEWHERE);
     this.#backend = null;
     this.#tries.abandoned();
     this.#prepareAgain();

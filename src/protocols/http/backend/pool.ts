@@ -135,6 +135,7 @@ export class Pool {
       this.#waiting.delete(asker);
       asker.onMember(member);
     }
+    if (this.#waiting.size > 0) this.#openMore();
     if (connection.active === 0) member.restsSinceMs = this.options.clock();
     if (member.listed || connection.free === 0 || connection.closing) return;
     if (this.#retired || this.#ready.length >= HTTP_POOL.idleMax) {

@@ -1,0 +1,101 @@
+// The backends of one listener in one worker: a pool for each address of each target, and which of them a request goes to
+// (l4/targets.ts). Invariant: a pool that no target has any more takes no idle connection back, and is forgotten when its last
+// one is gone. Called by listener.ts; its exchanges choose here.
+
+import { type Attempt, Targets } from "../../../l4/targets.ts";
+import type { SocketAddress } from "../../../shared/address.ts";
+import { monotonicMs } from "../../../shared/clock.ts";
+import type { CounterWriter } from "../../../shared/counters.ts";
+import type { HttpPlan, HttpTargetPlan } from "../../../shared/http-plan.ts";
+import type { OpenRequest, TargetSlot } from "../../../shared/messages.ts";
+import type { GatewayHost } from "../../host.ts";
+import type { SetSocketOptions } from "../../wire/open.ts";
+import type { Choice } from "../tries.ts";
+import { type Codecs, connector } from "./connector.ts";
+import { Pool } from "./pool.ts";
+
+export interface BackendsOptions {
+  readonly counters: CounterWriter;
+  readonly codecs: Codecs;
+  readonly setOptions: SetSocketOptions;
+  /** The time, as exact as rests between requests need it. */
+  coarseMs(): number;
+}
+
+export class Backends implements Choice {
+  readonly #plan: HttpPlan;
+  readonly #options: BackendsOptions;
+  readonly #targets: Targets<Pool>;
+  readonly #pools = new Set<Pool>();
+
+  constructor(host: GatewayHost, request: OpenRequest<HttpPlan>, options: BackendsOptions) {
+    this.#plan = request.listener;
+    this.#options = options;
+    const { emit, index: skip } = host;
+    const prepare = (address: SocketAddress, slot: TargetSlot): Pool => this.#make(address, slot);
+    const chance = { prepare, emit, random: Math.random, skip };
+    this.#targets = new Targets(request, chance, monotonicMs());
+  }
+
+  begin(group: number): Attempt<Pool> {
+    return this.#targets.begin(group);
+  }
+
+  leave(slot: number): void {
+    this.#targets.leave(slot);
+  }
+
+  setTargets(slots: readonly TargetSlot[]): void {
+    this.#targets.update(slots, monotonicMs());
+    for (const pool of this.#pools) {
+      const { slot, name } = pool.options;
+      const stays = slots.some((each) => each.slot === slot && each.name === name);
+      if (!stays) pool.retire();
+    }
+  }
+
+  #make(address: SocketAddress, { group, index, slot, name }: TargetSlot): Pool {
+    const target: HttpTargetPlan = this.#plan.groups[group]!.targets[index]!;
+    const { counters, codecs, setOptions, coarseMs } = this.#options;
+    const { connectMs, backendKeepaliveMs } = this.#plan.timeouts;
+    const isSecure = target.tls !== null;
+    const multiplexed = target.scheme === "h2" || target.scheme === "h2c";
+    const { limits } = this.#plan;
+    const pool = new Pool({
+      name,
+      slot,
+      scheme: isSecure ? "https" : "http",
+      authority: target.authority,
+      multiplexed,
+      connectMs,
+      keepaliveMs: backendKeepaliveMs,
+      counters,
+      connect: connector(this.#plan, target, address, setOptions),
+      open: (wire, events) => codecs.client(multiplexed, { wire, events, limits }),
+      clock: coarseMs,
+    });
+    this.#pools.add(pool);
+    return pool;
+  }
+
+  /** @returns whether anything can still time out. */
+  sweep(now: number): boolean {
+    let pending = false;
+    for (const pool of this.#pools) {
+      if (pool.sweep(now)) pending = true;
+      if (pool.over) this.#pools.delete(pool);
+    }
+    return pending;
+  }
+
+  /** The last client is gone. */
+  close(): void {
+    for (const pool of this.#pools) pool.retire();
+  }
+
+  /** At once. */
+  destroy(): void {
+    for (const pool of this.#pools) pool.destroy();
+    this.#pools.clear();
+  }
+}

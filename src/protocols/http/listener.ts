@@ -1,0 +1,217 @@
+// An HTTP listener of this worker: its sockets, its clients' connections, and what their requests share. Invariant: every client
+// that was let in is in `#clients` until it is gone, and the listener is over when it was closed and none is left. Created by
+// src/gateway.ts.
+//
+//   wires ──▶ Admission ──▶ GatewayClient ── codec ──▶ Exchanges ──▶ Backends ── Pool ── codec ──▶ wires
+
+import { AddressSet } from "../../l4/address-set.ts";
+import type { SocketAddress } from "../../shared/address.ts";
+import { monotonicMs } from "../../shared/clock.ts";
+import type { HttpPlan } from "../../shared/http-plan.ts";
+import type { LiveTable } from "../../shared/live-table.ts";
+import type { OpenRequest, Refusal, TargetSlot } from "../../shared/messages.ts";
+import { Admission, type Visit } from "../admission.ts";
+import type { GatewayHost, GatewayListener } from "../host.ts";
+import type { Peer } from "../live-rows.ts";
+import type { SetSocketOptions, WireServer } from "../wire/open.ts";
+import type { Wire } from "../wire/wire.ts";
+import { Backends } from "./backend/backends.ts";
+import type { Codecs } from "./backend/connector.ts";
+import { type ClientOwner, GatewayClient } from "./client.ts";
+import type { ClientStream, ServerConnection, ServerSetup } from "./exchange.ts";
+import { Exchanges } from "./exchanges.ts";
+import type { Client } from "./host.ts";
+import type { RequestHead } from "./message/heads.ts";
+import type { AccessLog, ErrorAnswer, Guide, Router } from "./passage.ts";
+import { type Listen, listenerFor } from "./server-sockets.ts";
+
+/** What a listener is put together from. */
+export interface HttpParts {
+  readonly codecs: Codecs;
+  readonly router: Router;
+  readonly errorAnswer: ErrorAnswer;
+  readonly accessLog: AccessLog | null;
+}
+
+export class HttpListener implements GatewayListener, ClientOwner {
+  readonly isUnix: boolean;
+  readonly #host: GatewayHost;
+  readonly #request: OpenRequest<HttpPlan>;
+  readonly #plan: HttpPlan;
+  readonly #parts: HttpParts;
+  readonly #table: LiveTable;
+  readonly #admission: Admission;
+  readonly #trusted: AddressSet;
+  readonly #exchanges: Exchanges;
+  readonly #backends: Backends;
+  readonly #clients = new Set<GatewayClient>();
+  readonly #setOptions: SetSocketOptions;
+  readonly #listen: Listen;
+  /** The shortest of what this listener times. */
+  readonly #timeoutMs: number;
+  readonly #warned = new Set<string>();
+  #servers: WireServer[] = [];
+  #closing = false;
+
+  constructor(host: GatewayHost, request: OpenRequest<HttpPlan>, parts: HttpParts) {
+    const plan = request.listener;
+    this.#host = host;
+    this.#request = request;
+    this.#plan = plan;
+    this.#parts = parts;
+    this.#table = host.rows.table;
+    this.isUnix = plan.listen.kind === "unix";
+    this.#trusted = new AddressSet(plan.trusted);
+    this.#admission = new Admission(host, request);
+    this.#timeoutMs = shortestOf(plan);
+    this.#setOptions = (fd, options, role) => this.#setAndWarn(fd, options, role);
+    const { counters } = this.#admission;
+    this.#backends = new Backends(host, request, {
+      counters,
+      codecs: parts.codecs,
+      setOptions: this.#setOptions,
+      coarseMs: () => this.#exchanges.coarseMs,
+    });
+    this.#exchanges = new Exchanges({
+      plan,
+      counters,
+      targets: this.#backends,
+      errorAnswer: parts.errorAnswer,
+      accessLog: parts.accessLog,
+      clock: monotonicMs,
+      refused: (reason, detail) => this.refused(reason, detail),
+    });
+    this.#listen = listenerFor(plan);
+  }
+
+  get over(): boolean {
+    return this.#closing && this.#clients.size === 0 && this.#admission.visits === 0;
+  }
+
+  async open(): Promise<SocketAddress[]> {
+    const { binds, reusePort, exclusive } = this.#request;
+    const { socket, buffers } = this.#plan;
+    const { highWatermarkBytes: highBytes, lowWatermarkBytes: lowBytes } = buffers;
+    try {
+      for (const [i, address] of binds.entries()) {
+        const server = this.#listen({
+          address: i > 0 ? withPortOf(address, this.#servers[0]!.address) : address,
+          reusePort,
+          exclusive,
+          socket,
+          setOptions: this.#setOptions,
+          watermarks: { highBytes, lowBytes },
+          onAccept: (peer, fd) => this.#accept(peer, fd),
+          onWire: (wire, visit) => this.#begin(wire, visit),
+          onRefused: (visit, error) => this.#admission.leave(visit, -1, error.code ?? "reset"),
+        });
+        this.#servers.push(server);
+      }
+    } catch (error) {
+      this.end();
+      throw error;
+    }
+    return this.#servers.map(({ address }) => address);
+  }
+
+  setTargets(targets: readonly TargetSlot[]): void {
+    this.#backends.setTargets(targets);
+  }
+
+  close(): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    for (const server of this.#servers) server.close();
+    this.#admission.close();
+    for (const client of this.#clients) client.drain();
+    this.#release();
+  }
+
+  sweep(nowMs: number): boolean {
+    const { headMs } = this.#plan.timeouts;
+    const exchanges = this.#exchanges.sweep(nowMs);
+    for (const client of this.#clients) client.sweep(nowMs, headMs);
+    const backends = this.#backends.sweep(nowMs);
+    return exchanges || backends || this.#clients.size > 0;
+  }
+
+  end(): void {
+    this.close();
+    for (const client of this.#clients) client.reset();
+    this.#backends.destroy();
+  }
+
+  /** Connections to backends are kept as long as there are clients. */
+  #release(): void {
+    if (this.over) this.#backends.close();
+  }
+
+  #accept(peer: Peer, fd: number): Visit | null {
+    return this.#closing ? null : this.#admission.enter(peer, fd);
+  }
+
+  #begin(wire: Wire, visit: Visit): void {
+    this.#host.needSweep(this.#timeoutMs);
+    const client = new GatewayClient(this, wire, visit, monotonicMs());
+    this.#clients.add(client);
+    this.#admission.trace(visit, "open", "");
+    if (this.#closing) client.drain();
+  }
+
+  #setAndWarn: SetSocketOptions = (fd, options, role) => {
+    for (const message of this.#host.setSocketOptions(fd, options, role)) {
+      if (this.#warned.has(message)) continue;
+      this.#warned.add(message);
+      this.#host.emit({ type: "warning", key: this.#plan.key, message });
+    }
+  };
+
+  // What clients' connections need.
+
+  trusts(ip: Uint8Array): boolean {
+    return this.isUnix ? !this.#trusted.empty : this.#trusted.has(ip);
+  }
+
+  guide(client: Client): Guide {
+    return this.#parts.router.guide(client);
+  }
+
+  take(client: Client, stream: ClientStream, head: RequestHead): void {
+    this.#exchanges.take(client, stream, head);
+  }
+
+  serve(
+    isH2: boolean,
+    setup: Omit<ServerSetup, "limits" | "timeouts" | "nowMs">,
+  ): ServerConnection {
+    const { limits, timeouts } = this.#plan;
+    const nowMs = monotonicMs();
+    return this.#parts.codecs.server(isH2, { ...setup, limits, timeouts, nowMs });
+  }
+
+  moved({ row }: Visit, bytesUp: number, bytesDown: number): void {
+    const table = this.#table;
+    table.bytesUp[row] = table.bytesUp[row]! + bytesUp;
+    table.bytesDown[row] = table.bytesDown[row]! + bytesDown;
+    table.activeMs[row] = this.#exchanges.coarseMs;
+  }
+
+  refused(reason: Refusal, detail: string): void {
+    this.#admission.refuse(reason, detail);
+  }
+
+  gone(client: GatewayClient, reason: string): void {
+    this.#clients.delete(client);
+    this.#admission.leave(client.visit, -1, reason);
+    this.#release();
+  }
+}
+
+function shortestOf({ timeouts }: HttpPlan): number {
+  return Math.min(...Object.values(timeouts).filter((ms) => ms > 0));
+}
+
+/** A name that has several addresses has one port. */
+function withPortOf(address: SocketAddress, first: SocketAddress): SocketAddress {
+  return address.kind === "ip" && first.kind === "ip" ? { ...address, port: first.port } : address;
+}

@@ -1,0 +1,166 @@
+// An exchange under every order of events that clients, backends and time can come in: the fakes on both sides throw on whatever
+// the contract forbids, and in the end nothing is lost, doubled or left behind.
+
+import { expect, test } from "bun:test";
+
+import fc from "fast-check";
+
+import { failure, FakeClient, Stage } from "./support/fakes.ts";
+
+interface Act {
+  readonly kind: number;
+  readonly pick: number;
+}
+
+const acts = fc.array(
+  fc.record({ kind: fc.integer({ min: 0, max: 13 }), pick: fc.integer({ min: 0, max: 1_000 }) }),
+  { minLength: 5, maxLength: 120 },
+);
+
+const REQUESTS = [
+  { method: "GET" },
+  { method: "POST", contentLength: 12 },
+  { method: "PUT", contentLength: -1 },
+  { method: "HEAD" },
+  { method: "GET", upgrade: "websocket" },
+] as const;
+
+/** A client with the backend streams that its request was given to, which end in the one that answered. */
+class Scene {
+  readonly stage: Stage;
+  readonly clients: FakeClient[] = [];
+  #letters = 0;
+
+  constructor(places: number, targets: number) {
+    const retries = { attempts: 2, connect: true, statuses: [502, 503] };
+    this.stage = new Stage({ targets, places, retries, timeouts: { totalMs: 60_000 } });
+  }
+
+  #letter(): string {
+    return String.fromCharCode(97 + (this.#letters++ % 26));
+  }
+
+  act({ kind, pick }: Act): void {
+    const of = <T>(all: readonly T[]): T | undefined => all[pick % Math.max(1, all.length)];
+    const clients = this.clients.filter((client) => !client.isOver);
+    const streams = this.stage.backends.flatMap((backend) => backend.streams);
+    const telling = streams.filter((stream) => stream.mayTell);
+    const dialled = of(this.stage.backends.filter(({ dials }) => dials.length > 0));
+    switch (kind) {
+      case 0:
+        this.clients.push(this.stage.ask(of(REQUESTS)!));
+        break;
+      case 1:
+        dialled?.connect(pick % 4 === 0 ? "ECONNREFUSED" : "");
+        break;
+      case 2:
+        of(clients.filter((client) => client.maySend && !client.paused))?.body(this.#letter());
+        break;
+      case 3:
+        of(clients.filter((client) => client.maySend))?.finish();
+        break;
+      case 4:
+        if (pick % 5 === 0) of(clients)?.leave();
+        break;
+      case 5:
+        of(clients.filter((client) => client.waitsForDrain))?.drain();
+        break;
+      case 6:
+        of(telling.filter(({ status }) => status === 0))?.informational(103);
+        break;
+      case 7: {
+        const stream = of(telling.filter(({ status }) => status === 0));
+        if (stream === undefined) break;
+        const accepted = stream.head.upgrade !== "" && pick % 3 > 0;
+        const bodyless = stream.head.method === "HEAD" || pick % 4 === 0;
+        if (accepted) stream.respond(101);
+        else stream.respond(pick % 7 === 0 ? 503 : 200, bodyless);
+        break;
+      }
+      case 8:
+        of(telling.filter(({ status, paused }) => status !== 0 && !paused))?.body(this.#letter());
+        break;
+      case 9:
+        of(telling.filter(({ status }) => status !== 0))?.finish();
+        break;
+      case 10:
+        of(telling)?.fail(failure(pick % 2 ? "reset" : "malformed", pick % 3 === 0));
+        break;
+      case 11:
+        of(streams.filter((stream) => !stream.wasReset && stream.waitsForDrain))?.drain();
+        break;
+      case 12:
+        this.stage.pass(pick * (pick % 10 === 0 ? 10 : 1));
+        break;
+      case 13: {
+        const client = of(clients);
+        if (client !== undefined) client.takes = pick % 2 === 0;
+        const stream = of(streams);
+        if (stream !== undefined) stream.takes = pick % 2 === 0;
+        if (pick % 9 === 0) of(this.stage.backends.flatMap((b) => b.connections))?.gone(null);
+        break;
+      }
+    }
+    this.check();
+  }
+
+  /** What holds at every moment. */
+  check(): void {
+    const { exchanges, records, stats } = this.stage;
+    const open = this.clients.filter((client) => !client.isOver).length;
+    expect(exchanges.count).toBe(open);
+    expect(records.length).toBe(this.clients.length - open);
+    expect(stats.http.active).toBe(open);
+    for (const client of this.clients) this.#checkBytes(client);
+  }
+
+  #checkBytes(client: FakeClient): void {
+    const streams = this.stage.backends
+      .flatMap((backend) => backend.streams)
+      .filter((stream) => stream.head === client.head);
+    const given = streams.filter((stream) => stream.received !== "");
+    expect(given.length).toBeLessThanOrEqual(1); // a body goes out once
+    const own = client.received.startsWith("error ");
+    const answering = streams.filter((stream) => stream.sent !== "");
+    if (!own) expect(client.received).toBe(answering.map(({ sent }) => sent).join(""));
+    if (given.length === 0) return;
+    // What came while it was over is the codec's to discard.
+    expect(client.sent.startsWith(given[0]!.received)).toBe(true);
+    if (!client.isOver) expect(given[0]!.received).toBe(client.sent);
+  }
+
+  /** Everybody goes. */
+  end(): void {
+    for (const client of this.clients) if (!client.isOver) client.leave();
+    this.check();
+    const { backends, targets, exchanges, stats } = this.stage;
+    const open = backends.flatMap(({ streams }) => streams).filter((stream) => !stream.isOver);
+    expect(open).toEqual([]);
+    expect(exchanges.count).toBe(0);
+    expect(stats.http.requests).toBe(this.clients.length);
+    // Least connections chooses the first of equals in turn: were a request left behind, its target would be passed over.
+    expect(activeOf(targets, backends.length)).toEqual(new Array(backends.length).fill(0));
+  }
+}
+
+/** How many requests each target has, by what leaving once too often would make of it. */
+function activeOf(targets: Stage["targets"], count: number): number[] {
+  return Array.from({ length: count }, (_, slot) => targets.activeOf(slot));
+}
+
+for (const [name, places, targets] of [
+  ["one HTTP/1.1 target", 1, 1],
+  ["two HTTP/1.1 targets", 1, 2],
+  ["two HTTP/2 targets", 3, 2],
+] as const) {
+  test(`any order of events ends each exchange once and loses nothing: ${name}`, () => {
+    fc.assert(
+      fc.property(acts, (list) => {
+        const scene = new Scene(places, targets);
+        for (const act of list) scene.act(act);
+        scene.end();
+      }),
+      { numRuns: 1_500 },
+    );
+  });
+}
