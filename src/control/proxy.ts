@@ -4,8 +4,8 @@
 
 import type { SocketAddress } from "../shared/address.ts";
 import type { ListenerStats } from "../shared/counters.ts";
-import { fromErrorRecord, ProxyError } from "../shared/errors.ts";
-import type { LiveConnection, LiveTable } from "../shared/live-table.ts";
+import { ProxyError } from "../shared/errors.ts";
+import type { LiveConnection } from "../shared/live-table.ts";
 import { LoadBoard } from "../shared/load.ts";
 import { type Log, silentLog } from "../shared/log.ts";
 import type { AdoptRequest, ListeningSocket, WorkerEvent, WorkerKind } from "../shared/messages.ts";
@@ -14,6 +14,7 @@ import { logWorkerEvent } from "./events.ts";
 import { HandOvers } from "./hand-overs.ts";
 import { Inheritance } from "./inheritance.ts";
 import { kindFor, Listener, type ListenerSummary } from "./listener.ts";
+import { type Adoption, Pairs } from "./pairs.ts";
 import { Questions } from "./questions.ts";
 import { Refusals } from "./refusals.ts";
 import { type Lookup, systemLookup } from "./resolver.ts";
@@ -43,33 +44,6 @@ export interface ProxyConnection extends LiveConnection {
   readonly listener: string;
 }
 
-export interface PairResult {
-  /** From the first descriptor to the second. */
-  readonly bytesUp: number;
-  readonly bytesDown: number;
-}
-
-/** A pair that was given to a worker. */
-export interface Adoption {
-  /** The worker holds duplicates of both descriptors. */
-  readonly taken: Promise<void>;
-  readonly done: Promise<PairResult>;
-  /** What it has moved so far, also after its end, whatever that was. */
-  moved(): PairResult;
-}
-
-interface PendingPair {
-  readonly worker: number;
-  /** Its worker's, which outlives the worker. */
-  readonly live: LiveTable | undefined;
-  /** Its id there; -1 until the worker has it. */
-  connection: number;
-  /** When it was last looked at, or at its end. */
-  moved: PairResult;
-  readonly taken: PromiseWithResolvers<void>;
-  readonly done: PromiseWithResolvers<PairResult>;
-}
-
 type State = "running" | "draining" | "ended";
 
 export class Proxy implements AsyncDisposable {
@@ -84,14 +58,13 @@ export class Proxy implements AsyncDisposable {
   readonly #handOvers: HandOvers<WorkerHandle>;
   readonly #inheritance: Inheritance;
   readonly #questions = new Questions();
-  readonly #pairs = new Map<number, PendingPair>();
+  readonly #pairs = new Pairs();
   /** Listeners and messages: every worker finds the same, and so does the one that replaces it. */
   readonly #warned = new Set<string>();
   /** Every listener was opened; `start` sees to those that are not yet there. */
   #started = false;
   #state: State = "running";
   #workerRestarts = 0;
-  #nextPair = 1;
   #drained = new Set<WorkerHandle>();
   #onDrained: (() => void) | null = null;
   #resetAtEnd = 0;
@@ -169,28 +142,8 @@ export class Proxy implements AsyncDisposable {
    * its own descriptors once `taken` has resolved: the worker holds duplicates by then.
    */
   adopt(fds: readonly [number, number], options: Omit<AdoptRequest, "fds">): Adoption {
-    const id = this.#nextPair++;
-    const [worker] = this.#aliveWorkers("relay");
-    const pair: PendingPair = {
-      worker: worker?.index ?? -1,
-      live: worker?.live,
-      connection: -1,
-      moved: { bytesUp: 0, bytesDown: 0 },
-      taken: Promise.withResolvers<void>(),
-      done: Promise.withResolvers<PairResult>(),
-    };
-    pair.done.promise.catch(() => {}); // whoever awaits `taken` alone must not crash on `done`
-    if (worker === undefined || this.#state !== "running") {
-      const error = new ProxyError("ERR_STATE", "the proxy is not running");
-      pair.taken.reject(error);
-      pair.done.reject(error);
-    } else {
-      this.#pairs.set(id, pair);
-      worker.post({ type: "adopt", id, request: { fds, ...options } });
-    }
-    const moved = (): PairResult =>
-      (pair.moved = pair.live?.bytesOf(pair.connection) ?? pair.moved);
-    return { taken: pair.taken.promise, done: pair.done.promise, moved };
+    const [worker] = this.#state === "running" ? this.#aliveWorkers("relay") : [];
+    return this.#pairs.adopt(worker, { fds, ...options });
   }
 
   /** Whether a worker is up, and every one that is answers. Waits as long as that takes. */
@@ -315,11 +268,10 @@ export class Proxy implements AsyncDisposable {
         this.#listeners.find((listener) => listener.plan.key === event.key)?.answered(index, event);
         break;
       case "adopted":
-        if (event.error === null) this.#pairTaken(event.id, event.connection);
-        else this.#failPair(event.id, fromErrorRecord(event.error));
+        this.#pairs.adopted(event);
         break;
       case "pair_closed":
-        this.#pairClosed(event);
+        this.#pairs.closed(event);
         break;
       case "hand_over":
         this.#handOvers.give(event.key, event.fd);
@@ -357,39 +309,13 @@ export class Proxy implements AsyncDisposable {
     }
   }
 
-  #pairTaken(id: number, connection: number): void {
-    const pair = this.#pairs.get(id);
-    if (pair === undefined) return;
-    pair.connection = connection;
-    pair.taken.resolve();
-  }
-
-  #pairClosed({ id, bytesUp, bytesDown, error }: WorkerEvent & { type: "pair_closed" }): void {
-    const pair = this.#pairs.get(id);
-    if (pair === undefined) return;
-    pair.moved = { bytesUp, bytesDown };
-    if (error !== null) return this.#failPair(id, fromErrorRecord(error));
-    pair.done.resolve(pair.moved);
-    this.#pairs.delete(id);
-  }
-
-  #failPair(id: number, error: ProxyError): void {
-    const pair = this.#pairs.get(id);
-    pair?.taken.reject(error);
-    pair?.done.reject(error);
-    this.#pairs.delete(id);
-  }
-
   #workerGone(index: number, error: ProxyError | null, restarts: boolean): void {
     if (restarts) this.#workerRestarts++;
     if (index < this.#relayCount) new LoadBoard(this.#load).close(index);
     for (const listener of this.#listeners) listener.retire(index);
     this.#handOvers.retire(index);
     this.#questions.retire(index);
-    for (const [id, pair] of this.#pairs) {
-      if (pair.worker === index)
-        this.#failPair(id, error ?? new ProxyError("ERR_CLOSED", "the proxy ended"));
-    }
+    this.#pairs.retire(index, error);
     this.#checkDrained();
     this.#reopen();
   }
@@ -442,4 +368,5 @@ export class Proxy implements AsyncDisposable {
   }
 }
 
-export type { ListenerSummary, SocketAddress };
+export type { Adoption, ListenerSummary, SocketAddress };
+export type { PairResult } from "./pairs.ts";
