@@ -13,10 +13,11 @@ import {
 } from "../shared/plan.ts";
 import { formatHttpListener } from "./plan-text/http.ts";
 import {
+  formatAccess,
   formatBuffers,
+  formatConnections,
   formatGroup,
   formatHealth,
-  formatLimit,
   type Row,
   table,
 } from "./plan-text/rows.ts";
@@ -74,9 +75,10 @@ function formatClientHello(listener: RelayPlan | TlsPlan): Row[] {
   return [["first TLS message", `within ${formatDuration(listener.timeouts.clientHelloMs)}`]];
 }
 
-function udpRows({ limits, timeouts, socket }: UdpPlan): Row[] {
+function udpRows({ access, limits, timeouts, socket }: UdpPlan): Row[] {
   return [
-    ["sessions", formatLimit(limits)],
+    ...formatAccess(access),
+    ...formatConnections(limits, "sessions"),
     ["idle", `over after ${formatDuration(timeouts.idleMs)}`],
     ["socket", formatBuffers(socket).join(", ") || "the system's buffers"],
   ];

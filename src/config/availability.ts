@@ -14,7 +14,6 @@ const TOP_KEYS: readonly string[] = ["admin", "auto_tls"];
 
 /** Below an entry, by protocol. */
 const UNAVAILABLE_KEYS: Readonly<Record<string, readonly string[]>> = {
-  udp: ["allow", "deny", "limits.max_per_ip", "limits.accept_rate"],
   tls: ["limits.bandwidth", "limits.connection_bandwidth", "proxy_protocol.accept"],
   http: ["limits.bandwidth", "limits.connection_bandwidth", "proxy_protocol.accept"],
   http2: ["limits.bandwidth", "limits.connection_bandwidth", "proxy_protocol.accept"],

@@ -8,8 +8,6 @@ import { BOUNDS } from "../shared/limits.ts";
 import type { LiveTable } from "../shared/live-table.ts";
 import type { ListenerPlan } from "../shared/plan.ts";
 
-const NO_LIMITS = { maxPerIp: 0, acceptRate: 0 };
-
 export class Admissions {
   /** Layout in l4/client-counts.ts; null without max_per_ip. Memory is taken as addresses fall into it. */
   readonly clients: SharedArrayBuffer | null;
@@ -17,8 +15,7 @@ export class Admissions {
   readonly accepts: SharedArrayBuffer | null;
 
   constructor(plan: ListenerPlan) {
-    const { maxConnections } = plan.limits;
-    const { maxPerIp, acceptRate } = plan.protocol === "udp" ? NO_LIMITS : plan.limits;
+    const { maxConnections, maxPerIp, acceptRate } = plan.limits;
     const clientsMax = maxConnections > 0 ? maxConnections : BOUNDS.maxConnectionsMax;
     const [seed = 0] = crypto.getRandomValues(new Int32Array(1));
     this.clients = maxPerIp > 0 ? clientCountsMemory(clientsMax, seed) : null;

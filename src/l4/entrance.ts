@@ -13,7 +13,7 @@
 import { formatIp } from "../shared/ip.ts";
 import { FIRST_BYTES } from "../shared/limits.ts";
 import type { Refusal, RelayRequest } from "../shared/messages.ts";
-import type { RelayPlan } from "../shared/plan.ts";
+import type { LimitsPlan, RelayPlan } from "../shared/plan.ts";
 import { AccessList, AddressSet } from "./address-set.ts";
 import { ClientCounts } from "./client-counts.ts";
 import type { Endpoints } from "./peer.ts";
@@ -162,10 +162,10 @@ export class Entrance {
 }
 
 export type EntranceRequest = Pick<RelayRequest, "clients" | "accepts"> & {
-  readonly listener: Pick<
-    RelayPlan,
-    "listen" | "access" | "proxyProtocol" | "routes" | "limits"
-  > & { readonly timeouts: FirstBytesTimeouts };
+  readonly listener: Pick<RelayPlan, "listen" | "access" | "proxyProtocol" | "routes"> & {
+    readonly limits: Pick<LimitsPlan, "maxPerIp" | "acceptRate">;
+    readonly timeouts: FirstBytesTimeouts;
+  };
 };
 
 type FirstBytesTimeouts = Pick<RelayPlan["timeouts"], "clientHelloMs" | "proxyHeaderMs">;

@@ -32,6 +32,13 @@ export type AdmissionRequest = Pick<
   };
 };
 
+type EntranceSource = Pick<OpenRequest, "clients" | "accepts"> & {
+  readonly listener: Pick<ListenerPlan, "listen"> & {
+    readonly access: AccessPlan;
+    readonly limits: Pick<LimitsPlan, "maxPerIp" | "acceptRate">;
+  };
+};
+
 /** One client that was let in. */
 export class Visit implements Resident {
   readonly client: Peer;
@@ -55,6 +62,13 @@ const NOBODY: Peer = { ip: new Uint8Array(0), port: 0 };
 /** No bytes are read before a client is let in. */
 const NO_FIRST_BYTES = { clientHelloMs: 0, proxyHeaderMs: 0 };
 
+/** What a listener asks of its clients before it reads anything; null: nothing. */
+export function entranceOf({ listener, clients, accepts }: EntranceSource): Entrance | null {
+  const { listen, access, limits } = listener;
+  const asked = { ...ENTRANCE_DEFAULTS, listen, access, limits, timeouts: NO_FIRST_BYTES };
+  return Entrance.of({ listener: asked, clients, accepts });
+}
+
 export class Admission {
   readonly counters: CounterWriter;
   readonly #host: GatewayHost;
@@ -66,15 +80,13 @@ export class Admission {
   #visits = 0;
 
   constructor(host: GatewayHost, request: AdmissionRequest) {
-    const { key, listen, access, limits } = request.listener;
+    const { key, listen } = request.listener;
     this.counters = new CounterWriter(request.counters);
     this.#host = host;
     this.#request = request;
     this.#isUnix = listen.kind === "unix";
     this.#active = new Int32Array(request.active);
-    const { clients, accepts } = request;
-    const asked = { ...ENTRANCE_DEFAULTS, listen, access, limits, timeouts: NO_FIRST_BYTES };
-    this.#entrance = Entrance.of({ listener: asked, clients, accepts });
+    this.#entrance = entranceOf(request);
     this.#refusals = new RefusalReports(key, (event) => host.emit(event));
   }
 

@@ -62,8 +62,9 @@ export interface UdpPlan {
   readonly listen: Endpoint;
   /** One, without unix sockets. */
   readonly groups: readonly GroupPlan[];
+  readonly access: AccessPlan;
   /** Sessions are what is counted. */
-  readonly limits: Pick<LimitsPlan, "maxConnections">;
+  readonly limits: Pick<LimitsPlan, "maxConnections" | "maxPerIp" | "acceptRate">;
   /** A session without a datagram either way for idleMs, which is never 0, is over. */
   readonly timeouts: Pick<TimeoutsPlan, "idleMs">;
   readonly socket: BufferSizesPlan;

@@ -121,7 +121,8 @@ describe("udp", () => {
       protocol: "udp",
       listen: { kind: "tcp", host: "", port: 53 },
       groups: [singleTarget(endpoint)],
-      limits: { maxConnections: 10_000 },
+      access: { allow: [], deny: [] },
+      limits: { maxConnections: 10_000, maxPerIp: 0, acceptRate: 0 },
       timeouts: { idleMs: 60_000 },
       socket: { sendBufferBytes: null, receiveBufferBytes: null },
     });
@@ -130,7 +131,7 @@ describe("udp", () => {
   test("counts its sessions by either name, over a preset's", () => {
     for (const key of ["max_sessions", "max_connections"]) {
       const plan = udp(`target: "a:53", preset: server, limits: { ${key}: 7 }`);
-      expect(plan.limits).toEqual({ maxConnections: 7 });
+      expect(plan.limits).toEqual({ maxConnections: 7, maxPerIp: 0, acceptRate: 0 });
       expect(plan.timeouts).toEqual({ idleMs: 300_000 });
     }
   });

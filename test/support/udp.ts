@@ -117,6 +117,10 @@ export interface UdpOptions {
   targets: readonly (string | (Partial<TargetPlan> & { address: string }))[];
   balance?: Balance;
   maxSessions?: number;
+  maxPerIp?: number;
+  acceptRate?: number;
+  allow?: readonly string[];
+  deny?: readonly string[];
   idleMs?: number;
   socket?: Partial<UdpPlan["socket"]>;
 }
@@ -133,7 +137,12 @@ export function udpPlan(options: UdpOptions): UdpPlan {
     protocol: "udp",
     listen: parseEndpoint(listen, "listen"),
     groups: [{ balance: options.balance ?? "round_robin", targets, health: null }],
-    limits: { maxConnections: options.maxSessions ?? UDP_DEFAULTS.maxConnections },
+    access: { allow: options.allow ?? [], deny: options.deny ?? [] },
+    limits: {
+      maxConnections: options.maxSessions ?? UDP_DEFAULTS.maxConnections,
+      maxPerIp: options.maxPerIp ?? 0,
+      acceptRate: options.acceptRate ?? 0,
+    },
     timeouts: { idleMs: options.idleMs ?? UDP_DEFAULTS.idleMs },
     socket: { sendBufferBytes: null, receiveBufferBytes: null, ...options.socket },
   };

@@ -24,11 +24,14 @@ export function formatAccess({ allow, deny }: AccessPlan): Row[] {
   return rows;
 }
 
-/** How many connections. */
-export function formatConnections(limits: LimitsPlan): Row[] {
+/** How many connections. @param what is counted. */
+export function formatConnections(
+  limits: Pick<LimitsPlan, "maxConnections" | "maxPerIp" | "acceptRate">,
+  what = "connections",
+): Row[] {
   const all = formatLimit(limits);
   const shown = limits.maxPerIp === 0 ? all : `${all}, ${limits.maxPerIp} from one address`;
-  const rows: Row[] = [["connections", shown]];
+  const rows: Row[] = [[what, shown]];
   if (limits.acceptRate > 0) rows.push(["accepts", `at most ${limits.acceptRate} each second`]);
   return rows;
 }

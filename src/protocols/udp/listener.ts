@@ -1,6 +1,7 @@
 // A UDP listener of this worker: its sockets and its sessions, one for each client's address, and who gets one. Invariant: the
 // shared count of active sessions is right, and a client without a session costs no memory. Created by src/gateway.ts.
 
+import type { Entrance } from "../../l4/entrance.ts";
 import type { Targets } from "../../l4/targets.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { monotonicMs } from "../../shared/clock.ts";
@@ -12,6 +13,7 @@ import type { LiveTable } from "../../shared/live-table.ts";
 import type { OpenRequest, Refusal, TargetSlot } from "../../shared/messages.ts";
 import type { UdpPlan } from "../../shared/plan.ts";
 import { RefusalReports } from "../../shared/refusal-reports.ts";
+import { entranceOf } from "../admission.ts";
 import type { GatewayHost, GatewayListener } from "../host.ts";
 import {
   type Adopt,
@@ -38,6 +40,7 @@ export class UdpListener implements GatewayListener, SessionOwner {
   readonly #request: OpenRequest<UdpPlan>;
   readonly #targets: Targets<Destination>;
   readonly #active: Int32Array;
+  readonly #entrance: Entrance | null;
   readonly #refusals: RefusalReports;
   readonly #adopt: Adopt = (host, make) => this.#adoptSocket(host, make);
   readonly #warned = new Set<string>();
@@ -56,6 +59,7 @@ export class UdpListener implements GatewayListener, SessionOwner {
     this.#request = request;
     this.#targets = makeTargets(host, request);
     this.#active = new Int32Array(request.active);
+    this.#entrance = entranceOf(request);
     this.#refusals = new RefusalReports(plan.key, (event) => host.emit(event));
   }
 
@@ -155,17 +159,25 @@ export class UdpListener implements GatewayListener, SessionOwner {
     if (this.#closing || port === 0) return null;
     // What turns a flood away comes first, and costs next to nothing.
     if (this.#host.rows.full) return this.#turnAway("table_full");
+    const ip = parseIp(address);
     const { limits, timeouts } = this.#request.listener;
+    const refusal = this.#entrance?.admit(ip, this.#host.sharedMs()) ?? null;
+    if (refusal !== null) return this.#turnAway(refusal.reason, refusal.detail);
     const active = Atomics.add(this.#active, 0, 1) + 1;
     if (limits.maxConnections > 0 && active > limits.maxConnections) {
       Atomics.sub(this.#active, 0, 1);
       return this.#turnAway("max_connections");
     }
-    const ip = parseIp(address);
+    const tooMany = ip === null ? null : (this.#entrance?.enter(ip) ?? null);
+    if (tooMany !== null) {
+      Atomics.sub(this.#active, 0, 1);
+      return this.#turnAway(tooMany.reason, tooMany.detail);
+    }
     const attempt = this.#targets.begin(FIRST_GROUP);
     const target = attempt.next(ip, monotonicMs());
     if (ip === null || target === undefined) {
       Atomics.sub(this.#active, 0, 1);
+      if (ip !== null) this.#entrance?.leave(ip);
       return this.#turnAway("no_address");
     }
     this.counters.accepted();
@@ -173,6 +185,7 @@ export class UdpListener implements GatewayListener, SessionOwner {
     const session = new Session(this, client, attempt, target, (resident) =>
       this.#host.rows.open(resident, this.#request.slot, client, target.socket),
     );
+    this.live.setCounted(session.row, this.#entrance?.countsPeers === true);
     local.sessions.set(`${address} ${port}`, session);
     this.#sessions++;
     this.#host.needSweep(timeouts.idleMs);
@@ -207,6 +220,10 @@ export class UdpListener implements GatewayListener, SessionOwner {
     else this.counters.closedUnconnected();
     if (this.#host.traceConnections) this.#trace(session, "close", reason);
     Atomics.sub(this.#active, 0, 1);
+    if (this.live.isCounted(session.row)) {
+      this.live.setCounted(session.row, false);
+      this.#entrance?.leave(session.client.ip);
+    }
     local.sessions.delete(`${address} ${port}`);
     this.#host.rows.close(session.row);
     this.#sessions--;

@@ -222,6 +222,68 @@ describe("max_sessions", () => {
   });
 });
 
+describe("who may begin a session", () => {
+  test("is who is in allow and not in deny; others are refused, counted and logged, and cost nothing", async () => {
+    const lines = new LogLines();
+    await using target = await Datagrams.echo();
+    const access = { allow: ["127.0.0.0/29"], deny: ["127.0.0.3"] };
+    const options = { targets: [target.target], ...access };
+    await using relay = await UdpRelay.start(options, { log: lines.log });
+    await using admitted = await Datagrams.open("127.0.0.2");
+    await using denied = await Datagrams.open("127.0.0.3");
+    await using stranger = await Datagrams.open("127.0.0.9");
+    for (const client of [denied, stranger]) await client.send("hello", relay.address);
+    expect((await admitted.ask("hello", relay.address)).data.toString()).toBe("hello");
+    await until("two are refused", () => relay.stats.refused.denied === 2);
+    expect(relay.stats).toMatchObject({ total: 1, active: 1 });
+    await until("it is in the log", () => lines.of("refused").length > 0);
+    expect(lines.of("refused")[0]!.fields).toMatchObject({ reason: "denied" });
+    expect([denied.received, stranger.received]).toEqual([[], []]);
+  });
+
+  for (const workers of [1, 3]) {
+    test(`is bounded for each address, exactly over ${workers} workers, until sessions end`, async () => {
+      await using target = await Datagrams.echo();
+      const options = { targets: [target.target], maxPerIp: 2, idleMs: 300 };
+      await using relay = await UdpRelay.start(options, { workers });
+      const clients = await Promise.all(Array.from({ length: 6 }, () => Datagrams.open()));
+      await using other = await Datagrams.open("127.0.0.2");
+      try {
+        for (const client of clients) await client.send("first", relay.address);
+        await until("four are refused", () => relay.stats.refused.max_per_ip === 4);
+        expect((await other.ask("mine", relay.address)).data.toString()).toBe("mine");
+        await until("all are over", () => relay.stats.active === 0);
+        expect(relay.stats.total).toBe(3);
+        clients[5]!.received.length = 0;
+        expect((await clients[5]!.ask("now", relay.address)).data.toString()).toBe("now");
+      } finally {
+        await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()));
+      }
+    });
+  }
+
+  test("waits for accept_rate; sessions that are there do not", async () => {
+    await using target = await Datagrams.echo();
+    const options = { targets: [target.target], acceptRate: 2 };
+    await using relay = await UdpRelay.start(options);
+    const clients = await Promise.all(Array.from({ length: 8 }, () => Datagrams.open()));
+    try {
+      for (const client of clients) await client.send("first", relay.address);
+      await until("some are served, the others refused", () => {
+        const { total, refused } = relay.stats;
+        return refused.accept_rate > 0 && total + refused.accept_rate === 8;
+      });
+      const answered = (): Datagrams[] => clients.filter(({ received }) => received.length > 0);
+      await until("who is served is answered", () => answered().length === relay.stats.total);
+      const served = answered()[0]!;
+      served.received.length = 0;
+      for (let i = 0; i < 20; i++) await served.ask("more", relay.address);
+    } finally {
+      await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()));
+    }
+  });
+});
+
 describe("ICMP errors", () => {
   test("of a target that does not listen are counted and end the session after three; when it listens, all is well", async () => {
     const port = await unusedPort();
