@@ -2,6 +2,7 @@
 
 import { defineCommand } from "citty";
 
+import { cautions } from "../control/cautions.ts";
 import { compile } from "../control/compile.ts";
 import { thisMachine } from "./machine.ts";
 import { formatPlan } from "./plan-text.ts";
@@ -17,7 +18,11 @@ export const check = defineCommand({
     const config = await readConfig({ config: args.file });
     const disabled = config.protocols.filter((entry) => entry.enabled === false);
     const plan = compile(config, thisMachine());
-    await print(`${args.file} is valid\n\n${formatPlan(plan, disabled)}`);
+    const warnings = cautions(plan).map(
+      ({ listener, message }) => `warning: ${listener}: ${message}`,
+    );
+    const parts = [`${args.file} is valid`, ...warnings, "", formatPlan(plan, disabled)];
+    await print(parts.join("\n"));
     return 0;
   },
 });

@@ -7,6 +7,7 @@ import { checkSource } from "../config/check.ts";
 import { type Flags, flagSource, refuseListenerFlags, withProcessFlags } from "../config/flags.ts";
 import { loadSource } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
+import { cautions } from "../control/cautions.ts";
 import { compile } from "../control/compile.ts";
 import { createLog } from "../control/log.ts";
 import { type Origin, takeOrigin } from "../control/origin.ts";
@@ -47,6 +48,7 @@ async function serve(flags: RunFlags, origin: Origin): Promise<number> {
   const config = await readConfig(flags);
   const plan = compile(config, thisMachine());
   const log = createLog({ ...plan.log, colours: wantsColours(process.stderr) });
+  for (const { listener, message } of cautions(plan)) log.warn({ listener }, message);
   const { manager, command, env } = origin;
   const upgrader = new Upgrader({
     log,

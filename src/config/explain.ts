@@ -4,6 +4,7 @@
 import type { z } from "zod";
 
 import { isLaterKey, isLaterValue } from "./availability.ts";
+import { exampleOf, foreignKey, foreignProtocol } from "./hints.ts";
 import { isAtHome } from "./key-homes.ts";
 import { nearest, suggest } from "./nearest.ts";
 import { describe, formatPath, type Path, type Problem, type Source } from "./problems.ts";
@@ -38,7 +39,7 @@ function explainIssue(issue: Issue, source: Source, base: Path): Problem[] {
 function reason(issue: Issue, value: unknown, path: Path): string {
   switch (issue.code) {
     case "invalid_type":
-      return wrongType(issue.expected, value);
+      return wrongType(issue.expected, value, path);
     case "invalid_value":
       return notOneOf(value, path, issue.values);
     case "too_small":
@@ -54,12 +55,12 @@ function reason(issue: Issue, value: unknown, path: Path): string {
 function notOneOf(value: unknown, path: Path, grammar: readonly unknown[]): string {
   const values = grammar.filter((known) => !isLaterValue(path, known));
   if (values.length === 1) return `${describe(value)} is not known. Write ${values[0]}`;
-  return `${describe(value)} is not one of ${listed(values)}${valueCure(value, values)}`;
+  return `${describe(value)} is not one of ${listed(values)}${valueCure(value, values, path)}`;
 }
 
-function wrongType(expected: string, value: unknown): string {
+function wrongType(expected: string, value: unknown, path: Path): string {
   const wanted = TYPE_NAMES[expected] ?? expected;
-  return `expected ${wanted}, found ${describe(value)}${typeCure(expected, value)}`;
+  return `expected ${wanted}, found ${describe(value)}${typeCure(expected, value, path)}`;
 }
 
 const TYPE_NAMES: Record<string, string> = {
@@ -72,11 +73,17 @@ const TYPE_NAMES: Record<string, string> = {
   record: "a mapping of keys to values",
 };
 
-function typeCure(expected: string, value: unknown): string {
+function typeCure(expected: string, value: unknown, path: Path): string {
   if (expected === "array" && typeof value === "object") return `. Begin each entry with "- "`;
   if (expected === "array") return `. Write it as [${value}]`;
   if (expected === "object" && Array.isArray(value)) return `. Remove the "- " before its keys`;
-  if (expected === "object") return `. Write "key: value", with a space after the colon`;
+  if (expected === "object" || expected === "record") {
+    // "a:b" is a mapping whose space is missing; another scalar is one value where several have a name.
+    const isMapping = typeof value === "string" && /^\w+:(?!\/)/.test(value);
+    const example = isMapping ? undefined : exampleOf(path);
+    if (example !== undefined) return `. Write for example ${example}`;
+    return `. Write "key: value", with a space after the colon`;
+  }
   if (expected === "string" && typeof value !== "object") return `. Put it in quotes: "${value}"`;
   if (expected === "boolean" && typeof value === "string") {
     if (/^(yes|on|true)$/i.test(value)) return ". Write true";
@@ -88,8 +95,11 @@ function typeCure(expected: string, value: unknown): string {
   return "";
 }
 
-function valueCure(value: unknown, values: readonly unknown[]): string {
+function valueCure(value: unknown, values: readonly unknown[], path: Path): string {
   if (typeof value !== "string") return "";
+  if (values.includes(Number(value))) return `. Remove the quotes: ${value}`;
+  const ours = path.at(-1) === "name" ? foreignProtocol(value) : undefined;
+  if (ours !== undefined) return `. Write ${ours}`;
   const word = nearest(
     value,
     values.filter((known) => typeof known === "string"),
@@ -131,30 +141,39 @@ function explainUnion(
   return [{ place, message: `expected ${forms.join(" or ")}, found ${describe(value)}`, path }];
 }
 
-/** Examples for what has to be there. */
-const REQUIRED: Record<string, string> = {
-  protocols: 'Write "protocols:" and one entry for each listener',
-  name: "Write name: tcp",
-  listen: 'Write listen: ":8080"',
-  target: 'Write target: "127.0.0.1:80"',
-  address: 'Write address: "127.0.0.1:80"',
-};
-
 function missing(path: Path): string {
-  const cure = REQUIRED[String(path.at(-1))];
-  return cure === undefined ? "is missing" : `is missing. ${cure}`;
+  const example = exampleOf(path);
+  return example === undefined ? "is missing" : `is missing. Write ${example}`;
 }
 
 function unknownKey(key: string, path: Path, source: Source): string {
   const here = knownKeys(path);
   const word = nearest(key, here);
   if (word !== undefined) return `unknown key. Did you mean "${word}"?`;
-  const elsewhere = homes().get(key) ?? [];
+  const ours = foreignKey(key, path);
+  if (ours !== undefined) return `unknown key. Write ${ours}`;
+  const elsewhere = homesOf(key, path, source);
   if (elsewhere.length > 0 && elsewhere.length <= HOMES_SHOWN) {
     const under = elsewhere.map((home) => (home === "" ? "at the top level" : `under ${home}`));
     return `unknown key here. It belongs ${under.join(" or ")}`;
   }
   return `unknown key. ${suggest(key, keysFor(path, here, source))}`;
+}
+
+/** Where a key may stand: the places that are below this one, if there are such, or the only one. */
+function homesOf(key: string, path: Path, source: Source): string[] {
+  const found = homes().get(key) ?? [];
+  const here = `${formatPath(path).replace(/\[\d+\]/g, "[]")}.`;
+  const below = found.filter((home) => home.startsWith(here));
+  const name = path[0] === "protocols" ? valueAt(source.value, [...path.slice(0, 2), "name"]) : "";
+  const meant = (places: readonly string[]): string[] =>
+    places.filter((home) => {
+      const steps = `${home}.${key}`.replace(/^protocols\[\]\./, "").split(".");
+      return !isProtocol(name) || isAtHome(steps, name);
+    });
+  if (below.length > 0) return meant(below);
+  const elsewhere = meant(found);
+  return elsewhere.length === 1 ? elsewhere : [];
 }
 
 /** More places than these help nobody. */

@@ -100,7 +100,7 @@ function checkNames(
 }
 
 function editRefusal(name: string): string | undefined {
-  if (name === "host") return 'is not set here. Write host: target, or leave it: "client"';
+  if (name === "host") return "belongs to every request, once. It can be set there";
   if (!OF_THE_CONNECTION.includes(name)) return undefined;
   return "is the connection's own, and set by the proxy where it is needed";
 }
@@ -110,14 +110,17 @@ function checkTreatment(
   path: Path,
   report: Report,
 ): void {
-  const { headers, retries } = given;
+  const { headers, retries, host } = given;
   for (const part of ["request", "response"] as const) {
     const edit = headers?.[part];
     const at = [...path, "headers", part];
-    checkNames(edit?.set, [...at, "set"], report, editRefusal);
+    checkNames(edit?.set, [...at, "set"], report, (name) => {
+      if (name !== "host" || part === "response") return editRefusal(name);
+      return host === undefined ? undefined : `stands beside host: ${host}. Keep one of them`;
+    });
     checkNames(edit?.add, [...at, "add"], report, editRefusal);
     edit?.remove?.forEach((name, i) => {
-      const fault = name === "host" ? "is a request's target, and cannot go" : editRefusal(name);
+      const fault = editRefusal(name);
       if (fault !== undefined) return report([...at, "remove", i], `"${name}" ${fault}`);
       const set = Object.keys(edit.set ?? {}).find((other) => other.toLowerCase() === name);
       if (set === undefined) return;

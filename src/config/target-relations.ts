@@ -54,10 +54,10 @@ export function checkTargets(entry: ProtocolConfig, path: Path, report: Report):
   }
   checkTarget(target, name, [...path, "target"], report);
   checkTargetList(targets, name, [...path, "targets"], report);
-  if (!own && (routes || redirect)) {
+  if (!own && routes) {
     for (const key of ["balance", "health"] as const) {
       if (entry[key] === undefined) continue;
-      const cure = routes ? "Write it into the routes: each has its own" : "A redirect needs none";
+      const cure = "Write it into the routes: each has its own";
       report([...path, key], `has no effect without target or targets beside it. ${cure}`, "key");
     }
   }

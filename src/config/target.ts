@@ -45,7 +45,7 @@ export function parseTarget(text: string): Target {
       "ERR_ADDRESS",
       `"${text}" is not a target: only a host and a port may follow ://`,
       {
-        cure: `Write ${scheme}://host:port`,
+        cure: `Write ${scheme}://host:port; for a path below, rewrite: { add_prefix: /path }`,
       },
     );
   }

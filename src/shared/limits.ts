@@ -50,7 +50,7 @@ export const TLS_DEFAULTS = {
 
 /** What a listener that forwards requests gets, on top of LISTENER_DEFAULTS and, over TLS, TLS_DEFAULTS. */
 export const HTTP_DEFAULTS = {
-  headBytes: 64 * KIB, // as Envoy (60 KiB) and Go (1 MiB) rather than nginx (32 KiB): cookies and tokens of companies fit
+  headBytes: 64 * KIB, // as Envoy (60 KiB), twice nginx (32 KiB): the cookies and tokens of companies fit
   headFields: 128, // browsers send 20 to 30; Envoy takes 100, haproxy 101
   bodyBytes: 0, // no limit, as haproxy, Caddy and Envoy: a body passes through and is not kept; nginx's 1 MiB surprises
   streams: 128, // as nginx; RFC 9113 section 6.5.2 wants at least 100

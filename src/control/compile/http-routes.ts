@@ -100,6 +100,11 @@ function compileEdit(listener: Treatment, route: Treatment, part: Part): HeaderE
       add.push({ name: name.toLowerCase(), value });
     }
   }
+  // Whose own `host` says something else is not sent the listener's.
+  const own = Object.keys(route.headers?.[part]?.set ?? {}).some(
+    (name) => name.toLowerCase() === "host",
+  );
+  if (route.host !== undefined && !own) set.delete("host");
   return {
     set: [...set].map(([name, value]) => ({ name, value })),
     add,

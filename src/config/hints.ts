@@ -1,0 +1,104 @@
+// What people who know other programs write first, and what it is here; and an example for each key that has to be there or has
+// to be a mapping. Only words that mean nothing here: a known key is never taken for another. Called by explain.ts.
+
+import type { Path } from "./problems.ts";
+
+/** Keys of nginx, haproxy, Caddy, Traefik and Envoy. */
+const KEYS: Readonly<Record<string, string>> = {
+  add_header: "headers: { response: { add: … } }",
+  backend: "target, or targets",
+  backends: "targets",
+  bind: "listen",
+  cert: "tls: { cert_file: … }",
+  certificate: "tls: { cert_file: … }",
+  client_max_body_size: "limits: { max_body: … }",
+  domain: "routes with match: { host: … }",
+  domains: "routes with match: { host: … }",
+  encode: "compress: true",
+  gzip: "compress: true",
+  keepalive_requests: "limits: { max_requests: … }",
+  keepalive_timeout: "timeouts: { keepalive: … }",
+  large_client_header_buffers: "limits: { max_head: … }",
+  location: "match: { path: … }",
+  locations: "routes",
+  port: 'listen: ":8080"',
+  proxy_connect_timeout: "timeouts: { connect: … }",
+  proxy_pass: "target",
+  proxy_read_timeout: "timeouts: { response: … }, and idle",
+  proxy_set_header: "headers: { request: { set: … } }",
+  redir: "redirect: { to: … }",
+  request_timeout: "timeouts: { total: … }",
+  return: "redirect: { to: … }",
+  reverse_proxy: "target",
+  rule: "match",
+  rules: "routes",
+  server: "target",
+  server_name: "routes with match: { host: … }",
+  servers: "targets",
+  services: "targets",
+  sni_hosts: "sni",
+  ssl: "tls",
+  ssl_certificate: "tls: { cert_file: … }",
+  ssl_certificate_key: "tls: { key_file: … }",
+  strip_path: "rewrite: { strip_prefix: … }",
+  upstream: "target, or targets",
+  upstreams: "targets",
+  url: "target",
+};
+
+/** Protocols by other names. */
+const PROTOCOLS: Readonly<Record<string, string>> = {
+  https: "http2",
+  h2: "http2",
+  "http/2": "http2",
+  h2c: "http",
+  http1: "http",
+  "http/1.1": "http",
+  web: "http",
+  websocket: "http",
+  ws: "http",
+  wss: "http2",
+  grpc: "http2",
+  ssl: "tls",
+};
+
+/** @param path of the mapping that has it. @returns what to write instead of a key that is another program's. */
+export function foreignKey(key: string, path: Path): string | undefined {
+  const isListenerOrRoute = typeof path.at(-1) === "number" && path.at(-2) !== "targets";
+  if (!isListenerOrRoute && path.length > 0) return undefined;
+  return KEYS[key.toLowerCase().replaceAll("-", "_")];
+}
+
+/** @returns our name of a protocol that was written in another way. */
+export function foreignProtocol(name: string): string | undefined {
+  return PROTOCOLS[name.toLowerCase()];
+}
+
+/** For what has to be there, and for whoever wrote one value where there are several. */
+const EXAMPLES: Readonly<Record<string, string>> = {
+  protocols: '"protocols:" and one entry for each listener',
+  name: "name: tcp",
+  listen: 'listen: ":8080"',
+  target: 'target: "127.0.0.1:80"',
+  address: 'address: "127.0.0.1:80"',
+  to: 'to: "https://{host}"',
+  cert_file: "cert_file: ./cert.pem",
+  key_file: "key_file: ./key.pem",
+  redirect: 'redirect: { to: "https://{host}" }',
+  rewrite: "rewrite: { strip_prefix: /api }",
+  retries: "retries: { attempts: 2 }",
+  match: "match: { path: /api/* }",
+  health: "health: { type: tcp }",
+  tls: "tls: { cert_file: ./cert.pem, key_file: ./key.pem }",
+  headers: "headers: { request: { set: { x-env: prod } } }",
+  request: "request: { set: { x-env: prod } }",
+  response: "response: { set: { x-frame-options: deny } }",
+  forwarded: "forwarded: { x_forwarded: false }",
+};
+
+/** What may stand there: a key and its value. */
+export function exampleOf(path: Path): string | undefined {
+  const key = String(path.at(-1));
+  const isTarget = path.some((step) => step === "target" || step === "targets");
+  return key === "tls" && isTarget ? "tls: {}" : EXAMPLES[key];
+}

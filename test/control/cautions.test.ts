@@ -1,0 +1,39 @@
+// What `proxy` warns of before it carries a plan out.
+
+import { expect, test } from "bun:test";
+
+import { checkSource } from "../../src/config/check.ts";
+import { parseSource } from "../../src/config/load.ts";
+import { cautions } from "../../src/control/cautions.ts";
+import { compile } from "../../src/control/compile.ts";
+
+function cautionsOf(text: string) {
+  const machine = { platform: "linux", cpus: 1, terminal: false } as const;
+  return cautions(compile(checkSource(parseSource(text, "f")), machine));
+}
+
+test("a target whose certificate is not verified is named with its listener, once", () => {
+  const insecure = '{ address: "https://app.example", tls: { insecure_skip_verify: true } }';
+  const found = cautionsOf(`
+protocols:
+  - name: http
+    listen: ":80"
+    routes:
+      - { match: { path: /a }, target: ${insecure} }
+      - { match: { path: /b }, target: ${insecure} }
+    target: "https://b.example"
+  - { name: tcp, listen: ":81", target: "a:1" }
+  - { name: udp, listen: ":81", target: "a:1" }
+`);
+  expect(found).toEqual([
+    {
+      listener: "http :80",
+      message:
+        "certificate of app.example:443 is not verified (insecure_skip_verify): anybody may pose as it",
+    },
+  ]);
+});
+
+test("a plan that verifies everybody is nothing to warn of", () => {
+  expect(cautionsOf('protocols: [{ name: http, listen: ":1", target: "https://a" }]')).toEqual([]);
+});
