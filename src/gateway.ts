@@ -102,6 +102,8 @@ function obey(command: Command<GatewayPlan>): void {
       return void open(command.request);
     case "targets":
       return listeners.get(command.key)?.setTargets(command.targets);
+    case "certificates":
+      return listeners.get(command.key)?.setCertificates?.(command.certificates);
     case "close":
       return close(command.key);
     case "ask":
@@ -118,7 +120,7 @@ function obey(command: Command<GatewayPlan>): void {
     case "take":
     default:
       // The planes are one program: such a command is a bug, and the worker is restarted for it.
-      throw new Error(`unknown command ${JSON.stringify(command)}`);
+      throw new Error(`unknown command ${command.type}`);
   }
 }
 

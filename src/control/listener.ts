@@ -190,6 +190,7 @@ export class Listener {
       clients: this.#admissions.clients,
       accepts: this.#admissions.accepts,
       bandwidth: this.#bandwidth,
+      certificates: null,
       reusePort: this.#reusePort,
       exclusive: others.length === 0,
       sharedFds,

@@ -8,8 +8,10 @@
 
 import { type Attempt, type Target, Targets } from "../l4/targets.ts";
 import type { SocketAddress } from "../shared/address.ts";
+import type { ListenerCertificates } from "../shared/certificates.ts";
 import { monotonicMs } from "../shared/clock.ts";
 import type { CounterWriter } from "../shared/counters.ts";
+import type { StreamTargetPlan } from "../shared/http-plan.ts";
 import { parseIp } from "../shared/ip.ts";
 import type { OpenRequest, Refusal, TargetSlot } from "../shared/messages.ts";
 import type { GroupPlan, SocketPlan } from "../shared/plan.ts";
@@ -17,8 +19,12 @@ import { Sweep } from "../shared/sweep.ts";
 import type { GatewayHost } from "./host.ts";
 import type { FailureCode } from "./http/exchange.ts";
 import type { Peer } from "./live-rows.ts";
-import type { Connecting, SetSocketOptions } from "./wire/open.ts";
+import { TargetsTls } from "./targets-tls.ts";
+import type { Connected, Connecting, SetSocketOptions } from "./wire/open.ts";
 import { connectPlain } from "./wire/plain.ts";
+import type { ClientTls } from "./wire/tls-context.ts";
+import { TlsError } from "./wire/tls-error.ts";
+import { connectTls } from "./wire/tls.ts";
 import type { Watermarks, Wire } from "./wire/wire.ts";
 
 /** A target as a dial needs it. */
@@ -26,6 +32,10 @@ export interface Backend {
   readonly address: SocketAddress;
   /** null: a unix socket. */
   readonly peer: Peer | null;
+  /** null: in clear. */
+  readonly tls: ClientTls | null;
+  /** What is offered to it over TLS. */
+  readonly alpn: readonly string[];
 }
 
 export type BackendTarget = Target<Backend>;
@@ -50,21 +60,27 @@ export interface DialEvents {
 }
 
 /** What it needs of a listener's request. */
-export type DialRequest = Pick<OpenRequest, "targets" | "targetSlots"> & {
+export type DialRequest = Pick<OpenRequest, "targets" | "targetSlots" | "certificates"> & {
   readonly listener: {
     readonly key: string;
-    readonly groups: readonly GroupPlan[];
+    readonly groups: readonly DialGroupPlan[];
     readonly socket: SocketPlan;
     /** connectMs is over all targets that are tried, with their handshakes. */
     readonly timeouts: { readonly connectMs: number };
   };
 };
 
+interface DialGroupPlan extends GroupPlan {
+  readonly targets: readonly StreamTargetPlan[];
+}
+
 export interface DialerOptions {
   /** Of the listener: attempts that fail are counted. */
   readonly counters: CounterWriter;
   readonly watermarks: Watermarks;
   readonly setOptions: SetSocketOptions;
+  /** What a target is offered over TLS, in order of preference; empty: nothing. */
+  alpn(group: number, index: number): readonly string[];
 }
 
 export class Dialer {
@@ -72,6 +88,7 @@ export class Dialer {
   readonly options: DialerOptions;
   readonly socket: SocketPlan;
   readonly connectMs: number;
+  readonly #tls: TargetsTls;
   readonly #targets: Targets<Backend>;
   readonly #byClient: boolean;
   readonly #dials = new Set<Dial>();
@@ -85,7 +102,13 @@ export class Dialer {
     this.connectMs = timeouts.connectMs;
     this.#byClient = groups.some(({ balance }) => balance === "source_hash");
     const { emit, index: skip } = host;
-    const prepare = (address: SocketAddress): Backend => ({ address, peer: peerOf(address) });
+    this.#tls = new TargetsTls(groups, request.certificates);
+    const prepare = (address: SocketAddress, { group, index }: TargetSlot): Backend => ({
+      address,
+      peer: peerOf(address),
+      tls: this.#tls.of(group, index),
+      alpn: options.alpn(group, index),
+    });
     this.#targets = new Targets(
       request,
       { prepare, emit, random: Math.random, skip },
@@ -95,6 +118,11 @@ export class Dialer {
 
   setTargets(targets: readonly TargetSlot[]): void {
     this.#targets.update(targets, monotonicMs());
+  }
+
+  /** For handshakes that begin later. */
+  setCertificates(certificates: ListenerCertificates): void {
+    this.#tls.update(certificates);
   }
 
   /** For whoever looks for a connection that is open already: ask it for the `next` target, and give both to `dial`. */
@@ -183,7 +211,7 @@ export class Dial {
   /** The target took its share of the time. */
   expire(): void {
     this.#connecting?.cancel();
-    this.#failed("ETIMEDOUT", "no answer in time");
+    this.#failed(LATE);
   }
 
   #finish(): void {
@@ -203,13 +231,17 @@ export class Dial {
     else this.#fail(failure);
   }
 
-  #try({ socket: { address } }: BackendTarget, now: number): void {
+  #try({ socket: { address, tls, alpn } }: BackendTarget, now: number): void {
     this.deadlineMs = now + (this.#endMs - now) / this.#attempt.left;
     const { options, socket } = this.#dialer;
-    this.#connecting = connectPlain({ address, socket, ...options }, (wire, error) => {
+    const { watermarks, setOptions } = options;
+    const plain = { address, socket, watermarks, setOptions };
+    const done: Connected = (wire, error) => {
       if (wire !== null) this.#connected(wire);
-      else this.#failed(error!.code ?? "OTHER", error!.message);
-    });
+      else this.#failed(error!);
+    };
+    this.#connecting =
+      tls === null ? connectPlain(plain, done) : connectTls({ ...plain, tls, alpn }, done);
   }
 
   #connected(wire: Wire): void {
@@ -219,12 +251,13 @@ export class Dial {
     this.#events.connected(wire, this.#attempt.target!);
   }
 
-  #failed(code: string, text: string): void {
+  #failed(error: Error & { code?: string }): void {
     if (this.#over) return;
     this.#connecting = null;
     const { counters } = this.#dialer;
     const { name, slot } = this.#attempt.target!;
-    const message = `${name}: ${code === text ? code : text}`;
+    const code = error.code ?? "OTHER";
+    const message = `${name}: ${error instanceof TlsError ? `${error.message} (${code})` : code}`;
     counters.connectFailed(slot);
     const now = monotonicMs();
     if (code === "EMFILE" || code === "ENFILE") {
@@ -233,13 +266,9 @@ export class Dial {
     }
     this.#attempt.failed(now);
     const late = code === "ETIMEDOUT";
+    const kind = late ? "connect_timeout" : error instanceof TlsError ? "tls" : "connect";
     const reason = late ? "connect_timeout" : "target_down";
-    const failure: DialFailure = {
-      reason,
-      code,
-      kind: late ? "connect_timeout" : "connect",
-      message,
-    };
+    const failure: DialFailure = { reason, code, kind, message };
     if (now >= this.#endMs || this.#attempt.left === 0) return this.#fail(failure);
     counters.error(code); // the last one is counted as the connection's own
     this.#next(failure);
@@ -251,6 +280,8 @@ export class Dial {
     this.#events.failed(failure);
   }
 }
+
+const LATE = Object.assign(new Error("no answer in time"), { code: "ETIMEDOUT" });
 
 const NO_TARGET: DialFailure = {
   reason: "no_address",

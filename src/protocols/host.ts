@@ -2,6 +2,7 @@
 // composes protocols and gives them what they share; a protocol owns its listeners, and imports no other protocol.
 
 import type { SocketAddress } from "../shared/address.ts";
+import type { ListenerCertificates } from "../shared/certificates.ts";
 import type { TargetSlot, WorkerEvent } from "../shared/messages.ts";
 import type { BufferSizesPlan, SocketPlan } from "../shared/plan.ts";
 import type { LiveRows } from "./live-rows.ts";
@@ -37,6 +38,8 @@ export interface GatewayListener {
    */
   open(): Promise<SocketAddress[]>;
   setTargets(targets: readonly TargetSlot[]): void;
+  /** Of a listener that speaks TLS with clients or targets: for handshakes that begin later. */
+  setCertificates?(certificates: ListenerCertificates): void;
   /** Takes no new clients, and frees the address when the last one is gone. */
   close(): void;
   /** Nothing is left of it: it was closed, and its last client is gone. */

@@ -2,6 +2,7 @@
 // A worker that blocks in a system call is woken through `ready.wakeFd` and then reads its mailbox.
 
 import type { SocketAddress } from "./address.ts";
+import type { ListenerCertificates } from "./certificates.ts";
 import type { ErrorRecord } from "./errors.ts";
 import type { EngineChoice, EngineName, ListenerPlan, RelayPlan, RingPlan } from "./plan.ts";
 
@@ -58,6 +59,8 @@ export interface OpenRequest<P extends ListenerPlan = ListenerPlan> {
   readonly accepts: SharedArrayBuffer | null;
   /** For limits.bytesPerSecond, one bucket of l4/token-buckets.ts; null without it. */
   readonly bandwidth: SharedArrayBuffer | null;
+  /** What TLS is spoken with; null where the plan has none. */
+  readonly certificates: ListenerCertificates | null;
   /** Several workers bind the same address (SO_REUSEPORT). */
   readonly reusePort: boolean;
   /** This is the first worker to bind: it makes sure that no other process holds the address. */
@@ -120,6 +123,12 @@ export type Command<P extends ListenerPlan = ListenerPlan> =
       readonly type: "mirror";
       readonly key: string;
       readonly addresses: readonly SocketAddress[];
+    }
+  /** Files have changed: for new handshakes. */
+  | {
+      readonly type: "certificates";
+      readonly key: string;
+      readonly certificates: ListenerCertificates;
     }
   /** Stops accepting; connections go on. */
   | { readonly type: "close"; readonly key: string }

@@ -1,18 +1,21 @@
 // The way to a target: one after the other, within the connect timeout.
 
-import { describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
+import type { AddressInfo } from "node:net";
+import { createServer, type Server } from "node:tls";
 
 import {
   type BackendTarget,
   Dialer,
+  type DialerOptions,
   type DialFailure,
   type DialRequest,
 } from "../../src/protocols/dial.ts";
 import type { Wire } from "../../src/protocols/wire/wire.ts";
-import { parseEndpoint } from "../../src/shared/address.ts";
 import { CounterWriter } from "../../src/shared/counters.ts";
-import type { GroupPlan } from "../../src/shared/plan.ts";
+import { Authority, type Issued } from "../support/certificates.ts";
 import {
+  groupOf,
   slotsOf,
   statsOf,
   TestHost,
@@ -26,28 +29,23 @@ import { Recorder } from "./wire/recorder.ts";
 
 type Outcome = { wire: Wire; target: BackendTarget } | DialFailure;
 
-function groupOf(...targets: string[]): GroupPlan {
-  const plans = targets.map((text) => ({
-    endpoint: parseEndpoint(text, "target"),
-    weight: 1,
-    backup: false,
-  }));
-  return { balance: "round_robin", targets: plans, health: null };
-}
-
 function makeDialer(
   targets: string[],
   connectMs = 2_000,
 ): { dialer: Dialer; request: TestRequest } {
-  const request = testRequest({ groups: [groupOf(...targets)], connectMs });
+  const request = testRequest({ groups: [groupOf(targets)], connectMs });
   return { dialer: dialerOf(request), request };
 }
 
-function dialerOf(request: TestRequest & DialRequest): Dialer {
+function dialerOf(
+  request: TestRequest & DialRequest,
+  alpn: DialerOptions["alpn"] = () => [],
+): Dialer {
   return new Dialer(new TestHost(), request, {
     counters: new CounterWriter(request.counters),
     watermarks: { highBytes: 65_536, lowBytes: 16_384 },
     setOptions: () => {},
+    alpn,
   });
 }
 
@@ -82,6 +80,67 @@ async function closedTarget(): Promise<string> {
   await using server = await WireServer.listen();
   return server.target;
 }
+
+describe("over TLS, a dial", () => {
+  const authority = new Authority();
+  const own = authority.issue(["a.example"]);
+  const plan = { serverName: "a.example", caFile: null, certificate: null, insecure: false };
+  const certificates = {
+    server: null,
+    targets: [{ group: 0, index: 0, ca: authority.ca, certificate: null }],
+  };
+  afterAll(() => authority[Symbol.dispose]());
+
+  async function serve(issued: Issued): Promise<Server> {
+    const { cert, key } = issued;
+    const server = createServer({ cert, key, ALPNProtocols: ["x"] }, (socket) =>
+      socket.pipe(socket),
+    );
+    const listening = Promise.withResolvers<void>();
+    server.listen(0, "127.0.0.1", listening.resolve);
+    await listening.promise;
+    return server;
+  }
+
+  function dialTls(server: Server, alpn: readonly string[] = []): Promise<Outcome> {
+    const { port } = server.address() as AddressInfo;
+    const groups = [groupOf(`127.0.0.1:${port}`, plan)];
+    return dial(dialerOf(testRequest({ groups, certificates }), () => alpn)).outcome;
+  }
+
+  test("has a handshake, and offers what it is told", async () => {
+    await using server = await serve(own);
+    const outcome = await within("the dial", dialTls(server, ["x", "y"]));
+    if (!("wire" in outcome)) throw new Error(outcome.message);
+    expect(outcome.wire.tls!.alpn).toBe("x");
+    const recorder = outcome.wire.handler as Recorder;
+    outcome.wire.write(Buffer.from("ping"));
+    await until("the echo", () => recorder.text === "ping");
+    outcome.wire.reset();
+  });
+
+  test("says what is wrong with a certificate", async () => {
+    await using server = await serve(authority.issue(["b.example"]));
+    const failure = failureOf(await within("the dial", dialTls(server)));
+    expect(failure).toMatchObject({
+      reason: "target_down",
+      kind: "tls",
+      code: "ERR_TLS_CERT_ALTNAME_INVALID",
+    });
+    expect(failure.message).toContain("its certificate is for DNS:b.example, not a.example");
+  });
+
+  test("has its handshake within the connect timeout", async () => {
+    await using server = await WireServer.listen();
+    const request = testRequest({
+      groups: [groupOf(server.target, plan)],
+      certificates,
+      connectMs: 200,
+    });
+    const failure = failureOf(await within("the dial", dial(dialerOf(request)).outcome));
+    expect(failure).toMatchObject({ reason: "connect_timeout", kind: "connect_timeout" });
+  });
+});
 
 describe("a dial", () => {
   test("connects, and the wire works", async () => {

@@ -4,13 +4,15 @@
 import { Admissions } from "../../src/control/admissions.ts";
 import type { GatewayHost } from "../../src/protocols/host.ts";
 import { LiveRows } from "../../src/protocols/live-rows.ts";
-import { formatEndpoint, type SocketAddress } from "../../src/shared/address.ts";
+import { formatEndpoint, parseEndpoint, type SocketAddress } from "../../src/shared/address.ts";
+import type { ListenerCertificates } from "../../src/shared/certificates.ts";
 import {
   addCounters,
   createCounters,
   emptyStats,
   type ListenerStats,
 } from "../../src/shared/counters.ts";
+import type { StreamGroupPlan, TlsClientPlan } from "../../src/shared/http-plan.ts";
 import type { Refusal, TargetSlot, WorkerEvent } from "../../src/shared/messages.ts";
 import type { GroupPlan, RelayPlan } from "../../src/shared/plan.ts";
 import { type ListenerOptions, listenerPlan } from "./plan.ts";
@@ -69,34 +71,63 @@ export class TestHost implements GatewayHost {
   }
 }
 
+/** Targets may be spoken to over TLS. */
+export type TestPlan = Omit<RelayPlan, "groups"> & { readonly groups: readonly StreamGroupPlan[] };
+
 /** A request for one worker, with a plan of raw TCP, whose limits and groups have the shape that all have. */
 export interface TestRequest {
-  readonly listener: RelayPlan;
+  readonly listener: TestPlan;
   readonly slot: number;
   readonly counters: SharedArrayBuffer;
   readonly active: SharedArrayBuffer;
   readonly clients: SharedArrayBuffer | null;
   readonly accepts: SharedArrayBuffer | null;
+  readonly certificates: ListenerCertificates | null;
   readonly targets: readonly TargetSlot[];
   readonly targetSlots: number;
 }
 
-export function testRequest(options: Partial<ListenerOptions> = {}): TestRequest {
-  const listener = listenerPlan({ target: "127.0.0.1:1", ...options });
-  const targets = slotsOf(listener.groups);
-  const { clients, accepts } = new Admissions(listener);
-  const counters = createCounters(targets.length);
-  const active = new SharedArrayBuffer(4);
+export interface TestRequestOptions extends Partial<Omit<ListenerOptions, "groups">> {
+  groups?: readonly StreamGroupPlan[];
+  certificates?: ListenerCertificates;
+}
+
+export function testRequest({
+  groups = [groupOf("127.0.0.1:1")],
+  certificates,
+  ...options
+}: TestRequestOptions = {}): TestRequest {
+  const listener = { ...listenerPlan({ target: "127.0.0.1:1", ...options }), groups };
+  const targets = slotsOf(groups);
   return {
     listener,
     slot: 3,
-    counters,
-    active,
-    clients,
-    accepts,
+    counters: createCounters(targets.length),
+    active: new SharedArrayBuffer(4),
+    ...memoryOf(listener),
+    certificates: certificates ?? null,
     targets,
     targetSlots: targets.length,
   };
+}
+
+function memoryOf(plan: RelayPlan): Pick<TestRequest, "clients" | "accepts"> {
+  const { clients, accepts } = new Admissions(plan);
+  return { clients, accepts };
+}
+
+/** Targets that stand for each other, as a configuration names them. @param tls null: in clear. */
+export function groupOf(
+  targets: string | readonly string[],
+  tls: TlsClientPlan | null = null,
+): StreamGroupPlan {
+  const plans = [targets].flat().map((text) => ({
+    endpoint: parseEndpoint(text, "target"),
+    weight: 1,
+    backup: false,
+    tls,
+  }));
+  return { balance: "round_robin", targets: plans, health: null };
 }
 
 /** What the control plane makes of targets that are numeric addresses. */

@@ -87,6 +87,7 @@ export class UringRelay implements AsyncDisposable {
         clients: null,
         accepts: null,
         bandwidth: null,
+        certificates: null,
         mirror: [],
         reusePort: false,
         exclusive: false,

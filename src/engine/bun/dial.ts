@@ -9,6 +9,7 @@ import type { FdSocketOptions, SocketHandler } from "bun";
 import { EINPROGRESS, errnoName } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import {
+  SO_LINGER,
   SO_OOBINLINE,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
@@ -181,6 +182,16 @@ const ON_ADDRESS = addressOf(ON);
 export function keepUrgentInline(fd: number): void {
   if (process.platform !== "linux" || fd < 0) return;
   libc.setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, ON_ADDRESS, ON.byteLength);
+}
+
+const RESET = pinnedInt32(2);
+RESET[0] = 1;
+const RESET_ADDRESS = addressOf(RESET);
+
+/** Closing the socket sends RST (socket(7), SO_LINGER of no seconds): over TLS the runtime's `terminate` sends FIN. */
+export function resetAtClose(fd: number): void {
+  if (process.platform !== "linux" || fd < 0) return;
+  libc.setsockopt(fd, SOL_SOCKET, SO_LINGER, RESET_ADDRESS, RESET.byteLength);
 }
 
 type ConnectFd = (options: FdSocketOptions<SocketEvents>) => Promise<RelaySocket>;

@@ -39,8 +39,10 @@ export interface WireListenOptions<Ticket> {
 export interface WireServer {
   /** With the port that the system chose. */
   readonly address: SocketAddress;
-  /** Accepts nobody any more. Wires stay. */
+  /** Accepts nobody any more. Wires stay, and handshakes go on. */
   close(): void;
+  /** Resets those whose handshake goes on, without an event: nobody waits for their tickets any more. */
+  abort(): void;
 }
 
 export interface WireConnectOptions {

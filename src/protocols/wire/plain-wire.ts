@@ -8,14 +8,14 @@ import type { AttemptSide } from "../../engine/bun/dial.ts";
 import type { Peer } from "../live-rows.ts";
 import { SILENT } from "./handler.ts";
 import { Pending } from "./pending.ts";
-import type { Watermarks, Wire, WireHandler } from "./wire.ts";
+import type { Watermarks, Wire, WireHandler, WireTls } from "./wire.ts";
 
 type SystemError = Error & { code?: string };
 
 export class PlainWire implements Wire, AttemptSide {
   handler: WireHandler = SILENT;
   readonly peer: Peer;
-  readonly tls = null;
+  readonly tls: WireTls | null = null;
   /** Set before the wire is given to its owner. */
   socket: RelaySocket | null = null;
   readonly #marks: Watermarks;

@@ -8,6 +8,7 @@ import { bind } from "../../engine/bun/bind.ts";
 import type { RelaySocket, SocketEvents } from "../../engine/bun/connection.ts";
 import {
   Attempt,
+  type AttemptSide,
   keepUrgentInline,
   type TargetAddress,
   toTargetAddress,
@@ -28,26 +29,53 @@ import { PlainWire } from "./plain-wire.ts";
 
 const UNIX_PEER: Peer = { ip: new Uint8Array(IP_BYTES), port: 0 };
 
+/** `data` is unset on a socket that was turned away. */
+const HANDLERS: SocketHandler<SocketEvents> = {
+  data: (socket, chunk) => socket.data?.receive(chunk),
+  drain: (socket) => socket.data?.flush(),
+  end: (socket) => socket.data?.receiveFin(),
+  close: (socket, error) => socket.data?.close(error),
+};
+
 /** @throws ProxyError ERR_LISTEN */
 export function listenPlain<Ticket>(options: WireListenOptions<Ticket>): WireServer {
+  return listenSockets(options, HANDLERS, (socket, peer, ticket) => {
+    const wire = new PlainWire(peer, options.watermarks);
+    wire.socket = socket;
+    socket.data = wire;
+    options.onWire(wire, ticket);
+  });
+}
+
+/**
+ * For wires over such sockets, too.
+ * @param own what becomes of events of sockets.
+ * @param adopt a client was let in.
+ * @throws ProxyError ERR_LISTEN
+ */
+export function listenSockets<Ticket>(
+  options: WireListenOptions<Ticket>,
+  own: SocketHandler<SocketEvents>,
+  adopt: (socket: RelaySocket, peer: Peer, ticket: Ticket) => void,
+): WireServer {
   const { address } = options;
   const handlers: SocketHandler<SocketEvents> = {
-    // `data` is unset on a socket that was turned away.
-    data: (socket, chunk) => socket.data?.receive(chunk),
-    drain: (socket) => socket.data?.flush(),
-    end: (socket) => socket.data?.receiveFin(),
-    close: (socket, error) => socket.data?.close(error),
-    open: (socket) => accept(socket, options),
+    ...own,
+    open: (socket) => accept(socket, options, adopt),
   };
   const bound = bind(address, options, handlers);
   if (address.kind === "ip") {
     options.setOptions(bound.fd, options.socket, "listener");
     keepUrgentInline(bound.fd); // accepted sockets inherit it
   }
-  return { address: bound.address, close: () => bound.stop() };
+  return { address: bound.address, close: () => bound.stop(), abort: () => {} };
 }
 
-function accept<Ticket>(socket: RelaySocket, options: WireListenOptions<Ticket>): void {
+function accept<Ticket>(
+  socket: RelaySocket,
+  options: WireListenOptions<Ticket>,
+  adopt: (socket: RelaySocket, peer: Peer, ticket: Ticket) => void,
+): void {
   const isUnix = options.address.kind === "unix";
   const peer = isUnix ? UNIX_PEER : peerOf(socket);
   // A client that has reset already has no address any more.
@@ -57,10 +85,7 @@ function accept<Ticket>(socket: RelaySocket, options: WireListenOptions<Ticket>)
     return;
   }
   if (!isUnix) setAcceptedOptions(socket, options.socket, options.setOptions);
-  const wire = new PlainWire(peer, options.watermarks);
-  wire.socket = socket;
-  socket.data = wire;
-  options.onWire(wire, ticket);
+  adopt(socket, peer, ticket);
 }
 
 function peerOf(socket: RelaySocket): Peer | null {
@@ -93,28 +118,43 @@ function setRuntimeOptions(
 }
 
 export function connectPlain(options: WireConnectOptions, done: Connected): Connecting {
+  const wire = new PlainWire(peerAt(options.address), options.watermarks);
+  return connectSocket(options, wire, (error) => done(error === null ? wire : null, error));
+}
+
+/** The other end of what connects to this address. */
+export function peerAt(address: SocketAddress): Peer {
+  return address.kind === "ip" ? { ip: parseIp(address.host)!, port: address.port } : UNIX_PEER;
+}
+
+/**
+ * For wires over such sockets, too.
+ * @param side has the socket once `done` says null, and its events.
+ */
+export function connectSocket(
+  options: WireConnectOptions,
+  side: AttemptSide,
+  done: (error: (Error & { code: string }) | null) => void,
+): Connecting {
   const { address, socket: plan, setOptions } = options;
-  const target = targetAddressOf(address);
   const isIp = address.kind === "ip";
-  const peer = isIp ? { ip: parseIp(address.host)!, port: address.port } : UNIX_PEER;
-  const wire = new PlainWire(peer, options.watermarks);
-  return Attempt.start(target, wire, {
+  return Attempt.start(targetAddressOf(address), side, {
     created: (fd) => {
       if (!isIp) return;
       setOptions(fd, { ...plan, fastopen: false }, "target");
       keepUrgentInline(fd);
     },
     reached: () => {
-      const socket = wire.socket!;
+      const socket = side.socket!;
       if (isIp && process.platform !== "linux") {
         setRuntimeOptions(socket, plan, "target", setOptions);
       }
       if (isIp && !plan.nodelay) socket.setNoDelay(false);
-      done(wire, null);
+      done(null);
     },
     failed: (code) => {
       const message = `cannot connect to ${formatSocketAddress(address)}: ${code}`;
-      done(null, Object.assign(new Error(message), { code }));
+      done(Object.assign(new Error(message), { code }));
     },
   });
 }
@@ -129,6 +169,6 @@ function targetAddressOf(address: SocketAddress): TargetAddress {
 }
 
 /** The runtime's typings leave it out. */
-function fdOf(socket: RelaySocket): number {
+export function fdOf(socket: RelaySocket): number {
   return (socket as { fd?: number }).fd ?? -1;
 }

@@ -1,0 +1,169 @@
+// What TLS is spoken with: contexts of the runtime, made of certificates that may change while connections are open. Those keep
+// what they began with; handshakes that begin later get the new. Called by listeners, which update them, and by tls.ts.
+
+import {
+  createSecureContext,
+  getCACertificates,
+  rootCertificates,
+  type SecureContext,
+} from "node:tls";
+
+import { normalizeHostName } from "../../l4/tls/server-name.ts";
+import type {
+  CertificateMaterial,
+  ServerCertificates,
+  TargetCertificates,
+} from "../../shared/certificates.ts";
+import type { TlsClientPlan, TlsServerPlan } from "../../shared/http-plan.ts";
+
+/** Of TLS 1.2: forward secrecy and authenticated encryption only (RFC 7540 appendix A forbids the rest). Of 1.3 all are. */
+const CIPHERS = [
+  "ECDHE-ECDSA-AES128-GCM-SHA256",
+  "ECDHE-RSA-AES128-GCM-SHA256",
+  "ECDHE-ECDSA-AES256-GCM-SHA384",
+  "ECDHE-RSA-AES256-GCM-SHA384",
+  "ECDHE-ECDSA-CHACHA20-POLY1305",
+  "ECDHE-RSA-CHACHA20-POLY1305",
+].join(":");
+
+/** The runtime's own, which its sockets take. */
+export type NativeContext = object;
+
+function nativeOf(context: SecureContext): NativeContext {
+  return context.context as NativeContext;
+}
+
+/** A listener's side. */
+export class ServerTls {
+  readonly plan: TlsServerPlan;
+  #contexts!: ContextsByName;
+
+  constructor(plan: TlsServerPlan, certificates: ServerCertificates) {
+    this.plan = plan;
+    this.update(certificates);
+  }
+
+  /** @throws Error of the runtime if they cannot be used, and changes nothing then. The control plane has checked them. */
+  update({ certificates, clientCa }: ServerCertificates): void {
+    const { minVersion, clientAuth } = this.plan;
+    const common = {
+      ciphers: CIPHERS,
+      minVersion: `TLSv${minVersion}` as const,
+      requestCert: clientAuth !== "none",
+      rejectUnauthorized: clientAuth === "require",
+      ...(clientCa === null ? {} : { ca: clientCa }),
+    };
+    this.#contexts = new ContextsByName(
+      bundles(certificates).map((bundle) => ({
+        names: bundle[0]!.names,
+        context: nativeOf(
+          createSecureContext({
+            ...common,
+            cert: bundle.map(({ chain }) => chain),
+            key: bundle.map(({ key }) => Buffer.from(key)),
+          }),
+        ),
+      })),
+    );
+  }
+
+  /** @param name as the client sent it; empty if it sent none. */
+  contextFor(name: string): NativeContext {
+    return this.#contexts.find(name);
+  }
+}
+
+/** Certificates for the same names that differ in their keys stand together: the handshake takes the one that fits. */
+function bundles(certificates: readonly CertificateMaterial[]): CertificateMaterial[][] {
+  const found: CertificateMaterial[][] = [];
+  for (const certificate of certificates) {
+    const fitting = found.find(
+      (bundle) =>
+        sameNames(bundle[0]!.names, certificate.names) &&
+        bundle.every(({ keyType }) => keyType !== certificate.keyType),
+    );
+    if (fitting === undefined) found.push([certificate]);
+    else fitting.push(certificate);
+  }
+  return found;
+}
+
+function sameNames(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((name) => b.includes(name));
+}
+
+interface NamedContext {
+  readonly names: readonly string[];
+  readonly context: NativeContext;
+}
+
+/** The first certificate that has the name, then the first that covers it with a wildcard for its last label, then the first. */
+class ContextsByName {
+  readonly #byName = new Map<string, NativeContext>();
+  readonly #byParent = new Map<string, NativeContext>();
+  readonly #default: NativeContext;
+
+  constructor(contexts: readonly NamedContext[]) {
+    this.#default = contexts[0]!.context;
+    for (const { names, context } of contexts) {
+      for (const name of names) {
+        const table = name.startsWith("*.") ? this.#byParent : this.#byName;
+        const key = name.startsWith("*.") ? name.slice(2) : name;
+        if (!table.has(key)) table.set(key, context);
+      }
+    }
+  }
+
+  find(text: string): NativeContext {
+    const name = normalizeHostName(text);
+    if (name === null) return this.#default;
+    // RFC 6125 section 6.4.3: a wildcard stands for one label.
+    const parent = name.slice(name.indexOf(".") + 1);
+    return this.#byName.get(name) ?? this.#byParent.get(parent) ?? this.#default;
+  }
+}
+
+/** A target's side. */
+export class ClientTls {
+  /** What is asked for (SNI); empty for an IP address. */
+  readonly serverName: string;
+  /** What the certificate is verified for. */
+  readonly verifiedName: string;
+  readonly insecure: boolean;
+  #context!: NativeContext;
+  /** Of the last connection, for the next. Of this context only: a session counts as verified by whoever made it. */
+  session: Uint8Array | null = null;
+
+  /** @param host of the target, as written: a name or an address; empty on a unix socket. */
+  constructor(plan: TlsClientPlan, host: string, certificates: TargetCertificates) {
+    this.verifiedName = plan.serverName ?? host;
+    this.serverName = normalizeHostName(this.verifiedName) ?? "";
+    this.insecure = plan.insecure;
+    this.update(certificates);
+  }
+
+  /** As ServerTls.update. */
+  update({ ca, certificate }: TargetCertificates): void {
+    const own =
+      certificate === null ? {} : { cert: certificate.chain, key: Buffer.from(certificate.key) };
+    const common = { ciphers: CIPHERS, minVersion: "TLSv1.2" as const };
+    this.#context =
+      ca === null && certificate === null
+        ? (rootContext ??= nativeOf(createSecureContext({ ...common, ca: systemRoots() })))
+        : nativeOf(createSecureContext({ ...common, ca: ca ?? systemRoots(), ...own }));
+    this.session = null;
+  }
+
+  get context(): NativeContext {
+    return this.#context;
+  }
+}
+
+/** Reading a hundred and fifty roots takes milliseconds: once for all targets that need nothing else. */
+let rootContext: NativeContext | null = null;
+
+/** What the machine's administrator trusts; where that is not known, what the runtime brings. */
+function systemRoots(): string[] {
+  const own = getCACertificates("system");
+  return own.length > 0 ? own : [...rootCertificates];
+}

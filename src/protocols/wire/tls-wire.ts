@@ -1,0 +1,74 @@
+// A wire over TLS: a socket of the runtime that encrypts, after its handshake. Made by tls.ts; what differs from a wire in clear
+// is how it is reset, and that a stream that was cut off is no end.
+
+import type { Socket } from "bun";
+
+import type { SocketEvents } from "../../engine/bun/connection.ts";
+import { resetAtClose } from "../../engine/bun/dial.ts";
+import type { Peer } from "../live-rows.ts";
+import { PlainWire } from "./plain-wire.ts";
+import { fdOf } from "./plain.ts";
+import type { StreamTail } from "./tls-end.ts";
+import { truncation } from "./tls-error.ts";
+import type { Watermarks, WireTls } from "./wire.ts";
+
+export type TlsSocket = Socket<SocketEvents>;
+
+export class TlsWire extends PlainWire {
+  override readonly tls: WireTls;
+  /** Takes tickets of the peer; null: nobody wants them. */
+  readonly keepSession: ((session: Uint8Array) => void) | null;
+  readonly #tail: StreamTail | null;
+
+  /** @param tail fed with the peer's encrypted bytes; null: a stream that was cut off is an end like any other. */
+  constructor(
+    socket: TlsSocket,
+    peer: Peer,
+    marks: Watermarks,
+    tls: WireTls,
+    tail: StreamTail | null,
+    keepSession: ((session: Uint8Array) => void) | null,
+  ) {
+    super(peer, marks);
+    this.keepSession = keepSession;
+    this.socket = socket;
+    this.tls = tls;
+    this.#tail = tail;
+  }
+
+  override reset(): void {
+    resetAtClose(fdOf(this.socket!));
+    super.reset();
+  }
+
+  override receiveFin(): void {
+    if (this.#tail === null || this.#tail.isAlert) return super.receiveFin();
+    this.close(truncation());
+    resetAtClose(fdOf(this.socket!));
+    this.socket!.terminate();
+  }
+
+  override close(error: (Error & { code?: string }) | undefined): void {
+    const cut = error === undefined && this.#tail?.isAlert === false;
+    super.close(cut ? truncation() : error);
+  }
+}
+
+/** What a handshake agreed upon, asked once: the socket says nothing any more when it is closed. */
+export function describe(socket: TlsSocket, authorized: boolean): WireTls {
+  const certificate = authorized ? socket.getPeerX509Certificate() : undefined;
+  return {
+    alpn: (socket as { alpnProtocol?: string | false }).alpnProtocol || "",
+    serverName: (socket.getServername() ?? "").toLowerCase(),
+    version: socket.getTLSVersion(),
+    cipher: (socket.getCipher() as unknown as { standardName: string }).standardName,
+    resumed: socket.isSessionReused(),
+    clientSubject: certificate === undefined ? "" : subjectOf(certificate.subject),
+    clientFingerprint: certificate?.fingerprint256.replaceAll(":", "").toLowerCase() ?? "",
+  };
+}
+
+/** RFC 4514: the last attribute comes first. @param lines as the runtime has it, one line each, values escaped as there. */
+function subjectOf(lines: string): string {
+  return lines.split("\n").toReversed().join(",");
+}

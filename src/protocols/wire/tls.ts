@@ -1,0 +1,395 @@
+// Wires over TLS, on both sides: a socket as plain.ts makes them, which the runtime upgrades. Its streams of node:tls are not in
+// between, so a message costs no more than decrypting it; certificates are chosen at each handshake.
+//
+//   accepted, or connected ── upgrade ──▶ Handshake ── done, verified ──▶ TlsWire
+//                                             └── failed, timed out, peer left: refused
+//
+// Invariant: a Handshake is told to its owner once, as a wire or as an error, unless it was cancelled.
+
+import type { SocketHandler, TLSOptions } from "bun";
+
+import type { RelaySocket, SocketEvents } from "../../engine/bun/connection.ts";
+import { type AttemptSide, resetAtClose } from "../../engine/bun/dial.ts";
+import { monotonicMs } from "../../shared/clock.ts";
+import { Sweep } from "../../shared/sweep.ts";
+import type { Peer } from "../live-rows.ts";
+import type {
+  Connected,
+  Connecting,
+  WireConnectOptions,
+  WireListenOptions,
+  WireServer,
+} from "./open.ts";
+import { connectSocket, fdOf, listenSockets, peerAt } from "./plain.ts";
+import type { ClientTls, NativeContext, ServerTls } from "./tls-context.ts";
+import { StreamTail } from "./tls-end.ts";
+import {
+  type HandshakeError,
+  handshakeError,
+  handshakeTimeout,
+  nameError,
+  TlsError,
+  verificationError,
+} from "./tls-error.ts";
+import { describe, type TlsSocket, TlsWire } from "./tls-wire.ts";
+import type { Watermarks, Wire } from "./wire.ts";
+
+export interface TlsListenOptions<Ticket> extends WireListenOptions<Ticket> {
+  readonly tls: ServerTls;
+  /** From accept to the end of the handshake. */
+  readonly handshakeMs: number;
+  /**
+   * A peer that ends without close_notify was cut off: onClose with ERR_TLS_TRUNCATED instead of onEnd. For streams whose end
+   * means something; costs some hundred nanoseconds for each read.
+   */
+  readonly tellTruncation: boolean;
+}
+
+export interface TlsConnectOptions extends WireConnectOptions {
+  readonly tls: ClientTls;
+  /** In order of preference; empty: none is asked for. */
+  readonly alpn: readonly string[];
+}
+
+/** @throws ProxyError ERR_LISTEN */
+export function listenTls<Ticket>(options: TlsListenOptions<Ticket>): WireServer {
+  const { tls, handshakeMs } = options;
+  const handshakes = new Set<Handshake>();
+  const sweep = new Sweep(() => {
+    const now = monotonicMs();
+    for (const handshake of handshakes) {
+      if (now < handshake.startedMs + handshakeMs) break; // they began in this order
+      handshake.fail(handshakeTimeout(handshakeMs));
+    }
+    return handshakes.size > 0;
+  });
+  const own = options.tellTruncation ? TAPPED : UNTAPPED;
+  const server = listenSockets(options, own, (socket, peer, ticket) => {
+    const tail = options.tellTruncation ? new StreamTail() : null;
+    const handshake = new Handshake(peer, options.watermarks, tail, new ServerChecks(tls), {
+      done: (wire) => {
+        handshakes.delete(handshake);
+        options.onWire(wire, ticket);
+      },
+      failed: (error) => {
+        handshakes.delete(handshake);
+        options.onRefused(ticket, error);
+      },
+    });
+    handshakes.add(handshake);
+    sweep.need(handshakeMs);
+    handshake.start(socket);
+  });
+  const abort = (): void => {
+    for (const handshake of handshakes) handshake.cancel();
+    handshakes.clear();
+    sweep.stop();
+  };
+  return { ...server, abort };
+}
+
+/** The handshake is part of it: whoever wants a wire in time cancels. */
+export function connectTls(options: TlsConnectOptions, done: Connected): Connecting {
+  const { tls, alpn, address, watermarks } = options;
+  const tail = new StreamTail();
+  const checks = new ClientChecks(tls, alpn);
+  const handshake = new Handshake(peerAt(address), watermarks, tail, checks, {
+    done: (wire) => done(wire, null),
+    failed: (error) => done(null, error),
+  });
+  const early = new EarlySocket();
+  const connecting = connectSocket(options, early, (error) => {
+    if (error !== null) return done(null, error);
+    handshake.start(early.socket!);
+  });
+  return {
+    cancel: () => {
+      connecting.cancel();
+      handshake.cancel();
+    },
+  };
+}
+
+/** The socket until it is connected; what it would tell is told to the handshake. */
+class EarlySocket implements AttemptSide {
+  socket: RelaySocket | null = null;
+  receive(): void {}
+  flush(): void {}
+  receiveFin(): void {}
+  close(): void {}
+}
+
+/** What the two sides of a handshake differ in. */
+interface Checks {
+  readonly isServer: boolean;
+  /** What `upgradeTLS` is given. */
+  readonly options: TLSOptions & { readonly secureContext: NativeContext };
+  /** Before the first byte is sent. */
+  opened(socket: TlsSocket): void;
+  /** A ticket of a peer that was verified, for the next connection. */
+  readonly keepSession: ((session: Uint8Array) => void) | null;
+  /** @returns null for no other context than that of the options. */
+  contextFor(name: string): NativeContext | null;
+  /** @returns undefined to refuse. */
+  protocolFor(offered: readonly string[]): string | false | undefined;
+  /** The handshake is over. @param error of verification. @returns why the peer is refused; null if it is not. */
+  verify(socket: TlsSocket, error: HandshakeError | null): TlsError | null;
+  /** The peer showed a certificate, and it was verified. */
+  readonly authorizes: boolean;
+}
+
+interface HandshakeEvents {
+  /** The wire's handler must be set before this returns. */
+  done(wire: Wire): void;
+  failed(error: Error & { code?: string }): void;
+}
+
+class Handshake implements SocketEvents {
+  readonly startedMs = monotonicMs();
+  readonly checks: Checks;
+  readonly #peer: Peer;
+  readonly #marks: Watermarks;
+  readonly #tail: StreamTail | null;
+  readonly #events: HandshakeEvents;
+  #socket: TlsSocket | null = null;
+  /** Came before the peer is verified. */
+  #session: Uint8Array | null = null;
+  #over = false;
+
+  constructor(
+    peer: Peer,
+    marks: Watermarks,
+    tail: StreamTail | null,
+    checks: Checks,
+    events: HandshakeEvents,
+  ) {
+    this.#peer = peer;
+    this.#marks = marks;
+    this.#tail = tail;
+    this.checks = checks;
+    this.#events = events;
+  }
+
+  start(raw: RelaySocket): void {
+    const { options, isServer } = this.checks;
+    const upgrade = { isServer, tls: options, data: this as SocketEvents, socket: TLS_HANDLERS };
+    const [tap, socket] = raw.upgradeTLS(upgrade);
+    this.#socket = socket;
+    if (this.#tail !== null) tap.data = new Tap(this.#tail);
+  }
+
+  session(session: Uint8Array): void {
+    this.#session = session;
+  }
+
+  /** Nobody wants it any more: no event follows. */
+  cancel(): void {
+    if (this.#over) return;
+    this.#over = true;
+    if (this.#socket === null) return;
+    resetAtClose(fdOf(this.#socket));
+    this.#socket.terminate();
+  }
+
+  fail(error: Error & { code?: string }): void {
+    if (this.#over) return;
+    this.cancel();
+    this.#events.failed(error);
+  }
+
+  handshake(socket: TlsSocket, completed: boolean, said: HandshakeError | null): void {
+    if (this.#over) return;
+    // The runtime looks for a name of its own, and completes the handshake all the same; `verify` looks for the right one.
+    const isName = said?.code === "ERR_TLS_CERT_ALTNAME_INVALID";
+    const success = completed || isName;
+    const error = isName ? null : said;
+    const refused = success ? this.checks.verify(socket, error) : handshakeError(error);
+    if (refused !== null) {
+      this.#over = true;
+      if (success) socket.end();
+      socket.terminate(); // behind the alert that says why, or close_notify
+      return this.#events.failed(refused);
+    }
+    this.#over = true;
+    const tls = describe(socket, this.checks.authorizes && error === null);
+    const { keepSession } = this.checks;
+    const wire = new TlsWire(socket, this.#peer, this.#marks, tls, this.#tail, keepSession);
+    if (this.#session !== null) keepSession?.(this.#session);
+    socket.data = wire;
+    this.#events.done(wire);
+  }
+
+  /** There is no data before the end of a handshake. */
+  receive(): void {}
+  flush(): void {}
+
+  receiveFin(): void {
+    this.fail(handshakeError({ code: "ECONNRESET" }));
+  }
+
+  close(error: (Error & { code?: string }) | undefined): void {
+    this.#socket = null;
+    this.fail(error ?? handshakeError({ code: "ECONNRESET" }));
+  }
+}
+
+class ServerChecks implements Checks {
+  readonly isServer = true;
+  readonly options: Checks["options"];
+  readonly #tls: ServerTls;
+
+  constructor(tls: ServerTls) {
+    this.#tls = tls;
+    const { clientAuth } = tls.plan;
+    this.options = {
+      secureContext: tls.contextFor(""),
+      requestCert: clientAuth !== "none",
+      rejectUnauthorized: clientAuth === "require",
+    };
+  }
+
+  get authorizes(): boolean {
+    return this.#tls.plan.clientAuth !== "none";
+  }
+
+  readonly keepSession = null;
+
+  opened(): void {}
+
+  contextFor(name: string): NativeContext {
+    return this.#tls.contextFor(name);
+  }
+
+  /** RFC 7301 section 3.2: a client with which no protocol is in common is told so. */
+  protocolFor(offered: readonly string[]): string | false | undefined {
+    const { alpn } = this.#tls.plan;
+    return alpn.length === 0 ? false : alpn.find((protocol) => offered.includes(protocol));
+  }
+
+  /** The runtime leaves it to us what becomes of a certificate that does not verify, also when one is required. */
+  verify(socket: TlsSocket, error: HandshakeError | null): TlsError | null {
+    if (!this.authorizes || error === null) return null;
+    const isMissing = socket.getPeerX509Certificate() === undefined;
+    return isMissing && this.#tls.plan.clientAuth === "request" ? null : verificationError(error);
+  }
+}
+
+class ClientChecks implements Checks {
+  readonly isServer = false;
+  readonly authorizes = false;
+  readonly options: Checks["options"];
+  readonly #tls: ClientTls;
+
+  constructor(tls: ClientTls, alpn: readonly string[]) {
+    this.#tls = tls;
+    this.options = {
+      secureContext: tls.context,
+      requestCert: true,
+      rejectUnauthorized: false, // `verify` decides, and says why
+      ...(tls.serverName === "" ? {} : { serverName: tls.serverName }),
+      ...(alpn.length === 0 ? {} : { ALPNProtocols: encodeProtocols(alpn) }),
+    };
+  }
+
+  opened(socket: TlsSocket): void {
+    const { session } = this.#tls;
+    if (session !== null) socket.setSession(session);
+  }
+
+  readonly keepSession = (session: Uint8Array): void => {
+    if (this.options.secureContext === this.#tls.context) this.#tls.session = session;
+  };
+
+  contextFor(): null {
+    return null;
+  }
+
+  protocolFor(): undefined {
+    return undefined;
+  }
+
+  verify(socket: TlsSocket, error: HandshakeError | null): TlsError | null {
+    if (this.#tls.insecure) return null;
+    if (error !== null) return verificationError(error);
+    const certificate = socket.getPeerX509Certificate();
+    const { verifiedName, serverName } = this.#tls;
+    const fits =
+      serverName === ""
+        ? certificate?.checkIP(verifiedName.replace(/^\[|\]$/g, ""))
+        : certificate?.checkHost(serverName, { subject: "never" });
+    return fits === undefined ? nameError(verifiedName, certificate?.subjectAltName ?? "") : null;
+  }
+}
+
+/** RFC 7301 section 3.1. */
+function encodeProtocols(names: readonly string[]): Buffer {
+  return Buffer.concat(names.map((name) => Buffer.from([name.length, ...Buffer.from(name)])));
+}
+
+function decodeProtocols(wire: Uint8Array): string[] {
+  const names: string[] = [];
+  for (let at = 0; at < wire.length; at += 1 + wire[at]!) {
+    names.push(Buffer.from(wire.subarray(at + 1, at + 1 + wire[at]!)).toString("latin1"));
+  }
+  return names;
+}
+
+/** Takes the encrypted bytes of the socket below, which the runtime shows besides. */
+class Tap implements SocketEvents {
+  readonly #tail: StreamTail;
+
+  constructor(tail: StreamTail) {
+    this.#tail = tail;
+  }
+
+  receive(chunk: Uint8Array): void {
+    this.#tail.take(chunk);
+  }
+
+  flush(): void {}
+  receiveFin(): void {}
+  close(): void {}
+}
+
+/** Of the socket below, which has no `data` where nobody taps. */
+const TAPPED: SocketHandler<SocketEvents> = {
+  data: (socket, chunk) => socket.data?.receive(chunk),
+  drain: () => {},
+};
+const UNTAPPED: SocketHandler<SocketEvents> = { drain: () => {} };
+
+/** With what the runtime's typings leave out, and node:tls is made of. */
+interface TlsHandlers extends SocketHandler<SocketEvents> {
+  session(socket: TlsSocket, session: Uint8Array): void;
+  /** Only for clients that send a name. @returns undefined: the context that the socket has. */
+  serverName(data: SocketEvents, name: string): NativeContext | undefined;
+  /** Only for clients that offer protocols. @returns false: none is agreed upon; undefined: the handshake fails. */
+  alpnCallback(
+    socket: TlsSocket,
+    name: string | null,
+    wire: Uint8Array,
+  ): string | false | undefined;
+}
+
+function handshakeOf(data: SocketEvents): Handshake | null {
+  return data instanceof Handshake ? data : null;
+}
+
+const TLS_HANDLERS: TlsHandlers = {
+  open: (socket) => handshakeOf(socket.data)?.checks.opened(socket),
+  handshake: (socket, success, error) => {
+    handshakeOf(socket.data)?.handshake(socket, success, error as HandshakeError | null);
+  },
+  session: ({ data }, session) => {
+    if (data instanceof TlsWire) data.keepSession?.(session);
+    else handshakeOf(data)?.session(session);
+  },
+  serverName: (data, name) => handshakeOf(data)?.checks.contextFor(name) ?? undefined,
+  alpnCallback: (socket, _name, wire) =>
+    handshakeOf(socket.data)?.checks.protocolFor(decodeProtocols(wire)),
+  data: (socket, chunk) => socket.data.receive(chunk),
+  drain: (socket) => socket.data.flush(),
+  end: (socket) => socket.data.receiveFin(),
+  close: (socket, error) => socket.data.close(error),
+  error: (socket, error) => socket.data.close(error),
+};

@@ -1,0 +1,39 @@
+// Bytes that must not be printed: keys. Whatever prints, logs or serialises one shows a mask; only `reveal` gives the bytes, and
+// is called where they are used. Between threads they travel as an ArrayBuffer, which JSON leaves out.
+
+import { inspect } from "node:util";
+
+const MASK = "[secret]";
+
+export class Secret {
+  readonly #bytes: ArrayBuffer;
+
+  constructor(bytes: ArrayBuffer) {
+    this.#bytes = bytes;
+  }
+
+  static of(bytes: Uint8Array): Secret {
+    return new Secret(new Uint8Array(bytes).buffer);
+  }
+
+  /** For use, and for other threads. Never for messages to people. */
+  reveal(): ArrayBuffer {
+    return this.#bytes;
+  }
+
+  equals(other: Secret): boolean {
+    return Buffer.from(this.#bytes).equals(Buffer.from(other.#bytes));
+  }
+
+  toString(): string {
+    return MASK;
+  }
+
+  toJSON(): string {
+    return MASK;
+  }
+
+  [inspect.custom](): string {
+    return MASK;
+  }
+}
