@@ -58,12 +58,15 @@ async function serve(flags: RunFlags, origin: Origin): Promise<number> {
     began: () => manager.reloading("upgrading"),
     failed: (reason) => manager.ready(`upgrade failed, serving on: ${reason}`),
   });
-  const signals = watchStopSignals(stopSignals(), signalNotes(log, upgrader));
+  let serving: Proxy | undefined;
+  const reopenLogs = (): boolean => serving?.reopenLogs() === true;
+  const signals = watchStopSignals(stopSignals(), signalNotes(log, upgrader, reopenLogs));
   const pidFile = flags["pid-file"] === undefined ? undefined : new PidFile(flags["pid-file"]);
   let failure: unknown;
   let code = 1;
   try {
     const proxy = await Proxy.start(plan, { log, inheritance: origin.inheritance });
+    serving = proxy;
     await begin(proxy, origin, pidFile, log);
     upgrader.serve(proxy);
     code = await end(proxy, upgrader, signals, { manager, pidFile, log });
@@ -114,16 +117,22 @@ function stopSignals(): readonly NodeJS.Signals[] {
   return process.platform === "win32" ? [...STOP, "SIGHUP"] : STOP;
 }
 
-/** Signals that mean something to other servers. */
-function signalNotes(log: Log, upgrader: Upgrader): Partial<Record<NodeJS.Signals, () => void>> {
+/** Signals that mean something to other servers. @param reopenLogs returns false if there are no files to open anew. */
+function signalNotes(
+  log: Log,
+  upgrader: Upgrader,
+  reopenLogs: () => boolean,
+): Partial<Record<NodeJS.Signals, () => void>> {
   if (process.platform === "win32") return {};
-  const ignored = (signal: NodeJS.Signals) => () => log.debug({ signal }, "signal ignored");
+  const reopen = (): void => {
+    if (!reopenLogs()) log.debug({ signal: "SIGUSR1" }, "signal ignored");
+  };
   const reload = (): void =>
     log.warn(
       { signal: "SIGHUP" },
       "reload is not available in this version; an upgrade (SIGUSR2) reads the configuration again",
     );
-  return { SIGHUP: reload, SIGUSR1: ignored("SIGUSR1"), SIGUSR2: () => upgrader.request() };
+  return { SIGHUP: reload, SIGUSR1: reopen, SIGUSR2: () => upgrader.request() };
 }
 
 /** @throws ProxyError ERR_USAGE, ERR_CONFIG or ERR_NOT_AVAILABLE. */

@@ -10,6 +10,7 @@ import { LoadBoard } from "../shared/load.ts";
 import { type Log, silentLog } from "../shared/log.ts";
 import type { AdoptRequest, ListeningSocket, WorkerEvent, WorkerKind } from "../shared/messages.ts";
 import type { EngineName, Plan } from "../shared/plan.ts";
+import { AccessLogs } from "./access-logs.ts";
 import { logWorkerEvent } from "./events.ts";
 import { HandOvers } from "./hand-overs.ts";
 import { Inheritance } from "./inheritance.ts";
@@ -59,6 +60,7 @@ export class Proxy implements AsyncDisposable {
   readonly #inheritance: Inheritance;
   readonly #questions = new Questions();
   readonly #pairs = new Pairs();
+  readonly #accessLogs = new AccessLogs();
   /** Listeners and messages: every worker finds the same, and so does the one that replaces it. */
   readonly #warned = new Set<string>();
   /** Every listener was opened; `start` sees to those that are not yet there. */
@@ -83,7 +85,8 @@ export class Proxy implements AsyncDisposable {
 
   /**
    * Starts workers, resolves names and opens every listener of the plan.
-   * @throws ProxyError ERR_LISTEN, ERR_RESOLVE (for a name to listen on), ERR_ENGINE or ERR_WORKER; nothing stays open.
+   * @throws ProxyError ERR_LISTEN, ERR_RESOLVE (for a name to listen on), ERR_ENGINE, ERR_WORKER, or ERR_SYSTEM for an access
+   * log that cannot be opened; nothing stays open.
    */
   static async start(plan: Plan, options: ProxyOptions = {}): Promise<Proxy> {
     const proxy = new Proxy(plan, options);
@@ -158,6 +161,11 @@ export class Proxy implements AsyncDisposable {
     return answers.flatMap((sockets) => sockets ?? []);
   }
 
+  /** Opens the files of access logs anew: whoever rotates logs has renamed them. @returns false if there are none. */
+  reopenLogs(): boolean {
+    return this.#accessLogs.reopen();
+  }
+
   /** Another process accepts on the sockets of these listeners: when this one ends, their files stay. */
   leaveFiles(keys: ReadonlySet<string>): void {
     for (const listener of this.#listeners) if (keys.has(listener.plan.key)) listener.leaveFile();
@@ -206,6 +214,7 @@ export class Proxy implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
+    this.#accessLogs.open(this.plan.listeners, this.#log);
     const kinds = [
       ...new Array<WorkerKind>(this.#relayCount).fill("relay"),
       ...new Array<WorkerKind>(this.#gatewayCount).fill("gateway"),
@@ -298,6 +307,9 @@ export class Proxy implements AsyncDisposable {
       case "refused":
         this.#refusals.add(event);
         break;
+      case "access_log":
+        this.#accessLogs.write(event);
+        break;
       case "warning": {
         const name = `${event.key} ${event.message}`;
         if (!this.#warned.has(name)) logWorkerEvent(this.#log, index, event);
@@ -341,6 +353,7 @@ export class Proxy implements AsyncDisposable {
     for (const listener of this.#listeners) listener.close();
     await Promise.all(this.#slots.map((slot) => slot.end()));
     this.#refusals.flush();
+    await this.#accessLogs.close();
     for (const listener of this.#listeners) listener.stop();
     this.#state = "ended";
     return { reset: this.#resetAtEnd };
@@ -368,5 +381,4 @@ export class Proxy implements AsyncDisposable {
   }
 }
 
-export type { Adoption, ListenerSummary, SocketAddress };
-export type { PairResult } from "./pairs.ts";
+export type { ListenerSummary, SocketAddress };

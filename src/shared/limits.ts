@@ -176,6 +176,16 @@ export const HTTP_POOL = {
   waitingMax: 4_096, // requests that wait for a connection: later ones would time out anyway
 } as const;
 
+/** Lines about exchanges, on their way from a worker to a file. */
+export const ACCESS_LOG = {
+  batchBytes: 32 * KIB, // some hundred lines: a message between threads costs as much as ten of them
+  flushMs: 100, // for whoever watches the log: at once
+  textMax: 4_096, // of a path or another text of a client: what is longer is cut off, and may be as long as a head
+  // Of lines that wait for the disk: half a second of 70,000 requests a second. What is beyond is dropped and counted.
+  bufferMaxBytes: 16 * MIB,
+  tellLostMs: 10_000, // while a disk is full every write loses lines: how often that is said
+} as const;
+
 /** The control plane's own constants. */
 export const CONTROL = {
   resolveIntervalMs: 30_000, // getaddrinfo gives no TTL; what most resolvers hold at least

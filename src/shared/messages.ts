@@ -245,6 +245,13 @@ export type WorkerEvent =
       readonly errno: string;
       readonly pauseMs: number;
     }
+  /** Whole lines of a listener's access log. */
+  | {
+      readonly type: "access_log";
+      readonly key: string;
+      readonly bytes: Uint8Array;
+      readonly lines: number;
+    }
   /** Only with `traceConnections`. */
   | {
       readonly type: "connection";
