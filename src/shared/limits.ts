@@ -186,6 +186,41 @@ export const ACCESS_LOG = {
   tellLostMs: 10_000, // while a disk is full every write loses lines: how often that is said
 } as const;
 
+/** HTTP/2, towards clients and backends (RFC 9113, RFC 7541). */
+export const H2 = {
+  headerTableBytes: 4 * KIB, // the RFC's default, a power of two times the overhead of an entry
+  // Compressed, and beyond limits.head_size: it is read to its end so that 431 can be answered and the next head be understood.
+  fieldBlockBytes: 256 * KIB,
+  continuations: 32, // of one block: frames of 8 KiB would fill it; whoever sends smaller ones has another purpose
+  // How many times larger than its block a section may be, before it counts as an attack: repeated cookies come to ten.
+  bombFactor: 16,
+  headsKept: 256, // of requests that are over, for the next ones of a worker: two connections' worth of streams
+  headKeptBytes: 16 * KIB, // of one such head; most have one or two
+  frameBytes: 16 * KIB, // of DATA that we send, also where more is allowed: streams take turns, and a small answer waits for one
+  outputBytes: 64 * KIB, // in one write: three full frames of DATA and the heads around them; more gained nothing
+  outputsKept: 64, // buffers of that size that a worker keeps for its next turns: 4 MiB
+  streamWindowBytes: 64 * KIB, // what a peer may send into a stream that nobody reads from: 1,000 stalled streams hold 64 MiB
+  connectionWindowBytes: 1024 * KIB, // of a client: what its stalled uploads may hold together
+  backendWindowBytes: 128 * MIB, // of a backend: its streams are of many clients, none of which may hold up the others
+  backendStreams: 256, // at once on one connection to a backend that allows more: beyond, another connection spreads the load
+  settingsAckMs: 10_000, // a round trip and a retransmission or two, three times over
+  drainPingMs: 1_000, // for the answer to the PING behind the first GOAWAY: what was under way has come by then
+  lingerMs: 1_000, // for the peer to close after the last GOAWAY; a reset before could destroy it on the way
+  idlePingMs: 15_000, // a backend that says nothing while requests wait is asked after this long whether it lives
+  pingAckMs: 5_000, // and is gone if it has not answered within this: four round trips over any network, with losses
+  rateWindowMs: 10_000, // over which limits.min_rate is measured
+  stalledOutputBytes: 256 * KIB, // of answers without bodies that a client does not read: more of its requests are not read
+  // What a peer may do at once, and what time gives back. Clients of good faith cancel a page's hundred pictures, ping every ten
+  // seconds, and send a WINDOW_UPDATE or two for each frame of DATA.
+  resets: { burst: 200, perSecond: 20 },
+  pings: { burst: 60, perSecond: 10 },
+  settings: { burst: 20, perSecond: 2 },
+  emptyData: { burst: 100, perSecond: 20 },
+  windowUpdates: { burst: 2_000, perSecond: 100 },
+  windowUpdatesPerFrame: 4, // of DATA that we sent: one for the stream, one for the connection, and both by halves
+  uselessFrames: { burst: 500, perSecond: 50 },
+} as const;
+
 /** The control plane's own constants. */
 export const CONTROL = {
   resolveIntervalMs: 30_000, // getaddrinfo gives no TTL; what most resolvers hold at least

@@ -1,0 +1,72 @@
+// One request on a connection to an HTTP/2 backend, as the gateway knows it (BackendStream). Made by client.ts.
+
+import type { BackendStream, Failure, ResponseEvents } from "../exchange.ts";
+import type { Fields } from "../message/fields.ts";
+import { type RequestHead, ResponseHead, UNKNOWN_LENGTH } from "../message/heads.ts";
+import { Stream, type StreamOwner } from "./stream.ts";
+
+export class ClientStream extends Stream implements BackendStream {
+  readonly #events: ResponseEvents;
+  readonly #bodyless: boolean;
+  readonly #upgrade: boolean;
+  /** The whole answer was told with its head. */
+  #told = false;
+
+  constructor(
+    id: number,
+    owner: StreamOwner,
+    sendWindow: number,
+    events: ResponseEvents,
+    head: RequestHead,
+  ) {
+    super(id, owner, sendWindow);
+    this.#events = events;
+    this.#bodyless = head.method === "HEAD";
+    this.#upgrade = head.upgrade !== "";
+  }
+
+  /** A head that came: 1xx, or the answer's own. @param ended END_STREAM came with it. */
+  takeHead(head: ResponseHead, ended: boolean): void {
+    const { status } = head;
+    if (status < 200) return this.#events.onInformational(head);
+    this.hasHead = true;
+    const accepted = this.#upgrade && status < 300;
+    if (accepted) {
+      head.status = 101;
+      head.contentLength = UNKNOWN_LENGTH;
+    }
+    head.bodyless = ended || this.#bodyless || status === 204 || status === 304;
+    if (head.bodyless) {
+      this.#told = true;
+      this.resume();
+    } else if (head.contentLength >= 0) this.bodyLeft = head.contentLength;
+    this.#events.onResponse(head);
+  }
+
+  /** The backend takes no extended CONNECT. */
+  refuseUpgrade(): void {
+    if (this.over) return;
+    this.over = this.#told = true;
+    const head = new ResponseHead();
+    head.status = 501;
+    head.contentLength = 0;
+    head.bodyless = true;
+    this.#events.onResponse(head);
+  }
+
+  protected tellData(bytes: Uint8Array): void {
+    if (!this.#told) this.#events.onResponseBody(bytes);
+  }
+
+  protected tellEnd(trailers: Fields | null): void {
+    if (!this.#told) this.#events.onResponseEnd(trailers);
+  }
+
+  tellFailure(failure: Failure): void {
+    if (!this.#told) this.#events.onResponseFailure(failure);
+  }
+
+  tellDrain(): void {
+    this.#events.onBackendDrain();
+  }
+}
