@@ -139,11 +139,14 @@ export class HttpListener implements GatewayListener, ClientOwner {
     this.close();
     for (const client of this.#clients) client.reset();
     this.#backends.destroy();
+    this.#parts.accessLog?.close();
   }
 
   /** Connections to backends are kept as long as there are clients. */
   #release(): void {
-    if (this.over) this.#backends.close();
+    if (!this.over) return;
+    this.#backends.close();
+    this.#parts.accessLog?.close();
   }
 
   #accept(peer: Peer, fd: number): Visit | null {

@@ -102,7 +102,9 @@ export interface ExchangeRecord {
   readonly failure: string;
 }
 
-/** Called once for each exchange. */
 export interface AccessLog {
+  /** Called once for each exchange. */
   record(record: ExchangeRecord): void;
+  /** Passes on what is gathered: the listener has ended. */
+  close(): void;
 }

@@ -448,7 +448,10 @@ export class Stage {
         head.contentLength = body.length;
         return { head, body };
       },
-      accessLog: { record: (record) => void this.records.push({ ...record }) },
+      accessLog: {
+        record: (record) => void this.records.push({ ...record }),
+        close: () => {},
+      },
       clock,
       refused: (reason) => void this.refusals.push(reason),
     });
