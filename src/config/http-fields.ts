@@ -138,6 +138,15 @@ function checkPath(written: string, example: string): void {
     const cure = `Write it percent-encoded: ${encodeURI(written)}`;
     throw bad(written, "holds a character that a path may not have", cure);
   }
+  // As requests are compared: RFC 3986 section 5.2.4, and nginx's merge_slashes.
+  const plain = new URL(`http://a${written}`).pathname.replace(/\/{2,}/g, "/");
+  if (plain !== written) {
+    throw bad(
+      written,
+      "has segments that are empty or dots, and no request's path has",
+      `Write ${plain}`,
+    );
+  }
 }
 
 /** A path, or with a `*` at its end every path that begins so. */
@@ -228,11 +237,16 @@ function parseRedirect(written: string): string {
     const cure = /^[\w.-]+(:\d+)?(\/|$)/.test(written) ? `Write https://${written}` : example;
     throw bad(written, "is neither a URL of http or https nor a path", cure);
   }
-  const absolute = written.startsWith("/") ? `http://host${written}` : written;
-  const whole = absolute
-    .replace("{scheme}", "https")
-    .replaceAll("{host}", "host")
-    .replaceAll("{path}", "/path");
-  if (!URL.canParse(whole)) throw bad(written, "is not a URL", example);
+  if (!written.startsWith("/")) checkAuthority(written, example);
   return written;
+}
+
+/** What a client asks for must not choose the host that it is sent to, other than its own. */
+function checkAuthority(written: string, example: string): void {
+  const authority = /^[^/]*:\/\/(.*?)(\/|\?|#|\{path\}|$)/.exec(written)![1]!;
+  const host = authority.replace(/:\d{1,5}$/, "");
+  const fits =
+    host === "{host}" ||
+    (!host.includes("{") && host !== "" && URL.canParse(`http://${authority}`));
+  if (!fits) throw bad(written, `has "${authority}" for a host`, example);
 }
