@@ -68,7 +68,8 @@ export function unavailable(source: Source): Unavailable {
 }
 
 function refusedKeys(entry: Mapping): string[][] {
-  const keys = UNAVAILABLE_KEYS[String(entry.name)] ?? [];
+  const name = String(entry.name);
+  const keys = Object.hasOwn(UNAVAILABLE_KEYS, name) ? UNAVAILABLE_KEYS[name]! : [];
   return keys.map((key) => key.split(".")).filter((steps) => asksFor(entry, steps));
 }
 

@@ -3,7 +3,7 @@
 
 import { unavailable } from "./availability.ts";
 import { explain } from "./explain.ts";
-import { type Problem, problemsError, type Source } from "./problems.ts";
+import { type Path, type Problem, problemsError, type Source } from "./problems.ts";
 import { missingTargets, relationProblems, relationsOfEntries } from "./relations.ts";
 import { type Config, protocolSchema, schema } from "./schema.ts";
 
@@ -16,8 +16,24 @@ export function checkGrammar(source: Source): Checked {
     const grammar = explain(parsed.error.issues, source);
     return { problems: [...grammar, ...relationsOfGoodEntries(source)] };
   }
-  const problems = relationProblems(parsed.data, source);
+  const problems = [...relationProblems(parsed.data, source), ...hiddenNames(source)];
   return problems.length > 0 ? { problems } : { config: parsed.data };
+}
+
+/** A mapping whose keys are anybody's own, fields for example, loses this one on its way through the grammar. */
+function hiddenNames(source: Source): Problem[] {
+  const walk = (value: unknown, path: Path): Problem[] => {
+    if (typeof value !== "object" || value === null) return [];
+    if (Array.isArray(value)) return value.flatMap((inner, i) => walk(inner, [...path, i]));
+    return Object.entries(value).flatMap(([key, inner]) => {
+      const at = [...path, key];
+      if (key !== "__proto__") return walk(inner, at);
+      return [
+        { place: source.place(at, "key"), message: "is a name that cannot be used", path: at },
+      ];
+    });
+  };
+  return walk(source.value, []);
 }
 
 /** One bad entry must not hide what is wrong between the keys of another. */

@@ -3,8 +3,12 @@
 
 import type { Path } from "./problems.ts";
 
+/** What is looked up is what somebody wrote: `constructor` is a word like any other. */
+const mapOf = (words: Readonly<Record<string, string>>): ReadonlyMap<string, string> =>
+  new Map(Object.entries(words));
+
 /** Keys of nginx, haproxy, Caddy, Traefik and Envoy. */
-const KEYS: Readonly<Record<string, string>> = {
+const KEYS = mapOf({
   add_header: "headers: { response: { add: … } }",
   backend: "target, or targets",
   backends: "targets",
@@ -44,10 +48,10 @@ const KEYS: Readonly<Record<string, string>> = {
   upstream: "target, or targets",
   upstreams: "targets",
   url: "target",
-};
+});
 
 /** Protocols by other names. */
-const PROTOCOLS: Readonly<Record<string, string>> = {
+const PROTOCOLS = mapOf({
   https: "http2",
   h2: "http2",
   "http/2": "http2",
@@ -60,22 +64,22 @@ const PROTOCOLS: Readonly<Record<string, string>> = {
   wss: "http2",
   grpc: "http2",
   ssl: "tls",
-};
+});
 
 /** @param path of the mapping that has it. @returns what to write instead of a key that is another program's. */
 export function foreignKey(key: string, path: Path): string | undefined {
   const isListenerOrRoute = typeof path.at(-1) === "number" && path.at(-2) !== "targets";
   if (!isListenerOrRoute && path.length > 0) return undefined;
-  return KEYS[key.toLowerCase().replaceAll("-", "_")];
+  return KEYS.get(key.toLowerCase().replaceAll("-", "_"));
 }
 
 /** @returns our name of a protocol that was written in another way. */
 export function foreignProtocol(name: string): string | undefined {
-  return PROTOCOLS[name.toLowerCase()];
+  return PROTOCOLS.get(name.toLowerCase());
 }
 
 /** For what has to be there, and for whoever wrote one value where there are several. */
-const EXAMPLES: Readonly<Record<string, string>> = {
+const EXAMPLES = mapOf({
   protocols: '"protocols:" and one entry for each listener',
   name: "name: tcp",
   listen: 'listen: ":8080"',
@@ -94,11 +98,11 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   request: "request: { set: { x-env: prod } }",
   response: "response: { set: { x-frame-options: deny } }",
   forwarded: "forwarded: { x_forwarded: false }",
-};
+});
 
 /** What may stand there: a key and its value. */
 export function exampleOf(path: Path): string | undefined {
   const key = String(path.at(-1));
   const isTarget = path.some((step) => step === "target" || step === "targets");
-  return key === "tls" && isTarget ? "tls: {}" : EXAMPLES[key];
+  return key === "tls" && isTarget ? "tls: {}" : EXAMPLES.get(key);
 }

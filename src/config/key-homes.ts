@@ -10,39 +10,41 @@ const REQUESTS: readonly Name[] = ["http", "http2", "http3"];
 const OVER_TLS: readonly Name[] = ["tls", "http2", "http3", "quic"];
 
 /** By path below the entry. What is not here means something to every protocol, or udp.ts says so. */
-const HOMES: Readonly<Record<string, readonly Name[]>> = {
-  alpn: ["tls", "quic"],
-  tls: OVER_TLS,
-  mirror: ["tcp"],
-  backpressure: ["tcp", "tls", "http", "http2", "http3", "quic"],
-  proxy_protocol: ["tcp", "tls", "http", "http2"],
-  routes: ["tcp", "tls", "http", "http2", "http3"],
-  headers: REQUESTS,
-  rewrite: REQUESTS,
-  redirect: REQUESTS,
-  retries: REQUESTS,
-  compress: REQUESTS,
-  grpc_web: REQUESTS,
-  grpc_web_origins: REQUESTS,
-  host: REQUESTS,
-  trusted: REQUESTS,
-  forwarded: REQUESTS,
-  client_subject_header: ["http2", "http3"],
-  "limits.max_sessions": ["udp"],
-  "limits.max_head": REQUESTS,
-  "limits.max_head_fields": REQUESTS,
-  "limits.max_body": REQUESTS,
-  "limits.max_streams": REQUESTS,
-  "limits.max_requests": REQUESTS,
-  "limits.min_rate": REQUESTS,
-  "timeouts.client_hello": ["tcp"],
-  "timeouts.handshake": OVER_TLS,
-  "timeouts.head": REQUESTS,
-  "timeouts.keepalive": REQUESTS,
-  "timeouts.response": REQUESTS,
-  "timeouts.total": REQUESTS,
-  "timeouts.backend_keepalive": REQUESTS,
-};
+const HOMES: ReadonlyMap<string, readonly Name[]> = new Map(
+  Object.entries<readonly Name[]>({
+    alpn: ["tls", "quic"],
+    tls: OVER_TLS,
+    mirror: ["tcp"],
+    backpressure: ["tcp", "tls", "http", "http2", "http3", "quic"],
+    proxy_protocol: ["tcp", "tls", "http", "http2"],
+    routes: ["tcp", "tls", "http", "http2", "http3"],
+    headers: REQUESTS,
+    rewrite: REQUESTS,
+    redirect: REQUESTS,
+    retries: REQUESTS,
+    compress: REQUESTS,
+    grpc_web: REQUESTS,
+    grpc_web_origins: REQUESTS,
+    host: REQUESTS,
+    trusted: REQUESTS,
+    forwarded: REQUESTS,
+    client_subject_header: ["http2", "http3"],
+    "limits.max_sessions": ["udp"],
+    "limits.max_head": REQUESTS,
+    "limits.max_head_fields": REQUESTS,
+    "limits.max_body": REQUESTS,
+    "limits.max_streams": REQUESTS,
+    "limits.max_requests": REQUESTS,
+    "limits.min_rate": REQUESTS,
+    "timeouts.client_hello": ["tcp"],
+    "timeouts.handshake": OVER_TLS,
+    "timeouts.head": REQUESTS,
+    "timeouts.keepalive": REQUESTS,
+    "timeouts.response": REQUESTS,
+    "timeouts.total": REQUESTS,
+    "timeouts.backend_keepalive": REQUESTS,
+  }),
+);
 
 /** What to do instead, where that is not to use another protocol. */
 function cureFor(key: string, name: Name): string | undefined {
@@ -55,7 +57,7 @@ function cureFor(key: string, name: Name): string | undefined {
 }
 
 export function checkKeyHomes(entry: ProtocolConfig, path: Path, report: Report): void {
-  for (const [key, names] of Object.entries(HOMES)) {
+  for (const [key, names] of HOMES) {
     if (names.includes(entry.name)) continue;
     const steps = key.split(".");
     if (!isGiven(entry, steps)) continue;
@@ -66,7 +68,7 @@ export function checkKeyHomes(entry: ProtocolConfig, path: Path, report: Report)
 
 /** Whether a key means something to a protocol. @param steps below the entry. */
 export function isAtHome(steps: Path, name: unknown): boolean {
-  return HOMES[steps.join(".")]?.includes(name as Name) ?? true;
+  return HOMES.get(steps.join("."))?.includes(name as Name) ?? true;
 }
 
 function isGiven(entry: ProtocolConfig, steps: readonly string[]): boolean {

@@ -81,6 +81,16 @@ test("a path that passes is one that the gateway can compare", () => {
   expect(valid).toBeGreaterThan(100);
 });
 
+test("a field's name that is a word of JavaScript is one as any other, or refused", () => {
+  const set = JSON.parse('{ "constructor": "a", "toString": "b" }') as object;
+  expect(routeWith({ headers: { request: { set } } })!.headers!.request!.set).toEqual({
+    constructor: "a",
+    toString: "b",
+  } as never);
+  const lost = JSON.parse('{ "__proto__": "a" }') as object;
+  expect(routeWith({ headers: { request: { set: lost } } })).toBeUndefined();
+});
+
 test("fields that pass are ones that the gateway writes, on one line", () => {
   let valid = 0;
   fc.assert(
