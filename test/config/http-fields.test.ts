@@ -165,5 +165,5 @@ test("a redirect that passes leads to a URL, whatever is asked for", () => {
     ),
     { numRuns: 2_000 },
   );
-  expect(valid).toBeGreaterThan(100);
+  expect(valid).toBeGreaterThan(20);
 });
