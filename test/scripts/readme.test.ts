@@ -1,6 +1,9 @@
 // What the README says of flags and keys is what the program knows: a table that drifts from the grammar fails here.
 import { expect, test } from "bun:test";
 
+import { checkSource } from "../../src/config/check.ts";
+import { parseSource } from "../../src/config/load.ts";
+
 const root = Bun.fileURLToPath(new URL("../..", import.meta.url));
 const readme = await Bun.file(`${root}/README.md`).text();
 
@@ -42,6 +45,13 @@ test("every key in the README's table is in the schema", () => {
   expect(said.filter((key) => !known.includes(key))).toEqual([]);
 });
 
+test("every example of a configuration in the README is valid", async () => {
+  const examples = [...readme.matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map((match) => match[1]!);
+  const whole = examples.filter((text) => /^protocols:/m.test(text));
+  expect(whole.length).toBeGreaterThan(5);
+  for (const text of whole) expect(() => checkSource(parseSource(text, "README.md"))).not.toThrow();
+});
+
 test("every key of the schema is in the README: in the table, or among what is not available", () => {
   const known = leaves(JSON.parse(proxy("schema")) as JsonSchema);
   const unsaid = known.filter((key) => {
@@ -51,7 +61,9 @@ test("every key of the schema is in the README: in the table, or among what is n
       .filter((name) => name !== "");
     // An ancestor that is not available takes what is below with it.
     names.push(names.slice(-2).join("."));
-    return !firstCells().includes(key) && !names.some((name) => readme.includes(`\`${name}\``));
+    const isSaid = (name: string): boolean =>
+      readme.includes(`\`${name}\``) || readme.includes(`\`${name}[]\``);
+    return !firstCells().includes(key) && !names.some(isSaid);
   });
   expect(unsaid.filter((key) => !key.startsWith("options."))).toEqual([]);
 });
