@@ -1,5 +1,5 @@
-// The answer of one exchange, as it is written to a client: which framing it gets (RFC 9112 section 6), and where it stands. One for
-// each connection, used again. Called by server.ts, which decides what follows.
+// The answer of one exchange, as it is written to a client: which framing it gets (RFC 9112 section 6), and where it stands.
+// One for each connection, used again. Called by server.ts, which decides what follows.
 //
 // Invariant: an answer is NONE, EXPECTED, BEGUN or COMPLETE, in this order, and NONE again.
 

@@ -5,8 +5,8 @@
 //                      │ └──101──▶ TUNNEL
 //
 // Invariants:
-// 1. A connection is used again only if its request was sent and its answer read to the last byte, and nothing came behind it: what
-//    follows an answer that nobody asked for would be taken for the answer to the next request.
+// 1. A connection is used again only if its request was sent and its answer read to the last byte, and nothing came behind
+//    it: what follows an answer that nobody asked for would be taken for the answer to the next request.
 // 2. The events of a request are told nothing after its answer is complete, after `reset` or after a failure.
 // 3. `onGone` is told once.
 

@@ -1,5 +1,5 @@
-// Reads a body in the framing that its head announced (RFC 9112 section 6.3), split anywhere: so many bytes, or chunks. Pure; one for
-// each connection, used again. Called by server.ts for requests and by backend.ts for answers.
+// Reads a body in the framing that its head announced (RFC 9112 section 6.3), split anywhere: so many bytes, or chunks. Pure;
+// one for each connection, used again. Called by server.ts for requests and by backend.ts for answers.
 //
 //   at = body.next(bytes, at, end);   then: refusal │ content in [start, end), which may be empty │ complete, with trailers
 

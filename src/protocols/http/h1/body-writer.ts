@@ -1,6 +1,6 @@
 // Writes the body of a message in the framing that its head announced (RFC 9112 sections 6 and 7), through the output buffer.
-// Invariant: never more than Content-Length says, and a message that is not whole is never ended as if it were. Called by server.ts
-// for answers and by backend.ts for requests.
+// Invariant: never more than Content-Length says, and a message that is not whole is never ended as if it were. Called by
+// server.ts for answers and by backend.ts for requests.
 
 import { H1 } from "../../../shared/limits.ts";
 import type { Fields } from "../message/fields.ts";

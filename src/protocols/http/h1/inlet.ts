@@ -1,5 +1,5 @@
-// What stands between a wire and whoever reads it: it stops the wire, and holds what came all the same. Invariant: while bytes are
-// held the wire is stopped, so they are what two reads of it bring at most. Called by server.ts.
+// What stands between a wire and whoever reads it: it stops the wire, and holds what came all the same. Invariant: while bytes
+// are held the wire is stopped, so they are what two reads of it bring at most. Called by server.ts.
 
 import type { Wire } from "../../wire/wire.ts";
 

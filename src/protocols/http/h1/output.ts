@@ -6,7 +6,8 @@
 //    of a connection never overtake each other.
 // 2. Nothing stays: it is written when the event that brought it is over (`leave`), or else by a microtask.
 //
-// Called by the codecs of HTTP/1.1; whatever turns events of sockets into calls may say when it begins and ends (`enter`, `leave`).
+// Called by the codecs of HTTP/1.1; whatever turns events of sockets into calls may say when it begins and ends (`enter`,
+// `leave`).
 
 import { H1 } from "../../../shared/limits.ts";
 import type { Wire } from "../../wire/wire.ts";

@@ -1,5 +1,5 @@
-// Whether a connection in clear begins as HTTP/2 by prior knowledge (RFC 9113 section 3.4). No request of HTTP/1.1 does: `PRI` was
-// reserved for this. Pure; called by the listener before it chooses a codec.
+// Whether a connection in clear begins as HTTP/2 by prior knowledge (RFC 9113 section 3.4). No request of HTTP/1.1 does: `PRI`
+// was reserved for this. Pure; called by the listener before it chooses a codec.
 
 import { octetsOf } from "./octets.ts";
 

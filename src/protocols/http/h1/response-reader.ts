@@ -1,6 +1,6 @@
-// Reads the head of an answer (RFC 9112 sections 4 to 6) into a ResponseHead, as strictly as requests are read where the length of
-// the body depends on it: a backend that says two things is told from the next answer only by luck. Pure; taken from a pool by
-// backend.ts when an answer's first byte comes, and given back with its head.
+// Reads the head of an answer (RFC 9112 sections 4 to 6) into a ResponseHead, as strictly as requests are read where the length
+// of the body depends on it: a backend that says two things is told from the next answer only by luck. Pure; taken from a pool
+// by backend.ts when an answer's first byte comes, and given back with its head.
 
 import { ResponseHead, UNKNOWN_LENGTH } from "../message/heads.ts";
 import { idOf } from "../message/names.ts";

@@ -1,6 +1,6 @@
-// Reads a first line and field lines, or field lines alone, out of bytes that are split anywhere (RFC 9112 sections 2 and 5), into
-// the arena of Fields: no string and no object for a line. What is ambiguous is refused: bare LF, bare CR, folded lines, white
-// space before a colon, control characters.
+// Reads a first line and field lines, or field lines alone, out of bytes that are split anywhere (RFC 9112 sections 2 and 5),
+// into the arena of Fields: no string and no object for a line. What is ambiguous is refused: bare LF, bare CR, folded lines,
+// white space before a colon, control characters.
 //
 // Invariants:
 // 1. A section that comes in one piece is read where it is and copied once. Otherwise its bytes are held in the arena from the

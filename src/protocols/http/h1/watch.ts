@@ -1,6 +1,6 @@
 // The time limits of a client's connection: what it waits for, since when, and whether that is too long or too slow. Pure: it is
-// asked by the connection's sweep with the time, and answers what is to be done. Moments are noted when a sweep sees them, so that
-// no clock is read on the way of a request; a limit is kept to the sweep's period.
+// asked by the connection's sweep with the time, and answers what is to be done. Moments are noted when a sweep sees them, so
+// that no clock is read on the way of a request; a limit is kept to the sweep's period.
 
 import type { HttpLimitsPlan, HttpTimeoutsPlan } from "../../../shared/http-plan.ts";
 import { H1 } from "../../../shared/limits.ts";

@@ -1,5 +1,5 @@
-// A wire without a socket: what is written to it is kept as text, and what it tells is fed to it. For tests that say every byte and
-// every split themselves.
+// A wire without a socket: what is written to it is kept as text, and what it tells is fed to it. For tests that say every byte
+// and every split themselves.
 
 import { SILENT } from "../../../../../src/protocols/wire/handler.ts";
 import type { Wire, WireHandler } from "../../../../../src/protocols/wire/wire.ts";

@@ -1,5 +1,5 @@
-// As little as can stand between a client's stream and a backend's: it passes on what each tells, with backpressure, and answers 502
-// for a backend that fails before its answer. Nothing is edited.
+// As little as can stand between a client's stream and a backend's: it passes on what each tells, with backpressure, and
+// answers 502 for a backend that fails before its answer. Nothing is edited.
 
 import type {
   BackendConnection,
