@@ -55,7 +55,12 @@ function entry<T extends ArgsDef>(
 }
 
 /** Wrong flags or configuration, as opposed to failures at run time. */
-const USAGE_CODES: readonly ErrorCode[] = ["ERR_USAGE", "ERR_CONFIG", "ERR_NOT_AVAILABLE"];
+const USAGE_CODES: readonly ErrorCode[] = [
+  "ERR_USAGE",
+  "ERR_CONFIG",
+  "ERR_NOT_AVAILABLE",
+  "ERR_CERTIFICATE",
+];
 
 /** @returns the exit code: 0 fine, 1 runtime failure, 2 bad usage or configuration. */
 export async function main(words: readonly string[]): Promise<number> {

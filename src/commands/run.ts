@@ -60,7 +60,9 @@ async function serve(flags: RunFlags, origin: Origin): Promise<number> {
   });
   let serving: Proxy | undefined;
   const reopenLogs = (): boolean => serving?.reopenLogs() === true;
-  const signals = watchStopSignals(stopSignals(), signalNotes(log, upgrader, reopenLogs));
+  const reloadCertificates = (): void => serving?.reloadCertificates();
+  const notes = signalNotes(log, upgrader, { reopenLogs, reloadCertificates });
+  const signals = watchStopSignals(stopSignals(), notes);
   const pidFile = flags["pid-file"] === undefined ? undefined : new PidFile(flags["pid-file"]);
   let failure: unknown;
   let code = 1;
@@ -117,21 +119,29 @@ function stopSignals(): readonly NodeJS.Signals[] {
   return process.platform === "win32" ? [...STOP, "SIGHUP"] : STOP;
 }
 
-/** Signals that mean something to other servers. @param reopenLogs returns false if there are no files to open anew. */
+interface Reloads {
+  /** @returns false if there are no files to open anew. */
+  reopenLogs(): boolean;
+  reloadCertificates(): void;
+}
+
+/** Signals that mean something to other servers. */
 function signalNotes(
   log: Log,
   upgrader: Upgrader,
-  reopenLogs: () => boolean,
+  { reopenLogs, reloadCertificates }: Reloads,
 ): Partial<Record<NodeJS.Signals, () => void>> {
   if (process.platform === "win32") return {};
   const reopen = (): void => {
     if (!reopenLogs()) log.debug({ signal: "SIGUSR1" }, "signal ignored");
   };
-  const reload = (): void =>
+  const reload = (): void => {
     log.warn(
       { signal: "SIGHUP" },
-      "reload is not available in this version; an upgrade (SIGUSR2) reads the configuration again",
+      "reload reads certificates again; an upgrade (SIGUSR2) reads the configuration, too",
     );
+    reloadCertificates();
+  };
   return { SIGHUP: reload, SIGUSR1: reopen, SIGUSR2: () => upgrader.request() };
 }
 

@@ -13,6 +13,7 @@ import type { OpenRequest, WorkerEvent, WorkerKind } from "../shared/messages.ts
 import { formatTargets, type ListenerPlan } from "../shared/plan.ts";
 import { Admissions } from "./admissions.ts";
 import { backoffMs, pause } from "./backoff.ts";
+import type { Certificates } from "./certificates/certificates.ts";
 import { HealthChecks } from "./health-checks.ts";
 import { type Inheritance, portionOf, type Share as Inherited } from "./inheritance.ts";
 import { AddressWatch, type Lookup, resolveOnce } from "./resolver.ts";
@@ -51,6 +52,7 @@ export class Listener {
   readonly #reusePort: boolean;
   readonly #log: Log;
   readonly #lookup: Lookup;
+  readonly #certificates: Certificates;
   readonly #targets: TargetDirectory;
   readonly #health: HealthChecks;
   #mirror: AddressWatch | undefined;
@@ -73,8 +75,16 @@ export class Listener {
   #opening = false;
   #socketFile: { path: string; inode: number } | undefined;
 
-  constructor(slot: number, plan: ListenerPlan, reusePort: boolean, log: Log, lookup: Lookup) {
+  constructor(
+    slot: number,
+    plan: ListenerPlan,
+    reusePort: boolean,
+    log: Log,
+    lookup: Lookup,
+    certificates: Certificates,
+  ) {
     this.plan = plan;
+    this.#certificates = certificates;
     this.#slot = slot;
     this.#reusePort = reusePort && plan.listen.kind === "tcp";
     this.#log = log;
@@ -190,7 +200,7 @@ export class Listener {
       clients: this.#admissions.clients,
       accepts: this.#admissions.accepts,
       bandwidth: this.#bandwidth,
-      certificates: null,
+      certificates: this.#certificates.of(this.plan.key),
       reusePort: this.#reusePort,
       exclusive: others.length === 0,
       sharedFds,
@@ -319,6 +329,16 @@ export class Listener {
     this.#health.update(targets);
     for (const { worker } of this.#shares.values()) {
       worker.post({ type: "targets", key: this.plan.key, targets });
+    }
+  }
+
+  /** Files have changed: for new handshakes. */
+  certificatesChanged(): void {
+    const { key } = this.plan;
+    const certificates = this.#certificates.of(key);
+    if (certificates === null) return;
+    for (const { worker } of this.#shares.values()) {
+      worker.post({ type: "certificates", key, certificates });
     }
   }
 

@@ -11,6 +11,7 @@ import { type Log, silentLog } from "../shared/log.ts";
 import type { AdoptRequest, ListeningSocket, WorkerEvent, WorkerKind } from "../shared/messages.ts";
 import type { EngineName, Plan } from "../shared/plan.ts";
 import { AccessLogs } from "./access-logs.ts";
+import { Certificates } from "./certificates/certificates.ts";
 import { logWorkerEvent } from "./events.ts";
 import { HandOvers } from "./hand-overs.ts";
 import { Inheritance } from "./inheritance.ts";
@@ -58,6 +59,7 @@ export class Proxy implements AsyncDisposable {
   readonly #load: SharedArrayBuffer;
   readonly #handOvers: HandOvers<WorkerHandle>;
   readonly #inheritance: Inheritance;
+  #certificates!: Certificates;
   readonly #questions = new Questions();
   readonly #pairs = new Pairs();
   readonly #accessLogs = new AccessLogs();
@@ -85,8 +87,8 @@ export class Proxy implements AsyncDisposable {
 
   /**
    * Starts workers, resolves names and opens every listener of the plan.
-   * @throws ProxyError ERR_LISTEN, ERR_RESOLVE (for a name to listen on), ERR_ENGINE, ERR_WORKER, or ERR_SYSTEM for an access
-   * log that cannot be opened; nothing stays open.
+   * @throws ProxyError ERR_LISTEN, ERR_RESOLVE (for a name to listen on), ERR_CERTIFICATE, ERR_ENGINE, ERR_WORKER, or ERR_SYSTEM
+   * for an access log that cannot be opened; nothing stays open.
    */
   static async start(plan: Plan, options: ProxyOptions = {}): Promise<Proxy> {
     const proxy = new Proxy(plan, options);
@@ -166,6 +168,11 @@ export class Proxy implements AsyncDisposable {
     return this.#accessLogs.reopen();
   }
 
+  /** Reads certificates again; connections stay as they are. What is wrong is logged, and the old ones stay. */
+  reloadCertificates(): void {
+    this.#certificates.reload();
+  }
+
   /** Another process accepts on the sockets of these listeners: when this one ends, their files stay. */
   leaveFiles(keys: ReadonlySet<string>): void {
     for (const listener of this.#listeners) if (keys.has(listener.plan.key)) listener.leaveFile();
@@ -215,6 +222,9 @@ export class Proxy implements AsyncDisposable {
 
   async #start(): Promise<void> {
     this.#accessLogs.open(this.plan.listeners, this.#log);
+    this.#certificates = Certificates.read(this.plan.listeners, this.#log, (key) => {
+      this.#listeners.find(({ plan }) => plan.key === key)?.certificatesChanged();
+    });
     const kinds = [
       ...new Array<WorkerKind>(this.#relayCount).fill("relay"),
       ...new Array<WorkerKind>(this.#gatewayCount).fill("gateway"),
@@ -230,12 +240,14 @@ export class Proxy implements AsyncDisposable {
         this.#workerCount > 1,
         this.#log,
         this.#lookup,
+        this.#certificates,
       );
       this.#listeners.push(listener);
       await listener.start(this.#aliveWorkers(listener.workerKind), this.#inheritance);
     }
     if (this.#inheritance.quiet) await this.#questions.ask(this.#aliveWorkers("relay"), "accept");
     this.#started = true;
+    this.#certificates.watch();
     this.#reopen();
   }
 
@@ -355,6 +367,7 @@ export class Proxy implements AsyncDisposable {
     this.#refusals.flush();
     await this.#accessLogs.close();
     for (const listener of this.#listeners) listener.stop();
+    this.#certificates?.stop();
     this.#state = "ended";
     return { reset: this.#resetAtEnd };
   }

@@ -6,6 +6,7 @@ export type ErrorCode =
   | "ERR_USAGE" // a flag or argument is wrong; exit code 2
   | "ERR_CONFIG" // the configuration is wrong; exit code 2
   | "ERR_NOT_AVAILABLE" // grammar that this version knows but does not carry out yet; exit code 2
+  | "ERR_CERTIFICATE" // a certificate, a key or a file of authorities cannot be used; exit code 2
   | "ERR_ADDRESS" // an address cannot be parsed
   | "ERR_LISTEN" // a listener could not be opened
   | "ERR_CONNECT" // a target could not be reached

@@ -1,0 +1,105 @@
+// The certificates of all listeners: read at the start, where a mistake ends the proxy, and again when files change or somebody
+// asks for it, where the old ones stay until the new are right. Called by the proxy.
+
+import {
+  type KeptCertificates,
+  type ListenerCertificates,
+  revealed,
+} from "../../shared/certificates.ts";
+import { messageOf } from "../../shared/errors.ts";
+import { CERTIFICATES } from "../../shared/limits.ts";
+import type { Log } from "../../shared/log.ts";
+import type { ListenerPlan } from "../../shared/plan.ts";
+import { filesOf, readCertificates, sameCertificates, type TlsPlaces, tlsPlaces } from "./files.ts";
+import { FileWatch } from "./watch.ts";
+
+interface Entry {
+  readonly key: string;
+  readonly places: TlsPlaces;
+  current: KeptCertificates;
+  watch: FileWatch | null;
+  retry: ReturnType<typeof setTimeout> | undefined;
+}
+
+export class Certificates {
+  readonly #log: Log;
+  readonly #changed: (key: string) => void;
+  readonly #entries = new Map<string, Entry>();
+
+  private constructor(log: Log, changed: (key: string) => void) {
+    this.#log = log;
+    this.#changed = changed;
+  }
+
+  /**
+   * Reads every file that the plans name.
+   * @param changed `of` gives another answer for this listener.
+   * @throws ProxyError ERR_CERTIFICATE
+   */
+  static read(
+    plans: readonly ListenerPlan[],
+    log: Log,
+    changed: (key: string) => void,
+  ): Certificates {
+    const certificates = new Certificates(log, changed);
+    for (const plan of plans) {
+      const places = tlsPlaces(plan);
+      if (places === null) continue;
+      const { key } = plan;
+      const { value, warnings } = readCertificates(places, Date.now());
+      for (const warning of warnings) log.warn({ listener: key }, warning);
+      const entry = { key, places, current: value, watch: null, retry: undefined };
+      certificates.#entries.set(key, entry);
+    }
+    return certificates;
+  }
+
+  /** null for a listener without TLS. */
+  of(key: string): ListenerCertificates | null {
+    const entry = this.#entries.get(key);
+    return entry === undefined ? null : revealed(entry.current);
+  }
+
+  /** From now on, changes of files are seen. */
+  watch(): void {
+    for (const entry of this.#entries.values()) {
+      entry.watch ??= new FileWatch(filesOf(entry.places), () => this.#reload(entry, false));
+    }
+  }
+
+  /** Reads all files again, at once. */
+  reload(): void {
+    for (const entry of this.#entries.values()) this.#reload(entry, true);
+  }
+
+  stop(): void {
+    for (const entry of this.#entries.values()) {
+      entry.watch?.stop();
+      clearTimeout(entry.retry);
+    }
+  }
+
+  /** @param isLast what is wrong now stays wrong. Otherwise a key may be on its way that fits the certificate. */
+  #reload(entry: Entry, isLast: boolean): void {
+    clearTimeout(entry.retry);
+    entry.retry = undefined;
+    entry.watch?.noted();
+    const about = { listener: entry.key };
+    try {
+      const { value, warnings } = readCertificates(entry.places, Date.now());
+      if (sameCertificates(value, entry.current)) return;
+      entry.current = value;
+      for (const warning of warnings) this.#log.warn(about, warning);
+      const names = value.server?.certificates.flatMap((each) => each.names) ?? [];
+      this.#log.info({ ...about, names: names.join(", ") }, "new certificates");
+      this.#changed(entry.key);
+    } catch (error) {
+      if (isLast) {
+        this.#log.error({ ...about, error: messageOf(error) }, "certificates stay as they were");
+      } else {
+        entry.retry = setTimeout(() => this.#reload(entry, true), CERTIFICATES.retryMs);
+        entry.retry.unref();
+      }
+    }
+  }
+}

@@ -1,0 +1,114 @@
+// The files that a listener's plan names, read and checked, and what became of them the last time anybody looked. Called by
+// certificates.ts.
+
+import { readFileSync, statSync } from "node:fs";
+
+import {
+  type CertificateMaterial,
+  type KeptCertificates,
+  revealed,
+  type TargetCertificates,
+} from "../../shared/certificates.ts";
+import { errnoOf, ProxyError } from "../../shared/errors.ts";
+import type {
+  CertificatePlan,
+  StreamGroupPlan,
+  TlsClientPlan,
+  TlsServerPlan,
+} from "../../shared/http-plan.ts";
+import type { ListenerPlan } from "../../shared/plan.ts";
+import type { Secret } from "../../shared/secret.ts";
+import { checkAuthorities, checkCertificate, type Checked, type NamedFile } from "./material.ts";
+
+interface TlsTarget {
+  readonly group: number;
+  readonly index: number;
+  readonly tls: TlsClientPlan;
+}
+
+/** What of a plan speaks TLS; null: nothing. */
+export interface TlsPlaces {
+  readonly server: TlsServerPlan | null;
+  readonly targets: readonly TlsTarget[];
+}
+
+export function tlsPlaces(plan: ListenerPlan): TlsPlaces | null {
+  if (plan.protocol === "tcp" || plan.protocol === "udp") return null;
+  const groups: readonly StreamGroupPlan[] = plan.groups;
+  const targets = groups.flatMap((members, group) =>
+    members.targets.flatMap(({ tls }, index) => (tls === null ? [] : [{ group, index, tls }])),
+  );
+  return plan.tls === null && targets.length === 0 ? null : { server: plan.tls, targets };
+}
+
+/** Every file that is read, once. */
+export function filesOf({ server, targets }: TlsPlaces): string[] {
+  const pairs = [...(server?.certificates ?? []), ...targets.map(({ tls }) => tls.certificate)];
+  const authorities = [server?.clientCaFile ?? null, ...targets.map(({ tls }) => tls.caFile)];
+  const paths = [
+    ...pairs.flatMap((pair) => (pair === null ? [] : [pair.certFile, pair.keyFile])),
+    ...authorities,
+  ];
+  return [...new Set(paths.filter((path) => path !== null))];
+}
+
+/** @throws ProxyError ERR_CERTIFICATE, which names the file, what is wrong and the cure. */
+export function readCertificates(places: TlsPlaces, nowMs: number): Checked<KeptCertificates> {
+  const warnings: string[] = [];
+  const take = <T>(checked: Checked<T>): T => {
+    warnings.push(...checked.warnings);
+    return checked.value;
+  };
+  const pairOf = ({ certFile, keyFile }: CertificatePlan): CertificateMaterial<Secret> =>
+    take(checkCertificate(readNamed(certFile), readNamed(keyFile), nowMs));
+  const authoritiesOf = (path: string | null): string | null =>
+    path === null ? null : take(checkAuthorities(readNamed(path), nowMs));
+  const { server } = places;
+  const value = {
+    server: server && {
+      certificates: server.certificates.map(pairOf),
+      clientCa: authoritiesOf(server.clientCaFile),
+    },
+    targets: places.targets.map(({ group, index, tls }): TargetCertificates<Secret> => ({
+      group,
+      index,
+      ca: authoritiesOf(tls.caFile),
+      certificate: tls.certificate && pairOf(tls.certificate),
+    })),
+  };
+  return { value, warnings: [...new Set(warnings)] };
+}
+
+const REASONS: Readonly<Record<string, readonly [reason: string, cure: string]>> = {
+  ENOENT: ["the file does not exist", "Check the path"],
+  EACCES: ["the file cannot be read: permission denied", "Let the proxy's user read it"],
+  EISDIR: ["this is a folder", "Name a file in it"],
+};
+
+function readNamed(path: string): NamedFile {
+  try {
+    return { path, bytes: readFileSync(path) };
+  } catch (cause) {
+    const errno = errnoOf(cause);
+    const [reason, cure] = REASONS[errno] ?? [
+      `the file cannot be read (${errno})`,
+      "Check the file",
+    ];
+    throw new ProxyError("ERR_CERTIFICATE", `${path}: ${reason}`, { cause, cure });
+  }
+}
+
+/** Changes when a file does, or when what its name leads to is another file (rename, symbolic links). */
+export function signatureOf(paths: readonly string[]): string {
+  return paths.map(fileSignature).join("\n");
+}
+
+function fileSignature(path: string): string {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stat === undefined ? "" : `${stat.ino} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`;
+}
+
+/** Nothing has changed that connections would notice. */
+export function sameCertificates(a: KeptCertificates, b: KeptCertificates): boolean {
+  return Bun.deepEquals(revealed(a), revealed(b));
+}
