@@ -95,9 +95,9 @@ export class Sender {
     this.frames++;
   }
 
-  /** At the end of the round. */
+  /** At the end of the round, unless its own window holds it up: then WINDOW_UPDATE brings it here. */
   enqueue(stream: Stream): void {
-    if (stream.queued) return;
+    if (stream.queued || (stream.waiting.length > 0 && stream.sendWindow <= 0)) return;
     stream.queued = true;
     if (this.#last === null) this.#first = stream;
     else this.#last.next = stream;

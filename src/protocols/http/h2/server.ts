@@ -53,8 +53,8 @@ export class Http2Server extends Session implements ServerConnection {
   #lastTaken: number = C.MAXIMUM;
   /** When the last request ended, or the connection began. */
   #idleMs: number;
-  /** When a sweep first saw the field block that is under way. */
-  #blockMs = 0;
+  /** When a sweep first saw the field block that is under way; -1: there is none. */
+  #blockMs = -1;
   #failure: Failure | null = null;
   /** Bytes that had been sent on the connection at the last look at its progress. */
   #markMs: number;
@@ -255,15 +255,10 @@ export class Http2Server extends Session implements ServerConnection {
     const { headMs, keepaliveMs, lifetimeMs } = this.#timeouts;
     if (this.#phase === ANNOUNCED && nowMs - this.#announcedMs >= H2.drainPingMs) this.#drainNow();
     if (!this.isOpen) return;
-    if (!this.reader.inBlock) this.#blockMs = nowMs;
-    const begun = this.peerSettled ? this.#blockMs : this.startedMs;
-    if ((this.reader.inBlock || !this.peerSettled) && nowMs - begun >= headMs) {
-      this.#events.onRefused(
-        "http_head_timeout",
-        this.peerSettled ? "a field block" : "the preface",
-      );
-      return this.#giveUp("a head did not come in time");
-    }
+    if (!this.reader.inBlock) this.#blockMs = -1;
+    else if (this.#blockMs < 0) this.#blockMs = nowMs;
+    if (!this.peerSettled && nowMs - this.startedMs >= headMs) return this.#giveUp("the preface");
+    if (this.#blockMs >= 0 && nowMs - this.#blockMs >= headMs) return this.#giveUp("a field block");
     if (this.streams.size > 0) return this.#sweepStreams(nowMs);
     if (nowMs - this.#idleMs >= keepaliveMs) this.drain();
     if (lifetimeMs > 0 && nowMs - this.startedMs >= lifetimeMs) this.drain();
@@ -301,8 +296,10 @@ export class Http2Server extends Session implements ServerConnection {
     stream.tellFailure({ code: "timeout", message, unprocessed: false });
   }
 
-  #giveUp(message: string): void {
+  #giveUp(what: string): void {
+    const message = `${what} did not come in time`;
     this.#failure = { code: "timeout", message, unprocessed: false };
+    this.#events.onRefused("http_head_timeout", message);
     this.sender.output.goAway(this.last, C.NO_ERROR, message);
     this.finish();
     this.endStreams("timeout", message);

@@ -44,7 +44,8 @@ export function encode(encoder: HpackEncoder, entries: readonly Entry[]): Uint8A
   for (const [name, value, never] of entries) {
     const id = Object.keys(PSEUDO).find((each) => PSEUDO[Number(each)] === name);
     if (id !== undefined) {
-      encoder.valueText(Number(id), value);
+      if (name === ":protocol") encoder.text(name, value);
+      else encoder.valueText(Number(id), value);
       continue;
     }
     const fields = new Fields();
