@@ -8,17 +8,19 @@ import { raiseDescriptorLimit } from "./engine/linux/sockets.ts";
 import { sharedMs } from "./ffi/clock.ts";
 import { cutBuffers, setSocketOptions } from "./ffi/socket-options.ts";
 import type { GatewayHost, GatewayListener } from "./protocols/host.ts";
+import { createHttpListener } from "./protocols/http/compose.ts";
 import { LiveRows } from "./protocols/live-rows.ts";
 import { UdpListener } from "./protocols/udp/listener.ts";
 import { monotonicMs } from "./shared/clock.ts";
-import { toErrorRecord } from "./shared/errors.ts";
+import { ProxyError, toErrorRecord } from "./shared/errors.ts";
+import { type HttpPlan, isHttpPlan, type TlsPlan } from "./shared/http-plan.ts";
 import { RELAY } from "./shared/limits.ts";
 import type { Command, GatewayInit, OpenRequest, WorkerEvent } from "./shared/messages.ts";
 import type { UdpPlan } from "./shared/plan.ts";
 import { Sweep } from "./shared/sweep.ts";
 
 /** What the control plane opens here. */
-type GatewayPlan = UdpPlan;
+type GatewayPlan = UdpPlan | TlsPlan | HttpPlan;
 
 if (parentPort === null) throw new Error("gateway.ts runs in a worker thread only");
 const port = parentPort;
@@ -29,8 +31,8 @@ const emit = (event: WorkerEvent): void => port.postMessage(event);
 if (process.platform === "linux") raiseDescriptorLimit();
 const limit = descriptorLimit();
 const ceiling = limit - descriptorReserve(limit);
-/** Of a session: its socket towards the target. */
-const DESCRIPTORS_EACH = 1;
+/** Of a UDP session: its socket towards the target. Of a stream: the client's socket, and at most one towards a target. */
+const DESCRIPTORS_EACH = { datagrams: 1, streams: 2 } as const;
 
 const listeners = new Map<string, GatewayListener>();
 const backlog = { bytes: 0 };
@@ -56,13 +58,35 @@ const host: GatewayHost = {
   needSweep: (timeoutMs) => sweep.need(timeoutMs),
 };
 
+function createListener(request: OpenRequest<GatewayPlan>): GatewayListener {
+  if (isRequest(request, isHttpPlan)) return createHttpListener(host, request);
+  if (isRequest(request, isUdpPlan)) return new UdpListener(host, request, backlog);
+  throw new ProxyError("ERR_NOT_AVAILABLE", "tls");
+}
+
+function isRequest<P extends GatewayPlan>(
+  request: OpenRequest<GatewayPlan>,
+  isPlan: (plan: GatewayPlan) => plan is P,
+): request is OpenRequest<P> {
+  return isPlan(request.listener);
+}
+
+function isUdpPlan(plan: GatewayPlan): plan is UdpPlan {
+  return plan.protocol === "udp";
+}
+
 async function open(request: OpenRequest<GatewayPlan>): Promise<void> {
-  const { key } = request.listener;
-  const listener = new UdpListener(host, request, backlog);
-  listeners.set(key, listener);
+  const { key, protocol } = request.listener;
   try {
+    const listener = createListener(request);
+    listeners.set(key, listener);
     const bound = await listener.open();
-    warnIfTooFew(host, request, limit, DESCRIPTORS_EACH);
+    warnIfTooFew(
+      host,
+      request,
+      limit,
+      DESCRIPTORS_EACH[protocol === "udp" ? "datagrams" : "streams"],
+    );
     for (const message of cutBuffers(request.listener.socket)) {
       emit({ type: "warning", key, message });
     }

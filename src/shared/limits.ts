@@ -228,6 +228,22 @@ export const CERTIFICATES = {
   retryMs: 2_000, // when they do not fit each other: the other one may still be on its way
 } as const;
 
+/** HTTP/1.1, towards clients and backends (RFC 9112). */
+export const H1 = {
+  methodMaxBytes: 64, // of a method or protocol: the longest registered one has 17
+  nominatedMax: 16, // fields that one head's Connection takes away: nobody has a reason for more than two or three
+  chunkLineMaxBytes: 256, // a size and its extensions, which nobody uses: a signature of a chunk, which some define, has 90
+  chunkExtensionsMaxBytes: 16 * KIB, // of one body: so small chunks do not carry many times their size
+  interimMax: 16, // answers of status 1xx before one answer: 103 comes once or twice
+  outputBytes: 64 * KIB, // in which a head and the beginning of its body are put together: one write
+  joinMaxBytes: 16 * KIB, // a body's part up to this is copied behind its head; a larger one costs more to copy than to write
+  discardMaxBytes: 256 * KIB, // of a body that nobody wants any more, so that the connection can be used again
+  lingerMs: 2_000, // after the last answer: a client reads it in a round trip or two, or never (RFC 9112 section 9.6)
+  rateWindowMs: 10_000, // over which a minimum of bytes each second is kept: a mobile link may be away for some of them
+  readersMax: 256, // of heads, kept for later, in a worker: more at once only for as long as they are needed
+  readerMaxBytes: 8 * KIB, // one that had to hold a larger head is not kept
+} as const;
+
 /** The control plane's own constants. */
 export const CONTROL = {
   resolveIntervalMs: 30_000, // getaddrinfo gives no TTL; what most resolvers hold at least

@@ -169,6 +169,7 @@ export const REFUSALS = [
   "client_hello", // it began as TLS and broke its rules
   "hello_timeout", // the first TLS message did not come in time
   "no_route", // no route fits what it asked for
+  "tls_handshake", // no TLS was agreed upon: the client does not speak it, refused our certificate, or has none that is asked for
   "http_malformed", // what it sent is no HTTP, or ambiguous: 400
   "http_head_too_large", // a head beyond limits.head_size or limits.head_fields: 431
   "http_body_too_large", // a body beyond limits.body_size: 413

@@ -6,6 +6,7 @@
 
 import { AddressSet } from "../../l4/address-set.ts";
 import type { SocketAddress } from "../../shared/address.ts";
+import type { ListenerCertificates } from "../../shared/certificates.ts";
 import { monotonicMs } from "../../shared/clock.ts";
 import type { HttpPlan } from "../../shared/http-plan.ts";
 import type { LiveTable } from "../../shared/live-table.ts";
@@ -14,23 +15,26 @@ import { Admission, type Visit } from "../admission.ts";
 import type { GatewayHost, GatewayListener } from "../host.ts";
 import type { Peer } from "../live-rows.ts";
 import type { SetSocketOptions, WireServer } from "../wire/open.ts";
+import { ServerTls } from "../wire/tls-context.ts";
+import { TlsError } from "../wire/tls-error.ts";
 import type { Wire } from "../wire/wire.ts";
+import type { BatchedAccessLog } from "./access/access-log.ts";
 import { Backends } from "./backend/backends.ts";
-import type { Codecs } from "./backend/connector.ts";
 import { type ClientOwner, GatewayClient } from "./client.ts";
+import type { Codecs } from "./codecs.ts";
 import type { ClientStream, ServerConnection, ServerSetup } from "./exchange.ts";
 import { Exchanges } from "./exchanges.ts";
 import type { Client } from "./host.ts";
 import type { RequestHead } from "./message/heads.ts";
-import type { AccessLog, ErrorAnswer, Guide, Router } from "./passage.ts";
-import { type Listen, listenerFor } from "./server-sockets.ts";
+import type { ErrorAnswer, Guide, Router } from "./passage.ts";
+import { listenAll } from "./server-sockets.ts";
 
 /** What a listener is put together from. */
 export interface HttpParts {
   readonly codecs: Codecs;
   readonly router: Router;
   readonly errorAnswer: ErrorAnswer;
-  readonly accessLog: AccessLog | null;
+  readonly accessLog: BatchedAccessLog | null;
 }
 
 export class HttpListener implements GatewayListener, ClientOwner {
@@ -46,7 +50,7 @@ export class HttpListener implements GatewayListener, ClientOwner {
   readonly #backends: Backends;
   readonly #clients = new Set<GatewayClient>();
   readonly #setOptions: SetSocketOptions;
-  readonly #listen: Listen;
+  readonly #tls: ServerTls | null;
   /** The shortest of what this listener times. */
   readonly #timeoutMs: number;
   readonly #warned = new Set<string>();
@@ -81,7 +85,8 @@ export class HttpListener implements GatewayListener, ClientOwner {
       clock: monotonicMs,
       refused: (reason, detail) => this.refused(reason, detail),
     });
-    this.#listen = listenerFor(plan);
+    const shown = request.certificates?.server ?? null;
+    this.#tls = plan.tls === null || shown === null ? null : new ServerTls(plan.tls, shown);
   }
 
   get over(): boolean {
@@ -90,32 +95,24 @@ export class HttpListener implements GatewayListener, ClientOwner {
 
   async open(): Promise<SocketAddress[]> {
     const { binds, reusePort, exclusive } = this.#request;
-    const { socket, buffers } = this.#plan;
-    const { highWatermarkBytes: highBytes, lowWatermarkBytes: lowBytes } = buffers;
-    try {
-      for (const [i, address] of binds.entries()) {
-        const server = this.#listen({
-          address: i > 0 ? withPortOf(address, this.#servers[0]!.address) : address,
-          reusePort,
-          exclusive,
-          socket,
-          setOptions: this.#setOptions,
-          watermarks: { highBytes, lowBytes },
-          onAccept: (peer, fd) => this.#accept(peer, fd),
-          onWire: (wire, visit) => this.#begin(wire, visit),
-          onRefused: (visit, error) => this.#admission.leave(visit, -1, error.code ?? "reset"),
-        });
-        this.#servers.push(server);
-      }
-    } catch (error) {
-      this.end();
-      throw error;
-    }
+    this.#servers = listenAll<Visit>(this.#plan, binds, this.#tls, {
+      reusePort,
+      exclusive,
+      setOptions: this.#setOptions,
+      onAccept: (peer, fd) => this.#accept(peer, fd),
+      onWire: (wire, visit) => this.#begin(wire, visit),
+      onRefused: (visit, error) => this.#refuse(visit, error),
+    });
     return this.#servers.map(({ address }) => address);
   }
 
   setTargets(targets: readonly TargetSlot[]): void {
     this.#backends.setTargets(targets);
+  }
+
+  setCertificates(certificates: ListenerCertificates): void {
+    if (certificates.server !== null) this.#tls?.update(certificates.server);
+    this.#backends.setCertificates(certificates);
   }
 
   close(): void {
@@ -137,6 +134,7 @@ export class HttpListener implements GatewayListener, ClientOwner {
 
   end(): void {
     this.close();
+    for (const server of this.#servers) server.abort();
     for (const client of this.#clients) client.reset();
     this.#backends.destroy();
     this.#parts.accessLog?.close();
@@ -159,6 +157,14 @@ export class HttpListener implements GatewayListener, ClientOwner {
     this.#clients.add(client);
     this.#admission.trace(visit, "open", "");
     if (this.#closing) client.drain();
+  }
+
+  /** The handshake failed. A client that only left, as probes of a port do, is not worth a line. */
+  #refuse(visit: Visit, error: Error & { code?: string }): void {
+    const { code = "reset" } = error;
+    if (error instanceof TlsError) this.refused("tls_handshake", error.message);
+    this.#admission.leave(visit, -1, error instanceof TlsError ? "end" : code);
+    this.#release();
   }
 
   #setAndWarn: SetSocketOptions = (fd, options, role) => {
@@ -212,9 +218,4 @@ export class HttpListener implements GatewayListener, ClientOwner {
 
 function shortestOf({ timeouts }: HttpPlan): number {
   return Math.min(...Object.values(timeouts).filter((ms) => ms > 0));
-}
-
-/** A name that has several addresses has one port. */
-function withPortOf(address: SocketAddress, first: SocketAddress): SocketAddress {
-  return address.kind === "ip" && first.kind === "ip" ? { ...address, port: first.port } : address;
 }

@@ -4,14 +4,17 @@
 
 import { type Attempt, Targets } from "../../../l4/targets.ts";
 import type { SocketAddress } from "../../../shared/address.ts";
+import type { ListenerCertificates } from "../../../shared/certificates.ts";
 import { monotonicMs } from "../../../shared/clock.ts";
 import type { CounterWriter } from "../../../shared/counters.ts";
 import type { HttpPlan, HttpTargetPlan } from "../../../shared/http-plan.ts";
 import type { OpenRequest, TargetSlot } from "../../../shared/messages.ts";
 import type { GatewayHost } from "../../host.ts";
+import { TargetsTls } from "../../targets-tls.ts";
 import type { SetSocketOptions } from "../../wire/open.ts";
+import type { Codecs } from "../codecs.ts";
 import type { Choice } from "../tries.ts";
-import { type Codecs, connector } from "./connector.ts";
+import { connector } from "./connector.ts";
 import { Pool } from "./pool.ts";
 
 export interface BackendsOptions {
@@ -25,12 +28,14 @@ export interface BackendsOptions {
 export class Backends implements Choice {
   readonly #plan: HttpPlan;
   readonly #options: BackendsOptions;
+  readonly #tls: TargetsTls;
   readonly #targets: Targets<Pool>;
   readonly #pools = new Set<Pool>();
 
   constructor(host: GatewayHost, request: OpenRequest<HttpPlan>, options: BackendsOptions) {
     this.#plan = request.listener;
     this.#options = options;
+    this.#tls = new TargetsTls(request.listener.groups, request.certificates);
     const { emit, index: skip } = host;
     const prepare = (address: SocketAddress, slot: TargetSlot): Pool => this.#make(address, slot);
     const chance = { prepare, emit, random: Math.random, skip };
@@ -54,23 +59,28 @@ export class Backends implements Choice {
     }
   }
 
+  /** For connections that are made later. */
+  setCertificates(certificates: ListenerCertificates): void {
+    this.#tls.update(certificates);
+  }
+
   #make(address: SocketAddress, { group, index, slot, name }: TargetSlot): Pool {
     const target: HttpTargetPlan = this.#plan.groups[group]!.targets[index]!;
     const { counters, codecs, setOptions, coarseMs } = this.#options;
     const { connectMs, backendKeepaliveMs } = this.#plan.timeouts;
-    const isSecure = target.tls !== null;
+    const tls = this.#tls.of(group, index);
     const multiplexed = target.scheme === "h2" || target.scheme === "h2c";
     const { limits } = this.#plan;
     const pool = new Pool({
       name,
       slot,
-      scheme: isSecure ? "https" : "http",
+      scheme: tls !== null ? "https" : "http",
       authority: target.authority,
       multiplexed,
       connectMs,
       keepaliveMs: backendKeepaliveMs,
       counters,
-      connect: connector(this.#plan, target, address, setOptions),
+      connect: connector(this.#plan, address, tls, multiplexed, setOptions),
       open: (wire, events) => codecs.client(multiplexed, { wire, events, limits }),
       clock: coarseMs,
     });

@@ -1,29 +1,34 @@
 // How a target is reached: in clear or over TLS, by TCP or a unix socket. Called by backends.ts, once for each pool.
 
 import type { SocketAddress } from "../../../shared/address.ts";
-import type { HttpPlan, HttpTargetPlan } from "../../../shared/http-plan.ts";
+import type { HttpPlan } from "../../../shared/http-plan.ts";
 import type { Connected, Connecting, SetSocketOptions } from "../../wire/open.ts";
 import { connectPlain } from "../../wire/plain.ts";
-import type {
-  BackendConnection,
-  BackendSetup,
-  ServerConnection,
-  ServerSetup,
-} from "../exchange.ts";
+import type { ClientTls } from "../../wire/tls-context.ts";
+import { TlsError } from "../../wire/tls-error.ts";
+import { connectTls } from "../../wire/tls.ts";
 
-/** The versions of HTTP, as the gateway makes them. */
-export interface Codecs {
-  server(isH2: boolean, setup: ServerSetup): ServerConnection;
-  client(isH2: boolean, setup: BackendSetup): BackendConnection;
-}
+const H2 = "h2";
 
+/**
+ * @param tls null: in clear.
+ * @param multiplexed HTTP/2: over TLS it must be agreed upon.
+ */
 export function connector(
   { socket, buffers }: HttpPlan,
-  _target: HttpTargetPlan,
   address: SocketAddress,
+  tls: ClientTls | null,
+  multiplexed: boolean,
   setOptions: SetSocketOptions,
 ): (done: Connected) => Connecting {
   const { highWatermarkBytes: highBytes, lowWatermarkBytes: lowBytes } = buffers;
   const options = { address, socket, setOptions, watermarks: { highBytes, lowBytes } };
-  return (done) => connectPlain(options, done);
+  if (tls === null) return (done) => connectPlain(options, done);
+  const alpn = [multiplexed ? H2 : "http/1.1"];
+  return (done) =>
+    connectTls({ ...options, tls, alpn }, (wire, error) => {
+      if (wire === null || !multiplexed || wire.tls?.alpn === H2) return done(wire, error);
+      wire.reset();
+      done(null, new TlsError("ERR_SSL_NO_APPLICATION_PROTOCOL", "it does not agree upon h2"));
+    });
 }

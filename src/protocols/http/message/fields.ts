@@ -25,6 +25,11 @@ export class Fields {
   arena: Uint8Array = new Uint8Array(FIRST_BYTES);
   /** Bytes of the arena in use. */
   used = 0;
+  /**
+   * Below this, names and values were looked at byte by byte by whoever parsed them: they have nothing in them that would end a
+   * line of HTTP/1.1, so its writer need not look again.
+   */
+  checked = 0;
   /** Fields, the removed ones included: the bound of loops. */
   count = 0;
   ranges = new Int32Array(FIRST_FIELDS * 4);
@@ -35,6 +40,7 @@ export class Fields {
   clear(): void {
     this.used = 0;
     this.count = 0;
+    this.checked = 0;
   }
 
   /** Copies bytes [start, end) behind what is there. @returns where they begin in the arena. */

@@ -113,23 +113,41 @@ export function nameOf(id: number): string {
   return NAMES[id]!;
 }
 
-/** By length: the numbers of names that long, and their bytes. */
-const BY_LENGTH: { id: number; bytes: Uint8Array }[][] = [];
+// Found by a hash of length, first and last byte, which few names share: a name is compared with one or two others.
+
+const SLOTS = 512;
+/** The first number of each slot, and the next number in the slot of each; UNKNOWN ends a slot. */
+const FIRST = new Uint8Array(SLOTS);
+const NEXT = new Uint8Array(NAMES.length);
+/** All names, and where each begins; the last entry is where they end. */
+const BYTES = new TextEncoder().encode(NAMES.join(""));
+const STARTS = new Int32Array(NAMES.length + 1);
+
+function slotOf(length: number, first: number, last: number): number {
+  return (length * 37 + (first | 0x20) + (last | 0x20) * 189) & (SLOTS - 1);
+}
+
 NAMES.forEach((name, id) => {
+  STARTS[id + 1] = STARTS[id]! + name.length;
   if (id === UNKNOWN) return;
-  (BY_LENGTH[name.length] ??= []).push({ id, bytes: new TextEncoder().encode(name) });
+  const slot = slotOf(name.length, name.charCodeAt(0), name.charCodeAt(name.length - 1));
+  NEXT[id] = FIRST[slot]!;
+  FIRST[slot] = id;
 });
 
-/** @returns the number of the name in bytes [start, end), in any case; UNKNOWN if it is none of these. */
+/** @returns the number of the name in bytes [start, end), in any case; UNKNOWN if it is none of these, or empty. */
 export function findId(bytes: Uint8Array, start: number, end: number): number {
-  const candidates = BY_LENGTH[end - start];
-  if (candidates === undefined) return UNKNOWN;
-  for (const { id, bytes: name } of candidates) {
-    let i = 0;
-    while (i < name.length && lower(bytes[start + i]!) === name[i]) i++;
-    if (i === name.length) return id;
-  }
-  return UNKNOWN;
+  if (start >= end) return UNKNOWN;
+  let id = FIRST[slotOf(end - start, bytes[start]!, bytes[end - 1]!)]!;
+  while (id !== UNKNOWN && !isName(id, bytes, start, end)) id = NEXT[id]!;
+  return id;
+}
+
+function isName(id: number, bytes: Uint8Array, start: number, end: number): boolean {
+  let at = STARTS[id]!;
+  if (STARTS[id + 1]! - at !== end - start) return false;
+  for (let i = start; i < end; i++, at++) if (lower(bytes[i]!) !== BYTES[at]) return false;
+  return true;
 }
 
 /** ASCII; other bytes stay what they are. */
