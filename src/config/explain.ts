@@ -6,7 +6,7 @@ import type { z } from "zod";
 import { isLaterKey, isLaterValue } from "./availability.ts";
 import { exampleOf, foreignKey, foreignProtocol } from "./hints.ts";
 import { isAtHome } from "./key-homes.ts";
-import { nearest, suggest } from "./nearest.ts";
+import { editDistance, nearest, suggest } from "./nearest.ts";
 import { describe, formatPath, type Path, type Problem, type Source } from "./problems.ts";
 import { PROTOCOLS, schema } from "./schema.ts";
 
@@ -149,12 +149,14 @@ function missing(path: Path): string {
 function unknownKey(key: string, path: Path, source: Source): string {
   const here = knownKeys(path);
   const word = nearest(key, here);
-  if (word !== undefined) return `unknown key. Did you mean "${word}"?`;
   const ours = foreignKey(key, path);
-  if (ours !== undefined) return `unknown key. Write ${ours}`;
+  if (ours !== undefined && word === undefined) return `unknown key. Write ${ours}`;
+  // `client`, which haproxy has, is not meant for client_hello, which only begins so.
+  if (ours !== undefined && editDistance(key, word!) > 1) return `unknown key. Write ${ours}`;
+  if (word !== undefined) return `unknown key. Did you mean "${word}"?`;
   const elsewhere = homesOf(key, path, source);
   if (elsewhere.length > 0 && elsewhere.length <= HOMES_SHOWN) {
-    const under = elsewhere.map((home) => (home === "" ? "at the top level" : `under ${home}`));
+    const under = elsewhere.map(whereIs);
     return `unknown key here. It belongs ${under.join(" or ")}`;
   }
   return `unknown key. ${suggest(key, keysFor(path, here, source))}`;
@@ -174,6 +176,11 @@ function homesOf(key: string, path: Path, source: Source): string[] {
   if (below.length > 0) return meant(below);
   const elsewhere = meant(found);
   return elsewhere.length === 1 ? elsewhere : [];
+}
+
+function whereIs(home: string): string {
+  if (home === "") return "at the top level";
+  return home === "protocols[]" ? "to the listener" : `under ${home}`;
 }
 
 /** More places than these help nobody. */

@@ -50,6 +50,29 @@ const KEYS = mapOf({
   url: "target",
 });
 
+/** By the mapping that holds them: what is ours there. */
+const KEYS_BELOW: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map([
+  [
+    "timeouts",
+    mapOf({
+      client: "idle",
+      server: "response, and idle",
+      "http-request": "head",
+      "http-keep-alive": "keepalive",
+      tunnel: "idle",
+      read: "idle",
+      send: "idle",
+      write: "idle",
+      header: "head",
+      request: "total",
+      queue: "connect",
+    }),
+  ],
+  ["health", mapOf({ uri: "path", url: "path", status: "expect", fails: "fall", passes: "rise" })],
+  ["rewrite", mapOf({ strip: "strip_prefix", add: "add_prefix", prefix: "add_prefix" })],
+  ["redirect", mapOf({ url: "to", location: "to", code: "status", permanent: "status: 308" })],
+]);
+
 /** Protocols by other names. */
 const PROTOCOLS = mapOf({
   https: "http2",
@@ -68,8 +91,13 @@ const PROTOCOLS = mapOf({
 
 /** @param path of the mapping that has it. @returns what to write instead of a key that is another program's. */
 export function foreignKey(key: string, path: Path): string | undefined {
-  const isListenerOrRoute = typeof path.at(-1) === "number" && path.at(-2) !== "targets";
-  if (!isListenerOrRoute && path.length > 0) return undefined;
+  const [above, here] = [path.at(-2), path.at(-1)];
+  // A field right below `request`: the way to set it is one step more.
+  if (above === "headers" && (here === "request" || here === "response")) {
+    return /^[\w-]+$/.test(key) ? `set: { ${key}: … }` : undefined;
+  }
+  if (typeof here === "string") return KEYS_BELOW.get(here)?.get(key.toLowerCase());
+  if (here !== undefined && above === "targets") return undefined;
   return KEYS.get(key.toLowerCase().replaceAll("-", "_"));
 }
 

@@ -3,7 +3,19 @@
 
 import type { RouteConfig } from "./schema-http.ts";
 
-type Match = NonNullable<RouteConfig["match"]>;
+/** A match with one host and one path at most. */
+export interface Match {
+  readonly host?: string | undefined;
+  readonly path?: string | undefined;
+  readonly methods?: readonly string[] | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
+/** A match for each host with each path. None of either: for every one. */
+export function alternatives({ match }: Pick<RouteConfig, "match">): Match[] {
+  const { host: hosts = [undefined], path: paths = [undefined], ...rest } = match ?? {};
+  return hosts.flatMap((host) => paths.map((path) => ({ ...rest, host, path })));
+}
 
 /** Routes that are never reached, each with the earlier one that is in its way. */
 export function coveredRoutes(matches: readonly Match[]): { route: number; by: number }[] {

@@ -38,6 +38,10 @@ export function fieldName(description: string) {
   );
 }
 
+/** What nginx, Caddy, haproxy and Traefik would put a value in place of. Other braces and signs are text. */
+const PLACEHOLDER =
+  /\{(http|client|remote|upstream|request|env)[\w.:-]*\}|\{(host|scheme|path|uri)\}|\$\{?(host|scheme|request_uri|(remote|http|proxy|ssl|server|upstream|connection)_\w+)|%\[/;
+
 /** A field's value (RFC 9110 section 5.5), without what has been allowed for old times' sake. */
 export function fieldValue(description: string) {
   return scalar(
@@ -50,6 +54,11 @@ export function fieldValue(description: string) {
         const cure = "Write ASCII; other letters percent-encoded, if the reader takes them so";
         throw bad(written, "holds a character that a field's value may not have", cure);
       }
+      if (PLACEHOLDER.test(written)) {
+        const cure =
+          "Targets get the client's address, scheme and host in X-Forwarded-For, -Proto and -Host";
+        throw bad(written, "holds a variable of another program, and fields have none here", cure);
+      }
       if (written.trim() !== written) {
         throw bad(written, "begins or ends with a space, which would be lost", "Remove it");
       }
@@ -58,6 +67,15 @@ export function fieldValue(description: string) {
     "text",
     { description, type: "string", pattern: "^[\\t\\x20-\\x7e]*$" },
   );
+}
+
+/** What a request's field is compared with; `*`: any. */
+export function fieldMatch(description: string) {
+  return fieldValue(description).superRefine((value, context) => {
+    if (value === "*" || !/^\*[^/]|[^/]\*$/.test(value)) return;
+    const message = `"${value}" is compared as it is: only "*" alone fits any value`;
+    context.issues.push({ code: "custom", message, input: value });
+  });
 }
 
 /** RFC 9110 section 9.1: methods are told apart by case. */

@@ -1,7 +1,7 @@
 // Checks over listeners that forward requests: routes that are never reached, changes that contradict each other or touch what is
 // the connection's own, and keys without effect. Called by relations.ts.
 
-import { coveredRoutes, describeMatch } from "./http-coverage.ts";
+import { alternatives, coveredRoutes, describeMatch } from "./http-coverage.ts";
 import { fieldNameFault } from "./http-fields.ts";
 import { forwardsTo, isHttp2 } from "./http-targets.ts";
 import type { Path, Report } from "./problems.ts";
@@ -53,15 +53,21 @@ export function checkRequests(entry: ProtocolConfig, path: Path, report: Report)
 function checkCoverage(entry: ProtocolConfig, path: Path, report: Report): void {
   const { routes = [] } = entry;
   const way = (["target", "targets", "redirect"] as const).find((key) => entry[key] !== undefined);
-  const matches = routes.map(({ match }) => match ?? {});
-  const all = way === undefined || routes.length === 0 ? matches : [...matches, {}];
-  for (const { route, by } of coveredRoutes(all)) {
-    const first = `routes[${by}] (${describeMatch(all[by]!)}) fits wherever`;
-    if (route < routes.length) {
-      const message = `is never reached: ${first} ${describeMatch(all[route]!)} does`;
-      report([...path, "routes", route], `${message}. Put the narrower one first`);
-    } else {
+  // Each host with each path by itself, and the route that it is of.
+  const all = routes.flatMap((route, i) => alternatives(route).map((match) => ({ match, of: i })));
+  if (way !== undefined && routes.length > 0) all.push({ match: {}, of: routes.length });
+  for (const { route, by } of coveredRoutes(all.map(({ match }) => match))) {
+    const [narrow, wide] = [all[route]!, all[by]!];
+    const first = `routes[${wide.of}] (${describeMatch(wide.match)}) fits wherever`;
+    if (narrow.of === routes.length) {
       report([...path, way!], `is never reached: ${first} it would. Keep one of them`, "key");
+    } else if (narrow.of === wide.of) {
+      const [one, other] = [describeMatch(narrow.match), describeMatch(wide.match)];
+      const message = one === other ? `${one} stands there twice` : `${one} is among ${other}`;
+      report([...path, "routes", narrow.of, "match"], `${message}. Leave it out`, "key");
+    } else {
+      const message = `is never reached: ${first} ${describeMatch(narrow.match)} does`;
+      report([...path, "routes", narrow.of], `${message}. Put the narrower one first`);
     }
   }
 }
@@ -175,13 +181,17 @@ function checkRewrite(
     return report([...at, "add_prefix"], "puts back what strip_prefix takes off");
   }
   if (strip === undefined || match?.path === undefined) return;
-  const asked = match.path.replace(/\*$/, "");
-  const isThere = match.path.endsWith("*")
-    ? asked.startsWith(strip) || `${strip}/`.startsWith(asked)
-    : asked === strip || asked.startsWith(`${strip}/`);
-  if (isThere) return;
-  const message = `has no effect: no path of this route (${match.path}) begins with ${strip}`;
+  const { path: paths } = match;
+  if (paths.some((pattern) => mayBeginWith(pattern, strip))) return;
+  const message = `has no effect: no path of this route (${paths.join(", ")}) begins with ${strip}`;
   report([...at, "strip_prefix"], message);
+}
+
+/** Whether a path that fits may have this prefix, of whole segments. */
+function mayBeginWith(pattern: string, prefix: string): boolean {
+  const asked = pattern.replace(/\*$/, "");
+  if (!pattern.endsWith("*")) return asked === prefix || asked.startsWith(`${prefix}/`);
+  return asked.startsWith(prefix) || `${prefix}/`.startsWith(asked);
 }
 
 function checkGrpcWeb(entry: ProtocolConfig, path: Path, report: Report): void {

@@ -6,6 +6,7 @@ import { z } from "zod";
 import { BOUNDS, HTTP_DEFAULTS } from "../shared/limits.ts";
 import { addressBlock, choice, count, flag, text } from "./fields.ts";
 import {
+  fieldMatch,
   fieldName,
   fieldValue,
   hostPattern,
@@ -28,15 +29,30 @@ const headerEdit = z
   })
   .partial();
 
+/** One, or several of which any may fit. The result is a list. */
+const anyOf = <T extends z.ZodType>(one: T, description: string) =>
+  z
+    .union([one, z.array(one).min(1)])
+    .transform((value) => (Array.isArray(value) ? value : [value]) as z.output<T>[])
+    .meta({ description });
+
 const match = z
   .strictObject({
-    host: hostPattern("The request's host, without port; *.example.com for every name below."),
-    path: pathPattern("The request's path; a trailing * takes every path that begins so."),
+    host: anyOf(
+      hostPattern("A host without port; *.example.com for every name below."),
+      "The request's host, or several of which one fits.",
+    ),
+    path: anyOf(
+      pathPattern("A path; a trailing * takes every path that begins so."),
+      "The request's path, or several of which one fits.",
+    ),
     methods: z
       .array(method())
       .min(1)
       .meta({ description: "The request's method is one of these." }),
-    headers: fields("Fields that the request has.", 'The value that it has; "*": any.'),
+    headers: z
+      .record(z.string(), fieldMatch('The value that it has; "*": any.'))
+      .meta({ description: "Fields that the request has." }),
   })
   .partial()
   .meta({ description: "Which requests; all of it must fit." });

@@ -2,11 +2,11 @@
 // TLS towards them. Called by relations.ts.
 
 import { formatEndpoint } from "../shared/address.ts";
-import { forwardsTo } from "./http-targets.ts";
+import { forwardsTo, isHttp2 } from "./http-targets.ts";
 import { forwardsRequests } from "./presets.ts";
 import type { Path, Report } from "./problems.ts";
 import { type RouteConfig, treatment } from "./schema-http.ts";
-import type { TargetConfig } from "./schema-targets.ts";
+import type { Destination, TargetConfig } from "./schema-targets.ts";
 import type { TargetTlsConfig } from "./schema-tls.ts";
 import type { ProtocolConfig } from "./schema.ts";
 import {
@@ -61,6 +61,7 @@ export function checkTargets(entry: ProtocolConfig, path: Path, report: Report):
       report([...path, key], `has no effect without target or targets beside it. ${cure}`, "key");
     }
   }
+  checkHealth(entry, name, path, report);
   checkTarget(entry.mirror?.target, name, [...path, "mirror", "target"], report);
   routes?.forEach((route, i) => checkRoute(route, name, [...path, "routes", i], report));
 }
@@ -75,6 +76,19 @@ function checkRoute(route: RouteConfig, name: Name, path: Path, report: Report):
   if (ways.length !== 1) report(path, `needs ${choices}, and no more than one`);
   checkTarget(route.target, name, [...path, "target"], report);
   checkTargetList(route.targets, name, [...path, "targets"], report);
+  checkHealth(route, name, path, report);
+}
+
+/** A probe of type http asks by HTTP/1.1. */
+function checkHealth(where: Destination, name: Name, path: Path, report: Report): void {
+  if (where.health?.type !== "http" || !forwardsRequests(name)) return;
+  const all = where.target === undefined ? (where.targets ?? []) : [where.target];
+  const other = all
+    .map((written) => addressOf(written))
+    .find((each) => isHttp2(forwardsTo(each).scheme));
+  if (other === undefined) return;
+  const message = `asks by HTTP/1.1, which ${formatTarget(other)} does not speak. Write type: tcp`;
+  report([...path, "health", "type"], message);
 }
 
 function checkTargetList(

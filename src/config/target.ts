@@ -34,7 +34,7 @@ export function parseTarget(text: string): Target {
   const scheme = TARGET_SCHEMES.find((name) => name === match[1]!.toLowerCase());
   if (scheme === undefined) {
     throw new ProxyError("ERR_ADDRESS", `"${text}" is not a target: unknown scheme "${match[1]}"`, {
-      cure: `Write host:port, or a URL with ${TARGET_SCHEMES.join(", ")}`,
+      cure: otherScheme(match[1]!.toLowerCase(), match[2]!),
     });
   }
   if (match[2]!.startsWith("unix:"))
@@ -53,6 +53,25 @@ export function parseTarget(text: string): Target {
   const hasPort = /:\d*$/.test(authority.replace(/^\[[^\]]*\]/, ""));
   const address = hasPort || port === null ? authority : `${authority}:${port}`;
   return { scheme, endpoint: parseEndpoint(address, "target") };
+}
+
+/** Schemes of other programs, and ours; none: an address is enough. */
+const OTHER_SCHEMES = new Map([
+  ["grpc", "h2c"],
+  ["grpcs", "h2"],
+  ["http2", "h2"],
+  ["ws", "http"],
+  ["wss", "https"],
+  ["tcp", ""],
+  ["tls", ""],
+  ["udp", ""],
+]);
+
+function otherScheme(scheme: string, rest: string): string {
+  const ours = OTHER_SCHEMES.get(scheme);
+  if (ours === undefined) return `Write host:port, or a URL with ${TARGET_SCHEMES.join(", ")}`;
+  const address = rest.replace(/[/?#].*$/, "");
+  return ours === "" ? `Write ${address}` : `Write ${ours}://${address}`;
 }
 
 /** The text that `parseTarget` reads back to the same value. */

@@ -27,6 +27,13 @@ const FORMS = "Write host:port, :port, [::1]:port or unix:/path";
  */
 export function parseEndpoint(text: string, role: "listen" | "target"): Endpoint {
   if (text.startsWith("unix:")) return parseUnixPath(text);
+  if (/^(unix\/{1,3})?\//.test(text)) {
+    throw bad(
+      text,
+      "the path of a unix socket begins with unix:",
+      `Write unix:${text.replace(/^(unix)?\/+/, "/")}`,
+    );
+  }
   const { host, port: portText } = splitHostPort(text, role);
   const port = parsePort(text, portText, role);
   if (host === "" && role === "target") {

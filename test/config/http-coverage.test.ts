@@ -4,12 +4,10 @@ import { expect, test } from "bun:test";
 
 import fc from "fast-check";
 
-import { coveredRoutes, describeMatch } from "../../src/config/http-coverage.ts";
+import { coveredRoutes, describeMatch, type Match } from "../../src/config/http-coverage.ts";
 import { RouteTable } from "../../src/protocols/http/route/table.ts";
 import type { HttpMatchPlan } from "../../src/shared/http-plan.ts";
 import { requestHead } from "../protocols/http/route/heads.ts";
-
-type Match = Parameters<typeof coveredRoutes>[0][number];
 
 const HOSTS = ["a.example", "b.a.example", "c.b.a.example", "d.test"];
 const PATHS = ["/", "/v1", "/v1/", "/v1/x", "/v1beta", "/v2"];

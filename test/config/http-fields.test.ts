@@ -74,7 +74,7 @@ test("a path that passes is one that the gateway can compare", () => {
       const route = routeWith({ match: { path } });
       if (route === undefined) return;
       valid++;
-      expect(() => new RouteTable([match({ path: route.match!.path! })])).not.toThrow();
+      expect(() => new RouteTable([match({ path: route.match!.path![0]! })])).not.toThrow();
     }),
     { numRuns: 2_000 },
   );

@@ -1,8 +1,9 @@
 // Routes of requests and where they lead. A listener's own target is the last route, and what stands beside it is the default
 // of every other one: a route's own key wins, and changes of header fields add up. Called by http.ts.
 
+import { alternatives, type Match } from "../../config/http-coverage.ts";
 import { forwardsTo, isHttp2 } from "../../config/http-targets.ts";
-import type { RouteConfig, Treatment } from "../../config/schema-http.ts";
+import type { Treatment } from "../../config/schema-http.ts";
 import type { Destination, TargetConfig } from "../../config/schema-targets.ts";
 import type { ProtocolConfig } from "../../config/schema.ts";
 import { addressOf } from "../../config/target.ts";
@@ -21,15 +22,12 @@ import { HTTP_DEFAULTS } from "../../shared/limits.ts";
 import { compileGroup, compileTarget } from "./groups.ts";
 import { compileClientTls } from "./tls.ts";
 
-const EVERY: HttpMatchPlan = { host: null, path: null, methods: null, headers: [] };
-
 export function compileRoutes(entry: ProtocolConfig): Pick<HttpPlan, "routes" | "groups"> {
   const groups: HttpGroupPlan[] = [];
   const forwarded = compileForwarded(entry);
-  const compileRoute = (route: Destination & Treatment, match: HttpMatchPlan): HttpRoutePlan => {
+  const compileRoute = (route: Destination & Treatment): Omit<HttpRoutePlan, "match"> => {
     const { redirect } = route;
     const common = {
-      match,
       request: compileEdit(entry, route, "request"),
       response: compileEdit(entry, route, "response"),
       rewrite: compileRewrite(route.rewrite ?? entry.rewrite),
@@ -55,26 +53,23 @@ export function compileRoutes(entry: ProtocolConfig): Pick<HttpPlan, "routes" | 
     const grpcWebOrigins = grpcWeb ? (route.grpc_web_origins ?? entry.grpc_web_origins ?? []) : [];
     return { ...common, group: groups.push(group) - 1, redirect: null, grpcWeb, grpcWebOrigins };
   };
-  const routes = (entry.routes ?? []).map((route) => compileRoute(route, compileMatch(route)));
+  const routes: HttpRoutePlan[] = (entry.routes ?? []).flatMap((route) => {
+    const compiled = compileRoute(route);
+    return alternatives(route).map((match) => ({ ...compiled, match: compileMatch(match) }));
+  });
   const { target, targets, redirect } = entry;
   if (target !== undefined || targets !== undefined || redirect !== undefined) {
-    routes.push(compileRoute(entry, EVERY));
+    routes.push({ ...compileRoute(entry), match: compileMatch({}) });
   }
   return { routes, groups };
 }
 
-function compileMatch({ match }: RouteConfig): HttpMatchPlan {
-  if (match === undefined) return EVERY;
-  const headers = Object.entries(match.headers ?? {}).map(([name, value]) => ({
+function compileMatch({ host, path, methods, headers = {} }: Match): HttpMatchPlan {
+  const fields = Object.entries(headers).map(([name, value]) => ({
     name: name.toLowerCase(),
     value: value === "*" ? null : value,
   }));
-  return {
-    host: match.host ?? null,
-    path: match.path ?? null,
-    methods: match.methods ?? null,
-    headers,
-  };
+  return { host: host ?? null, path: path ?? null, methods: methods ?? null, headers: fields };
 }
 
 type Part = "request" | "response";
