@@ -145,7 +145,8 @@ export class Fields {
   /** @returns the first field with this number from `from` on; -1 if there is none. */
   find(id: number, from = 0): number {
     const { ids, count } = this;
-    for (let i = from; i < count; i++) if (ids[i] === id) return i;
+    // A loop that begins at a parameter with a default is ten times slower, unless the compiler is told that it is an integer.
+    for (let i = from | 0; i < count; i++) if (ids[i] === id) return i;
     return -1;
   }
 
@@ -160,7 +161,7 @@ export class Fields {
   findNamed(name: string, from = 0): number {
     const id = idOfText(name);
     if (id !== UNKNOWN) return this.find(id, from);
-    for (let i = from; i < this.count; i++) {
+    for (let i = from | 0; i < this.count; i++) {
       if (this.ids[i] === UNKNOWN && this.#nameIs(i, name)) return i;
     }
     return -1;

@@ -32,10 +32,10 @@ export class FieldBlock {
     this.#ranges = Int32Array.from(ranges);
   }
 
-  /** Adds them behind what is there. */
-  appendTo(fields: Fields): void {
+  /** Adds them behind what is there. @returns where the value of the last one begins. */
+  appendTo(fields: Fields): number {
     const ids = this.#ids;
-    if (ids.length === 0) return;
+    if (ids.length === 0) return fields.used;
     const ranges = this.#ranges;
     const at = fields.reserve(this.#bytes.length);
     fields.arena.set(this.#bytes, at);
@@ -48,6 +48,7 @@ export class FieldBlock {
         at + ranges[r + 3]!,
       );
     }
+    return at + ranges[ranges.length - 2]!;
   }
 }
 

@@ -22,63 +22,85 @@ export const CLAIMS = [
   "x-real-ip",
 ] as const satisfies readonly KnownName[];
 
-export type Claim = (typeof CLAIMS)[number];
+const FORWARDED = 0;
+const X_FOR = 1;
+const X_PROTO = 2;
+const X_HOST = 3;
+const X_PORT = 4;
+const X_REAL_IP = 5;
 
-/** Which of them a route sends: those of the plan, without those that the route's own edits replace or remove. */
-export function claimsOf(plan: ForwardedPlan, edited: ReadonlySet<string>): ReadonlySet<Claim> {
-  const wanted = CLAIMS.filter((name) => (name === "forwarded" ? plan.forwarded : plan.xForwarded));
-  return new Set(wanted.filter((name) => !edited.has(name)));
+/** By place in CLAIMS. */
+const IDS = CLAIMS.map(idOf);
+const NAMES = CLAIMS.map(latin1);
+const COMMA = latin1(", ");
+
+/** By place in CLAIMS: whether a route sends it. */
+export type Wanted = readonly boolean[];
+
+/** Those of the plan, without those that the route's own edits replace or remove. */
+export function wantedClaims(plan: ForwardedPlan, edited: ReadonlySet<string>): Wanted {
+  return CLAIMS.map((name, i) => {
+    const planned = i === FORWARDED ? plan.forwarded : plan.xForwarded;
+    return planned && !edited.has(name);
+  });
 }
 
 /** What there is to say of a client, for a host that it asks for. */
 export class Client {
-  readonly #values: Readonly<Record<Claim, Uint8Array>>;
+  /** By place in CLAIMS; empty: nothing. */
+  readonly #values: readonly Uint8Array[];
 
   /** @param authority Host or :authority; empty if there was none. */
   constructor({ address, tls }: ClientConnection, authority: string) {
     const proto = tls === null ? "http" : "https";
-    this.#values = {
-      forwarded: latin1(forwardedElement(address, proto, authority)),
-      "x-forwarded-for": latin1(address),
-      "x-forwarded-proto": latin1(proto),
-      "x-forwarded-host": latin1(authority),
-      "x-forwarded-port": latin1(portOf(authority, proto)),
-      "x-real-ip": latin1(address),
-    };
+    this.#values = [
+      forwardedElement(address, proto, authority),
+      address,
+      proto,
+      authority,
+      portOf(authority, proto),
+      address,
+    ].map(latin1);
   }
 
   /** For a client that is not trusted. */
-  claims(wanted: ReadonlySet<Claim>): BlockField[] {
-    return CLAIMS.filter((name) => wanted.has(name) && this.#values[name].length > 0).map(
-      (name) => ({ name, value: this.#values[name] }),
-    );
+  claims(wanted: Wanted): BlockField[] {
+    const fields = CLAIMS.map((name, i) => ({ name, value: this.#values[i]! }));
+    return fields.filter(({ value }, i) => wanted[i] && value.length > 0);
   }
 
   /** For a client that is trusted: adds to what it says, and says what it does not. */
-  addTo(fields: Fields, wanted: ReadonlySet<Claim>): void {
-    if (wanted.has("x-real-ip") && fields.find(X_REAL_IP) < 0) {
-      const chain = fields.findLast(X_FORWARDED_FOR);
-      if (chain < 0) push(fields, X_REAL_IP, NAMES["x-real-ip"], this.#values["x-real-ip"]);
+  addTo(fields: Fields, wanted: Wanted): void {
+    if (wanted[X_REAL_IP] && fields.find(IDS[X_REAL_IP]!) < 0) {
+      const chain = fields.findLast(IDS[X_FOR]!);
+      if (chain < 0) this.#push(fields, X_REAL_IP);
       else pushLastOf(fields, chain);
     }
-    if (wanted.has("x-forwarded-for")) this.#extend(fields, "x-forwarded-for", X_FORWARDED_FOR);
-    if (wanted.has("forwarded")) this.#extend(fields, "forwarded", FORWARDED);
-    if (wanted.has("x-forwarded-proto")) this.#complete(fields, "x-forwarded-proto", X_PROTO);
-    if (wanted.has("x-forwarded-host")) this.#complete(fields, "x-forwarded-host", X_HOST);
-    if (wanted.has("x-forwarded-port")) this.#complete(fields, "x-forwarded-port", X_PORT);
+    if (wanted[X_FOR]) this.#extend(fields, X_FOR);
+    if (wanted[FORWARDED]) this.#extend(fields, FORWARDED);
+    if (wanted[X_PROTO] && fields.find(IDS[X_PROTO]!) < 0) this.#push(fields, X_PROTO);
+    if (wanted[X_HOST] && fields.find(IDS[X_HOST]!) < 0) this.#push(fields, X_HOST);
+    if (wanted[X_PORT] && fields.find(IDS[X_PORT]!) < 0) this.#push(fields, X_PORT);
   }
 
-  #complete(fields: Fields, name: Claim, id: number): void {
-    if (fields.find(id) < 0) push(fields, id, NAMES[name], this.#values[name]);
+  #push(fields: Fields, claim: number): void {
+    const name = NAMES[claim]!;
+    const value = this.#values[claim]!;
+    if (value.length === 0) return;
+    const nameStart = fields.append(name, 0, name.length);
+    const valueStart = fields.append(value, 0, value.length);
+    fields.push(IDS[claim]!, nameStart, valueStart, valueStart, fields.used);
   }
 
   /** All fields of this name become one, a list with ours at its end. */
-  #extend(fields: Fields, name: Claim, id: number): void {
-    const value = this.#values[name];
+  #extend(fields: Fields, claim: number): void {
+    const id = IDS[claim]!;
+    const name = NAMES[claim]!;
+    const value = this.#values[claim]!;
     if (value.length === 0) return;
     const first = fields.find(id);
-    if (first < 0) return push(fields, id, NAMES[name], value);
-    const nameStart = fields.append(NAMES[name], 0, NAMES[name].length);
+    if (first < 0) return this.#push(fields, claim);
+    const nameStart = fields.append(name, 0, name.length);
     const valueStart = fields.used;
     for (let i = first; i >= 0; i = fields.find(id, i + 1)) {
       const from = fields.ranges[i * 4 + 2]!;
@@ -93,24 +115,6 @@ export class Client {
   }
 }
 
-const FORWARDED = idOf("forwarded");
-const X_FORWARDED_FOR = idOf("x-forwarded-for");
-const X_PROTO = idOf("x-forwarded-proto");
-const X_HOST = idOf("x-forwarded-host");
-const X_PORT = idOf("x-forwarded-port");
-const X_REAL_IP = idOf("x-real-ip");
-const NAMES = Object.fromEntries(CLAIMS.map((name) => [name, latin1(name)])) as Readonly<
-  Record<Claim, Uint8Array>
->;
-const COMMA = latin1(", ");
-
-function push(fields: Fields, id: number, name: Uint8Array, value: Uint8Array): void {
-  if (value.length === 0) return;
-  const nameStart = fields.append(name, 0, name.length);
-  const valueStart = fields.append(value, 0, value.length);
-  fields.push(id, nameStart, valueStart, valueStart, fields.used);
-}
-
 /** X-Real-IP from the last element of the list in field `i`. */
 function pushLastOf(fields: Fields, i: number): void {
   const { arena, ranges } = fields;
@@ -118,7 +122,11 @@ function pushLastOf(fields: Fields, i: number): void {
   let start = end;
   while (start > ranges[i * 4 + 2]! && arena[start - 1] !== 0x2c) start--;
   while (start < end && (arena[start] === 0x20 || arena[start] === 0x09)) start++;
-  if (start < end) push(fields, X_REAL_IP, NAMES["x-real-ip"], arena.slice(start, end));
+  if (start === end) return;
+  const name = NAMES[X_REAL_IP]!;
+  const nameStart = fields.append(name, 0, name.length);
+  // The value stands in the arena already.
+  fields.push(IDS[X_REAL_IP]!, nameStart, nameStart + name.length, start, end);
 }
 
 /** RFC 7239 sections 4 and 6: an IPv6 address is in brackets, and quoted, as is a host with a port. */

@@ -10,11 +10,11 @@ import type { ClientConnection } from "../exchange.ts";
 import type { Fields } from "../message/fields.ts";
 import type { RequestHead, Version } from "../message/heads.ts";
 import { idOf } from "../message/names.ts";
-import { type BlockField, FieldBlock, latin1 } from "./block.ts";
+import { type BlockField, FieldBlock } from "./block.ts";
 import { compileFieldEdit } from "./field-edit.ts";
-import { type Claim, CLAIMS, claimsOf, Client } from "./forwarded.ts";
+import { CLAIMS, Client, type Wanted, wantedClaims } from "./forwarded.ts";
 import { Removal } from "./removal.ts";
-import { REQUEST_ID_LENGTH, type RequestIds } from "./request-id.ts";
+import type { RequestIds } from "./request-id.ts";
 import { Rewrite } from "./rewrite.ts";
 import { subjectValue } from "./subject.ts";
 import { viaField } from "./via.ts";
@@ -22,7 +22,6 @@ import { viaField } from "./via.ts";
 /** A request id of a trusted peer that is longer, or no visible ASCII, is replaced: it goes into logs and answers. */
 const FOREIGN_ID_MAX = 128;
 const X_REQUEST_ID = idOf("x-request-id");
-const X_REQUEST_ID_NAME = latin1("x-request-id");
 const MAX_FORWARDS = idOf("max-forwards");
 
 /**
@@ -36,12 +35,14 @@ export interface Shared {
   readonly client: Client;
   /** Goes behind the fields of each. */
   readonly block: FieldBlock;
+  /** The same, with a request id to be finished at its end: for each that brings none which may go on. */
+  readonly blockWithId: FieldBlock;
 }
 
 export class RequestEdit {
   readonly #plan: HttpRoutePlan;
   readonly #ids: RequestIds;
-  readonly #claims: ReadonlySet<Claim>;
+  readonly #claims: Wanted;
   readonly #edited: ReadonlySet<string>;
   readonly #own: readonly BlockField[];
   readonly #host: string | null;
@@ -58,7 +59,7 @@ export class RequestEdit {
     this.#edited = edit.replaced;
     this.#host = plan.request.set.find(({ name }) => name === "host")?.value ?? null;
     this.#own = edit.fields.filter(({ name }) => name !== "host");
-    this.#claims = claimsOf(plan.forwarded, edit.replaced);
+    this.#claims = wantedClaims(plan.forwarded, edit.replaced);
     this.#rewrite = plan.rewrite === null ? null : new Rewrite(plan.rewrite);
     this.#makesId = plan.forwarded.requestId && !edit.replaced.has("x-request-id");
     const { clientSubject } = plan.forwarded;
@@ -82,32 +83,26 @@ export class RequestEdit {
       fields.push({ name, value: subjectValue(subject) });
     }
     if (forwarded.via && !this.#edited.has("via")) fields.push(viaField(version));
-    return { client, block: new FieldBlock([...fields, ...this.#own]) };
+    const all = [...fields, ...this.#own];
+    const id = { name: "x-request-id", value: this.#ids.template() };
+    return { client, block: new FieldBlock(all), blockWithId: new FieldBlock([...all, id]) };
   }
 
   /** @returns false if the request must be refused (400): its path cannot be rewritten. */
-  applyTo(head: RequestHead, trusted: boolean, { client, block }: Shared): boolean {
+  applyTo(head: RequestHead, trusted: boolean, shared: Shared): boolean {
     if (this.#rewrite !== null && !this.#rewrite.applyTo(head)) return false;
     const { fields } = head;
+    let makesId = this.#makesId;
     if (trusted) {
       this.#trusted.applyTo(fields);
-      client.addTo(fields, this.#claims);
-      if (this.#makesId && !keepsId(fields)) this.#addId(fields);
-    } else {
-      this.#untrusted.applyTo(fields);
-      if (this.#makesId) this.#addId(fields);
-    }
-    block.appendTo(fields);
+      shared.client.addTo(fields, this.#claims);
+      if (makesId) makesId = !keepsId(fields);
+    } else this.#untrusted.applyTo(fields);
+    if (makesId) this.#ids.finish(fields.arena, shared.blockWithId.appendTo(fields));
+    else shared.block.appendTo(fields);
     if (this.#host !== null) head.authority = this.#host;
     if (head.method === "OPTIONS") forwardOnceLess(fields);
     return true;
-  }
-
-  #addId(fields: Fields): void {
-    const nameStart = fields.append(X_REQUEST_ID_NAME, 0, X_REQUEST_ID_NAME.length);
-    const at = fields.reserve(REQUEST_ID_LENGTH);
-    this.#ids.writeTo(fields.arena, at);
-    fields.push(X_REQUEST_ID, nameStart, at, at, at + REQUEST_ID_LENGTH);
   }
 }
 

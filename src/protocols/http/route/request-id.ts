@@ -4,7 +4,7 @@
 
 const HEX = new TextEncoder().encode("0123456789abcdef");
 const PREFIX_BYTES = 10;
-export const REQUEST_ID_LENGTH = 32;
+const REQUEST_ID_LENGTH = 32;
 
 export class RequestIds {
   readonly #prefix: Uint8Array;
@@ -21,10 +21,15 @@ export class RequestIds {
     this.#keys = new Uint32Array(random.slice(PREFIX_BYTES, PREFIX_BYTES + 8).buffer);
   }
 
-  /** Writes the next one. */
-  writeTo(bytes: Uint8Array, at: number): void {
-    const prefix = this.#prefix;
-    for (let i = 0; i < prefix.length; i++) bytes[at + i] = prefix[i]!;
+  /** An id whose last digits are yet to be written: what all of this worker's have in common. */
+  template(): Uint8Array {
+    const bytes = new Uint8Array(REQUEST_ID_LENGTH).fill(HEX[0]!);
+    bytes.set(this.#prefix);
+    return bytes;
+  }
+
+  /** Makes of the template at `at` the next id. */
+  finish(bytes: Uint8Array, at: number): void {
     const high = this.#high ^ (this.#keys[1]! & 0xffff);
     writeHex(bytes, at + 20, high, 4);
     writeHex(bytes, at + 24, shuffle(this.#low ^ this.#keys[0]! ^ high), 8);

@@ -272,7 +272,8 @@ describe("a request id", () => {
   test("differs between workers, and goes on differing when the number of requests passes 32 bits", () => {
     const bytes = new Uint8Array(32);
     const next = (ids: RequestIds): string => {
-      ids.writeTo(bytes, 0);
+      bytes.set(ids.template());
+      ids.finish(bytes, 0);
       return Buffer.from(bytes).toString();
     };
     const random = (seed: number): Uint8Array =>
