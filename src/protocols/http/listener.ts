@@ -8,6 +8,7 @@ import { AddressSet } from "../../l4/address-set.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import type { ListenerCertificates } from "../../shared/certificates.ts";
 import { monotonicMs } from "../../shared/clock.ts";
+import { ProxyError } from "../../shared/errors.ts";
 import type { HttpPlan } from "../../shared/http-plan.ts";
 import type { LiveTable } from "../../shared/live-table.ts";
 import type { OpenRequest, Refusal, TargetSlot } from "../../shared/messages.ts";
@@ -85,8 +86,7 @@ export class HttpListener implements GatewayListener, ClientOwner {
       clock: monotonicMs,
       refused: (reason, detail) => this.refused(reason, detail),
     });
-    const shown = request.certificates?.server ?? null;
-    this.#tls = plan.tls === null || shown === null ? null : new ServerTls(plan.tls, shown);
+    this.#tls = serverTls(request);
   }
 
   get over(): boolean {
@@ -214,6 +214,14 @@ export class HttpListener implements GatewayListener, ClientOwner {
     this.#admission.leave(client.visit, -1, reason);
     this.#release();
   }
+}
+
+/** What must be encrypted is never spoken in clear for lack of certificates. */
+function serverTls({ listener, certificates }: OpenRequest<HttpPlan>): ServerTls | null {
+  if (listener.tls === null) return null;
+  const shown = certificates?.server ?? null;
+  if (shown === null) throw new ProxyError("ERR_STATE", `${listener.key} has no certificates`);
+  return new ServerTls(listener.tls, shown);
 }
 
 function shortestOf({ timeouts }: HttpPlan): number {

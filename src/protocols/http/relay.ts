@@ -334,7 +334,9 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
 
   /** An answer with this status is not passed on, but asked for elsewhere. */
   #repeat({ status, bodyless }: ResponseHead): void {
-    if (!bodyless || !this.#requestSent) this.#backend!.reset(retry.TRIED_ELSEWHERE);
+    // With a bodyless answer a backend that has the whole request is done; an upgrade that it refuses is whole.
+    const isWhole = this.#requestSent || this.#head!.upgrade !== "";
+    if (!bodyless || !isWhole) this.#backend!.reset(retry.TRIED_ELSEWHERE);
     this.#backend = null;
     this.#tries.abandoned();
     this.#prepareAgain();

@@ -7,6 +7,7 @@ import type { SocketAddress } from "../../../shared/address.ts";
 import type { ListenerCertificates } from "../../../shared/certificates.ts";
 import { monotonicMs } from "../../../shared/clock.ts";
 import type { CounterWriter } from "../../../shared/counters.ts";
+import { ProxyError } from "../../../shared/errors.ts";
 import type { HttpPlan, HttpTargetPlan } from "../../../shared/http-plan.ts";
 import type { OpenRequest, TargetSlot } from "../../../shared/messages.ts";
 import type { GatewayHost } from "../../host.ts";
@@ -69,6 +70,10 @@ export class Backends implements Choice {
     const { counters, codecs, setOptions, coarseMs } = this.#options;
     const { connectMs, backendKeepaliveMs } = this.#plan.timeouts;
     const tls = this.#tls.of(group, index);
+    // What must be encrypted is never spoken in clear for lack of certificates.
+    if (target.tls !== null && tls === null) {
+      throw new ProxyError("ERR_STATE", `${name} has no certificates`);
+    }
     const multiplexed = target.scheme === "h2" || target.scheme === "h2c";
     const { limits } = this.#plan;
     const pool = new Pool({
