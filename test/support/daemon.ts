@@ -89,6 +89,11 @@ export class Daemon implements AsyncDisposable {
     this.port = port;
   }
 
+  /** `127.0.0.1:1234`, for those that listen there. */
+  get address(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
   /**
    * @param command gets a folder for its files and a port that is free.
    * @param folder removed at the end; default: a new one.

@@ -39,3 +39,10 @@ export function cpuMs(pid: number): number {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
+
+/** VmHWM in bytes: the most that VmRSS ever was. */
+export function peakResidentBytes(pid: number): number {
+  const match = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
+  if (match === null) throw new Error(`no VmHWM for process ${pid}`);
+  return Number(match[1]) * 1024;
+}

@@ -8,6 +8,7 @@ const PACKAGES = {
   caddy: "caddy",
   h2load: "nghttp2-client",
   nghttp: "nghttp2-client",
+  node: "nodejs",
   curl: "curl",
   haproxy: "haproxy",
   openssl: "openssl",
