@@ -3,6 +3,7 @@
 import { defineCommand } from "citty";
 
 import { cautions } from "../control/cautions.ts";
+import { checkFiles } from "../control/certificates/check.ts";
 import { compile } from "../control/compile.ts";
 import { thisMachine } from "./machine.ts";
 import { formatPlan } from "./plan-text.ts";
@@ -18,9 +19,8 @@ export const check = defineCommand({
     const config = await readConfig({ config: args.file });
     const disabled = config.protocols.filter((entry) => entry.enabled === false);
     const plan = compile(config, thisMachine());
-    const warnings = cautions(plan).map(
-      ({ listener, message }) => `warning: ${listener}: ${message}`,
-    );
+    const found = [...cautions(plan), ...checkFiles(plan, Date.now())];
+    const warnings = found.map(({ listener, message }) => `warning: ${listener}: ${message}`);
     const parts = [`${args.file} is valid`, ...warnings, "", formatPlan(plan, disabled)];
     await print(parts.join("\n"));
     return 0;

@@ -2,10 +2,12 @@
 // and a change of what it is held for is logged and told. Called by listener.ts.
 
 import { ProbeResults } from "../l4/probe-results.ts";
+import type { ListenerCertificates } from "../shared/certificates.ts";
 import type { Log } from "../shared/log.ts";
 import type { TargetSlot } from "../shared/messages.ts";
 import type { HealthPlan, ListenerPlan } from "../shared/plan.ts";
-import { probe } from "./probe.ts";
+import { towardsTarget } from "./probe-towards.ts";
+import { probe, type Towards } from "./probe.ts";
 
 /** Probes of several targets, and of several proxies, spread themselves over this part of the interval. */
 const JITTER = 0.1;
@@ -13,12 +15,20 @@ const JITTER = 0.1;
 export class HealthChecks {
   readonly #plan: ListenerPlan;
   readonly #log: Log;
+  readonly #certificates: () => ListenerCertificates | null;
   readonly #changed: (slot: number, up: boolean) => void;
   readonly #watched = new Map<number, Watched>();
 
-  constructor(plan: ListenerPlan, log: Log, changed: (slot: number, up: boolean) => void) {
+  /** @param certificates of the listener, as they are now; asked before each probe. */
+  constructor(
+    plan: ListenerPlan,
+    log: Log,
+    certificates: () => ListenerCertificates | null,
+    changed: (slot: number, up: boolean) => void,
+  ) {
     this.#plan = plan;
     this.#log = log;
+    this.#certificates = certificates;
     this.#changed = changed;
   }
 
@@ -32,7 +42,8 @@ export class HealthChecks {
     for (const target of slots) {
       const { health } = this.#plan.groups[target.group]!;
       if (health === null || this.#watched.has(target.slot)) continue;
-      this.#watched.set(target.slot, new Watched(target, health, this.#tell(target)));
+      const towards = (): Towards => towardsTarget(this.#plan, target, this.#certificates());
+      this.#watched.set(target.slot, new Watched(target, health, towards, this.#tell(target)));
     }
   }
 
@@ -54,6 +65,7 @@ class Watched {
   readonly name: string;
   readonly #target: TargetSlot;
   readonly #plan: HealthPlan;
+  readonly #towards: () => Towards;
   readonly #results: ProbeResults;
   readonly #changed: (up: boolean, detail: string) => void;
   readonly #stopping = new AbortController();
@@ -62,10 +74,12 @@ class Watched {
   constructor(
     target: TargetSlot,
     plan: HealthPlan,
+    towards: () => Towards,
     changed: (up: boolean, detail: string) => void,
   ) {
     this.name = target.name;
     this.#target = target;
+    this.#towards = towards;
     this.#plan = plan;
     this.#changed = changed;
     this.#results = new ProbeResults(1, plan);
@@ -74,7 +88,8 @@ class Watched {
 
   async #probe(): Promise<void> {
     const begin = performance.now();
-    const problem = await probe(this.#target.address, this.#plan, this.#stopping.signal);
+    const { signal } = this.#stopping;
+    const problem = await probe(this.#target.address, this.#plan, signal, this.#towards());
     if (this.#stopping.signal.aborted) return;
     if (this.#results.record(0, problem === null)) this.#changed(problem === null, problem ?? "");
     const jitter = 1 + JITTER * (Math.random() - 0.5);

@@ -91,7 +91,12 @@ export class Listener {
     this.#lookup = lookup;
     this.#admissions = new Admissions(plan);
     this.#targets = new TargetDirectory(plan, log, lookup, () => this.#targetsChanged());
-    this.#health = new HealthChecks(plan, log, (target, up) => this.#targets.probed(target, up));
+    this.#health = new HealthChecks(
+      plan,
+      log,
+      () => certificates.of(plan.key),
+      (target, up) => this.#targets.probed(target, up),
+    );
     this.#retired = emptyStats(this.#targets.capacity);
     const limited = plan.protocol === "tcp" && plan.limits.bytesPerSecond > 0;
     this.#bandwidth = limited ? new SharedArrayBuffer(bucketMemory(1)) : null;

@@ -1,7 +1,8 @@
 // One probe of one target: whether it accepts a connection, or answers a request as expected. Never rejects; the socket is
 // gone when it settles.
 
-import { request } from "node:http";
+import { request as requestInClear } from "node:http";
+import { request as requestOverTls } from "node:https";
 import { connect } from "node:net";
 
 import { formatSocketAddress, type SocketAddress } from "../shared/address.ts";
@@ -10,13 +11,35 @@ import type { HealthPlan } from "../shared/plan.ts";
 /** null: it is well; otherwise what is wrong. */
 export type ProbeResult = string | null;
 
+/** How requests are sent to a target. */
+export interface Towards {
+  /** Host; null: its address. */
+  readonly authority: string | null;
+  /** null: in clear. */
+  readonly tls: ProbeTls | null;
+}
+
+/** As node:tls takes it. */
+export interface ProbeTls {
+  readonly servername?: string;
+  readonly rejectUnauthorized: boolean;
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: Buffer;
+}
+
+export const IN_CLEAR: Towards = { authority: null, tls: null };
+
 export function probe(
   address: SocketAddress,
   plan: HealthPlan,
   signal: AbortSignal,
+  towards: Towards = IN_CLEAR,
 ): Promise<ProbeResult> {
   const limited = AbortSignal.any([signal, AbortSignal.timeout(plan.timeoutMs)]);
-  return plan.type === "tcp" ? probeTcp(address, limited) : probeHttp(address, plan, limited);
+  return plan.type === "tcp"
+    ? probeTcp(address, limited)
+    : probeHttp(address, plan, limited, towards);
 }
 
 function placeOf(address: SocketAddress): { path: string } | { host: string; port: number } {
@@ -45,6 +68,7 @@ function probeHttp(
   address: SocketAddress,
   { path, statuses }: HealthPlan,
   signal: AbortSignal,
+  { authority, tls }: Towards,
 ): Promise<ProbeResult> {
   return new Promise((resolve) => {
     const place =
@@ -52,10 +76,11 @@ function probeHttp(
         ? { socketPath: address.path }
         : { host: address.host, port: address.port };
     const headers = {
-      host: address.kind === "unix" ? "localhost" : formatSocketAddress(address),
+      host: authority ?? (address.kind === "unix" ? "localhost" : formatSocketAddress(address)),
       "user-agent": "bun-tunnel health check",
     };
-    const asked = request({ ...place, path, headers, agent: false, method: "GET" });
+    const options = { ...place, path, headers, agent: false, method: "GET" } as const;
+    const asked = tls === null ? requestInClear(options) : requestOverTls({ ...options, ...tls });
     const settle = (result: ProbeResult): void => {
       signal.removeEventListener("abort", late);
       asked.destroy();
