@@ -8,7 +8,9 @@ const PACKAGES = {
   caddy: "caddy",
   h2load: "nghttp2-client",
   nghttp: "nghttp2-client",
+  nghttpd: "nghttp2-server",
   node: "nodejs",
+  h2spec: "golang-go and run .ci/run, which builds it",
   curl: "curl",
   haproxy: "haproxy",
   openssl: "openssl",
@@ -37,7 +39,8 @@ export type Program = keyof typeof PACKAGES;
 function folders(): string[] {
   const postgres = "/usr/lib/postgresql";
   const versions = existsSync(postgres) ? readdirSync(postgres).toSorted().toReversed() : [];
-  return [...versions.map((version) => `${postgres}/${version}/bin`), "/usr/sbin", "/sbin"];
+  const go = `${process.env.HOME ?? ""}/go/bin`;
+  return [...versions.map((version) => `${postgres}/${version}/bin`), "/usr/sbin", "/sbin", go];
 }
 
 export function findProgram(name: Program): string | null {
