@@ -14,6 +14,7 @@ import type {
   ServerEvents,
   ServerSetup,
 } from "./exchange.ts";
+import { beginsAsHttp2 } from "./h1/preface.ts";
 import type { Client } from "./host.ts";
 import type { RequestHead } from "./message/heads.ts";
 import type { Guide } from "./passage.ts";
@@ -32,9 +33,6 @@ export interface ClientOwner {
   /** @param reason `end`, `reset`, `idle`, or an errno's name. */
   gone(client: GatewayClient, reason: string): void;
 }
-
-/** RFC 9113 section 3.4: what every HTTP/2 connection begins with. */
-const PREFACE = new TextEncoder().encode("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 
 export class GatewayClient implements Client, ServerEvents, WireHandler, Resident {
   readonly address: string;
@@ -89,12 +87,9 @@ export class GatewayClient implements Client, ServerEvents, WireHandler, Residen
 
   onData(bytes: Uint8Array): void {
     const first = this.#firstBytes === null ? bytes : join(this.#firstBytes, bytes);
-    const compared = Math.min(first.length, PREFACE.length);
-    for (let i = 0; i < compared; i++) {
-      if (first[i] !== PREFACE[i]) return this.#serve(false, first);
-    }
-    if (compared === PREFACE.length) this.#serve(true, first);
-    else this.#firstBytes = first;
+    const verdict = beginsAsHttp2(first);
+    if (verdict === "more") this.#firstBytes = first;
+    else this.#serve(verdict === "yes", first);
   }
 
   onDrain(): void {}

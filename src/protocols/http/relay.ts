@@ -185,7 +185,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     if (bodyBytes > 0 && this.#notes.bytesUp > bodyBytes && this.#state !== TUNNEL) {
       return this.#tooLarge();
     }
-    if (this.#backend === null) (this.#held ??= []).push(bytes.slice());
+    if (this.#backend === null) (this.#held ??= []).push(new Uint8Array(bytes));
     else if (!this.#pass(bytes, this.#backend)) this.#stream.pause();
   }
 

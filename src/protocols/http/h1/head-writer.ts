@@ -29,7 +29,7 @@ import { statusLine } from "./status-lines.ts";
 
 export const INVALID = -1;
 
-/** By number of the name: 1 for what is written from fields. Fields of the connection and Host come first, then Content-Length. */
+/** By number of the name: 1 for what is written from fields. Those of the connection come first, then Host and Content-Length. */
 const WRITTEN = new Uint8Array(256).fill(1).fill(0, 1, idOf("content-length") + 1);
 WRITTEN[idOf("expect")] = WRITTEN[REMOVED] = 0;
 

@@ -155,7 +155,7 @@ export abstract class SectionReader {
   #idOf(bytes: Uint8Array, start: number, end: number, classes: number): number {
     const id = findId(bytes, start, end);
     if (id !== UNKNOWN || (classes & UNDERSCORE) === 0) return id;
-    const name = bytes.slice(start, end);
+    const name = new Uint8Array(bytes.subarray(start, end)); // `slice` of a Buffer is no copy
     for (let i = 0; i < name.length; i++) if (name[i] === 0x5f) name[i] = 0x2d;
     return findId(name, 0, name.length) === UNKNOWN ? UNKNOWN : -1;
   }

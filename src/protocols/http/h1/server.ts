@@ -362,7 +362,7 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
   #refuse({ status, message }: Refused, reason: Refusal = refusalReason(status)): void {
     const { events } = this;
     const failure = failures.ofStatus(status, message);
-    this.#setup.events.onRefused(reason, `${this.connection.address}: ${message}`);
+    this.#setup.events.onRefused(reason, message);
     if (this.#answer.isBegun) return this.#fail(failure);
     this.events = failures.IGNORED;
     this.#answer.abandon();
@@ -416,10 +416,7 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
       case watch.BODY_SLOW:
         return this.#refuse({ status: 408, message: "a body came too slowly" }, "http_slow");
       case watch.READER_SLOW:
-        this.#setup.events.onRefused(
-          "http_slow",
-          `${this.connection.address}: ${failures.READ_SLOWLY.message}`,
-        );
+        this.#setup.events.onRefused("http_slow", failures.READ_SLOWLY.message);
         return this.#fail(failures.READ_SLOWLY);
       case watch.LINGERED:
         return this.#cut(null);
