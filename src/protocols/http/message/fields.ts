@@ -20,6 +20,11 @@ const FIRST_BYTES = 1_024;
 const FIRST_FIELDS = 24;
 const encoder = new TextEncoder();
 
+/** A view of the bytes as a Buffer, only to ask it for text, would cost twice as much as the text. */
+const { latin1Slice } = Buffer.prototype as unknown as {
+  latin1Slice(this: Uint8Array, start: number, end: number): string;
+};
+
 export class Fields {
   /** Names and values. Other things of a head may stand in it too (heads.ts). */
   arena: Uint8Array = new Uint8Array(FIRST_BYTES);
@@ -204,9 +209,7 @@ export class Fields {
 
   /** Bytes [start, end) of the arena as Latin-1. */
   text(start: number, end: number): string {
-    return Buffer.from(this.arena.buffer, this.arena.byteOffset + start, end - start).toString(
-      "latin1",
-    );
+    return latin1Slice.call(this.arena, start, end);
   }
 
   /** For tests and logs: what is there, in order. */
