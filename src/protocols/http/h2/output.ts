@@ -135,7 +135,8 @@ export class Output {
   }
 
   preface(): void {
-    this.buffer.set(C.PREFACE, this.reserve(C.PREFACE.length));
+    const at = this.reserve(C.PREFACE.length);
+    this.buffer.set(C.PREFACE, at);
   }
 
   settings(settings: readonly (readonly [id: number, value: number])[]): void {
