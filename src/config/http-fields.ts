@@ -56,7 +56,7 @@ export function fieldValue(description: string) {
       }
       if (PLACEHOLDER.test(written)) {
         const cure =
-          "Targets get the client's address, scheme and host in X-Forwarded-For, -Proto and -Host";
+          "Targets get the client's address in X-Real-IP and X-Forwarded-For, scheme and host in -Proto and -Host";
         throw bad(written, "holds a variable of another program, and fields have none here", cure);
       }
       if (written.trim() !== written) {

@@ -135,7 +135,7 @@ export const gateway = {
     .optional(),
   forwarded: z
     .strictObject({
-      x_forwarded: flag("X-Forwarded-For, -Proto and -Host.", true),
+      x_forwarded: flag("X-Forwarded-For, -Proto, -Host and -Port, and X-Real-IP.", true),
       rfc7239: flag("Forwarded (RFC 7239).", false),
       via: flag("Via (RFC 9110).", true),
       request_id: flag("X-Request-Id, made if there is none.", true),

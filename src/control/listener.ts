@@ -125,11 +125,12 @@ export class Listener {
     }
     if (this.#bound.length === 0) throw new ProxyError("ERR_WORKER", "no worker is running");
     this.#health.update(this.#targets.slots());
+    const target = formatTargets(this.plan);
     this.#log.info(
       {
         protocol: this.plan.protocol,
         listen: this.#bound.map(formatSocketAddress).join(", "),
-        target: formatTargets(this.plan),
+        ...(target === "" ? {} : { target }),
         ...(inherited.fds.flat().length > 0 ? { inherited: inherited.fds.flat().length } : {}),
       },
       "listening",

@@ -178,7 +178,7 @@ export interface RetryPlan {
 }
 
 export interface ForwardedPlan {
-  /** X-Forwarded-For, -Proto, -Host. */
+  /** X-Forwarded-For, -Proto, -Host, -Port, and X-Real-IP. */
   readonly xForwarded: boolean;
   /** RFC 7239. */
   readonly forwarded: boolean;

@@ -104,10 +104,10 @@ export interface GroupPlan {
   readonly health: HealthPlan | null;
 }
 
-/** For people: `10.0.0.1:80, 10.0.0.2:80`. */
+/** For people: `10.0.0.1:80, 10.0.0.2:80`, each once. Empty if all that is done is to redirect. */
 export function formatTargets({ groups }: Pick<ListenerPlan, "groups">): string {
   const written = groups.flatMap(({ targets }) => targets.map(({ endpoint }) => endpoint));
-  return written.map(formatEndpoint).join(", ");
+  return [...new Set(written.map(formatEndpoint))].join(", ");
 }
 
 /** Whether socket options of TCP mean anything towards the targets. */

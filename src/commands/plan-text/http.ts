@@ -159,7 +159,7 @@ function formatForwarded({ routes }: HttpPlan): Row[] {
   const plan = routes.find(({ group }) => group !== null)?.forwarded;
   if (plan === undefined) return [];
   const fields = [
-    ...(plan.xForwarded ? ["X-Forwarded-For, -Proto and -Host"] : []),
+    ...(plan.xForwarded ? ["X-Forwarded-For, -Proto, -Host, -Port, X-Real-IP"] : []),
     ...(plan.forwarded ? ["Forwarded"] : []),
     ...(plan.via ? ["Via"] : []),
     ...(plan.requestId ? ["X-Request-Id"] : []),
