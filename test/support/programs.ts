@@ -15,6 +15,7 @@ const PACKAGES = {
   haproxy: "haproxy",
   openssl: "openssl",
   nginx: "nginx-light",
+  node: "nodejs",
   wrk: "wrk",
   "redis-server": "redis-server",
   "redis-benchmark": "redis-tools",
