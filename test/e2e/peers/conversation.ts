@@ -1,4 +1,5 @@
-// How a program on Node.js speaks with its test (test/support/node-peer.ts): one JSON value a line both ways. It ends with the test.
+// How a program on Node.js speaks with its test (test/support/node-peer.ts): one JSON value a line both ways. It ends with the
+// test.
 
 import { createInterface } from "node:readline";
 

@@ -1,0 +1,130 @@
+// `ws` and Node's HTTP/2 on both sides of the proxy: WebSockets over HTTP/1.1 and HTTP/2 in every combination.
+
+import { describe, expect } from "bun:test";
+
+import { NodePeer } from "../support/node-peer.ts";
+import { testWith } from "../support/programs.ts";
+
+type Said = Record<string, unknown>;
+interface Ports {
+  http1: number;
+  http2: number;
+}
+
+const COMBINATIONS = [
+  { client: 1, backend: 1 },
+  { client: 2, backend: 1 },
+  { client: 1, backend: 2 },
+  { client: 2, backend: 2 },
+] as const;
+
+class Conversation implements AsyncDisposable {
+  readonly client: NodePeer<Said>;
+  readonly server: NodePeer<Said>;
+  readonly #url: string;
+  readonly #version: 1 | 2;
+
+  private constructor(client: NodePeer<Said>, server: NodePeer<Said>, url: string, version: 1 | 2) {
+    this.client = client;
+    this.server = server;
+    this.#url = url;
+    this.#version = version;
+  }
+
+  static async begin({
+    client,
+    backend,
+  }: {
+    client: 1 | 2;
+    backend: 1 | 2;
+  }): Promise<Conversation> {
+    const server = await NodePeer.start<Said>(new URL("./peers/ws-server.ts", import.meta.url));
+    const ports = (await server.says()) as unknown as Ports;
+    const peer = await NodePeer.start<Said>(new URL("./peers/ws-client.ts", import.meta.url));
+    const port = backend === 1 ? ports.http1 : ports.http2;
+    return new Conversation(peer, server, `ws://127.0.0.1:${port}`, client);
+  }
+
+  /** Tells the client something. @returns what came of it. */
+  async does(message: Said): Promise<Said> {
+    this.client.tell(message);
+    return this.client.says();
+  }
+
+  open(path: string, protocol?: string): Promise<Said> {
+    const version = this.#version;
+    return this.does({
+      open: this.#url + path,
+      version,
+      ...(protocol !== undefined && { protocol }),
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.client[Symbol.asyncDispose]();
+    await this.server[Symbol.asyncDispose]();
+  }
+}
+
+for (const combination of COMBINATIONS) {
+  const { client, backend } = combination;
+  const test = (name: string, run: (talk: Conversation) => Promise<void>): void =>
+    testWith(["node"], name, async () => {
+      await using talk = await Conversation.begin(combination);
+      await run(talk);
+    });
+  describe(`from HTTP/${client} to HTTP/${backend}`, () => {
+    test("messages of every size come back, text as text", async (talk) => {
+      expect(await talk.open("/echo")).toMatchObject({ opened: { protocol: "" } });
+      expect(await talk.does({ send: "héllo ☃" })).toEqual({ echo: "héllo ☃" });
+      expect(await talk.does({ send: "" })).toEqual({ echo: "" });
+      for (const bytes of [0, 1, 125, 126, 65_535, 65_536, 20_000_000]) {
+        expect(await talk.does({ bytes })).toEqual({ bytes, same: true });
+      }
+    });
+
+    test("what both sides agreed on is what they both agreed on", async (talk) => {
+      const answer = (await talk.open("/echo", "chat")) as { opened: Record<string, string> };
+      expect(answer.opened.protocol).toBe("chat");
+      const agreed = client === 1 && backend === 1 ? "permessage-deflate" : "";
+      expect(answer.opened.extensions).toBe(agreed);
+      expect(answer.opened).not.toHaveProperty("accept");
+    });
+
+    test("pings pass both ways", async (talk) => {
+      await talk.open("/ping");
+      expect(await talk.client.says()).toEqual({ pinged: "are you there?" });
+      await talk.server.says();
+      expect(await talk.server.says()).toEqual({ pong: "are you there?" });
+      expect(await talk.does({ ping: "and you?" })).toEqual({ pong: "and you?" });
+    });
+
+    test("the client's close code and reason reach the server, which answers", async (talk) => {
+      await talk.open("/echo");
+      await talk.server.says();
+      const closed = { closed: { code: 4_001, reason: "bye" } };
+      expect(await talk.does({ close: 4_001, reason: "bye" })).toEqual(closed);
+      expect(await talk.server.says()).toEqual(closed);
+    });
+
+    test("the server's close code and reason reach the client", async (talk) => {
+      await talk.open("/echo");
+      await talk.server.says();
+      const closed = { closed: { code: 1_013, reason: "try later" } };
+      expect(await talk.does({ send: "close 1013 try later" })).toEqual(closed);
+      expect(await talk.server.says()).toEqual(closed);
+    });
+
+    test("a client that vanishes is gone for the server, too", async (talk) => {
+      await talk.open("/echo");
+      await talk.server.says();
+      expect(await talk.does({ cut: true })).toMatchObject({ closed: { code: 1_006 } });
+      const closed = (await talk.server.says()) as Said;
+      expect(closed.closed ?? closed.error).toBeDefined();
+    });
+
+    test("a refusal of the server is the client's answer", async (talk) => {
+      expect(await talk.open("/no")).toEqual({ refused: 403 });
+    });
+  });
+}
