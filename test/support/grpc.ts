@@ -1,4 +1,4 @@
-// A gRPC client of @grpc/grpc-js and the server of test/e2e/peers/grpc-server.ts, for tests of what stands between them.
+// A gRPC client of @grpc/grpc-js and the server of test/e2e/http/peers/grpc-server.ts, for tests of what stands between them.
 
 import {
   type CallOptions,
@@ -23,7 +23,7 @@ export interface GrpcServer extends AsyncDisposable {
 
 /** @param certificate files of a certificate and its key; none: in clear. */
 export async function startGrpcServer(...certificate: string[]): Promise<GrpcServer> {
-  const source = new URL("../e2e/peers/grpc-server.ts", import.meta.url);
+  const source = new URL("../e2e/http/peers/grpc-server.ts", import.meta.url);
   const peer = await NodePeer.start<ServerSays>(source, ...certificate);
   const { port } = await peer.says();
   return { port, peer, [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose]() };

@@ -15,6 +15,8 @@ const PACKAGES = {
   haproxy: "haproxy",
   openssl: "openssl",
   nginx: "nginx-light",
+  chromium: "chromium",
+  "google-chrome": "google-chrome-stable",
   node: "nodejs",
   wrk: "wrk",
   "redis-server": "redis-server",

@@ -1,24 +1,48 @@
 // @grpc/grpc-js on both sides of the proxy: all four kinds of calls, deadlines, metadata, errors, cancellation.
 
 import { describe, expect } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 
-import { collect, EchoClient, type GrpcServer, startGrpcServer } from "../support/grpc.ts";
-import { testWith } from "../support/programs.ts";
+import { credentials } from "@grpc/grpc-js";
+
+import { freePort, inFolder } from "../../support/daemon.ts";
+import { Gateway, writeCertificate } from "../../support/gateway.ts";
+import { collect, EchoClient, type GrpcServer, startGrpcServer } from "../../support/grpc.ts";
+import { testWith } from "../../support/programs.ts";
 
 const UNAVAILABLE = 14;
 const CANCELLED = 1;
 const DEADLINE_EXCEEDED = 4;
 
-/** A test with a client whose calls pass the proxy on their way to a server. */
+/** How calls come in, and how they go on. */
+const WAYS = ["in clear", "over TLS"] as const;
+
+/** Tests with a client whose calls pass the proxy on their way to a server. */
 function testCalls(
   name: string,
   run: (client: EchoClient, server: GrpcServer) => Promise<void>,
 ): void {
-  testWith(["node"], name, async () => {
-    await using server = await startGrpcServer();
-    using client = new EchoClient(`127.0.0.1:${server.port}`);
-    await run(client, server);
-  });
+  for (const way of WAYS) {
+    testWith(["node", "openssl"], `${name} (${way})`, async () => {
+      await inFolder(async (folder) => {
+        const tls = way === "over TLS";
+        const files = [join(folder, "cert.pem"), join(folder, "key.pem")] as const;
+        await writeCertificate(...files);
+        await using server = await startGrpcServer(...(tls ? files : []));
+        const address = `${tls ? "h2" : "h2c"}://localhost:${server.port}`;
+        const target = tls ? { address, tls: { ca_file: files[0] } } : address;
+        await using gateway = await Gateway.start({ target }, { complains: true });
+        using client = tls
+          ? new EchoClient(
+              `localhost:${gateway.tlsPort}`,
+              credentials.createSsl(readFileSync(gateway.certFile)),
+            )
+          : new EchoClient(`127.0.0.1:${gateway.port}`);
+        await run(client, server);
+      });
+    });
+  }
 }
 
 describe("one message each way", () => {
@@ -166,5 +190,14 @@ describe("what comes to an early end", () => {
     const { code, messages } = await outcome;
     expect(messages.length).toBe(1);
     expect([UNAVAILABLE, 13]).toContain(code);
+  });
+});
+
+describe("a proxy that cannot ask the server", () => {
+  testWith(["node", "openssl"], "says that it is unavailable", async () => {
+    const target = `h2c://127.0.0.1:${await freePort()}`;
+    await using gateway = await Gateway.start({ target }, { complains: true });
+    using client = new EchoClient(`127.0.0.1:${gateway.port}`);
+    expect((await client.unary(Buffer.from("x"))).code).toBe(UNAVAILABLE);
   });
 });

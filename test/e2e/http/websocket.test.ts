@@ -2,8 +2,9 @@
 
 import { describe, expect } from "bun:test";
 
-import { NodePeer } from "../support/node-peer.ts";
-import { testWith } from "../support/programs.ts";
+import { Gateway } from "../../support/gateway.ts";
+import { NodePeer } from "../../support/node-peer.ts";
+import { testWith } from "../../support/programs.ts";
 
 type Said = Record<string, unknown>;
 interface Ports {
@@ -21,13 +22,18 @@ const COMBINATIONS = [
 class Conversation implements AsyncDisposable {
   readonly client: NodePeer<Said>;
   readonly server: NodePeer<Said>;
-  readonly #url: string;
+  readonly #gateway: Gateway;
   readonly #version: 1 | 2;
 
-  private constructor(client: NodePeer<Said>, server: NodePeer<Said>, url: string, version: 1 | 2) {
+  private constructor(
+    client: NodePeer<Said>,
+    server: NodePeer<Said>,
+    gateway: Gateway,
+    version: 1 | 2,
+  ) {
     this.client = client;
     this.server = server;
-    this.#url = url;
+    this.#gateway = gateway;
     this.#version = version;
   }
 
@@ -41,8 +47,10 @@ class Conversation implements AsyncDisposable {
     const server = await NodePeer.start<Said>(new URL("./peers/ws-server.ts", import.meta.url));
     const ports = (await server.says()) as unknown as Ports;
     const peer = await NodePeer.start<Said>(new URL("./peers/ws-client.ts", import.meta.url));
-    const port = backend === 1 ? ports.http1 : ports.http2;
-    return new Conversation(peer, server, `ws://127.0.0.1:${port}`, client);
+    const target =
+      backend === 1 ? `http://127.0.0.1:${ports.http1}` : `h2c://127.0.0.1:${ports.http2}`;
+    const gateway = await Gateway.start({ target });
+    return new Conversation(peer, server, gateway, client);
   }
 
   /** Tells the client something. @returns what came of it. */
@@ -52,24 +60,22 @@ class Conversation implements AsyncDisposable {
   }
 
   open(path: string, protocol?: string): Promise<Said> {
-    const version = this.#version;
-    return this.does({
-      open: this.#url + path,
-      version,
-      ...(protocol !== undefined && { protocol }),
-    });
+    const url = `ws://127.0.0.1:${this.#gateway.port}${path}`;
+    const wanted = protocol === undefined ? {} : { protocol };
+    return this.does({ open: url, version: this.#version, ...wanted });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.client[Symbol.asyncDispose]();
     await this.server[Symbol.asyncDispose]();
+    await this.#gateway[Symbol.asyncDispose]();
   }
 }
 
 for (const combination of COMBINATIONS) {
   const { client, backend } = combination;
   const test = (name: string, run: (talk: Conversation) => Promise<void>): void =>
-    testWith(["node"], name, async () => {
+    testWith(["node", "openssl"], name, async () => {
       await using talk = await Conversation.begin(combination);
       await run(talk);
     });
