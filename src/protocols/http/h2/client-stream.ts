@@ -23,6 +23,7 @@ export class ClientStream extends Stream implements BackendStream {
     this.#events = events;
     this.#bodyless = head.method === "HEAD";
     this.#upgrade = head.upgrade !== "";
+    this.resume(); // only bodies of requests begin paused
   }
 
   /** A head that came: 1xx, or the answer's own. @param ended END_STREAM came with it. */
