@@ -17,7 +17,6 @@ const PACKAGES = {
   nginx: "nginx-light",
   chromium: "chromium",
   "google-chrome": "google-chrome-stable",
-  node: "nodejs",
   wrk: "wrk",
   "redis-server": "redis-server",
   "redis-benchmark": "redis-tools",
