@@ -3,7 +3,7 @@
 
 import type { Duplex } from "node:stream";
 
-import WebSocket from "ws";
+import { WebSocket } from "ws";
 
 interface Inside {
   _isServer: boolean;

@@ -11,7 +11,7 @@
 import { createHash } from "node:crypto";
 import { connect } from "node:http2";
 
-import WebSocket from "ws";
+import { WebSocket } from "ws";
 
 import { listen, say } from "./conversation.ts";
 import { overStream } from "./over-stream.ts";

@@ -10,8 +10,7 @@ import {
 } from "node:http2";
 import type { AddressInfo } from "node:net";
 
-import type WebSocket from "ws";
-import { WebSocketServer } from "ws";
+import { type WebSocket, WebSocketServer } from "ws";
 
 import { listen, say } from "./conversation.ts";
 import { overStream } from "./over-stream.ts";
