@@ -36,7 +36,7 @@ export const TIMEOUTS: HttpTimeoutsPlan = {
   lifetimeMs: 0,
 };
 
-const SOCKET: SocketPlan = {
+export const SOCKET: SocketPlan = {
   nodelay: true,
   quickack: false,
   fastopen: false,

@@ -62,7 +62,7 @@ export class Http2Backend extends Session implements BackendConnection {
   }
 
   get free(): number {
-    return this.#ready && !this.#closing ? Math.max(0, this.#allowed - this.streams.size) : 0;
+    return this.#ready && !this.closing ? Math.max(0, this.#allowed - this.streams.size) : 0;
   }
 
   get active(): number {
