@@ -7,12 +7,12 @@ import type { Path, Report } from "./problems.ts";
 import type { ProtocolConfig } from "./schema.ts";
 
 export function checkEntrance(entry: ProtocolConfig, path: Path, report: Report): void {
+  if (entry.listen.kind === "unix" && !acceptsHeaders(entry))
+    checkWithoutAddress(entry, path, report);
   // Elsewhere routes are about requests, and the names that TLS clients ask for choose certificates.
   if (entry.name !== "tcp" && entry.name !== "tls") return;
   checkRoutes(entry, path, report);
   checkProxyProtocol(entry, path, report);
-  if (entry.listen.kind === "unix" && !acceptsHeaders(entry))
-    checkWithoutAddress(entry, path, report);
   if (entry.name === "tcp" && entry.routes === undefined) {
     if (entry.timeouts?.client_hello === undefined) return;
     const message = "has no effect without routes: nothing is read of a client before its target";
