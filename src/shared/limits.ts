@@ -176,6 +176,12 @@ export const HTTP_POOL = {
   waitingMax: 4_096, // requests that wait for a connection: later ones would time out anyway
 } as const;
 
+/** What is made of a request's head on its way. */
+export const HTTP_ROUTES = {
+  authorityMaxBytes: 260, // a name of 253 characters with a dot and a port; each connection keeps copies of its last one
+  requestIdMaxBytes: 128, // of a trusted proxy; twice what any that is known makes; it goes into logs and answers
+} as const;
+
 /** Lines about exchanges, on their way from a worker to a file. */
 export const ACCESS_LOG = {
   batchBytes: 32 * KIB, // some hundred lines: a message between threads costs as much as ten of them

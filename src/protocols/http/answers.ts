@@ -11,7 +11,6 @@ import { idOf } from "./message/names.ts";
 import type { ErrorAnswer, OwnAnswer } from "./passage.ts";
 
 const ACCEPT = idOf("accept");
-const CONTENT_TYPE = idOf("content-type");
 const GRPC_TIMEOUT = idOf("grpc-timeout");
 const X_REQUEST_ID = idOf("x-request-id");
 
@@ -24,9 +23,7 @@ const encoder = new TextEncoder();
 export function createErrorAnswer(unixMs: () => number): ErrorAnswer {
   return (status, head, retryAfterSeconds) => {
     const answer =
-      head !== null && head.version >= 20 && isGrpc(head.fields)
-        ? grpcAnswer(status, head)
-        : plainAnswer(status, head);
+      head !== null && isGrpc(head.fields) ? grpcAnswer(status, head) : plainAnswer(status, head);
     const { fields } = answer.head;
     fields.add("date", new Date(unixMs()).toUTCString());
     if (retryAfterSeconds !== undefined) {
@@ -82,12 +79,13 @@ function jsonBody(status: number, error: string, id: string): string {
 }
 
 /** Trailers-Only (PROTOCOL-HTTP2.md): one head that ends the stream. */
-function grpcAnswer(status: number, { fields }: RequestHead): OwnAnswer {
+function grpcAnswer(status: number, { fields, version }: RequestHead): OwnAnswer {
   const head = new ResponseHead();
   const late = status === 504 && fields.find(GRPC_TIMEOUT) >= 0;
   const id = requestIdOf({ fields });
   head.bodyless = true;
-  head.fields.add("content-type", fields.value(fields.find(CONTENT_TYPE)));
+  if (version < 20) head.contentLength = 0;
+  head.fields.add("content-type", "application/grpc");
   head.fields.add("grpc-status", String(late ? DEADLINE_EXCEEDED : grpcStatusOf(status)));
   head.fields.add("grpc-message", grpcMessage(STATUS_CODES[status] ?? "Error"));
   if (id !== "") head.fields.add("x-request-id", id);

@@ -2,7 +2,7 @@
 // are its, what a status of HTTP is in its terms, and how long a call may take. Pure.
 
 import type { Fields } from "./message/fields.ts";
-import { idOf } from "./message/names.ts";
+import { idOf, lower } from "./message/names.ts";
 
 const CONTENT_TYPE = idOf("content-type");
 const GRPC_TIMEOUT = idOf("grpc-timeout");
@@ -37,8 +37,7 @@ export function isGrpc(fields: Fields): boolean {
   const length = ranges[i * 4 + 3]! - start;
   if (length < GRPC.length) return false;
   for (let j = 0; j < GRPC.length; j++) {
-    const byte = arena[start + j]!;
-    if (byte !== GRPC[j] && (byte | 0x20) !== GRPC[j]) return false;
+    if (lower(arena[start + j]!) !== GRPC[j]) return false;
   }
   const next = arena[start + GRPC.length];
   return length === GRPC.length || next === 0x2b || next === 0x3b || next === 0x20;
@@ -73,6 +72,16 @@ export function grpcTimeoutMs(fields: Fields): number {
     value = value * 10 + digit;
   }
   return Math.ceil(value * unit);
+}
+
+/**
+ * How long the head of an answer may take: a call that says how long it may take has that time, be it longer or shorter than
+ * what the configuration gives to others (a call that waits for an event has no head before).
+ * @param otherwiseMs 0: for ever, as of what is returned.
+ */
+export function answerTimeoutMs(fields: Fields, otherwiseMs: number): number {
+  const timeoutMs = grpcTimeoutMs(fields);
+  return timeoutMs === Infinity || !isGrpc(fields) ? otherwiseMs : Math.max(1, timeoutMs);
 }
 
 /** A message as grpc-message has it: percent-encoded but for visible ASCII. */

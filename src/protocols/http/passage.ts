@@ -7,6 +7,7 @@
 
 import type { HttpRoutePlan } from "../../shared/http-plan.ts";
 import type { ClientConnection, ClientStream } from "./exchange.ts";
+import type { Fields } from "./message/fields.ts";
 import type { RequestHead, ResponseHead } from "./message/heads.ts";
 
 /** An answer that no backend gave: an error, a redirect, a preflight. Its head says the body's length. */
@@ -44,6 +45,8 @@ export interface Guide {
    * be sent.
    */
   editRequest(route: Route, head: RequestHead): 400 | null;
+  /** Takes out of a request's trailers what may not be in its head either: there are programs that read them as one. */
+  editTrailers(route: Route, trailers: Fields): void;
   /** Makes of the backend's answer what the client is answered. Also of 1xx. */
   editResponse(route: Route, head: ResponseHead): void;
 }

@@ -17,6 +17,15 @@
 import { ProxyError } from "../../shared/errors.ts";
 import type { Refusal } from "../../shared/messages.ts";
 import type { Asker, Member } from "./backend/pool.ts";
+import {
+  ANSWERING,
+  ASKING,
+  FREE,
+  mayBecome,
+  type State,
+  TUNNEL,
+  WAITING,
+} from "./exchange-states.ts";
 import type {
   BackendStream,
   ClientStream,
@@ -24,6 +33,7 @@ import type {
   RequestEvents,
   ResponseEvents,
 } from "./exchange.ts";
+import { answerTimeoutMs } from "./grpc.ts";
 import type { Client, ExchangeHost } from "./host.ts";
 import { Fields } from "./message/fields.ts";
 import type { RequestHead, ResponseHead } from "./message/heads.ts";
@@ -32,22 +42,6 @@ import type { OwnAnswer, Route, RouteRefusal } from "./passage.ts";
 import { Notes } from "./record.ts";
 import * as retry from "./retry.ts";
 import { Tries } from "./tries.ts";
-
-const FREE = 0;
-const WAITING = 1;
-const ASKING = 2;
-const ANSWERING = 3;
-const TUNNEL = 4;
-type State = typeof FREE | typeof WAITING | typeof ASKING | typeof ANSWERING | typeof TUNNEL;
-
-/** By state: bits of those that it may become. */
-const MOVES: readonly number[] = [
-  1 << WAITING,
-  (1 << ASKING) | (1 << FREE),
-  (1 << WAITING) | (1 << ANSWERING) | (1 << TUNNEL) | (1 << FREE),
-  1 << FREE,
-  1 << FREE,
-];
 
 export class Exchange implements RequestEvents, ResponseEvents, Asker {
   /** Its place among those under way; kept by exchanges.ts. */
@@ -71,6 +65,8 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
   #heldTrailers: Fields | null = null;
   /** When the backend had the whole request. */
   #askedMs = 0;
+  /** How long the answer's head may take from then on. */
+  #responseMs = 0;
   #activeMs = 0;
 
   constructor(host: ExchangeHost) {
@@ -99,6 +95,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     if (bodyBytes > 0 && head.contentLength > bodyBytes) return this.#tooLarge();
     if (guide.editRequest(route, head) !== null) return this.#unroutable(400, head);
     if (host.accessLog !== null) this.#notes.requestId = head.fields.get("x-request-id") ?? "";
+    this.#responseMs = answerTimeoutMs(head.fields, host.plan.timeouts.responseMs);
     this.#requestDone = head.contentLength === 0 && head.upgrade === "";
     const { group, retries } = route.plan;
     this.#tries.begin(host.targets.begin(group), retries, now + host.plan.timeouts.connectMs);
@@ -201,6 +198,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
   onRequestEnd(trailers: Fields | null): void {
     if (this.#requestDone) return; // its head said so
     this.#requestDone = true;
+    if (trailers !== null) this.#client!.guide.editTrailers(this.#route!, trailers);
     if (this.#backend === null) {
       if (trailers !== null) (this.#heldTrailers = new Fields()).copy(trailers);
       return;
@@ -278,13 +276,13 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
 
   /** Ends it if it has timed out. A timeout of 0 is none. */
   sweep(now: number): void {
-    const { idleMs, responseMs, totalMs } = this.#host.plan.timeouts;
+    const { idleMs, totalMs } = this.#host.plan.timeouts;
     if (this.#state === WAITING) {
       if (this.#tries.isLate(now)) this.#waitedTooLong();
     } else if (
       this.#state === ASKING &&
       this.#requestSent &&
-      isOver(this.#askedMs, responseMs, now)
+      isOver(this.#askedMs, this.#responseMs, now)
     ) {
       this.#timedOut(retry.NO_ANSWER);
     } else if (isOver(this.#activeMs, idleMs, now)) this.#timedOut(retry.STALLED);
@@ -437,7 +435,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
   }
 
   #move(to: State): void {
-    if ((MOVES[this.#state]! & (1 << to)) === 0) {
+    if (!mayBecome(this.#state, to)) {
       throw new ProxyError("ERR_STATE", `an exchange went from ${this.#state} to ${to}`);
     }
     this.#state = to;

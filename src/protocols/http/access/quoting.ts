@@ -1,5 +1,5 @@
 // What peers have sent, as the inside of a quoted text in a log: no byte of it can end the text or the line, or steer the
-// terminal of whoever reads the log. Texts are Latin-1, one character for each byte, and so is what is returned. Pure.
+// terminal of whoever reads the log. Texts are Latin-1, one character for each byte, and so is what is returned; what is not is taken as UTF-8. Pure.
 //
 // In JSON what is UTF-8 stays UTF-8, and a byte that is not becomes the text `\xE9`, so that it can still be told what it was.
 
@@ -13,7 +13,7 @@ const BACKSLASH = 0x5c;
 /** The inside of a string of JSON (RFC 8259 section 7). What is too long is cut off. */
 export function jsonText(text: string): string {
   if (text.length <= ACCESS_LOG.textMax && PLAIN.test(text)) return text;
-  const cut = text.slice(0, ACCESS_LOG.textMax);
+  const cut = octets(text).slice(0, ACCESS_LOG.textMax);
   let quoted = "";
   for (let i = 0; i < cut.length; i++) {
     const byte = cut.charCodeAt(i);
@@ -34,13 +34,18 @@ export function jsonText(text: string): string {
 /** The inside of a quoted field of Apache's formats: visible ASCII, `\"`, `\\`, and `\xhh` for all else. */
 export function apacheText(text: string): string {
   if (text.length <= ACCESS_LOG.textMax && PLAIN.test(text)) return text;
-  const cut = text.slice(0, ACCESS_LOG.textMax);
+  const cut = octets(text).slice(0, ACCESS_LOG.textMax);
   let quoted = "";
   for (let i = 0; i < cut.length; i++) {
     const byte = cut.charCodeAt(i);
     quoted += byte >= 0x20 && byte < 0x7f ? escaped(byte) : `\\x${hex(byte)}`;
   }
   return quoted;
+}
+
+/** Texts of this machine (an error's, a name's) may have other characters; they become bytes too. */
+function octets(text: string): string {
+  return /^[\0-\xff]*$/.test(text) ? text : Buffer.from(text, "utf8").toString("latin1");
 }
 
 function escaped(byte: number): string {

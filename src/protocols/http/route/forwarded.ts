@@ -78,9 +78,13 @@ export class Client {
     }
     if (wanted[X_FOR]) this.#extend(fields, X_FOR);
     if (wanted[FORWARDED]) this.#extend(fields, FORWARDED);
-    if (wanted[X_PROTO] && fields.find(IDS[X_PROTO]!) < 0) this.#push(fields, X_PROTO);
-    if (wanted[X_HOST] && fields.find(IDS[X_HOST]!) < 0) this.#push(fields, X_HOST);
-    if (wanted[X_PORT] && fields.find(IDS[X_PORT]!) < 0) this.#push(fields, X_PORT);
+    const hasProto = fields.find(IDS[X_PROTO]!) >= 0;
+    const hasHost = fields.find(IDS[X_HOST]!) >= 0;
+    // Of a scheme or host that somebody else says, only they know the port.
+    const knowsPort = !hasProto && !hasHost && fields.find(IDS[X_PORT]!) < 0;
+    if (wanted[X_PROTO] && !hasProto) this.#push(fields, X_PROTO);
+    if (wanted[X_HOST] && !hasHost) this.#push(fields, X_HOST);
+    if (wanted[X_PORT] && knowsPort) this.#push(fields, X_PORT);
   }
 
   #push(fields: Fields, claim: number): void {
@@ -106,13 +110,25 @@ export class Client {
       const from = fields.ranges[i * 4 + 2]!;
       const to = fields.ranges[i * 4 + 3]!;
       fields.remove(i);
-      if (from === to) continue;
+      // What is not closed would have ours inside it.
+      if (from === to || !isClosed(fields.arena, from, to)) continue;
       fields.append(fields.arena, from, to);
       fields.append(COMMA, 0, COMMA.length);
     }
     fields.append(value, 0, value.length);
     fields.push(id, nameStart, valueStart, valueStart, fields.used);
   }
+}
+
+/** Whether every quoted string (RFC 9110 section 5.6.4) in a value has its end. */
+function isClosed(bytes: Uint8Array, start: number, end: number): boolean {
+  let inside = false;
+  for (let i = start; i < end; i++) {
+    const byte = bytes[i]!;
+    if (byte === 0x22) inside = !inside;
+    else if (byte === 0x5c && inside) i++;
+  }
+  return !inside;
 }
 
 /** X-Real-IP from the last element of the list in field `i`. */

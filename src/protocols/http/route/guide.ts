@@ -5,8 +5,10 @@
 // TRACE is refused, since it shows a client what proxies have added; CONNECT, since this is no forward proxy.
 
 import type { HttpRoutePlan } from "../../../shared/http-plan.ts";
+import { HTTP_ROUTES } from "../../../shared/limits.ts";
 import { createErrorAnswer, redirectAnswer } from "../answers.ts";
 import type { ClientConnection } from "../exchange.ts";
+import type { Fields } from "../message/fields.ts";
 import type { RequestHead, ResponseHead, Version } from "../message/heads.ts";
 import type { Filter, Guide, OwnAnswer, Route, Router, RouteRefusal } from "../passage.ts";
 import { Redirect } from "./redirect.ts";
@@ -82,6 +84,7 @@ class ConnectionGuide implements Guide {
   route(head: RequestHead): Route | RouteRefusal {
     const { method } = head;
     if (method === "TRACE" || method === "CONNECT") return 405;
+    if (head.authorityEnd - head.authorityStart > HTTP_ROUTES.authorityMaxBytes) return 400;
     const found = this.#table.find(head);
     if (found === BAD_PATH) return 400;
     if (found === NO_ROUTE) return statusWithoutRoute(head, this.#connection);
@@ -125,6 +128,10 @@ class ConnectionGuide implements Guide {
       if (fields.arena[authorityStart + i] !== last[i]) return false;
     }
     return true;
+  }
+
+  editTrailers(route: Route, trailers: Fields): void {
+    (route as CompiledRoute).request.clearTrailers(trailers);
   }
 
   editResponse(route: Route, head: ResponseHead): void {

@@ -1,7 +1,8 @@
 // Redirects: a URL with {host}, {path} and {scheme} of the request in it. Whatever a client writes into its path, the URL leads
 // where its template says: a path never begins with two slashes, which would make its first segment a host, and holds nothing
 // that a browser leaves out or takes for a slash (tabs, backslashes). {host} is without its port, since the new URL may have
-// another scheme. A URL without a path gets the request's path and query.
+// another scheme; {scheme} is the connection's, or what a trusted proxy says of its own. A URL without a path gets the request's
+// path and query.
 
 import type { RedirectPlan } from "../../../shared/http-plan.ts";
 import type { ClientConnection } from "../exchange.ts";
@@ -26,11 +27,11 @@ export class Redirect {
   }
 
   /** @returns the Location; null if the request has no host, or none that can be one, and it is asked for. */
-  location(head: RequestHead, { tls }: ClientConnection): string | null {
+  location(head: RequestHead, client: ClientConnection): string | null {
     let location = "";
     for (const part of this.#parts) {
       if (part === "{path}") location += pathOf(head);
-      else if (part === "{scheme}") location += tls === null ? "http" : "https";
+      else if (part === "{scheme}") location += schemeOf(head, client);
       else if (part === "{host}") {
         const host = hostOf(head);
         if (host === null) return null;
@@ -40,6 +41,12 @@ export class Redirect {
     // "/{path}" and "{path}" alone, with what a path may begin with.
     return location.startsWith("/") ? location.replace(/^[/\\]+/, "/") : location;
   }
+}
+
+function schemeOf({ fields }: RequestHead, { tls, trusted }: ClientConnection): string {
+  const told = trusted ? fields.get("x-forwarded-proto") : null;
+  if (told === "http" || told === "https") return told;
+  return tls === null ? "http" : "https";
 }
 
 function hostOf({ fields, authorityStart, authorityEnd }: RequestHead): string | null {

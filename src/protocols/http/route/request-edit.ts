@@ -6,6 +6,7 @@
 // The route's own edits come last, and win: a field that they set or remove is not sent otherwise either.
 
 import { type HttpRoutePlan } from "../../../shared/http-plan.ts";
+import { HTTP_ROUTES } from "../../../shared/limits.ts";
 import type { ClientConnection } from "../exchange.ts";
 import type { Fields } from "../message/fields.ts";
 import type { RequestHead, Version } from "../message/heads.ts";
@@ -19,8 +20,6 @@ import { Rewrite } from "./rewrite.ts";
 import { subjectValue } from "./subject.ts";
 import { viaField } from "./via.ts";
 
-/** A request id of a trusted peer that is longer, or no visible ASCII, is replaced: it goes into logs and answers. */
-const FOREIGN_ID_MAX = 128;
 const X_REQUEST_ID = idOf("x-request-id");
 const MAX_FORWARDS = idOf("max-forwards");
 
@@ -104,6 +103,11 @@ export class RequestEdit {
     if (head.method === "OPTIONS") forwardOnceLess(fields);
     return true;
   }
+
+  /** Whoever is trusted says what it has to say in the head. */
+  clearTrailers(trailers: Fields): void {
+    this.#untrusted.applyTo(trailers);
+  }
 }
 
 /** @returns whether there is one request id that may go on; otherwise there is none any more. */
@@ -112,7 +116,10 @@ function keepsId(fields: Fields): boolean {
   if (i < 0) return false;
   const start = fields.ranges[i * 4 + 2]!;
   const end = fields.ranges[i * 4 + 3]!;
-  let kept = end > start && end - start <= FOREIGN_ID_MAX && fields.findLast(X_REQUEST_ID) === i;
+  let kept =
+    end > start &&
+    end - start <= HTTP_ROUTES.requestIdMaxBytes &&
+    fields.findLast(X_REQUEST_ID) === i;
   for (let at = start; kept && at < end; at++) {
     const byte = fields.arena[at]!;
     kept = byte > 0x20 && byte < 0x7f;

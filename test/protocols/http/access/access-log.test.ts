@@ -112,6 +112,12 @@ describe("JSON", () => {
     expect(line(jsonFormat, { path })).not.toMatch(/[\0-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e]/);
   });
 
+  test("writes what is not Latin-1 as UTF-8, so that no part of it is a byte of its own", () => {
+    const failure = "tls: \u010a\u010d\u0122 日本";
+    expect(json({ failure })["failure"]).toBe(failure);
+    expect(combined({ userAgent: "\u010a" })).toEndWith('"\\xc4\\x8a"\n');
+  });
+
   test("cuts off what is too long", () => {
     const { path } = json({ path: `/${"x".repeat(70_000)}` });
     expect(path).toHaveLength(ACCESS_LOG.textMax);

@@ -107,7 +107,6 @@ describe("the fields that say who a client is", () => {
       ["x-real-ip", "10.1.1.2"],
       ["x-forwarded-for", "198.51.100.1, 10.1.1.1, 10.1.1.2, 192.0.2.7"],
       ["forwarded", "for=198.51.100.1;proto=https, for=192.0.2.7;host=a.example;proto=http"],
-      ["x-forwarded-port", "80"],
     ]);
     expect(
       fieldsAfter({ forwarded: X_FORWARDED }, { fields: [["x-real-ip", "198.51.100.9"]] }, client),
@@ -135,6 +134,17 @@ describe("the fields that say who a client is", () => {
       expect(fieldsAfter(plan, { authority }, client)).toEqual([["forwarded", expected]]);
     },
   );
+
+  test("of a trusted proxy that leaves a quote open are not what ours is in", () => {
+    const fields: [string, string][] = [
+      ["forwarded", 'for="_a, for=x'],
+      ["forwarded", 'for="a\\"b"'],
+    ];
+    const plan = { forwarded: { ...NOTHING, forwarded: true } };
+    expect(fieldsAfter(plan, { fields }, connection({ trusted: true }))).toEqual([
+      ["forwarded", 'for="a\\"b", for=192.0.2.7;host=a.example;proto=http'],
+    ]);
+  });
 
   test("of a unix socket have no address, and no host if none was asked for", () => {
     const client = connection({ address: "" });
@@ -236,6 +246,23 @@ test("nothing that an untrusted client claims about itself gets through, however
       expect(after.filter(([name]) => name === "x-forwarded-for")).toHaveLength(xForwarded ? 1 : 0);
     }),
   );
+});
+
+test("trailers claim nothing either, whoever sends them", () => {
+  for (const trusted of [false, true]) {
+    const forwarded = { ...X_FORWARDED, clientSubject: "x-client-cert" };
+    const guide = router(routePlan({ forwarded })).guide(connection({ trusted }));
+    const trailers = requestHead({
+      fields: [
+        ["x-forwarded-for", "10.0.0.1"],
+        ["X.Real.IP", "10.0.0.1"],
+        ["x-client-cert", "CN=root"],
+        ["grpc-status", "0"],
+      ],
+    }).fields;
+    guide.editTrailers(guide.route(requestHead()) as Route, trailers);
+    expect(trailers.entries()).toEqual([["grpc-status", "0"]]);
+  }
 });
 
 describe("a request id", () => {
@@ -501,6 +528,15 @@ describe("what is answered here", () => {
     expect(redirect("{scheme}://x", {}, connection({ tls: wireTls() }))).toBe("https://x/");
   });
 
+  test("a redirect believes a trusted proxy about its scheme", () => {
+    const fields: [string, string][] = [["x-forwarded-proto", "https"]];
+    expect(redirect("{scheme}://x", { fields }, connection({ trusted: true }))).toBe("https://x/");
+    expect(redirect("{scheme}://x", { fields })).toBe("http://x/");
+    const odd: [string, string][] = [["x-forwarded-proto", "javascript"]];
+    const client = connection({ trusted: true });
+    expect(redirect("{scheme}://x", { fields: odd }, client)).toBe("http://x/");
+  });
+
   test("a redirect has its status, a body, and no rule against remembering it", () => {
     const { head, body } = answered(
       { group: null, redirect: { to: "https://x", status: 308 } },
@@ -548,6 +584,9 @@ describe("what is answered here", () => {
     expect(guide.route(requestHead({ method, path: method === "CONNECT" ? "" : "/b" }))).toBe(
       status as 404,
     );
-    if (method === "GET") expect(guide.route(requestHead({ path: "/%00" }))).toBe(400);
+    if (method !== "GET") return;
+    expect(guide.route(requestHead({ path: "/%00" }))).toBe(400);
+    expect(guide.route(requestHead({ authority: "a".repeat(261), path: "/a" }))).toBe(400);
+    expect(guide.route(requestHead({ authority: "a".repeat(260), path: "/a" }))).toBeObject();
   });
 });

@@ -520,6 +520,7 @@ function guideOf({ refusal, retries, host }: StageOptions): Guide {
     route: () => refusal ?? route,
     answer: () => forbid("a redirect"),
     editRequest: () => null,
+    editTrailers: () => {},
     editResponse: () => {},
   };
 }
