@@ -10,9 +10,10 @@ import { cutBuffers, setSocketOptions } from "./ffi/socket-options.ts";
 import type { GatewayHost, GatewayListener } from "./protocols/host.ts";
 import { createHttpListener } from "./protocols/http/compose.ts";
 import { LiveRows } from "./protocols/live-rows.ts";
+import { TlsListener } from "./protocols/tls/listener.ts";
 import { UdpListener } from "./protocols/udp/listener.ts";
 import { monotonicMs } from "./shared/clock.ts";
-import { ProxyError, toErrorRecord } from "./shared/errors.ts";
+import { toErrorRecord } from "./shared/errors.ts";
 import { type HttpPlan, isHttpPlan, type TlsPlan } from "./shared/http-plan.ts";
 import { RELAY } from "./shared/limits.ts";
 import type { Command, GatewayInit, OpenRequest, WorkerEvent } from "./shared/messages.ts";
@@ -61,7 +62,8 @@ const host: GatewayHost = {
 function createListener(request: OpenRequest<GatewayPlan>): GatewayListener {
   if (isRequest(request, isHttpPlan)) return createHttpListener(host, request);
   if (isRequest(request, isUdpPlan)) return new UdpListener(host, request, backlog);
-  throw new ProxyError("ERR_NOT_AVAILABLE", "tls");
+  if (isRequest(request, isTlsPlan)) return new TlsListener(host, request);
+  throw new Error(`unknown protocol ${request.listener.protocol}`);
 }
 
 function isRequest<P extends GatewayPlan>(
@@ -69,6 +71,10 @@ function isRequest<P extends GatewayPlan>(
   isPlan: (plan: GatewayPlan) => plan is P,
 ): request is OpenRequest<P> {
   return isPlan(request.listener);
+}
+
+function isTlsPlan(plan: GatewayPlan): plan is TlsPlan {
+  return plan.protocol === "tls";
 }
 
 function isUdpPlan(plan: GatewayPlan): plan is UdpPlan {

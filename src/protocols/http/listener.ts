@@ -14,6 +14,7 @@ import type { LiveTable } from "../../shared/live-table.ts";
 import type { OpenRequest, Refusal, TargetSlot } from "../../shared/messages.ts";
 import { Admission, type Visit } from "../admission.ts";
 import type { GatewayHost, GatewayListener } from "../host.ts";
+import { listenAll } from "../listen-all.ts";
 import type { Peer } from "../live-rows.ts";
 import type { SetSocketOptions, WireServer } from "../wire/open.ts";
 import { ServerTls } from "../wire/tls-context.ts";
@@ -28,7 +29,6 @@ import { Exchanges } from "./exchanges.ts";
 import type { Client } from "./host.ts";
 import type { RequestHead } from "./message/heads.ts";
 import type { ErrorAnswer, Guide, Router } from "./passage.ts";
-import { listenAll } from "./server-sockets.ts";
 
 /** What a listener is put together from. */
 export interface HttpParts {
@@ -95,7 +95,9 @@ export class HttpListener implements GatewayListener, ClientOwner {
 
   async open(): Promise<SocketAddress[]> {
     const { binds, reusePort, exclusive } = this.#request;
-    this.#servers = listenAll<Visit>(this.#plan, binds, this.#tls, {
+    // Every message of HTTP has an end of its own, so that a cut needs no telling.
+    const encryption = this.#tls && { tls: this.#tls, tellTruncation: false };
+    this.#servers = listenAll<Visit>(this.#plan, binds, encryption, {
       reusePort,
       exclusive,
       setOptions: this.#setOptions,

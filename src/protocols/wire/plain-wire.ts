@@ -5,6 +5,7 @@
 
 import type { RelaySocket } from "../../engine/bun/connection.ts";
 import type { AttemptSide } from "../../engine/bun/dial.ts";
+import { parseIp } from "../../shared/ip.ts";
 import type { Peer } from "../live-rows.ts";
 import { SILENT } from "./handler.ts";
 import { Pending } from "./pending.ts";
@@ -44,6 +45,13 @@ export class PlainWire implements Wire, AttemptSide {
     this.#marks = marks;
   }
 
+  get local(): Peer | null {
+    const { socket } = this;
+    if (socket === null || this.#closed !== null) return null;
+    const ip = parseIp((socket.localAddress as string | undefined) ?? "");
+    return ip === null ? null : { ip, port: socket.localPort };
+  }
+
   get pending(): number {
     return this.#pending.bytes;
   }
@@ -74,8 +82,12 @@ export class PlainWire implements Wire, AttemptSide {
     if (this.#closed !== null) return;
     this.#calling = true;
     this.socket!.shutdown(); // after a FIN each way the runtime closes the socket, within this call
+    if (this.#ended) this.bothEnded();
     this.#calling = false;
   }
+
+  /** Called once the peer has ended its direction and we have ended ours. */
+  protected bothEnded(): void {}
 
   reset(): void {
     if (this.#gone) return;
@@ -126,6 +138,7 @@ export class PlainWire implements Wire, AttemptSide {
     if (!this.#ended) {
       this.#ended = true;
       this.handler.onEnd();
+      if (this.#endSent && this.#closed === null && !this.#gone) this.bothEnded();
     }
     this.#tellClose();
   }

@@ -64,10 +64,14 @@ export function verificationError({ code = "", message = "" }: HandshakeError): 
 /** The handshake itself broke off. */
 export function handshakeError(error: HandshakeError | null | undefined): TlsError {
   const { code = "EPROTO", message = "" } = error ?? {};
-  if (code === "ECONNRESET") return new TlsError(code, "it left during the handshake");
   const reason = /:([A-Z0-9_]+)$/.exec(message)?.[1] ?? "";
   const meaning = REASONS[reason] ?? (reason === "" ? message : reason);
   return new TlsError(code, meaning || "the handshake failed");
+}
+
+/** The peer left during the handshake: no fault of TLS, and what probes of a port do. */
+export function departure(): Error & { code: string } {
+  return Object.assign(new Error("it left during the handshake"), { code: "ECONNRESET" });
 }
 
 /** @param names what the certificate is for. */

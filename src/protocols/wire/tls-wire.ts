@@ -48,6 +48,11 @@ export class TlsWire extends PlainWire {
     this.socket!.terminate();
   }
 
+  /** Both have sent close_notify. A peer that sends no FIN after that would keep the socket. */
+  protected override bothEnded(): void {
+    this.socket!.end();
+  }
+
   override close(error: (Error & { code?: string }) | undefined): void {
     const cut = error === undefined && this.#tail?.isAlert === false;
     super.close(cut ? truncation() : error);

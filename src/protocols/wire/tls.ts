@@ -24,6 +24,7 @@ import { connectSocket, fdOf, listenSockets, peerAt } from "./plain.ts";
 import type { ClientTls, NativeContext, ServerTls } from "./tls-context.ts";
 import { StreamTail } from "./tls-end.ts";
 import {
+  departure,
   type HandshakeError,
   handshakeError,
   handshakeTimeout,
@@ -186,6 +187,10 @@ class Handshake implements SocketEvents {
   cancel(): void {
     if (this.#over) return;
     this.#over = true;
+    this.#reset();
+  }
+
+  #reset(): void {
     if (this.#socket === null) return;
     resetAtClose(fdOf(this.#socket));
     this.#socket.terminate();
@@ -193,8 +198,9 @@ class Handshake implements SocketEvents {
 
   fail(error: Error & { code?: string }): void {
     if (this.#over) return;
-    this.cancel();
-    this.#events.failed(error);
+    this.#over = true;
+    this.#events.failed(error); // first, so that a client that was told finds it counted
+    this.#reset();
   }
 
   handshake(socket: TlsSocket, completed: boolean, said: HandshakeError | null): void {
@@ -203,12 +209,14 @@ class Handshake implements SocketEvents {
     const isName = said?.code === "ERR_TLS_CERT_ALTNAME_INVALID";
     const success = completed || isName;
     const error = isName ? null : said;
+    if (!success && error?.code === "ECONNRESET") return this.fail(departure());
     const refused = success ? this.checks.verify(socket, error) : handshakeError(error);
     if (refused !== null) {
       this.#over = true;
+      this.#events.failed(refused);
       if (success) socket.end();
       socket.terminate(); // behind the alert that says why, or close_notify
-      return this.#events.failed(refused);
+      return;
     }
     this.#over = true;
     const tls = describe(socket, this.checks.authorizes && error === null);
@@ -224,12 +232,12 @@ class Handshake implements SocketEvents {
   flush(): void {}
 
   receiveFin(): void {
-    this.fail(handshakeError({ code: "ECONNRESET" }));
+    this.fail(departure());
   }
 
   close(error: (Error & { code?: string }) | undefined): void {
     this.#socket = null;
-    this.fail(error ?? handshakeError({ code: "ECONNRESET" }));
+    this.fail(error ?? departure());
   }
 }
 

@@ -27,6 +27,8 @@ export interface Wire {
   handler: WireHandler;
   /** The other end; all zero and port 0 for a unix socket. */
   readonly peer: Peer;
+  /** Our end, where it is an address and the socket is open. */
+  readonly local?: Peer | null;
   /** null in clear. */
   readonly tls: WireTls | null;
   /** Bytes that the system has not taken yet. */

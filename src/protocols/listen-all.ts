@@ -1,25 +1,37 @@
-// The sockets that a listener of HTTP accepts on: in clear or TLS. Called by listener.ts.
+// The sockets that a listener of streams accepts on, one for each address: in clear or TLS. Called by the listeners of tls and
+// http.
 
-import type { SocketAddress } from "../../shared/address.ts";
-import type { HttpPlan } from "../../shared/http-plan.ts";
-import type { WireListenOptions, WireServer } from "../wire/open.ts";
-import { listenPlain } from "../wire/plain.ts";
-import type { ServerTls } from "../wire/tls-context.ts";
-import { listenTls } from "../wire/tls.ts";
+import type { SocketAddress } from "../shared/address.ts";
+import type { BuffersPlan, SocketPlan } from "../shared/plan.ts";
+import type { WireListenOptions, WireServer } from "./wire/open.ts";
+import { listenPlain } from "./wire/plain.ts";
+import type { ServerTls } from "./wire/tls-context.ts";
+import { listenTls, type TlsListenOptions } from "./wire/tls.ts";
 
 export type Accepting<Ticket> = Omit<
   WireListenOptions<Ticket>,
   "address" | "socket" | "watermarks"
 >;
 
+/** What it needs of a plan. */
+export interface SocketsPlan {
+  readonly socket: SocketPlan;
+  readonly buffers: BuffersPlan;
+  readonly timeouts: { readonly handshakeMs: number };
+}
+
+export interface Encryption extends Pick<TlsListenOptions<never>, "tellTruncation"> {
+  readonly tls: ServerTls;
+}
+
 /**
- * @param tls null: in clear.
+ * @param encryption null: in clear.
  * @throws ProxyError ERR_LISTEN; nothing stays bound.
  */
 export function listenAll<Ticket>(
-  { socket, buffers, timeouts }: HttpPlan,
+  { socket, buffers, timeouts }: SocketsPlan,
   binds: readonly SocketAddress[],
-  tls: ServerTls | null,
+  encryption: Encryption | null,
   accepting: Accepting<Ticket>,
 ): WireServer[] {
   const { highWatermarkBytes: highBytes, lowWatermarkBytes: lowBytes } = buffers;
@@ -30,11 +42,10 @@ export function listenAll<Ticket>(
     for (const bind of binds) {
       const address = servers.length === 0 ? bind : withPortOf(bind, servers[0]!.address);
       const options = { ...common, address };
-      // Every message of HTTP has an end of its own, so that a cut needs no telling.
       const server =
-        tls === null
+        encryption === null
           ? listenPlain(options)
-          : listenTls({ ...options, tls, handshakeMs, tellTruncation: false });
+          : listenTls({ ...options, ...encryption, handshakeMs });
       servers.push(server);
     }
   } catch (error) {

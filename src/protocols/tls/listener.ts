@@ -1,0 +1,210 @@
+// A TLS listener of this worker: decrypts what clients send and carries it to a target, in clear or over TLS of its own.
+// Invariant: every client that was let in is in its handshake or has a Tunnel, until it leaves; the listener is over when it was
+// closed and none is left. Created by src/gateway.ts.
+//
+//   wires over TLS ──▶ Admission ──▶ RouteTable ──▶ Dialer ──▶ Tunnel
+
+import { encodeProxyHeader } from "../../l4/proxy/encode.ts";
+import { RouteTable } from "../../l4/tls/routes.ts";
+import type { SocketAddress } from "../../shared/address.ts";
+import type { ListenerCertificates } from "../../shared/certificates.ts";
+import type { TlsPlan, TlsServerPlan } from "../../shared/http-plan.ts";
+import { formatIp } from "../../shared/ip.ts";
+import { FIRST_BYTES } from "../../shared/limits.ts";
+import type { LiveTable } from "../../shared/live-table.ts";
+import type { OpenRequest, TargetSlot } from "../../shared/messages.ts";
+import { Admission, type Visit } from "../admission.ts";
+import { Dialer, type DialFailure } from "../dial.ts";
+import type { GatewayHost, GatewayListener } from "../host.ts";
+import { listenAll } from "../listen-all.ts";
+import type { Peer } from "../live-rows.ts";
+import type { SetSocketOptions, WireServer } from "../wire/open.ts";
+import { ServerTls } from "../wire/tls-context.ts";
+import { TlsError } from "../wire/tls-error.ts";
+import type { Wire, WireTls } from "../wire/wire.ts";
+import { Tunnel, type TunnelOwner } from "./tunnel.ts";
+
+export class TlsListener implements GatewayListener, TunnelOwner {
+  readonly admission: Admission;
+  readonly dialer: Dialer;
+  readonly table: LiveTable;
+  readonly #host: GatewayHost;
+  readonly #request: OpenRequest<TlsPlan>;
+  readonly #plan: TlsPlan;
+  readonly #tls: ServerTls;
+  /** null: the first group is for all. */
+  readonly #routes: RouteTable | null;
+  readonly #tunnels = new Set<Tunnel>();
+  readonly #warned = new Set<string>();
+  #servers: WireServer[] = [];
+  #closing = false;
+
+  constructor(host: GatewayHost, request: OpenRequest<TlsPlan>) {
+    const plan = request.listener;
+    this.#host = host;
+    this.#request = request;
+    this.#plan = plan;
+    this.table = host.rows.table;
+    this.admission = new Admission(host, request);
+    this.#tls = new ServerTls(serverPlan(plan), request.certificates!.server!);
+    this.#routes = routesOf(plan);
+    const { highWatermarkBytes: highBytes, lowWatermarkBytes: lowBytes } = plan.buffers;
+    this.dialer = new Dialer(host, request, {
+      counters: this.admission.counters,
+      watermarks: { highBytes, lowBytes },
+      setOptions: this.#setAndWarn,
+      alpn: () => [],
+    });
+  }
+
+  get over(): boolean {
+    return this.#closing && this.admission.visits === 0;
+  }
+
+  async open(): Promise<SocketAddress[]> {
+    const { binds, reusePort, exclusive } = this.#request;
+    // The target is to know whether what it got is all that was sent.
+    const encryption = { tls: this.#tls, tellTruncation: true };
+    this.#servers = listenAll<Visit>(this.#plan, binds, encryption, {
+      reusePort,
+      exclusive,
+      setOptions: this.#setAndWarn,
+      onAccept: (peer, fd) => this.#accept(peer, fd),
+      onWire: (wire, visit) => this.#begin(wire, visit),
+      onRefused: (visit, error) => this.#refuse(visit, error),
+    });
+    return this.#servers.map(({ address }) => address);
+  }
+
+  setTargets(targets: readonly TargetSlot[]): void {
+    this.dialer.setTargets(targets);
+  }
+
+  setCertificates(certificates: ListenerCertificates): void {
+    if (certificates.server !== null) this.#tls.update(certificates.server);
+    this.dialer.setCertificates(certificates);
+  }
+
+  close(): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    for (const server of this.#servers) server.close();
+    this.admission.close();
+  }
+
+  sweep(nowMs: number): boolean {
+    const { idleMs, lifetimeMs } = this.#plan.timeouts;
+    if (idleMs === 0 && lifetimeMs === 0) return false;
+    const { activeMs, startedMs } = this.table;
+    for (const tunnel of this.#tunnels) {
+      const { row } = tunnel.visit;
+      if (lifetimeMs > 0 && nowMs - startedMs[row]! >= lifetimeMs) tunnel.end("lifetime");
+      else if (idleMs > 0 && tunnel.open && nowMs - activeMs[row]! >= idleMs) {
+        tunnel.end("idle");
+      }
+    }
+    return this.#tunnels.size > 0;
+  }
+
+  end(): void {
+    this.close();
+    for (const server of this.#servers) server.abort();
+    for (const tunnel of this.#tunnels) tunnel.reset();
+    this.dialer.end();
+  }
+
+  #accept(peer: Peer, fd: number): Visit | null {
+    return this.#closing ? null : this.admission.enter(peer, fd);
+  }
+
+  #refuse(visit: Visit, error: Error & { code?: string }): void {
+    const isTls = error instanceof TlsError;
+    if (isTls) this.admission.refuse("tls_handshake", aboutClient(visit, error.message));
+    this.admission.leave(visit, -1, isTls ? "end" : (error.code ?? "reset"));
+  }
+
+  #begin(wire: Wire, visit: Visit): void {
+    const { idleMs, lifetimeMs } = this.#plan.timeouts;
+    for (const timeoutMs of [idleMs, lifetimeMs])
+      if (timeoutMs > 0) this.#host.needSweep(timeoutMs);
+    const tls = wire.tls!;
+    const group = this.#groupFor(tls);
+    if (group >= 0) {
+      this.#tunnels.add(new Tunnel(this, visit, wire, group));
+      return;
+    }
+    this.admission.refuse("no_route", aboutClient(visit, `no route for ${nameOf(tls)}`));
+    this.admission.leave(visit, -1, "no_route");
+    wire.reset();
+  }
+
+  #groupFor({ serverName, alpn }: WireTls): number {
+    if (this.#routes === null) return 0;
+    const sni = serverName === "" ? null : serverName;
+    const rule = this.#routes.find({ sni, alpn: alpn === "" ? [] : [alpn] });
+    return rule < 0 ? -1 : this.#plan.routes[rule]!.group;
+  }
+
+  readonly #setAndWarn: SetSocketOptions = (fd, options, role) => {
+    for (const message of this.#host.setSocketOptions(fd, options, role)) {
+      if (this.#warned.has(message)) continue;
+      this.#warned.add(message);
+      this.#host.emit({ type: "warning", key: this.#plan.key, message });
+    }
+  };
+
+  // What tunnels need.
+
+  /** What the target is sent before the client's first byte; null: nothing. */
+  greeting({ peer, local, tls }: Wire): Uint8Array | null {
+    const { sendProxy } = this.#plan;
+    if (sendProxy === "off") return null;
+    const into = new Uint8Array(FIRST_BYTES.proxyHeaderMaxBytes);
+    const isUnix = this.#plan.listen.kind === "unix";
+    const endOf = (end: Peer | null | undefined) =>
+      isUnix || end == null ? UNKNOWN : ({ kind: "ip", ip: end.ip, port: end.port } as const);
+    const endpoints = { source: endOf(peer), destination: endOf(local) };
+    const { serverName, alpn } = tls!;
+    const extras = {
+      authority: serverName || null,
+      alpn: alpn === "" ? null : Buffer.from(alpn, "latin1"),
+    };
+    const length = encodeProxyHeader(into, sendProxy === "v1" ? 1 : 2, endpoints, extras);
+    return into.subarray(0, length);
+  }
+
+  unreachable({ visit }: Tunnel, { reason, message }: DialFailure): void {
+    this.admission.refuse(reason, aboutClient(visit, message));
+  }
+
+  ended(tunnel: Tunnel, slot: number, reason: string): void {
+    this.#tunnels.delete(tunnel);
+    if (slot >= 0) this.dialer.leave(slot);
+    this.admission.leave(tunnel.visit, slot, reason);
+  }
+}
+
+/** A peer without an address. */
+const UNKNOWN = { kind: "unix", path: "" } as const;
+
+/** What routes look for is agreed upon with clients, where the listener itself names no protocols. */
+function serverPlan({ tls, routes }: TlsPlan): TlsServerPlan {
+  if (tls.alpn.length > 0) return tls;
+  return { ...tls, alpn: [...new Set(routes.flatMap(({ alpn }) => alpn ?? []))] };
+}
+
+function routesOf({ routes }: TlsPlan): RouteTable | null {
+  if (routes.length === 0) return null;
+  const rules = routes.map(({ sni, alpn }) => ({ sni: sni ?? undefined, alpn: alpn ?? undefined }));
+  return new RouteTable(rules);
+}
+
+function aboutClient({ client }: Visit, text: string): string {
+  return `${formatIp(client.ip)}: ${text}`;
+}
+
+/** Protocols may hold any byte: quoted, none of them reaches a terminal as it is. */
+function nameOf({ serverName, alpn }: WireTls): string {
+  const name = serverName === "" ? "a client that names no server" : JSON.stringify(serverName);
+  return alpn === "" ? name : `${name} with ${JSON.stringify(alpn)}`;
+}
