@@ -19,11 +19,11 @@ export class Pending {
     return this.#end - this.#start;
   }
 
-  /** A copy of bytes [from, bytes.length) waits behind what does. */
-  push(bytes: Uint8Array, from: number): void {
-    const buffer = this.#reserve(bytes.length - from);
-    buffer.set(from === 0 ? bytes : bytes.subarray(from), this.#end);
-    this.#end += bytes.length - from;
+  /** A copy of bytes [start, end) waits behind what does. */
+  push(bytes: Uint8Array, start: number, end: number): void {
+    const buffer = this.#reserve(end - start);
+    buffer.set(bytes.subarray(start, end), this.#end);
+    this.#end += end - start;
   }
 
   #reserve(bytes: number): Uint8Array {

@@ -57,15 +57,19 @@ export class PlainWire implements Wire, AttemptSide {
   }
 
   write(bytes: Uint8Array): boolean {
+    return this.writeRange(bytes, 0, bytes.length);
+  }
+
+  writeRange(bytes: Uint8Array, start: number, end: number): boolean {
     if (this.#gone || this.#closed !== null || this.#ending) return false;
     if (this.#pending.bytes === 0) {
       this.#calling = true;
-      const written = this.socket!.write(bytes);
+      const written = this.socket!.write(bytes, start, end - start);
       this.#calling = false;
-      if (written === bytes.length) return true;
+      if (written === end - start) return true;
       if (this.#closed !== null) return false;
-      this.#pending.push(bytes, Math.max(0, written));
-    } else this.#pending.push(bytes, 0);
+      this.#pending.push(bytes, start + Math.max(0, written), end);
+    } else this.#pending.push(bytes, start, end);
     this.#full ||= this.#pending.bytes >= this.#marks.highBytes;
     return !this.#full;
   }

@@ -39,6 +39,8 @@ export interface Wire {
    * false.
    */
   write(bytes: Uint8Array): boolean;
+  /** `write` of bytes [start, end), without an object for them. */
+  writeRange(bytes: Uint8Array, start: number, end: number): boolean;
   /** FIN (over TLS: close_notify, then FIN) after what is pending. Reading goes on. */
   end(): void;
   /** RST, at once; nothing is told of it any more. */

@@ -8,7 +8,7 @@
 // Called by server.ts and backend.ts. Every function returns the position behind what it wrote, or INVALID.
 
 import { H1 } from "../../../shared/limits.ts";
-import { type Fields, REMOVED } from "../message/fields.ts";
+import { CLEAN, type Fields, REMOVED } from "../message/fields.ts";
 import { type RequestHead, type ResponseHead, UNKNOWN_LENGTH } from "../message/heads.ts";
 import { idOf } from "../message/names.ts";
 import {
@@ -138,14 +138,14 @@ export function writeResponse(
 
 /** Field lines of a head or of trailers, without the empty line at their end. */
 export function writeFields(out: Output, from: number, fields: Fields): number {
-  const { arena, ranges, ids, count, checked } = fields;
+  const { arena, ranges, ids, count } = fields;
   let at = from;
   for (let i = 0; i < count;) {
     if (WRITTEN[ids[i]!] === 0) {
       i++;
       continue;
     }
-    if (!isLine(arena, ranges, i, checked)) {
+    if (!isLine(fields, i)) {
       at = putField(out, at, fields, i++);
       if (at === INVALID) return INVALID;
       continue;
@@ -159,7 +159,7 @@ export function writeFields(out: Output, from: number, fields: Fields): number {
       arena[end] === CR &&
       arena[end + 1] === LF &&
       WRITTEN[ids[i]!] === 1 &&
-      isLine(arena, ranges, i, checked)
+      isLine(fields, i)
     ) {
       end = ranges[i * 4 + 3]!;
     }
@@ -168,11 +168,11 @@ export function writeFields(out: Output, from: number, fields: Fields): number {
   return at;
 }
 
-/** Whether field `i` stands in what was checked, as `name: value`. */
-function isLine(arena: Uint8Array, ranges: Int32Array, i: number, checked: number): boolean {
+/** Whether field `i` was checked, and stands there as `name: value`. */
+function isLine({ arena, ranges, flags, checked }: Fields, i: number): boolean {
   const nameEnd = ranges[i * 4 + 1]!;
   return (
-    ranges[i * 4 + 3]! <= checked &&
+    (ranges[i * 4 + 3]! <= checked || (flags[i]! & CLEAN) !== 0) &&
     ranges[i * 4 + 2] === nameEnd + 2 &&
     arena[nameEnd] === COLON &&
     arena[nameEnd + 1] === SP

@@ -104,7 +104,8 @@ export class Output {
     if (used === 0) return;
     const owner = this.#owner!;
     this.used = 0;
-    this.write(owner, this.bytes.subarray(0, used));
+    owner.written += used;
+    if (!owner.wire.writeRange(this.bytes, 0, used)) owner.full = true;
     if (this.bytes.length > H1.outputBytes) this.bytes = new Uint8Array(H1.outputBytes);
   }
 

@@ -16,6 +16,9 @@ export const REMOVED = 255;
 /** In `flags`: came as a never-indexed literal, and must leave so (RFC 7541 section 6.2.3). */
 export const NEVER_INDEXED = 1;
 
+/** In `flags`: has nothing in it that would end a line of HTTP/1.1, as below `checked`. */
+export const CLEAN = 2;
+
 const FIRST_BYTES = 1_024;
 const FIRST_FIELDS = 24;
 const encoder = new TextEncoder();
@@ -92,6 +95,14 @@ export class Fields {
     this.ranges[at + 3] = valueEnd;
     this.ids[i] = id;
     this.flags[i] = 0;
+  }
+
+  /** Makes room for so many fields in the columns, which the caller fills in. @returns the first of them. */
+  extend(count: number): number {
+    const first = this.count;
+    this.count = first + count;
+    while (this.count > this.ids.length) this.#growColumns();
+    return first;
   }
 
   #growColumns(): void {

@@ -33,6 +33,10 @@ export class MemoryWire implements Wire {
     return !this.#full;
   }
 
+  writeRange(bytes: Uint8Array, start: number, end: number): boolean {
+    return this.write(bytes.subarray(start, end));
+  }
+
   end(): void {
     this.ended = true;
   }

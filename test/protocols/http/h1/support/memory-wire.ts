@@ -29,6 +29,10 @@ export class MemoryWire implements Wire {
     return !this.isFull;
   }
 
+  writeRange(bytes: Uint8Array, start: number, end: number): boolean {
+    return this.write(bytes.subarray(start, end));
+  }
+
   end(): void {
     this.hasEnded = true;
   }
