@@ -182,6 +182,8 @@ export interface BackendConnection {
   close(): void;
   /** At once. */
   destroy(): void;
+  /** Asks a backend that says nothing while requests wait whether it lives; for versions that can (HTTP/2). */
+  sweep?(nowMs: number): void;
 }
 
 /** What a backend's connection tells its pool. */

@@ -179,12 +179,13 @@ export class Pool {
 
   /** Closes what has rested for too long, and gives up what takes too long to be made. @returns whether anything can time out. */
   sweep(now: number): boolean {
-    const { connectMs, keepaliveMs } = this.options;
+    const { connectMs, keepaliveMs, multiplexed } = this.options;
     if (this.#opening > 0) {
       for (const member of this.#members) {
         if (!member.open && now - member.restsSinceMs >= connectMs) member.giveUp();
       }
     }
+    if (multiplexed) for (const { connection } of this.#members) connection?.sweep?.(now);
     // The oldest come first; of those that take several requests, some may be busy.
     for (const member of this.#ready.filter((each) => now - each.restsSinceMs >= keepaliveMs)) {
       if (member.connection!.active > 0) continue;

@@ -189,6 +189,17 @@ describe("HTTP/1.1", () => {
 });
 
 describe("HTTP/2", () => {
+  test("connections are asked now and then whether their backend lives, those of HTTP/1.1 are not", () => {
+    const swept = [1, 4].map((places) => {
+      const place = new Place(places);
+      place.ask();
+      place.backend.connect();
+      place.backend.pool.sweep(7_000);
+      return place.backend.connections[0]!.sweptMs;
+    });
+    expect(swept).toEqual([0, 7_000]);
+  });
+
   test("requests share a connection, and one more is made when its streams run out", () => {
     const place = new Place(2);
     const waiters = [place.ask(), place.ask(), place.ask()];

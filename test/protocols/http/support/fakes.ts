@@ -270,6 +270,8 @@ export class FakeConnection implements BackendConnection {
   readonly pool: FakeBackend;
   closing = false;
   closed = false;
+  /** When it was last asked whether its backend lives. */
+  sweptMs = 0;
   readonly #places: number;
   readonly #events: BackendEvents;
 
@@ -310,6 +312,10 @@ export class FakeConnection implements BackendConnection {
 
   destroy(): void {
     this.closing = this.closed = true;
+  }
+
+  sweep(nowMs: number): void {
+    this.sweptMs = nowMs;
   }
 
   #closeIfIdle(): void {
