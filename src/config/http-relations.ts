@@ -30,6 +30,10 @@ export function checkRequests(entry: ProtocolConfig, path: Path, report: Report)
   checkTreatment(entry, path, report);
   if (routes.length === 0) checkRedirect(entry, path, report);
   routes.forEach((route, i) => {
+    for (const key of ["limits", "timeouts"] as const) {
+      if (route.redirect === undefined || route[key] === undefined) continue;
+      report([...path, "routes", i, key], NO_TARGET_ASKED, "key");
+    }
     checkMatch(route, [...path, "routes", i, "match"], report);
     checkTreatment(route, [...path, "routes", i], report);
     checkRedirect(route, [...path, "routes", i], report);
@@ -142,6 +146,8 @@ function checkTreatment(
   }
 }
 
+const NO_TARGET_ASKED = "has no effect on a redirect, which asks no target";
+
 const ASKS_A_TARGET = [
   "rewrite",
   "retries",
@@ -156,12 +162,11 @@ const ASKS_A_TARGET = [
 /** Of a route, or of a listener without routes: beside routes, a listener's keys are their defaults too. */
 function checkRedirect(given: Treatment & Destination, path: Path, report: Report): void {
   if (given.redirect === undefined) return;
-  const message = "has no effect on a redirect, which asks no target";
   for (const key of ASKS_A_TARGET) {
-    if (given[key] !== undefined) report([...path, key], message, "key");
+    if (given[key] !== undefined) report([...path, key], NO_TARGET_ASKED, "key");
   }
   if (given.headers?.request !== undefined) {
-    report([...path, "headers", "request"], message, "key");
+    report([...path, "headers", "request"], NO_TARGET_ASKED, "key");
   }
 }
 

@@ -16,6 +16,7 @@ import {
   pathPrefix,
   redirectTarget,
 } from "./http-fields.ts";
+import { bounds } from "./schema-limits.ts";
 import { destination } from "./schema-targets.ts";
 
 const fields = (description: string, of: string) =>
@@ -160,10 +161,12 @@ export const routes = z
       match: match.optional(),
       ...destination,
       ...treatment,
+      ...bounds,
     }),
   )
   .min(1)
   .meta({ description: "Rules in order; the first that fits decides." });
 
 export type RouteConfig = z.output<typeof routes>[number];
+export type Bounds = Pick<RouteConfig, keyof typeof bounds>;
 export type Treatment = Pick<RouteConfig, keyof typeof treatment>;

@@ -21,6 +21,44 @@ export const timeout = (description: string, fallbackMs: number, min: number, ze
     default: formatDuration(fallbackMs),
     zeroIsOff,
   });
+const maxBody = size("Of requests: a body; 413 beyond. 0: no limit.", {
+  default: HTTP_DEFAULTS.bodyBytes,
+});
+const response = timeout(
+  "Of requests: from the end of one to the head of its answer; 504 beyond.",
+  HTTP_DEFAULTS.responseMs,
+  1,
+);
+const total = timeout(
+  "Of requests: one and its answer as a whole; 0: never.",
+  HTTP_DEFAULTS.totalMs,
+  0,
+  true,
+);
+
+/** Of a route of requests, over the listener's. */
+export const bounds = {
+  limits: z
+    .strictObject({ max_body: maxBody })
+    .partial()
+    .meta({ description: "What requests of this route may have." })
+    .optional(),
+  timeouts: z
+    .strictObject({
+      response,
+      idle: timeout(
+        "Without a byte of a request, an answer or a WebSocket; 0: never.",
+        HTTP_DEFAULTS.idleMs,
+        0,
+        true,
+      ),
+      total,
+    })
+    .partial()
+    .meta({ description: "How long requests of this route may take." })
+    .optional(),
+};
+
 const socketBuffer = (option: string) =>
   size(`${option} of every connection; the system's own value by default.`, {
     min: BOUNDS.socketBufferMin,
@@ -69,9 +107,7 @@ export const limits = z
       BOUNDS.headFieldsMax,
       HTTP_DEFAULTS.headFields,
     ),
-    max_body: size("Of requests: a body; 413 beyond. 0: no limit.", {
-      default: HTTP_DEFAULTS.bodyBytes,
-    }),
+    max_body: maxBody,
     max_streams: count(
       "Of requests: at once on one HTTP/2 connection.",
       1,
@@ -118,17 +154,8 @@ export const timeouts = z
       HTTP_DEFAULTS.keepaliveMs,
       1,
     ),
-    response: timeout(
-      "Of requests: from the end of one to the head of its answer; 504 beyond.",
-      HTTP_DEFAULTS.responseMs,
-      1,
-    ),
-    total: timeout(
-      "Of requests: one and its answer as a whole; 0: never.",
-      HTTP_DEFAULTS.totalMs,
-      0,
-      true,
-    ),
+    response,
+    total,
     backend_keepalive: timeout(
       "Of requests: a connection to a target that is not used for this long is closed.",
       HTTP_DEFAULTS.backendKeepaliveMs,

@@ -34,7 +34,12 @@ const SCHEMES: Record<Name, readonly TargetScheme[]> = {
 };
 
 const OF_NAMES = ["sni", "alpn"] as const;
-const OF_REQUESTS = ["match", ...(Object.keys(treatment) as (keyof typeof treatment)[])] as const;
+const OF_REQUESTS = [
+  "match",
+  "limits",
+  "timeouts",
+  ...(Object.keys(treatment) as (keyof typeof treatment)[]),
+] as const;
 
 export const TARGET_MISSING = 'is missing. Write target: "127.0.0.1:80"';
 

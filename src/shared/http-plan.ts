@@ -132,7 +132,12 @@ export interface HttpRoutePlan {
   readonly host: "client" | "target";
   /** Fields towards the backend that this proxy adds by itself. */
   readonly forwarded: ForwardedPlan;
+  /** The listener's, where the route has none of its own. */
+  readonly limits: Pick<HttpLimitsPlan, "bodyBytes">;
+  readonly timeouts: RouteTimeoutsPlan;
 }
+
+export type RouteTimeoutsPlan = Pick<HttpTimeoutsPlan, "responseMs" | "idleMs" | "totalMs">;
 
 export interface HttpMatchPlan {
   /** Lower case; `*.example.com` for every name below; null: any. Without a port, which is not compared. */

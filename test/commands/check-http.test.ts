@@ -44,7 +44,7 @@ protocols:
         retries: { attempts: 1, on: [connect, 503] }
         host: target
         compress: false
-      - { match: { path: /grpc }, target: "h2c://10.0.0.10:50051", retries: { attempts: 0 } }
+      - { match: { path: /grpc }, target: "h2c://10.0.0.10:50051", retries: { attempts: 0 }, limits: { max_body: 0 }, timeouts: { response: 5s, idle: 0, total: 5s } }
       - { match: { path: /old }, redirect: { to: /new, status: 301 } }
 `,
   );
@@ -65,6 +65,10 @@ warning: http2 :8443: certificate of 10.0.0.9:443 is not verified (insecure_skip
                         tried again: never
                         answers compressed
                         gRPC-Web translated to gRPC
+                        bodies of any size
+                        answer begins within 5s
+                        idle: no limit
+                        whole exchange: 5s
   route               /old -> 301 to /new
   route               what fits none is answered with 404
   certificate         ${certFile}, key ${keyFile}

@@ -146,6 +146,19 @@ describe("routes", () => {
   });
 });
 
+test("a route's own limits and timeouts stand instead of the listener's, one by one", () => {
+  const { routes } = httpOf(
+    "limits: { max_body: 1MB }",
+    "timeouts: { response: 10s, idle: 1m }",
+    'routes: [{ match: { path: /ws }, target: "b:1", limits: { max_body: 0 }, timeouts: { idle: 0 } }]',
+    TARGET,
+  );
+  expect(routes.map(({ limits, timeouts }) => ({ ...limits, ...timeouts }))).toEqual([
+    { bodyBytes: 0, responseMs: 10_000, idleMs: 0, totalMs: 0 },
+    { bodyBytes: 1_048_576, responseMs: 10_000, idleMs: 60_000, totalMs: 0 },
+  ]);
+});
+
 describe("gRPC-Web", () => {
   const grpcWeb = (...lines: string[]): boolean => routeOf(...lines).grpcWeb;
 

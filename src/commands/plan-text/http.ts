@@ -4,7 +4,6 @@ import { formatDuration, formatSize } from "../../config/units.ts";
 import { formatEndpoint } from "../../shared/address.ts";
 import type {
   HeaderEditPlan,
-  HttpGroupPlan,
   HttpMatchPlan,
   HttpPlan,
   HttpRoutePlan,
@@ -26,7 +25,7 @@ export function formatHttpListener(listener: HttpPlan): string {
   const { timeouts, buffers, socket, tls, trusted, accessLog } = listener;
   const handshake: Row = ["handshake", `within ${formatDuration(timeouts.handshakeMs)}`];
   const rows: Row[] = [
-    ...listener.routes.flatMap((route) => formatRoute(route, listener.groups)),
+    ...listener.routes.flatMap((route) => formatRoute(route, listener)),
     ...(fitsAll(listener) ? [] : [["route", "what fits none is answered with 404"] as Row]),
     ...(tls === null ? [] : [...formatServerTls(tls), handshake]),
     ...formatAccess(listener.access),
@@ -48,7 +47,8 @@ function fitsAll({ routes }: HttpPlan): boolean {
   });
 }
 
-function formatRoute(route: HttpRoutePlan, groups: readonly HttpGroupPlan[]): Row[] {
+function formatRoute(route: HttpRoutePlan, listener: HttpPlan): Row[] {
+  const { groups } = listener;
   const { redirect, group, rewrite, request, response, compress, grpcWeb, host } = route;
   const rows: string[] = [];
   const asks = formatMatch(route.match);
@@ -65,6 +65,7 @@ function formatRoute(route: HttpRoutePlan, groups: readonly HttpGroupPlan[]): Ro
   if (host === "target" && found !== undefined) rows.push("Host: the target's");
   if (compress) rows.push("answers compressed");
   if (grpcWeb) rows.push("gRPC-Web translated to gRPC");
+  if (found !== undefined) rows.push(...formatBounds(route, listener));
   return rows.map((text, i) => [i === 0 ? "route" : "", i === 0 ? text : `  ${text}`]);
 }
 
@@ -119,12 +120,35 @@ function formatEdit(part: string, { set, add, remove }: HeaderEditPlan): string[
   return parts.length === 0 ? [] : [`${part}: ${parts.join("; ")}`];
 }
 
+/** Where they are not the listener's. */
+function formatBounds({ limits, timeouts }: HttpRoutePlan, listener: HttpPlan): string[] {
+  const { bodyBytes } = limits;
+  const { responseMs, idleMs, totalMs } = timeouts;
+  const all = listener.timeouts;
+  return [
+    ...(bodyBytes === listener.limits.bodyBytes ? [] : [formatBody(bodyBytes)]),
+    ...(responseMs === all.responseMs
+      ? []
+      : [`answer begins within ${formatDuration(responseMs)}`]),
+    ...(idleMs === all.idleMs ? [] : [`idle: ${formatLimit(idleMs)}`]),
+    ...(totalMs === all.totalMs ? [] : [`whole exchange: ${formatLimit(totalMs)}`]),
+  ];
+}
+
+function formatBody(bytes: number): string {
+  return bytes === 0 ? "bodies of any size" : `bodies up to ${formatSize(bytes)}`;
+}
+
+const formatLimit = (ms: number): string => (ms === 0 ? "no limit" : formatDuration(ms));
+
 function formatRequests({ limits }: HttpPlan): Row[] {
   const { headBytes, headFields, bodyBytes, streams, requestsPerConnection, minBytesPerSecond } =
     limits;
-  const body = bodyBytes === 0 ? "bodies of any size" : `bodies up to ${formatSize(bodyBytes)}`;
   const rows: Row[] = [
-    ["requests", `heads up to ${formatSize(headBytes)} and ${headFields} fields, ${body}`],
+    [
+      "requests",
+      `heads up to ${formatSize(headBytes)} and ${headFields} fields, ${formatBody(bodyBytes)}`,
+    ],
     ["streams", `at most ${streams} at once on an HTTP/2 connection`],
   ];
   if (requestsPerConnection > 0) {
@@ -139,11 +163,13 @@ function formatRequests({ limits }: HttpPlan): Row[] {
 function formatTimes({ timeouts }: HttpPlan): Row[] {
   const { connectMs, headMs, keepaliveMs, responseMs, idleMs, totalMs } = timeouts;
   const { backendKeepaliveMs, lifetimeMs } = timeouts;
-  const never = (ms: number): string => (ms === 0 ? "no limit" : formatDuration(ms));
   return [
     ["head", `within ${formatDuration(headMs)}`],
     ["connect", `within ${formatDuration(connectMs)}`],
-    ["answer", `begins within ${formatDuration(responseMs)}; whole exchange: ${never(totalMs)}`],
+    [
+      "answer",
+      `begins within ${formatDuration(responseMs)}; whole exchange: ${formatLimit(totalMs)}`,
+    ],
     ["idle", idleMs === 0 ? "for ever" : `reset after ${formatDuration(idleMs)}`],
     [
       "keepalive",

@@ -3,7 +3,7 @@
 
 import { alternatives, type Match } from "../../config/http-coverage.ts";
 import { forwardsTo, isHttp2 } from "../../config/http-targets.ts";
-import type { Treatment } from "../../config/schema-http.ts";
+import type { Bounds, Treatment } from "../../config/schema-http.ts";
 import type { Destination, TargetConfig } from "../../config/schema-targets.ts";
 import type { ProtocolConfig } from "../../config/schema.ts";
 import { addressOf } from "../../config/target.ts";
@@ -15,17 +15,23 @@ import type {
   HttpPlan,
   HttpRoutePlan,
   HttpTargetPlan,
+  HttpTimeoutsPlan,
   RetryPlan,
   RewritePlan,
+  RouteTimeoutsPlan,
 } from "../../shared/http-plan.ts";
 import { HTTP_DEFAULTS } from "../../shared/limits.ts";
 import { compileGroup, compileTarget } from "./groups.ts";
 import { compileClientTls } from "./tls.ts";
 
-export function compileRoutes(entry: ProtocolConfig): Pick<HttpPlan, "routes" | "groups"> {
+/** @param listener what holds for routes that say nothing else. */
+export function compileRoutes(
+  entry: ProtocolConfig,
+  listener: Pick<HttpPlan, "limits" | "timeouts">,
+): Pick<HttpPlan, "routes" | "groups"> {
   const groups: HttpGroupPlan[] = [];
   const forwarded = compileForwarded(entry);
-  const compileRoute = (route: Destination & Treatment): Omit<HttpRoutePlan, "match"> => {
+  const compileRoute = (route: Destination & Treatment & Bounds): Omit<HttpRoutePlan, "match"> => {
     const { redirect } = route;
     const common = {
       request: compileEdit(entry, route, "request"),
@@ -35,6 +41,8 @@ export function compileRoutes(entry: ProtocolConfig): Pick<HttpPlan, "routes" | 
       compress: route.compress ?? entry.compress ?? false,
       host: route.host ?? entry.host ?? "client",
       forwarded,
+      limits: { bodyBytes: route.limits?.max_body ?? listener.limits.bodyBytes },
+      timeouts: compileTimeouts(route, listener.timeouts),
     } as const;
     if (redirect !== undefined) {
       const { to, status = HTTP_DEFAULTS.redirectStatus } = redirect;
@@ -62,6 +70,14 @@ export function compileRoutes(entry: ProtocolConfig): Pick<HttpPlan, "routes" | 
     routes.push({ ...compileRoute(entry), match: compileMatch({}) });
   }
   return { routes, groups };
+}
+
+function compileTimeouts({ timeouts: own }: Bounds, all: HttpTimeoutsPlan): RouteTimeoutsPlan {
+  return {
+    responseMs: own?.response ?? all.responseMs,
+    idleMs: own?.idle ?? all.idleMs,
+    totalMs: own?.total ?? all.totalMs,
+  };
 }
 
 function compileMatch({ host, path, methods, headers = {} }: Match): HttpMatchPlan {

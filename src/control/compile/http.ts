@@ -28,16 +28,18 @@ export function compileHttp(
   key: string,
   platform: NodeJS.Platform,
 ): HttpPlan {
+  const limits = compileHttpLimits(entry);
+  const timeouts = compileHttpTimeouts(entry);
   return {
     key,
     protocol: entry.name,
     listen: entry.listen,
     tls: entry.name === "http" ? null : compileServerTls(entry, top.tls, ALPN),
-    ...compileRoutes(entry),
+    ...compileRoutes(entry, { limits, timeouts }),
     access: compileAccess(entry),
     trusted: entry.trusted ?? [],
-    limits: compileHttpLimits(entry),
-    timeouts: compileHttpTimeouts(entry),
+    limits,
+    timeouts,
     socket: compileSocket(entry, platform),
     buffers: compileBuffers(entry),
     accessLog: compileAccessLog(top),

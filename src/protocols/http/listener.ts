@@ -226,6 +226,7 @@ function serverTls({ listener, certificates }: OpenRequest<HttpPlan>): ServerTls
   return new ServerTls(listener.tls, shown);
 }
 
-function shortestOf({ timeouts }: HttpPlan): number {
-  return Math.min(...Object.values(timeouts).filter((ms) => ms > 0));
+function shortestOf({ timeouts, routes }: HttpPlan): number {
+  const all = [timeouts, ...routes.map((route) => route.timeouts)].flatMap(Object.values<number>);
+  return Math.min(...all.filter((ms) => ms > 0));
 }

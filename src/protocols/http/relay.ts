@@ -91,11 +91,11 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     this.#route = route;
     if (route.plan.group === null) return this.#answer(guide.answer(route, head));
     if (route.filters.length > 0 && this.#filter(route, head)) return;
-    const { bodyBytes } = host.plan.limits;
+    const { bodyBytes } = route.plan.limits;
     if (bodyBytes > 0 && head.contentLength > bodyBytes) return this.#tooLarge();
     if (guide.editRequest(route, head) !== null) return this.#unroutable(400, head);
     if (host.accessLog !== null) this.#notes.requestId = head.fields.get("x-request-id") ?? "";
-    this.#responseMs = answerTimeoutMs(head.fields, host.plan.timeouts.responseMs);
+    this.#responseMs = answerTimeoutMs(head.fields, route.plan.timeouts.responseMs);
     this.#requestDone = head.contentLength === 0 && head.upgrade === "";
     const { group, retries } = route.plan;
     this.#tries.begin(host.targets.begin(group), retries, now + host.plan.timeouts.connectMs);
@@ -177,7 +177,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
   // What the client does.
 
   onRequestBody(bytes: Uint8Array): void {
-    const { bodyBytes } = this.#host.plan.limits;
+    const { bodyBytes } = this.#route!.plan.limits;
     this.#notes.bytesUp += bytes.length;
     if (bodyBytes > 0 && this.#notes.bytesUp > bodyBytes && this.#state !== TUNNEL) {
       return this.#tooLarge();
@@ -276,7 +276,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
 
   /** Ends it if it has timed out. A timeout of 0 is none. */
   sweep(now: number): void {
-    const { idleMs, totalMs } = this.#host.plan.timeouts;
+    const { idleMs, totalMs } = this.#route!.plan.timeouts;
     if (this.#state === WAITING) {
       if (this.#tries.isLate(now)) this.#waitedTooLong();
     } else if (

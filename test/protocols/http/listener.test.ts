@@ -142,6 +142,30 @@ describe("what goes wrong", () => {
     expect(proxy.stats.refused.http_body_too_large).toBe(2);
   });
 
+  test("a route's own limits and timeouts hold for it, and the listener's for the others", async () => {
+    await using backend = await WireServer.listen();
+    await using proxy = await HttpProxy.start({
+      target: backend.target,
+      limits: { max_body: "10" },
+      timeouts: { response: "10m" },
+      routes: [
+        { match: { path: "/upload" }, target: backend.target, limits: { max_body: "20" } },
+        { match: { path: "/quick" }, target: backend.target, timeouts: { response: "200ms" } },
+      ],
+    });
+    const post = (path: string, bytes: number): Promise<string> =>
+      proxy.ask(`POST ${path} HTTP/1.1\r\ncontent-length: ${bytes}`, "x".repeat(bytes));
+    expect(await post("/", 11)).toStartWith("HTTP/1.1 413 ");
+    expect(await post("/upload", 21)).toStartWith("HTTP/1.1 413 ");
+    const uploaded = post("/upload", 20);
+    const side = await Talk.accept(backend);
+    await side.head();
+    await side.hear("x".repeat(20));
+    await side.say(OK);
+    expect(await uploaded).toStartWith("HTTP/1.1 200 ");
+    expect(await proxy.ask("GET /quick HTTP/1.1")).toStartWith("HTTP/1.1 504 ");
+  });
+
   test("a client that says nothing, or too little to know its version, is not waited for", async () => {
     await using proxy = await HttpProxy.start({
       target: "127.0.0.1:1",

@@ -77,6 +77,8 @@ export function routePlan(changes: Partial<HttpRoutePlan> = {}): HttpRoutePlan {
       requestId: false,
       clientSubject: null,
     },
+    limits: { bodyBytes: 0 },
+    timeouts: { responseMs: 0, idleMs: 0, totalMs: 0 },
     ...changes,
   };
 }

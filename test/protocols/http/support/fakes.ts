@@ -515,8 +515,12 @@ export class Stage {
   }
 }
 
-function guideOf({ refusal, retries, host }: StageOptions): Guide {
+function guideOf(options: StageOptions): Guide {
+  const { refusal, retries, host } = options;
+  const { limits, timeouts } = planOf(options);
   const plan = {
+    limits,
+    timeouts,
     group: 0,
     host: host ?? "client",
     retries: { attempts: 0, connect: false, statuses: [], ...retries },
