@@ -2,7 +2,7 @@
 // proxy runs on. It is bundled first, since Node reads no TypeScript in the versions that are around. Both sides say one JSON
 // value a line: the program on its standard output, the test on its standard input, whose end ends the program.
 
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { temporaryFolder } from "./daemon.ts";
@@ -11,15 +11,18 @@ import { within } from "./until.ts";
 
 const SAID_MS = 20_000;
 
-async function bundle(source: URL, folder: string): Promise<string> {
-  const { outputs } = await Bun.build({
-    entrypoints: [Bun.fileURLToPath(source)],
-    target: "node",
-    format: "cjs",
-    outdir: folder,
-    naming: "[name].cjs",
-  });
-  return outputs[0]!.path;
+/** Programs as Node runs them, made once for each test file. */
+const bundles = new Map<string, Promise<string>>();
+
+function bundled(path: string): Promise<string> {
+  let bundle = bundles.get(path);
+  if (bundle === undefined) {
+    bundle = Bun.build({ entrypoints: [path], target: "node", format: "cjs" }).then(({ outputs }) =>
+      outputs[0]!.text(),
+    );
+    bundles.set(path, bundle);
+  }
+  return bundle;
 }
 
 export class NodePeer<Says> implements AsyncDisposable {
@@ -39,8 +42,10 @@ export class NodePeer<Says> implements AsyncDisposable {
 
   /** @param source `new URL("./peers/NAME.ts", import.meta.url)` */
   static async start<Says>(source: URL, ...args: string[]): Promise<NodePeer<Says>> {
+    const text = await bundled(Bun.fileURLToPath(source));
     const folder = temporaryFolder();
-    const path = await bundle(source, folder);
+    const path = join(folder, "program.cjs");
+    writeFileSync(path, text);
     const child = Bun.spawn([program("node"), path, ...args], {
       cwd: join(import.meta.dir, "../.."),
       stdin: "pipe",

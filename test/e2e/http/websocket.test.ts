@@ -1,10 +1,13 @@
 // `ws` and Node's HTTP/2 on both sides of the proxy: WebSockets over HTTP/1.1 and HTTP/2 in every combination.
 
 import { describe, expect } from "bun:test";
+import { createServer } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
 
 import { Gateway } from "../../support/gateway.ts";
 import { NodePeer } from "../../support/node-peer.ts";
 import { testWith } from "../../support/programs.ts";
+import { Wire } from "../../support/wire.ts";
 
 type Said = Record<string, unknown>;
 interface Ports {
@@ -12,45 +15,50 @@ interface Ports {
   http2: number;
 }
 
-const COMBINATIONS = [
-  { client: 1, backend: 1 },
-  { client: 2, backend: 1 },
-  { client: 1, backend: 2 },
-  { client: 2, backend: 2 },
-] as const;
+interface Combination {
+  readonly client: 1 | 2;
+  /** The client comes over TLS. */
+  readonly tls: boolean;
+  readonly backend: 1 | 2;
+}
+
+const COMBINATIONS: readonly Combination[] = [
+  { client: 1, tls: false, backend: 1 },
+  { client: 2, tls: false, backend: 1 },
+  { client: 1, tls: false, backend: 2 },
+  { client: 2, tls: false, backend: 2 },
+  { client: 1, tls: true, backend: 1 },
+  { client: 2, tls: true, backend: 1 },
+];
 
 class Conversation implements AsyncDisposable {
   readonly client: NodePeer<Said>;
   readonly server: NodePeer<Said>;
   readonly #gateway: Gateway;
-  readonly #version: 1 | 2;
+  readonly #combination: Combination;
 
   private constructor(
     client: NodePeer<Said>,
     server: NodePeer<Said>,
     gateway: Gateway,
-    version: 1 | 2,
+    combination: Combination,
   ) {
     this.client = client;
     this.server = server;
     this.#gateway = gateway;
-    this.#version = version;
+    this.#combination = combination;
   }
 
-  static async begin({
-    client,
-    backend,
-  }: {
-    client: 1 | 2;
-    backend: 1 | 2;
-  }): Promise<Conversation> {
+  static async begin(combination: Combination): Promise<Conversation> {
     const server = await NodePeer.start<Said>(new URL("./peers/ws-server.ts", import.meta.url));
     const ports = (await server.says()) as unknown as Ports;
     const peer = await NodePeer.start<Said>(new URL("./peers/ws-client.ts", import.meta.url));
     const target =
-      backend === 1 ? `http://127.0.0.1:${ports.http1}` : `h2c://127.0.0.1:${ports.http2}`;
+      combination.backend === 1
+        ? `http://127.0.0.1:${ports.http1}`
+        : `h2c://127.0.0.1:${ports.http2}`;
     const gateway = await Gateway.start({ target });
-    return new Conversation(peer, server, gateway, client);
+    return new Conversation(peer, server, gateway, combination);
   }
 
   /** Tells the client something. @returns what came of it. */
@@ -60,9 +68,10 @@ class Conversation implements AsyncDisposable {
   }
 
   open(path: string, protocol?: string): Promise<Said> {
-    const url = `ws://127.0.0.1:${this.#gateway.port}${path}`;
-    const wanted = protocol === undefined ? {} : { protocol };
-    return this.does({ open: url, version: this.#version, ...wanted });
+    const { client: version, tls } = this.#combination;
+    const { port, tlsPort } = this.#gateway;
+    const at = tls ? `wss://localhost:${tlsPort}` : `ws://127.0.0.1:${port}`;
+    return this.does({ open: at + path, version, ...(protocol !== undefined && { protocol }) });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -73,13 +82,13 @@ class Conversation implements AsyncDisposable {
 }
 
 for (const combination of COMBINATIONS) {
-  const { client, backend } = combination;
+  const { client, tls, backend } = combination;
   const test = (name: string, run: (talk: Conversation) => Promise<void>): void =>
     testWith(["node", "openssl"], name, async () => {
       await using talk = await Conversation.begin(combination);
       await run(talk);
     });
-  describe(`from HTTP/${client} to HTTP/${backend}`, () => {
+  describe(`from HTTP/${client}${tls ? " over TLS" : ""} to HTTP/${backend}`, () => {
     test("messages of every size come back, text as text", async (talk) => {
       expect(await talk.open("/echo")).toMatchObject({ opened: { protocol: "" } });
       expect(await talk.does({ send: "héllo ☃" })).toEqual({ echo: "héllo ☃" });
@@ -134,3 +143,33 @@ for (const combination of COMBINATIONS) {
     });
   });
 }
+
+/** An upgrade to another protocol, whose bytes are the peers' own. */
+testWith(["openssl"], "each direction of an upgraded connection ends by itself", async () => {
+  const length = 3_000_000;
+  const backend = createServer();
+  backend.on("upgrade", (request, stream: Socket, head) => {
+    const fields = `Connection: upgrade\r\nUpgrade: ${request.headers.upgrade}\r\n`;
+    stream.write(`HTTP/1.1 101 Switching Protocols\r\n${fields}\r\n`);
+    let asked = head.toString();
+    stream.on("data", (chunk) => (asked += chunk.toString()));
+    stream.on("end", () => stream.end(asked + "x".repeat(length)));
+  });
+  await new Promise<void>((resolve) => backend.listen(0, "127.0.0.1", resolve));
+  const { port } = backend.address() as AddressInfo;
+  try {
+    await using gateway = await Gateway.start({ target: `127.0.0.1:${port}` });
+    const client = await Wire.connect({ host: "127.0.0.1", port: gateway.port });
+    const head = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n";
+    await client.write(`${head}at once, `);
+    expect(await client.readHead(12)).toBe("HTTP/1.1 101");
+    await client.write("later, ");
+    client.end();
+    const rest = await client.readAll();
+    const answer = rest.slice(rest.indexOf("\r\n\r\n") + 4);
+    expect(answer.slice(0, 16)).toBe("at once, later, ");
+    expect(answer.length).toBe(16 + length);
+  } finally {
+    backend.close();
+  }
+});

@@ -37,7 +37,10 @@ function hear(opened: WebSocket): void {
 }
 
 function openHttp1(url: string, protocol: string[]): void {
-  const opening = new WebSocket(url, protocol, { perMessageDeflate: { threshold: 0 } });
+  const opening = new WebSocket(url, protocol, {
+    perMessageDeflate: { threshold: 0 },
+    rejectUnauthorized: false,
+  });
   opening.on("unexpected-response", (_request, response) => {
     say({ refused: response.statusCode });
     response.destroy();

@@ -23,6 +23,7 @@ const MALFORMED: Failure = {
   unprocessed: false,
 };
 
+const NO_BYTES = new Uint8Array(0);
 /** Each is used within one call, so all streams of a worker share them. */
 const decoded = new Uint8Array(decodedBytes(GRPC_WEB.sliceBytes));
 const encoded = new Uint8Array(encodedBytes(GRPC_WEB.sliceBytes));
@@ -40,8 +41,11 @@ export class GrpcWebStream implements ClientStream, RequestEvents {
   #headSent = false;
   /** The backend answers by gRPC. Otherwise its answer (an error page) is passed on as it is. */
   #translating = false;
-  /** The request was not Base64, and the client was told: the exchange hears nothing more, and says nothing. */
-  #broken = false;
+  /**
+   * The client has its whole answer, or was told that its request is no Base64. Nothing passes any more: the inner stream may be
+   * another request's by now.
+   */
+  #over = false;
 
   /** @param origin of the page that calls; null if it does not say. */
   constructor(inner: ClientStream, type: WebType, cors: Cors, origin: string | null) {
@@ -58,13 +62,13 @@ export class GrpcWebStream implements ClientStream, RequestEvents {
   // What the client does.
 
   onRequestBody(bytes: Uint8Array): void {
-    if (this.#broken) return;
+    if (this.#over) return;
     const decoder = this.#decoder;
     if (decoder === null) {
       this.events.onRequestBody(bytes);
       return;
     }
-    for (let at = 0; at < bytes.length && !this.#broken; at += GRPC_WEB.sliceBytes) {
+    for (let at = 0; at < bytes.length && !this.#over; at += GRPC_WEB.sliceBytes) {
       const end = Math.min(at + GRPC_WEB.sliceBytes, bytes.length);
       const written = decoder.decode(bytes, at, end, decoded);
       if (written < 0) this.#refuse();
@@ -73,21 +77,21 @@ export class GrpcWebStream implements ClientStream, RequestEvents {
   }
 
   onRequestEnd(): void {
-    if (this.#broken) return;
+    if (this.#over) return;
     if (this.#decoder !== null && !this.#decoder.complete) this.#refuse();
     else this.events.onRequestEnd(null);
   }
 
   onRequestFailure(failure: Failure): void {
-    if (!this.#broken) this.events.onRequestFailure(failure);
+    if (!this.#over) this.events.onRequestFailure(failure);
   }
 
   onClientDrain(): void {
-    if (!this.#broken) this.events.onClientDrain();
+    if (!this.#over) this.events.onClientDrain();
   }
 
   #refuse(): void {
-    this.#broken = true;
+    this.#over = true;
     // First, since the connection's next request may come from within the last call to the inner stream.
     this.events.onRequestFailure(MALFORMED);
     if (this.#headSent) this.#inner.reset(MALFORMED);
@@ -102,11 +106,11 @@ export class GrpcWebStream implements ClientStream, RequestEvents {
   // What the exchange does.
 
   sendInformational(head: ResponseHead): void {
-    if (!this.#broken) this.#inner.sendInformational(head);
+    if (!this.#over) this.#inner.sendInformational(head);
   }
 
   sendHead(head: ResponseHead): void {
-    if (this.#broken) return;
+    if (this.#over) return;
     this.#headSent = true;
     const { fields } = head;
     const contentType = webAnswerType(fields.get("content-type"), this.#type);
@@ -118,49 +122,53 @@ export class GrpcWebStream implements ClientStream, RequestEvents {
       head.contentLength = head.bodyless ? 0 : UNKNOWN_LENGTH;
     }
     this.#cors.editAnswer(this.#origin, fields);
+    if (head.bodyless) this.#over = true;
     this.#inner.sendHead(head);
   }
 
   sendBody(bytes: Uint8Array): boolean {
-    if (this.#broken) return false;
+    if (this.#over) return false;
     if (!this.#translating || this.#encoder === null) return this.#inner.sendBody(bytes);
     return this.#sendText(this.#encoder, bytes, this.#bounds.passes(bytes));
   }
 
   sendEnd(trailers: Fields | null): void {
-    if (this.#broken) return;
+    if (this.#over) return;
+    this.#over = true;
     if (!this.#translating) {
       this.#inner.sendEnd(trailers);
       return;
     }
-    if (trailers !== null && trailers.count > 0) {
-      const frame = trailersFrame(trailers);
-      if (this.#encoder === null) this.#inner.sendBody(frame);
-      else this.#sendText(this.#encoder, frame, true);
-    }
+    const frame = trailers === null ? NO_BYTES : trailersFrame(trailers);
+    if (this.#encoder !== null) this.#sendText(this.#encoder, frame, true);
+    else if (trailers !== null) this.#inner.sendBody(frame);
     this.#inner.sendEnd(null);
   }
 
   /** @param pad: these bytes are to be read at once. */
   #sendText(encoder: Base64Encoder, bytes: Uint8Array, pad: boolean): boolean {
     let more = true;
-    for (let at = 0; at < bytes.length; at += GRPC_WEB.sliceBytes) {
+    let at = 0;
+    do {
       const end = Math.min(at + GRPC_WEB.sliceBytes, bytes.length);
       const written = encoder.encode(bytes, at, end, encoded, pad && end === bytes.length);
       if (written > 0) more = this.#inner.sendBody(encoded.subarray(0, written));
-    }
+      at = end;
+    } while (at < bytes.length);
     return more;
   }
 
   reset(failure: Failure): void {
-    if (!this.#broken) this.#inner.reset(failure);
+    if (this.#over) return;
+    this.#over = true;
+    this.#inner.reset(failure);
   }
 
   pause(): void {
-    if (!this.#broken) this.#inner.pause();
+    if (!this.#over) this.#inner.pause();
   }
 
   resume(): void {
-    if (!this.#broken) this.#inner.resume();
+    if (!this.#over) this.#inner.resume();
   }
 }

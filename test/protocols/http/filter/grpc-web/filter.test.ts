@@ -121,6 +121,19 @@ describe("the request", () => {
     }
   });
 
+  test("is not looked at any more once the exchange has answered, be it in the middle of a part", () => {
+    const { client, exchange, stream } = called({ fields: TEXT });
+    exchange.onRequestBody = () => {
+      stream.sendHead(responseHead(CALL));
+      stream.sendEnd(fieldsOf([["grpc-status", "8"]]));
+    };
+    const text = Buffer.alloc(100_000, "A");
+    text[90_000] = 0x21;
+    client.events.onRequestBody(text);
+    expect([client.ended, client.failure]).toEqual([true, null]);
+    expect(client.body.toString()).toBe(trailers("grpc-status:8\r\n").toString("base64"));
+  });
+
   test("that breaks once the answer has begun breaks the answer off", () => {
     const { client, exchange, stream } = called({ fields: TEXT });
     stream.sendHead(responseHead(CALL));
@@ -182,6 +195,15 @@ describe("the answer", () => {
     expect(client.body.toString()).toBe(large.toString("base64"));
     client.more = true;
     expect(stream.sendBody(large)).toBe(true);
+  });
+
+  test("of text that ends within a message, and without trailers, loses no byte", () => {
+    const { client, stream } = called({ fields: TEXT });
+    stream.sendHead(responseHead(CALL));
+    stream.sendBody(message("hello").subarray(0, 8));
+    stream.sendEnd(null);
+    expect(client.body.toString()).toBe(message("hello").subarray(0, 8).toString("base64"));
+    expect(client.ended).toBe(true);
   });
 
   test("that is not of gRPC is passed on as it is", () => {
