@@ -201,3 +201,25 @@ describe("a proxy that cannot ask the server", () => {
     expect((await client.unary(Buffer.from("x"))).code).toBe(UNAVAILABLE);
   });
 });
+
+describe("a proxy that drains", () => {
+  testWith(["node", "openssl"], "lets calls under way go on to their end", async () => {
+    await using server = await startGrpcServer();
+    const target = `h2c://127.0.0.1:${server.port}`;
+    await using gateway = await Gateway.start({ target }, { complains: true });
+    using client = new EchoClient(`127.0.0.1:${gateway.port}`);
+    const call = client.both();
+    let received = 0;
+    const outcome = collect(call, () => {
+      received++;
+      if (received === 1) gateway.kill("SIGTERM");
+      else if (received === 2) call.end();
+    });
+    call.write(Buffer.from("before"));
+    await gateway.line(/"msg":"draining"/);
+    call.write(Buffer.from("meanwhile"));
+    const { code, messages } = await outcome;
+    expect([code, messages.map(String)]).toEqual([0, ["before", "meanwhile"]]);
+    await gateway.line(/"reset":0,"msg":"stopped"/);
+  });
+});

@@ -173,3 +173,45 @@ testWith(["openssl"], "each direction of an upgraded connection ends by itself",
     backend.close();
   }
 });
+
+describe("a handshake that is wrong", () => {
+  const test = (name: string, run: (gateway: Gateway) => Promise<void>): void =>
+    testWith(["node", "openssl"], name, async () => {
+      const backend = createServer((_request, response) => response.end("page"));
+      backend.on("upgrade", (_request, stream: Socket) => {
+        const fields = "Connection: upgrade\r\nUpgrade: websocket\r\n";
+        const accept = "Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n";
+        stream.on("error", () => {}); // the proxy leaves
+        stream.write(`HTTP/1.1 101 Switching Protocols\r\n${fields}${accept}\r\nframes`);
+      });
+      await new Promise<void>((resolve) => backend.listen(0, "127.0.0.1", resolve));
+      const { port } = backend.address() as AddressInfo;
+      try {
+        await using gateway = await Gateway.start({ target: `127.0.0.1:${port}` });
+        await run(gateway);
+      } finally {
+        backend.close();
+      }
+    });
+
+  for (const version of [1, 2]) {
+    test(`on the server's side is a 502 for a client of HTTP/${version}`, async (gateway) => {
+      const source = new URL("./peers/ws-client.ts", import.meta.url);
+      await using client = await NodePeer.start<Said>(source);
+      client.tell({ open: `ws://127.0.0.1:${gateway.port}/`, version });
+      expect(await client.says()).toEqual({ refused: 502 });
+    });
+  }
+
+  test("on the client's side is a 400, and its connection goes on", async (gateway) => {
+    const client = await Wire.connect({ host: "127.0.0.1", port: gateway.port });
+    const upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+    await client.write(`GET / HTTP/1.1\r\nHost: x\r\n${upgrade}Sec-WebSocket-Key: short\r\n\r\n`);
+    expect(await client.readHead(12)).toBe("HTTP/1.1 400");
+    await client.write("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    const rest = await client.readAll();
+    expect(rest).toContain("Sec-WebSocket-Key must be there once");
+    expect(rest).toContain("HTTP/1.1 200");
+    expect(rest).toEndWith("page");
+  });
+});
