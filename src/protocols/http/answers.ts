@@ -53,7 +53,6 @@ function plainAnswer(status: number, request: RequestHead | null): OwnAnswer {
   head.status = status;
   if (status === 405) head.fields.add("allow", ALLOW);
   if (status === 204) {
-    head.contentLength = 0;
     head.bodyless = true;
     head.fields.add("allow", ALLOW);
     return { head, body: NOTHING };

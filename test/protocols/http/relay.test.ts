@@ -303,6 +303,24 @@ describe("timeouts", () => {
     expect(stage.refusals).toEqual(["http_backend_timeout"]);
   });
 
+  test.each([
+    ["9S", 9_000],
+    ["100m", 100],
+  ])("a call of gRPC that has %p has that, whatever others have", (timeout, ms) => {
+    const stage = new Stage();
+    const client = asked(stage, {
+      method: "POST",
+      fields: [
+        ["content-type", "application/grpc"],
+        ["grpc-timeout", timeout],
+      ],
+    });
+    stage.pass(ms - 1);
+    expect(client.status).toBe(0);
+    stage.pass(1);
+    expect([client.status, stage.backend.last.wasReset]).toEqual([504, true]);
+  });
+
   test("the time for an answer begins when the request is whole", () => {
     const stage = new Stage();
     const client = asked(stage, { method: "POST", contentLength: 1 });

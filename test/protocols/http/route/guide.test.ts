@@ -179,6 +179,7 @@ describe("the fields that say who a client is", () => {
     expect(told({ path: "/b" })).toEqual(["a.example", "1.1 bun-tunnel"]);
     expect(told({ path: "/b", authority: "b.example" })).toEqual(["b.example", "1.1 bun-tunnel"]);
     expect(told({ path: "/b", version: 10 })).toEqual(["a.example", "1.0 bun-tunnel"]);
+    expect(told({ path: "/b", version: 20 })).toEqual(["a.example", "2.0 bun-tunnel"]);
     expect(told({ path: "/" })).toEqual([null, "1.1 bun-tunnel"]);
     expect(told({ path: "/b" })).toEqual(["a.example", "1.1 bun-tunnel"]);
     expect(told({ path: "/b", authority: "a.examplf" })).toEqual(["a.examplf", "1.1 bun-tunnel"]);
@@ -245,6 +246,117 @@ test("nothing that an untrusted client claims about itself gets through, however
       expect(after.map(([name]) => name).filter((name) => !isClaim(name))).toEqual(kept);
       expect(after.filter(([name]) => name === "x-forwarded-for")).toHaveLength(xForwarded ? 1 : 0);
     }),
+  );
+});
+
+// Whatever codecs let through, and more.
+const octets = (maxLength: number): fc.Arbitrary<string> =>
+  fc
+    .array(
+      fc.oneof(
+        fc.constantFrom(
+          "/",
+          "..",
+          "%2f",
+          "%2e",
+          ";",
+          "\\",
+          "%",
+          "a",
+          "v1",
+          "?",
+          ":",
+          "[",
+          "]",
+          '"',
+          ",",
+        ),
+        fc.nat(255).map((byte) => String.fromCharCode(byte)),
+      ),
+      { maxLength },
+    )
+    .map((parts) => parts.join(""));
+const anyAsked = fc.record({
+  method: fc.constantFrom("GET", "OPTIONS", "POST"),
+  authority: octets(8),
+  path: octets(12).map((rest) => `/${rest}`),
+  version: fc.constantFrom<RequestHead["version"]>(10, 11, 20),
+  fields: fc.array(
+    fc.tuple(
+      fc.oneof(
+        disguised,
+        innocent,
+        fc.constant("max-forwards"),
+        octets(6).filter((name) => name !== ""),
+      ),
+      octets(6),
+    ),
+    { maxLength: 12 },
+  ),
+});
+
+test("any request finds its way or is refused, and what it becomes is whole and below the prefix that it was put under", () => {
+  const all = {
+    xForwarded: true,
+    forwarded: true,
+    via: true,
+    requestId: true,
+    clientSubject: "x-client-cert",
+  };
+  const routes = router(
+    routePlan({ match: { ...ANY, host: "*.example", path: "/v1/*" }, forwarded: all }),
+    routePlan({
+      match: { ...ANY, path: "/r*" },
+      group: null,
+      redirect: { to: "{path}", status: 302 },
+    }),
+    routePlan({ rewrite: { stripPrefix: "/v1", addPrefix: "/tenant" }, forwarded: all }),
+  );
+  fc.assert(
+    fc.property(
+      fc.array(anyAsked, { minLength: 1, maxLength: 4 }),
+      fc.boolean(),
+      (requests, trusted) => {
+        const guide = routes.guide(
+          connection({ trusted, tls: wireTls({ clientSubject: "CN=a" }) }),
+        );
+        for (const asked of requests) {
+          const head = requestHead(asked);
+          const route = guide.route(head);
+          if (typeof route === "number") continue;
+          if (route.plan.group === null) {
+            const location = guide.answer(route, head).head.fields.get("location");
+            expect(location ?? "/").toMatch(/^\/(?![/\\])[\x21-\x7e]*$/);
+            continue;
+          }
+          if (guide.editRequest(route, head) === 400) continue;
+          const { fields } = head;
+          expect(head.authority).toBe(asked.authority);
+          expect(head.path).toMatch(/^\//);
+          if (route.plan.rewrite !== null) {
+            expect(head.path).toStartWith("/tenant");
+            // As the most generous of readers would have it.
+            const path = head.path.replace(/\?[^]*/, "").replace(/%2f|\\|%5c/gi, "/");
+            const segments = path
+              .replace(/(;|%3b)[^/]*/gi, "")
+              .replace(/%2e/gi, ".")
+              .split("/");
+            let depth = 0;
+            for (const segment of segments.slice(1)) {
+              if (segment === "..") depth--;
+              else if (segment !== "." && segment !== "") depth++;
+              expect(depth).toBeGreaterThan(0);
+            }
+          }
+          for (let i = 0; i < fields.count * 4; i++) {
+            expect(fields.ranges[i]!).toBeLessThanOrEqual(fields.used);
+          }
+          const subject = fields.entries().filter(([name]) => canonical(name) === "x-client-cert");
+          expect(subject).toEqual([["x-client-cert", "CN=a"]]);
+        }
+      },
+    ),
+    { numRuns: 500 },
   );
 });
 

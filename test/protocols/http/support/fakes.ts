@@ -66,10 +66,16 @@ export class FakeClient implements ClientStream {
 
   constructor(
     connection: Client,
-    request: { method?: string; contentLength?: number; upgrade?: string },
+    request: {
+      method?: string;
+      contentLength?: number;
+      upgrade?: string;
+      fields?: readonly (readonly [name: string, value: string])[];
+    },
   ) {
     this.connection = connection;
-    const { method = "GET", contentLength = 0, upgrade = "" } = request;
+    const { method = "GET", contentLength = 0, upgrade = "", fields = [] } = request;
+    for (const [name, value] of fields) this.head.fields.add(name, value);
     Object.assign(this.head, { method, contentLength, upgrade });
     this.head.authority = "a.example";
     this.head.path = "/";
