@@ -146,6 +146,7 @@ export interface BackendStream {
   sendEnd(trailers: Fields | null): void;
   /** Nobody wants the answer any more. */
   reset(failure: Failure): void;
+  /** The answer's body: no more onResponseBody until `resume` (but for what is on its way up). It does not begin paused. */
   pause(): void;
   resume(): void;
 }

@@ -40,6 +40,18 @@ export function versionOf(bytes: Uint8Array, at: number, end: number): number {
   return minor <= 1 ? 10 + minor : OTHER_VERSION;
 }
 
+/**
+ * Whether a protocol's name and version may stand from `at` on. Where none does, as behind a broken preface of HTTP/2, nobody
+ * would read an answer of HTTP/1.1. @returns -1: the line is not all there, 0 or 1.
+ */
+export function namesProtocol(bytes: Uint8Array, at: number, end: number): number {
+  for (; at < end; at++) {
+    if (bytes[at] === SLASH) return 1;
+    if (bytes[at] === CR || bytes[at] === LF) return 0;
+  }
+  return -1;
+}
+
 export const ORIGIN_FORM = 0;
 export const ABSOLUTE_FORM = 1;
 export const AUTHORITY_FORM = 2;
@@ -47,6 +59,8 @@ export const ASTERISK_FORM = 3;
 export const BAD_TARGET = -1;
 
 const SLASH = 0x2f;
+const CR = 0x0d;
+const LF = 0x0a;
 const ASTERISK = 0x2a;
 const QUESTION = 0x3f;
 

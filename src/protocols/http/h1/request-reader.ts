@@ -22,7 +22,7 @@ import {
   TOKEN,
 } from "./octets.ts";
 import * as line from "./request-line.ts";
-import { MORE, SectionReader } from "./section-reader.ts";
+import { MORE, SectionReader, UNANSWERED } from "./section-reader.ts";
 
 const CONNECTION = idOf("connection");
 const TRANSFER_ENCODING = idOf("transfer-encoding");
@@ -97,7 +97,11 @@ export class RequestReader extends SectionReader {
     const version = line.versionOf(bytes, p + 1, end);
     if (version === MORE) return MORE;
     if (version === line.OTHER_VERSION) return this.refuse(505, "the version is not HTTP/1.1");
-    if (version === line.BAD_VERSION) return this.refuse(400, "the request line is malformed");
+    if (version === line.BAD_VERSION) {
+      const named = line.namesProtocol(bytes, p + 1, end);
+      if (named === MORE) return MORE;
+      return this.refuse(named === 1 ? 400 : UNANSWERED, "the request line is malformed");
+    }
     const { head } = this;
     head.version = version as 10 | 11;
     head.method = line.methodOf(bytes, at, methodEnd);

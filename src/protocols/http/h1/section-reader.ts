@@ -21,10 +21,14 @@ export const REFUSED = -2;
 
 /** Why a message is not read on. */
 export interface Refused {
+  /** Of the answer; UNANSWERED: none is sent. */
   readonly status: number;
   /** For logs. */
   readonly message: string;
 }
+
+/** A status: the connection is ended without an answer. */
+export const UNANSWERED = -1;
 
 const NOT_REFUSED: Refused = { status: 0, message: "" };
 

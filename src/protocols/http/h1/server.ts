@@ -28,7 +28,7 @@ import { OUTPUT } from "./output.ts";
 import { type ReaderPool, requestReaders } from "./reader-pool.ts";
 import { refusalAnswer, refusalReason } from "./refusal-answers.ts";
 import type { RequestReader } from "./request-reader.ts";
-import { MORE, REFUSED, type Refused } from "./section-reader.ts";
+import { MORE, REFUSED, type Refused, UNANSWERED } from "./section-reader.ts";
 import {
   BODY,
   DEAF,
@@ -366,7 +366,7 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
     if (this.#answer.isBegun) return this.#fail(failure);
     this.events = failures.IGNORED;
     this.#answer.abandon();
-    OUTPUT.send(this.#answer, refusalAnswer(status));
+    if (status !== UNANSWERED) OUTPUT.send(this.#answer, refusalAnswer(status));
     this.#linger();
     events.onRequestFailure(failure);
   }

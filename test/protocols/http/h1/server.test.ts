@@ -147,6 +147,17 @@ describe("requests", () => {
     expect([requests[0]!.body, requests[0]!.ends]).toEqual(["hello", 1]);
   });
 
+  test("what names no protocol, as a broken preface of HTTP/2, is not answered, whole and in pieces", () => {
+    for (const pieces of [
+      ["INVALID CONNECTION PREFACE\r\n\r\n"],
+      [..."INVALID CONNECTION PREFACE\r\n"],
+    ]) {
+      const { wire, requests } = open();
+      for (const piece of pieces) wire.feed(piece);
+      expect([requests.length, wire.sent, wire.hasEnded]).toEqual([0, "", true]);
+    }
+  });
+
   test("chunks with trailers", () => {
     const { wire, requests } = open((request) => request.stream.resume());
     wire.feed(`${CHUNKED}3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nX-Sum: 1\r\n\r\n`);

@@ -7,6 +7,7 @@ import { Http1Backend } from "../../../../src/protocols/http/h1/backend.ts";
 import { Http1Server } from "../../../../src/protocols/http/h1/server.ts";
 import type { SmugglingCase } from "../smuggling/case.ts";
 import { CORPUS } from "../smuggling/corpus.ts";
+import { isWhole, joinChunks } from "../smuggling/whole.ts";
 import { MemoryWire, settled } from "./support/memory-wire.ts";
 import { MiniExchange } from "./support/mini-relay.ts";
 import { backendSetup, serverSetup } from "./support/setups.ts";
@@ -58,39 +59,11 @@ async function run(pieces: readonly string[]): Promise<Outcome> {
   };
 }
 
-/** By a reader that knows nothing of the codec under test, for what the cases let through. */
-function isWhole(sent: string): boolean {
-  const end = sent.indexOf("\r\n\r\n");
-  if (end < 0) return false;
-  const head = sent.slice(0, end);
-  const body = sent.slice(end + 4);
-  if (/^Transfer-Encoding:/im.test(head)) return /(^|\r\n)0\r\n([^\r\n]+\r\n)*\r\n$/.test(body);
-  const length = Number(/^Content-Length: (\d+)$/im.exec(head)?.[1] ?? 0);
-  return body.length === length;
-}
-
 function split(bytes: string, size: number): string[] {
   const pieces: string[] = [];
   for (let at = 0; at < bytes.length; at += size) pieces.push(bytes.slice(at, at + size));
   return pieces;
 }
-
-/** Pieces cut chunks into more of them: what matters is what they say. */
-function joinChunks(message: string): string {
-  const end = message.indexOf("\r\n\r\n") + 4;
-  if (!/^Transfer-Encoding: chunked$/im.test(message.slice(0, end))) return message;
-  let rest = message.slice(end);
-  let content = "";
-  for (let match = CHUNK.exec(rest); match !== null; match = CHUNK.exec(rest)) {
-    const size = Number.parseInt(match[1]!, 16);
-    if (size === 0) break;
-    content += rest.slice(match[0].length, match[0].length + size);
-    rest = rest.slice(match[0].length + size + 2);
-  }
-  return `${message.slice(0, end)}[${content}]${rest}`;
-}
-
-const CHUNK = /^([0-9a-f]+)\r\n/i;
 
 async function check(given: SmugglingCase, size: number): Promise<void> {
   const outcome = await run(split(given.bytes, size));

@@ -10,6 +10,13 @@ function kept(name: string, lines: readonly string[], as: readonly string[] = []
   return { name, bytes: get(lines), forwarded: [get(as)] };
 }
 
+const UPGRADE = [
+  "Sec-WebSocket-Version: 13",
+  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+  "Connection: Upgrade",
+  "Upgrade: websocket",
+];
+
 export const CONNECTIONS: readonly SmugglingCase[] = [
   refused("Connection nominates Host", "Connection: Host"),
   refused("Connection nominates Content-Length", "Connection: close, Content-Length"),
@@ -75,8 +82,8 @@ export const CONNECTIONS: readonly SmugglingCase[] = [
   },
   {
     name: "what follows an upgrade that is not taken up is the next request",
-    bytes: get(["Connection: Upgrade", "Upgrade: websocket"]) + get(["X-Last: 1"]),
-    forwarded: [get(["Connection: Upgrade", "Upgrade: websocket"]), get(["X-Last: 1"])],
+    bytes: get(UPGRADE) + get(["X-Last: 1"]),
+    forwarded: [get(UPGRADE), get(["X-Last: 1"])],
   },
   {
     name: "what follows Connection: close is not read",
