@@ -25,7 +25,7 @@ export function mainHelp(commands: readonly Described[], style: Style): string {
   const flags = Object.fromEntries(
     Object.entries(RUN_ARGS).filter(([name]) => !later.includes(name)),
   );
-  return `${style.bold(NAME_AND_VERSION)} forwards TCP connections, TLS, HTTP requests and UDP datagrams from one address to another.
+  return `${style.bold(NAME_AND_VERSION)} forwards TCP connections, TLS, HTTP and UDP from one address to another.
 
 ${style.bold("Usage")}
   proxy -listen ADDRESS -target ADDRESS [flags]
@@ -38,8 +38,8 @@ ${style.bold("Examples")}
   proxy -listen 127.0.0.1:5432 -target db.example:5432  ${style.dim("# a remote database, for this machine only")}
   proxy -listen :3306 -target unix:/run/mysqld.sock     ${style.dim("# a unix socket")}
   proxy -protocol udp -listen :53 -target 10.0.0.53:53  ${style.dim("# DNS, a session for each client")}
-  proxy -protocol http -listen :80 -target 127.0.0.1:3000  ${style.dim("# HTTP/1.1, and HTTP/2 in clear")}
-  proxy -protocol http2 -listen :443 -target 127.0.0.1:3000 -cert cert.pem -key key.pem  ${style.dim("# over TLS")}
+  proxy -protocol http -listen :80 -target 127.0.0.1:3000   ${style.dim("# requests, in clear")}
+  proxy -protocol http2 -listen :443 -target 127.0.0.1:3000 -cert cert.pem -key key.pem
   proxy -config proxy.yaml                              ${style.dim("# several listeners, from a file")}
   proxy capture -listen :8080 -target 127.0.0.1:80      ${style.dim("# the first, and shows what passes")}
 

@@ -38,9 +38,16 @@ export function fieldName(description: string) {
   );
 }
 
-/** What nginx, Caddy, haproxy and Traefik would put a value in place of. Other braces and signs are text. */
-const PLACEHOLDER =
-  /\{(http|client|remote|upstream|request|env)[\w.:-]*\}|\{(host|scheme|path|uri)\}|\$\{?(host|scheme|request_uri|(remote|http|proxy|ssl|server|upstream|connection)_\w+)|%\[/;
+/** What other programs would put a value in place of. Other braces and signs are text. */
+const PLACEHOLDER = new RegExp(
+  [
+    /\{(http|client|remote|upstream|request|env)[\w.:-]*\}|\{(host|scheme|path|uri)\}/, // Caddy
+    /\$\{?(host|scheme|request_uri|(remote|http|proxy|ssl|server|upstream|connection)_\w+)/, // nginx
+    /%\[/, // haproxy
+  ]
+    .map(({ source }) => source)
+    .join("|"),
+);
 
 /** A field's value (RFC 9110 section 5.5), without what has been allowed for old times' sake. */
 export function fieldValue(description: string) {

@@ -35,8 +35,11 @@ protocols:
     timeouts: { total: 1h, lifetime: 2h }
     socket: { nodelay: false }
     routes:
-      - match: { host: api.example.com, path: "/v1/*", methods: [GET, POST], headers: { x-a: "*", x-b: c } }
-        targets: ["10.0.0.8:8080", { address: "https://10.0.0.9", weight: 2, tls: { insecure_skip_verify: true } }]
+      - match:
+          { host: api.example.com, path: "/v1/*", methods: [GET, POST], headers: { x-a: "*", x-b: c } }
+        targets:
+          - "10.0.0.8:8080"
+          - { address: "https://10.0.0.9", weight: 2, tls: { insecure_skip_verify: true } }
         balance: least_connections
         health: { type: http, path: /health }
         rewrite: { strip_prefix: /v1, add_prefix: /api }
@@ -44,7 +47,11 @@ protocols:
         retries: { attempts: 1, on: [connect, 503] }
         host: target
         compress: false
-      - { match: { path: /grpc }, target: "h2c://10.0.0.10:50051", retries: { attempts: 0 }, limits: { max_body: 0 }, timeouts: { response: 5s, idle: 0, total: 5s } }
+      - match: { path: /grpc }
+        target: "h2c://10.0.0.10:50051"
+        retries: { attempts: 0 }
+        limits: { max_body: 0 }
+        timeouts: { response: 5s, idle: 0, total: 5s }
       - { match: { path: /old }, redirect: { to: /new, status: 301 } }
 `,
   );
@@ -53,8 +60,10 @@ protocols:
   expect(stdout).toStartWith(`${path} is valid
 warning: http2 :8443: certificate of 10.0.0.9:443 is not verified (insecure_skip_verify): anybody may pose as it
 `);
+  const targets =
+    "http://10.0.0.8:8080, https://10.0.0.9:443 (weight 2, NOT VERIFIED (insecure_skip_verify)), least_connections";
   expect(stdout.slice(stdout.indexOf("http2 :8443\n"))).toBe(`http2 :8443
-  route               GET or POST api.example.com/v1/* with x-a with x-b: c -> http://10.0.0.8:8080, https://10.0.0.9:443 (weight 2, NOT VERIFIED (insecure_skip_verify)), least_connections
+  route               GET or POST api.example.com/v1/* with x-a with x-b: c -> ${targets}
                         asks for /health every 5s, within 1s; down after 3 failures, up after 2 successes
                         tried again: once, on no connection, 503
                         path: without /v1, below /api
@@ -80,7 +89,7 @@ warning: http2 :8443: certificate of 10.0.0.9:443 is not verified (insecure_skip
   requests            heads up to 64KB and 128 fields, bodies up to 10MB
   streams             at most 128 at once on an HTTP/2 connection
                       a connection is closed after 1000 requests
-  slow clients        at least 240/s
+  slow clients        at least 240 bytes a second
   head                within 10s
   connect             within 5s
   answer              begins within 1m; whole exchange: 1h

@@ -139,6 +139,10 @@ function formatBody(bytes: number): string {
   return bytes === 0 ? "bodies of any size" : `bodies up to ${formatSize(bytes)}`;
 }
 
+/** Small ones have no unit of their own. */
+const formatBytes = (bytes: number): string =>
+  bytes % 1024 === 0 ? formatSize(bytes) : `${bytes} bytes`;
+
 const formatLimit = (ms: number): string => (ms === 0 ? "no limit" : formatDuration(ms));
 
 function formatRequests({ limits }: HttpPlan): Row[] {
@@ -155,26 +159,28 @@ function formatRequests({ limits }: HttpPlan): Row[] {
     rows.push(["", `a connection is closed after ${requestsPerConnection} requests`]);
   }
   if (minBytesPerSecond > 0) {
-    rows.push(["slow clients", `at least ${formatSize(minBytesPerSecond)}/s`]);
+    rows.push(["slow clients", `at least ${formatBytes(minBytesPerSecond)} a second`]);
   }
   return rows;
 }
 
-function formatTimes({ timeouts }: HttpPlan): Row[] {
+function formatTimes({ timeouts, groups }: HttpPlan): Row[] {
   const { connectMs, headMs, keepaliveMs, responseMs, idleMs, totalMs } = timeouts;
   const { backendKeepaliveMs, lifetimeMs } = timeouts;
-  return [
-    ["head", `within ${formatDuration(headMs)}`],
+  const keepalive = `${formatDuration(keepaliveMs)} to clients`;
+  const towards: Row[] = [
     ["connect", `within ${formatDuration(connectMs)}`],
     [
       "answer",
       `begins within ${formatDuration(responseMs)}; whole exchange: ${formatLimit(totalMs)}`,
     ],
+  ];
+  const both = `${keepalive}, ${formatDuration(backendKeepaliveMs)} to targets`;
+  return [
+    ["head", `within ${formatDuration(headMs)}`],
+    ...(groups.length === 0 ? [] : towards),
     ["idle", idleMs === 0 ? "for ever" : `reset after ${formatDuration(idleMs)}`],
-    [
-      "keepalive",
-      `${formatDuration(keepaliveMs)} to clients, ${formatDuration(backendKeepaliveMs)} to targets`,
-    ],
+    ["keepalive", groups.length === 0 ? keepalive : both],
     ...(lifetimeMs === 0
       ? []
       : [["lifetime", `closed after ${formatDuration(lifetimeMs)}, between requests`] as Row]),
