@@ -20,13 +20,14 @@ export const LF = 0x0a;
 export const CR = 0x0d;
 export const SP = 0x20;
 export const COLON = 0x3a;
+export const DEL = 0x7f;
 
 export const CLASSES = new Uint8Array(256);
 for (let octet = 0; octet < 256; octet++) {
   const text = String.fromCharCode(octet);
   if (/[!#$%&'*+\-.^_`|~0-9A-Za-z]/.test(text)) CLASSES[octet]! |= TOKEN;
-  if ((octet >= SP && octet !== 0x7f) || octet === HT) CLASSES[octet]! |= VALUE;
-  if (octet > SP && octet !== 0x7f && text !== "#") CLASSES[octet]! |= TARGET;
+  if ((octet >= SP && octet !== DEL) || octet === HT) CLASSES[octet]! |= VALUE;
+  if (octet > SP && octet !== DEL && text !== "#") CLASSES[octet]! |= TARGET;
   if (/[-._~%!$&'()*+,;=0-9A-Za-z]/.test(text)) CLASSES[octet]! |= HOST;
   if (/[0-9A-Fa-f:.]/.test(text)) CLASSES[octet]! |= IPV6;
   if (/[0-9]/.test(text)) CLASSES[octet]! |= DIGIT;

@@ -12,7 +12,7 @@
 
 import type { Fields } from "../message/fields.ts";
 import { findId, UNKNOWN } from "../message/names.ts";
-import { CLASSES, COLON, CR, isSpace, LF, TOKEN, UNDERSCORE, VALUE } from "./octets.ts";
+import { CLASSES, COLON, CR, DEL, HT, isSpace, LF, SP, TOKEN, UNDERSCORE } from "./octets.ts";
 
 /** Instead of a position: everything was taken, and the end has not come. */
 export const MORE = -1;
@@ -137,7 +137,10 @@ export abstract class SectionReader {
       const nameEnd = p++;
       while (p < end && isSpace(bytes[p]!)) p++;
       const valueStart = p;
-      while (p < end && (CLASSES[bytes[p]!]! & VALUE) !== 0) p++;
+      for (; p < end; p++) {
+        const octet = bytes[p]!;
+        if ((octet < SP && octet !== HT) || octet === DEL) break;
+      }
       if (p === end) return MORE;
       if (bytes[p] !== CR) return this.refuse(400, "a field value is malformed");
       if (p + 1 === end) return MORE;
