@@ -84,6 +84,22 @@ export function isAuthority(bytes: Uint8Array, start: number, end: number): bool
   return bytes[at] === COLON && end - at <= 6 && all(bytes, at + 1, end, DIGIT);
 }
 
+const copyBytes = Buffer.prototype.copy;
+
+/**
+ * Copies bytes [start, end) of `from`. The runtime's `copy` takes any typed array, and is twice as fast as `set` with a
+ * `subarray`, which makes an object.
+ */
+export function copyTo(
+  to: Uint8Array,
+  at: number,
+  from: Uint8Array,
+  start: number,
+  end: number,
+): void {
+  copyBytes.call(from as Buffer, to, at, start, end);
+}
+
 const encoder = new TextEncoder();
 
 export function octetsOf(text: string): Uint8Array {

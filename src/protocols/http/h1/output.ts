@@ -11,6 +11,7 @@
 
 import { H1 } from "../../../shared/limits.ts";
 import type { Wire } from "../../wire/wire.ts";
+import { copyTo } from "./octets.ts";
 
 /** A connection that writes through the buffer. */
 export interface OutputOwner {
@@ -117,8 +118,8 @@ export class Output {
   /** Bytes [start, end) of `from`, for which room was claimed. @returns the position behind them. */
   put(at: number, from: Uint8Array, start: number, end: number): number {
     const { bytes } = this;
-    // A call and an object cost as much as some sixty bytes.
-    if (end - start > 64) bytes.set(from.subarray(start, end), at);
+    // A call costs as much as some fifty bytes.
+    if (end - start > 48) copyTo(bytes, at, from, start, end);
     else for (let i = start, to = at; i < end; i++, to++) bytes[to] = from[i]!;
     return at + end - start;
   }

@@ -12,7 +12,19 @@
 
 import type { Fields } from "../message/fields.ts";
 import { findId, UNKNOWN } from "../message/names.ts";
-import { CLASSES, COLON, CR, DEL, HT, isSpace, LF, SP, TOKEN, UNDERSCORE } from "./octets.ts";
+import {
+  CLASSES,
+  COLON,
+  copyTo,
+  CR,
+  DEL,
+  HT,
+  isSpace,
+  LF,
+  SP,
+  TOKEN,
+  UNDERSCORE,
+} from "./octets.ts";
 
 /** Instead of a position: everything was taken, and the end has not come. */
 export const MORE = -1;
@@ -76,7 +88,7 @@ export abstract class SectionReader {
     const length = (at === MORE ? limit : at) - start;
     fields.used = 0;
     fields.reserve(length);
-    fields.arena.set(bytes.subarray(start, start + length));
+    copyTo(fields.arena, 0, bytes, start, start + length);
     if (at !== MORE) return this.#finish(length) ? at : REFUSED;
     this.#held = length;
     return MORE;
