@@ -1,13 +1,24 @@
-// A browser for tests: Debian's Chromium, or Google's on machines that have that one, driven by playwright-core.
+// A browser for tests: Debian's Chromium, or Google's on machines that have that one, or the one that `playwright install`
+// brings, driven by playwright-core.
+
+import { existsSync } from "node:fs";
 
 import { type Browser, chromium } from "playwright-core";
 
-import { findProgram, program } from "./programs.ts";
+import { findProgram, type Program } from "./programs.ts";
+
+const INSTALLED = findProgram("google-chrome") ?? findProgram("chromium");
+
+/** What tests with a browser need. */
+export const BROWSER_PROGRAMS: readonly Program[] =
+  INSTALLED === null && existsSync(chromium.executablePath())
+    ? []
+    : [findProgram("google-chrome") === null ? "chromium" : "google-chrome"];
 
 /** @param flags of Chromium, besides those that a machine for tests needs. */
 export function startBrowser(...flags: string[]): Promise<Browser> {
   return chromium.launch({
-    executablePath: findProgram("google-chrome") ?? program("chromium"),
+    ...(INSTALLED !== null && { executablePath: INSTALLED }),
     headless: true,
     args: [
       "--no-sandbox",

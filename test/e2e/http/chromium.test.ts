@@ -7,20 +7,20 @@ import { join } from "node:path";
 
 import type { Page } from "playwright-core";
 
-import { startBrowser } from "../../support/browser.ts";
+import { BROWSER_PROGRAMS, startBrowser } from "../../support/browser.ts";
 import { inFolder } from "../../support/daemon.ts";
 import { Gateway } from "../../support/gateway.ts";
 import { type GrpcServer, startGrpcServer } from "../../support/grpc.ts";
 import { NodePeer } from "../../support/node-peer.ts";
 import { PageServer } from "../../support/page-server.ts";
-import { findProgram, testWith } from "../../support/programs.ts";
+import { testWith } from "../../support/programs.ts";
 import { until } from "../../support/until.ts";
 import type { page } from "./peers/page.ts";
 
 const APP = "https://app.example.com";
 const API = "https://api.example.com";
 const OTHER = "https://other.example.com";
-const BROWSER = findProgram("google-chrome") === null ? "chromium" : "google-chrome";
+const NEEDED = ["node", "openssl", ...BROWSER_PROGRAMS] as const;
 
 async function bundledPage(): Promise<string> {
   const { outputs } = await Bun.build({
@@ -88,7 +88,7 @@ function call<Name extends keyof typeof page>(
   return at.evaluate(script) as Promise<Awaited<ReturnType<(typeof page)[Name]>>>;
 }
 
-testWith(["node", "openssl", BROWSER], "a page over HTTP/2 with all that pages do", () =>
+testWith(NEEDED, "a page over HTTP/2 with all that pages do", () =>
   withBrowser(async ({ open, log }) => {
     const at = await open(APP);
     expect(await call(at, "protocol")).toBe("h2");
@@ -109,7 +109,7 @@ testWith(["node", "openssl", BROWSER], "a page over HTTP/2 with all that pages d
   }),
 );
 
-testWith(["node", "openssl", BROWSER], "gRPC-Web from the page's own origin and another", () =>
+testWith(NEEDED, "gRPC-Web from the page's own origin and another", () =>
   withBrowser(async ({ open }) => {
     const at = await open(APP);
     const headers = { "x-say": "hello" };
@@ -126,7 +126,7 @@ testWith(["node", "openssl", BROWSER], "gRPC-Web from the page's own origin and 
   }),
 );
 
-testWith(["node", "openssl", BROWSER], "gRPC-Web from an origin that is not allowed fails", () =>
+testWith(NEEDED, "gRPC-Web from an origin that is not allowed fails", () =>
   withBrowser(async ({ open }) => {
     const at = await open(OTHER);
     expect((await call(at, "binary", API, "x", {})).code).not.toBe(0);

@@ -7,7 +7,7 @@ import { idOf } from "../../message/names.ts";
 import type { Filter } from "../../passage.ts";
 import { negotiate } from "./accept-encoding.ts";
 import { Encoders } from "./encoders.ts";
-import { CompressingStream } from "./stream.ts";
+import { CompressingStream, forbidsTransforming } from "./stream.ts";
 
 const ACCEPT_ENCODING = idOf("accept-encoding");
 /** Of this worker. */
@@ -22,10 +22,12 @@ export class CompressFilter implements Filter {
     // An answer of unknown length ends the connection of HTTP/1.0, which costs more than its bytes.
     if (head.upgrade !== "" || head.version === 10) return stream;
     const { fields } = head;
+    if (forbidsTransforming(fields)) return stream;
     let accepted = "";
     for (let i = fields.find(ACCEPT_ENCODING); i >= 0; i = fields.find(ACCEPT_ENCODING, i + 1)) {
       accepted += `,${fields.value(i)}`;
     }
-    return new CompressingStream(stream, encoders, negotiate(accepted));
+    const known = fields.get("if-none-match") ?? "";
+    return new CompressingStream(stream, encoders, negotiate(accepted), known);
   }
 }

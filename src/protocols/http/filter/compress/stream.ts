@@ -30,6 +30,8 @@ export class CompressingStream implements ClientStream, RequestEvents {
   readonly #encoders: Encoders;
   /** What the client wants; null: it may be told that the answer depends on what it takes. */
   readonly #coding: Coding | null;
+  /** If-None-Match: the ETags of what the client has. */
+  readonly #known: string;
   #encoder: Encoder | null = null;
   /** The body's length was not known. */
   #flushes = false;
@@ -44,20 +46,25 @@ export class CompressingStream implements ClientStream, RequestEvents {
     this.#encoder?.write(NO_BYTES, "all", this.#take);
   };
 
-  constructor(inner: ClientStream, encoders: Encoders, coding: Coding | null) {
+  /** @param known If-None-Match; empty without it. */
+  constructor(inner: ClientStream, encoders: Encoders, coding: Coding | null, known: string) {
     this.connection = inner.connection;
     this.#inner = inner;
     this.#encoders = encoders;
     this.#coding = coding;
+    this.#known = known;
     inner.events = this;
   }
 
   sendHead(head: ResponseHead): void {
     const { fields } = head;
     if (head.status === 304) {
-      // The answer that it confirms may have been one of ours, whose ETag is weak; a weak one fits either.
-      addVary(fields, "Accept-Encoding");
-      if (this.#coding !== null) weaken(fields);
+      // It confirms an answer that was compressed here if the client knows that by its weak ETag.
+      const etag = fields.get("etag");
+      if (etag !== null && this.#known.includes(`W/${etag}`)) {
+        addVary(fields, "Accept-Encoding");
+        weaken(fields);
+      }
     } else if (mayCompress(head)) {
       addVary(fields, "Accept-Encoding");
       this.#begin(head);
@@ -152,9 +159,16 @@ function mayCompress({ status, fields, contentLength }: ResponseHead): boolean {
     if (id === REMOVED) continue;
     if (id === CONTENT_RANGE) return false;
     if (id === CONTENT_ENCODING && fields.value(i).toLowerCase() !== "identity") return false;
-    if (id === CACHE_CONTROL && /\bno-transform\b/i.test(fields.value(i))) return false;
   }
-  return DIGESTS.every((name) => fields.findNamed(name) < 0);
+  return !forbidsTransforming(fields) && DIGESTS.every((name) => fields.findNamed(name) < 0);
+}
+
+/** Cache-Control: no-transform (RFC 9111 section 5.2), of a request or an answer. */
+export function forbidsTransforming(fields: Fields): boolean {
+  for (let i = fields.find(CACHE_CONTROL); i >= 0; i = fields.find(CACHE_CONTROL, i + 1)) {
+    if (/(^|[\s,])no-transform($|[\s,])/i.test(fields.value(i))) return true;
+  }
+  return false;
 }
 
 /** Two answers that differ in their bytes must not have one strong validator (RFC 9110 section 8.8.1). */
