@@ -3,7 +3,7 @@
 // is opened for appending, so that several processes may share it during an upgrade, and anew when asked to (SIGUSR1): a
 // rotated file is let go.
 
-import { closeSync, openSync } from "node:fs";
+import { closeSync, constants, openSync } from "node:fs";
 
 import { messageOf, ProxyError } from "../shared/errors.ts";
 import { ACCESS_LOG } from "../shared/limits.ts";
@@ -103,7 +103,10 @@ export class AccessLogs {
     this.#byKey.get(key)?.writer.writeLines(bytes, lines);
   }
 
-  /** Opens every file anew, by its path. One that cannot be opened goes on where it was, and the log says why. @returns false if there are none. */
+  /**
+   * Opens every file anew, by its path. One that cannot be opened goes on where it was, and the log says why.
+   * @returns false if there are none.
+   */
   reopen(): boolean {
     const files = [...this.#byPath.values()].filter(({ path }) => path !== STDOUT);
     for (const file of files) file.reopen();
@@ -119,10 +122,14 @@ export class AccessLogs {
   }
 }
 
+/** O_NONBLOCK for a pipe with a name: without a reader it is an error, and does not stop this thread. Windows has none. */
+const FLAGS =
+  constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | (constants.O_NONBLOCK ?? 0);
+
 /** @throws ProxyError ERR_SYSTEM. */
 function openFile(path: string): number {
   try {
-    return openSync(path, "a", MODE);
+    return openSync(path, FLAGS, MODE);
   } catch (cause) {
     throw new ProxyError("ERR_SYSTEM", `access log ${path}: ${messageOf(cause)}`, {
       cause,

@@ -95,6 +95,15 @@ test("a file that cannot be opened is an error that says what to do", async () =
   await logs.close();
 });
 
+test.skipIf(process.platform === "win32")("a pipe that nobody reads stops nobody", async () => {
+  using place = scratch();
+  const path = join(place.folder, "pipe");
+  expect(Bun.spawnSync(["mkfifo", path]).exitCode).toBe(0);
+  const logs = new AccessLogs();
+  expect(() => logs.open([listener("http :80", path)], recorder().log)).toThrow("ENXIO");
+  await logs.close();
+});
+
 test("without files there is nothing to open anew", () => {
   const logs = new AccessLogs();
   logs.open([], recorder().log);

@@ -190,9 +190,8 @@ testWith(PROGRAMS, "the combined format goes to the standard output", () =>
       const error = await ask(way!, gateway, "/nowhere", "-H", "Accept: application/json");
       expect(JSON.parse(error)).toEqual({ status: 404, error: "Not Found" });
       const [line] = await gateway.line(/^127\.0\.0\.1 - - \[.*\n/m);
-      expect(line).toMatch(
-        /^127\.0\.0\.1 - - \[\d\d\/[A-Z][a-z]{2}\/\d{4}:[\d:]{8} \+0000\] "GET \/nowhere HTTP\/1\.1" 404 \d+ "-" "curl\/[\d.]+"\n$/,
-      );
+      expect(line).toMatch(/ - - \[\d\d\/[A-Z][a-z]{2}\/\d{4}:[\d:]{8} \+0000\] /);
+      expect(line).toMatch(/ "GET \/nowhere HTTP\/1\.1" 404 \d+ "-" "curl\/[\d.]+"\n$/);
     },
   ),
 );

@@ -1,5 +1,6 @@
 // What peers have sent, as the inside of a quoted text in a log: no byte of it can end the text or the line, or steer the
-// terminal of whoever reads the log. Texts are Latin-1, one character for each byte, and so is what is returned; what is not is taken as UTF-8. Pure.
+// terminal of whoever reads the log. Texts are Latin-1, one character for each byte, and so is what is returned; what is not is
+// taken as UTF-8. Pure.
 //
 // In JSON what is UTF-8 stays UTF-8, and a byte that is not becomes the text `\xE9`, so that it can still be told what it was.
 

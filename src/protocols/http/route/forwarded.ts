@@ -73,8 +73,7 @@ export class Client {
   addTo(fields: Fields, wanted: Wanted): void {
     if (wanted[X_REAL_IP] && fields.find(IDS[X_REAL_IP]!) < 0) {
       const chain = fields.findLast(IDS[X_FOR]!);
-      if (chain < 0) this.#push(fields, X_REAL_IP);
-      else pushLastOf(fields, chain);
+      if (chain < 0 || !pushLastOf(fields, chain)) this.#push(fields, X_REAL_IP);
     }
     if (wanted[X_FOR]) this.#extend(fields, X_FOR);
     if (wanted[FORWARDED]) this.#extend(fields, FORWARDED);
@@ -131,18 +130,26 @@ function isClosed(bytes: Uint8Array, start: number, end: number): boolean {
   return !inside;
 }
 
-/** X-Real-IP from the last element of the list in field `i`. */
-function pushLastOf(fields: Fields, i: number): void {
+/** X-Real-IP from the last element of the list in field `i`. @returns false if that does not look like an address. */
+function pushLastOf(fields: Fields, i: number): boolean {
   const { arena, ranges } = fields;
   const end = ranges[i * 4 + 3]!;
   let start = end;
-  while (start > ranges[i * 4 + 2]! && arena[start - 1] !== 0x2c) start--;
-  while (start < end && (arena[start] === 0x20 || arena[start] === 0x09)) start++;
-  if (start === end) return;
+  while (start > ranges[i * 4 + 2]! && isOfAddress(arena[start - 1]!)) start--;
+  const before = arena[start - 1]!;
+  const isElement = start === ranges[i * 4 + 2] || before === 0x2c || before === 0x20;
+  if (start === end || !isElement) return false;
   const name = NAMES[X_REAL_IP]!;
   const nameStart = fields.append(name, 0, name.length);
   // The value stands in the arena already.
   fields.push(IDS[X_REAL_IP]!, nameStart, nameStart + name.length, start, end);
+  return true;
+}
+
+/** Digits, `a` to `f`, `.` and `:`. */
+function isOfAddress(byte: number): boolean {
+  const letter = byte | 0x20;
+  return (byte >= 0x2e && byte <= 0x3a && byte !== 0x2f) || (letter >= 0x61 && letter <= 0x66);
 }
 
 /** RFC 7239 sections 4 and 6: an IPv6 address is in brackets, and quoted, as is a host with a port. */

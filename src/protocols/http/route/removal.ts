@@ -1,8 +1,8 @@
 // Which fields are taken out of a head, compiled once: a look at each field's number, and for names that have none at their
 // length first.
 //
-// Look-alikes go with the fields that they look like: programs behind CGI, WSGI and PHP get `X_Forwarded_For`, or `X.Forwarded.For`,
-// by the same name as X-Forwarded-For, and could not tell what this proxy has said from what its client has.
+// Look-alikes go with the fields that they look like: programs behind CGI, WSGI and PHP get `X_Forwarded_For` and even
+// `X.Forwarded.For` by the same name as X-Forwarded-For, and could not tell what this proxy has said from what its client has.
 
 import { type Fields, REMOVED } from "../message/fields.ts";
 import { idOfText, lower, UNKNOWN } from "../message/names.ts";

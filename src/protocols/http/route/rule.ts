@@ -1,5 +1,6 @@
 // One route's conditions, compiled from the plan: what a request must be for the route to be its. A rule says whether the
-// path, the method and the fields fit; the table (table.ts) has looked at the host by then. Pure, and without strings for a request.
+// path, the method and the fields fit; the table (table.ts) has looked at the host by then. Pure, and without strings for a
+// request.
 //
 //   /a/b    this path alone
 //   /v1/*   every path below /v1/, and /v1 itself: who writes it for what may be reached, or may not, means the whole tree

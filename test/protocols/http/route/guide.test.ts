@@ -135,6 +135,21 @@ describe("the fields that say who a client is", () => {
     },
   );
 
+  test.each([
+    ["198.51.100.1", "198.51.100.1"],
+    ["10.0.0.1,2001:DB8::1", "2001:DB8::1"],
+    ["10.0.0.1,  198.51.100.1", "198.51.100.1"],
+    ["10.0.0.1, ", "192.0.2.7"],
+    ["unknown", "192.0.2.7"],
+    ['"1.2.3.4', "192.0.2.7"],
+    ["<b>", "192.0.2.7"],
+    ["", "192.0.2.7"],
+  ])("of a trusted proxy that says %p have %p as the nearest address", (chain, expected) => {
+    const fields: [string, string][] = [["x-forwarded-for", chain]];
+    const head = edit({ forwarded: X_FORWARDED }, { fields }, connection({ trusted: true }));
+    expect(head.fields.get("x-real-ip")).toBe(expected);
+  });
+
   test("of a trusted proxy that leaves a quote open are not what ours is in", () => {
     const fields: [string, string][] = [
       ["forwarded", 'for="_a, for=x'],
