@@ -5,6 +5,7 @@ import { parentPort, workerData } from "node:worker_threads";
 
 import { descriptorLimit, descriptorReserve, warnIfTooFew } from "./engine/descriptors.ts";
 import { raiseDescriptorLimit } from "./engine/linux/sockets.ts";
+import * as listening from "./engine/listening.ts";
 import { sharedMs } from "./ffi/clock.ts";
 import { cutBuffers, setSocketOptions } from "./ffi/socket-options.ts";
 import type { GatewayHost, GatewayListener } from "./protocols/host.ts";
@@ -16,7 +17,14 @@ import { monotonicMs } from "./shared/clock.ts";
 import { toErrorRecord } from "./shared/errors.ts";
 import { type HttpPlan, isHttpPlan, type TlsPlan } from "./shared/http-plan.ts";
 import { RELAY } from "./shared/limits.ts";
-import type { Command, GatewayInit, OpenRequest, WorkerEvent } from "./shared/messages.ts";
+import type {
+  Command,
+  GatewayInit,
+  ListeningSocket,
+  OpenRequest,
+  Question,
+  WorkerEvent,
+} from "./shared/messages.ts";
 import type { UdpPlan } from "./shared/plan.ts";
 import { Sweep } from "./shared/sweep.ts";
 
@@ -55,6 +63,7 @@ const host: GatewayHost = {
   hasRoom: (fd) => fd < ceiling,
   setBuffers: (fd, sizes) => setSocketOptions(fd, sizes, "accepted"),
   setSocketOptions,
+  ...listening,
   sharedMs,
   needSweep: (timeoutMs) => sweep.need(timeoutMs),
 };
@@ -96,7 +105,10 @@ async function open(request: OpenRequest<GatewayPlan>): Promise<void> {
     for (const message of cutBuffers(request.listener.socket)) {
       emit({ type: "warning", key, message });
     }
-    emit({ type: "opened", key, bound, fds: [] });
+    // What cannot be bound twice is kept, for other workers.
+    const once = request.keep || request.listener.listen.kind === "unix";
+    const fds = once && request.sharedFds.length === 0 ? listener.sockets() : [];
+    emit({ type: "opened", key, bound, fds });
   } catch (error) {
     listeners.delete(key);
     emit({ type: "open_failed", key, error: toErrorRecord(error) });
@@ -125,6 +137,18 @@ function end(): void {
   port.close();
 }
 
+async function answer(id: number, question: Question): Promise<void> {
+  const sockets: ListeningSocket[] = [];
+  for (const [key, listener] of listeners) {
+    if (question === "sockets") {
+      for (const fd of listener.sockets()) sockets.push({ key, fd });
+    } else if (question === "accept") {
+      for (const message of await listener.accept()) emit({ type: "warning", key, message });
+    }
+  }
+  emit({ type: "answer", id, sockets });
+}
+
 function obey(command: Command<GatewayPlan>): void {
   if (Atomics.load(givenUp, 0) === 1 && command.type !== "end") return;
   switch (command.type) {
@@ -137,7 +161,9 @@ function obey(command: Command<GatewayPlan>): void {
     case "close":
       return close(command.key);
     case "ask":
-      return emit({ type: "answer", id: command.id, sockets: [] });
+      return void answer(command.id, command.question);
+    case "hand_on":
+      return command.keys.forEach((key) => listeners.get(key)?.handOn());
     case "disconnect":
       return host.rows.reset(command.id);
     case "drain":

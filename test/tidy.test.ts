@@ -20,6 +20,7 @@ const ARROWS: Record<string, readonly string[]> = {
   gateway: [
     "engine/descriptors.ts",
     "engine/linux/sockets.ts",
+    "engine/listening.ts",
     "ffi/clock.ts",
     "ffi/socket-options.ts",
     "protocols",

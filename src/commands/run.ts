@@ -185,7 +185,7 @@ async function end(
   manager.unwatch();
   pidFile?.leave();
   markReplaced();
-  proxy.leaveFiles(cause.keys);
+  proxy.handOn(cause.keys);
   log.info({ successor: cause.pid, connections, timeoutMs }, "replaced, draining");
   void signals.first.then((signal) => log.info({ signal }, "draining already"));
   // A manager that stops the service tells all its processes twice, and it means no hurry.

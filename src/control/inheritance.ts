@@ -4,7 +4,13 @@
 
 import { closeSync, existsSync } from "node:fs";
 
-import { canBindBeside, closeOnExec, isBoundTo, listeningAddress } from "../ffi/inherited.ts";
+import {
+  canBindBeside,
+  closeOnExec,
+  datagramAddress,
+  isBoundTo,
+  listeningAddress,
+} from "../ffi/inherited.ts";
 import { formatSocketAddress, type SocketAddress } from "../shared/address.ts";
 import type { Log } from "../shared/log.ts";
 
@@ -42,20 +48,23 @@ export class Inheritance {
     return [...this.#taken];
   }
 
-  /** Nobody else gets what is taken. @param binds where the listener of this key would bind. */
-  take(key: string, binds: readonly SocketAddress[]): Share {
-    const fds = binds.map((bind) => this.#takeOn(key, bind));
+  /** Nobody else gets what is taken. @param binds where the listener of this key would bind. @param isUdp whether it is one of UDP. */
+  take(key: string, binds: readonly SocketAddress[], isUdp: boolean): Share {
+    const fds = binds.map((bind) => this.#takeOn(key, bind, isUdp));
     return { fds, once: fds.flat().some((fd) => !canBindBeside(fd)) };
   }
 
-  #takeOn(key: string, bind: SocketAddress): number[] {
+  #takeOn(key: string, bind: SocketAddress, isUdp: boolean): number[] {
     // A socket whose file is gone listens where nobody finds it.
     if (this.#closed || (bind.kind === "unix" && !existsSync(bind.path))) return [];
     const anyPort = bind.kind === "ip" && bind.port === 0;
     const found = this.#sockets
       .filter((socket) => !this.#taken.has(socket.fd) && (!anyPort || socket.key === key))
-      .map(({ fd }) => fd)
-      .filter((fd) => listeningAddress(fd) !== null && isBoundTo(fd, bind));
+      .filter((socket) => {
+        if (!isUdp) return servesStreams(socket.fd, bind);
+        return servesDatagrams(socket.fd, bind, socket.key === key || socket.key === "");
+      })
+      .map(({ fd }) => fd);
     for (const fd of found) this.#taken.add(fd);
     return found;
   }
@@ -66,9 +75,11 @@ export class Inheritance {
     this.#closed = true;
     for (const { fd, key, name } of this.#sockets) {
       if (!this.#taken.has(fd)) {
-        const address = listeningAddress(fd);
+        const address = listeningAddress(fd) ?? datagramAddress(fd);
         const what =
-          address === null ? "not a listening stream socket" : formatSocketAddress(address);
+          address === null
+            ? "neither a listening stream socket nor one of UDP"
+            : formatSocketAddress(address);
         const was = key === "" ? {} : { listener: key };
         log.warn(
           { name, address: what, ...was },
@@ -78,6 +89,20 @@ export class Inheritance {
       closeSync(fd);
     }
   }
+}
+
+function servesStreams(fd: number, bind: SocketAddress): boolean {
+  return listeningAddress(fd) !== null && isBoundTo(fd, bind);
+}
+
+/** @param isOwn whether it may be one of those that a UDP listener has for each address of the machine, beside a wildcard. */
+function servesDatagrams(fd: number, bind: SocketAddress, isOwn: boolean): boolean {
+  const address = datagramAddress(fd);
+  if (address?.kind !== "ip" || bind.kind !== "ip") return false;
+  if (isBoundTo(fd, bind)) return true;
+  const isV6 = address.host.includes(":");
+  const covered = { "": true, "0.0.0.0": !isV6, "::": isV6 }[bind.host] ?? false;
+  return isOwn && covered && (bind.port === 0 || bind.port === address.port);
 }
 
 /** What one of `workers` that open a listener takes of what it inherits; the first takes some of everything there is. */

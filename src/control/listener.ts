@@ -49,7 +49,7 @@ interface Share {
 export class Listener {
   readonly plan: ListenerPlan;
   readonly #slot: number;
-  readonly #reusePort: boolean;
+  #reusePort: boolean;
   readonly #log: Log;
   readonly #lookup: Lookup;
   readonly #certificates: Certificates;
@@ -115,9 +115,10 @@ export class Listener {
   async start(workers: readonly WorkerHandle[], inheritance: Inheritance): Promise<void> {
     await Promise.all([this.#targets.start(), this.#watchMirror()]);
     const binds = await resolveOnce(this.plan.listen, this.#lookup);
-    // What is inherited are stream sockets, and a datagram socket may have the same address.
-    const streams = this.workerKind === "relay";
-    const inherited = streams ? inheritance.take(this.plan.key, binds) : NOTHING;
+    const isUdp = this.plan.protocol === "udp";
+    const inherited = inheritance.take(this.plan.key, binds, isUdp);
+    // Two readers of one socket would each get a part of every session.
+    if (isUdp && inherited.once) this.#reusePort = false;
     const { quiet } = inheritance;
     for (const [position, worker] of workers.entries()) {
       const fds = portionOf(inherited, position, workers.length);
@@ -360,8 +361,6 @@ export class Listener {
 export function kindFor({ protocol }: ListenerPlan): WorkerKind {
   return protocol === "tcp" ? "relay" : "gateway";
 }
-
-const NOTHING: Inherited = { fds: [], once: false };
 
 function inodeOf(path: string): number | undefined {
   return lstatSync(path, { throwIfNoEntry: false })?.ino;

@@ -159,7 +159,7 @@ export class Proxy implements AsyncDisposable {
 
   /** Duplicates of the relay workers' listening sockets; they are the caller's to close. None where they cannot be had. */
   async listeningSockets(): Promise<ListeningSocket[]> {
-    const answers = await this.#questions.ask(this.#aliveWorkers("relay"), "sockets");
+    const answers = await this.#questions.ask(this.#aliveWorkers(), "sockets");
     return answers.flatMap((sockets) => sockets ?? []);
   }
 
@@ -174,7 +174,10 @@ export class Proxy implements AsyncDisposable {
   }
 
   /** Another process accepts on the sockets of these listeners: when this one ends, their files stay. */
-  leaveFiles(keys: ReadonlySet<string>): void {
+  handOn(keys: ReadonlySet<string>): void {
+    for (const worker of this.#aliveWorkers("gateway")) {
+      worker.post({ type: "hand_on", keys: [...keys] });
+    }
     for (const listener of this.#listeners) if (keys.has(listener.plan.key)) listener.leaveFile();
   }
 
@@ -245,7 +248,7 @@ export class Proxy implements AsyncDisposable {
       this.#listeners.push(listener);
       await listener.start(this.#aliveWorkers(listener.workerKind), this.#inheritance);
     }
-    if (this.#inheritance.quiet) await this.#questions.ask(this.#aliveWorkers("relay"), "accept");
+    if (this.#inheritance.quiet) await this.#questions.ask(this.#aliveWorkers(), "accept");
     this.#started = true;
     this.#certificates.watch();
     this.#reopen();

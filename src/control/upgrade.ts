@@ -131,17 +131,10 @@ export class Upgrader {
 
 /** @throws ProxyError ERR_UPGRADE if it has listeners whose sockets are the runtime's own: they cannot be handed on. */
 function refuse({ plan, engine }: Proxy): void {
-  const gateways = plan.listeners.filter((listener) => kindFor(listener) === "gateway");
-  const [first] = engine === "bun" ? plan.listeners : gateways;
-  if (first === undefined) return;
-  const [what, cure] =
-    engine === "bun"
-      ? [
-          "the bun engine cannot hand its listening sockets on",
-          "Use uring, epoll or auto, or restart",
-        ]
-      : [`"${first.key}" cannot be handed on`, "Restart instead"];
-  throw new ProxyError("ERR_UPGRADE", what, { cure });
+  if (engine !== "bun" || plan.listeners.every((each) => kindFor(each) === "gateway")) return;
+  throw new ProxyError("ERR_UPGRADE", "the bun engine cannot hand its listening sockets on", {
+    cure: "Use uring, epoll or auto, or restart",
+  });
 }
 
 /** Names this process so that people and `proxy upgrade` see it (proc(5), comm). */

@@ -17,6 +17,7 @@ import {
   SO_PEERCRED,
   SO_REUSEPORT,
   SO_TYPE,
+  SOCK_DGRAM,
   SOCK_STREAM,
   SOL_SOCKET,
 } from "./linux.ts";
@@ -46,6 +47,14 @@ export function listeningAddress(fd: number): SocketAddress | null {
   if (!listens || getOption(fd, SOL_SOCKET, SO_TYPE) !== SOCK_STREAM || !readName(fd)) return null;
   const address = decodeSockaddr(name, length[0]!);
   return address.kind === "ip" && isBothFamilies(fd) ? { ...address, host: "" } : address;
+}
+
+/** The address that a UDP socket is bound to; both families at once is the empty host. null: it is nothing of the kind. */
+export function datagramAddress(fd: number): SocketAddress | null {
+  if (getOption(fd, SOL_SOCKET, SO_TYPE) !== SOCK_DGRAM || !readName(fd)) return null;
+  const address = decodeSockaddr(name, length[0]!);
+  if (address.kind === "unix") return null;
+  return isBothFamilies(fd) ? { ...address, host: "" } : address;
 }
 
 /** Whether a listener on `wanted` would bind what this socket is bound to. Port 0 is any port. */

@@ -3,7 +3,7 @@
 
 import type { SocketAddress } from "../shared/address.ts";
 import type { ListenerCertificates } from "../shared/certificates.ts";
-import type { TargetSlot, WorkerEvent } from "../shared/messages.ts";
+import type { BindRequest, TargetSlot, WorkerEvent } from "../shared/messages.ts";
 import type { BufferSizesPlan, SocketPlan } from "../shared/plan.ts";
 import type { LiveRows } from "./live-rows.ts";
 
@@ -25,10 +25,26 @@ export interface GatewayHost {
     options: Partial<SocketPlan>,
     role: "listener" | "accepted" | "target",
   ): readonly string[];
+  /** Opens listening sockets, which are the caller's. @returns null where the runtime must. @throws ProxyError ERR_LISTEN */
+  bind(
+    request: BindRequest,
+  ): { readonly fds: number[]; readonly bound: readonly SocketAddress[] } | null;
+  /** A second descriptor of the same socket, closed on exec. */
+  duplicate(fd: number): number;
+  /** Of a listening or UDP socket; both families at once is the empty host. */
+  addressOf(fd: number): SocketAddress;
+  /** Sends through a UDP socket and does not read from it. @param fd is its own from here on. */
+  senderOf(fd: number): PacketSender;
   /** Milliseconds of a clock that all threads share, for limits that workers keep together. */
   sharedMs(): number;
   /** Sees to it that `sweep` of every listener is called at least eight times within this time. */
   needSweep(timeoutMs: number): void;
+}
+
+export interface PacketSender {
+  /** As udp.Socket.sendMany: data, port and address in turn. */
+  sendMany(packets: readonly unknown[]): number;
+  close(): void;
 }
 
 export interface GatewayListener {
@@ -37,6 +53,15 @@ export interface GatewayListener {
    * @throws ProxyError ERR_LISTEN; nothing stays bound.
    */
   open(): Promise<SocketAddress[]>;
+  /** Duplicates of its listening sockets, which are the caller's to close: a successor is to take clients from them. */
+  sockets(): readonly number[];
+  /**
+   * Takes clients, if it was opened quietly (OpenRequest.quiet) and left them to the process that this one replaces.
+   * @returns a sentence for each socket that is not to be had.
+   */
+  accept(): Promise<readonly string[]>;
+  /** Another process takes clients from the same sockets: it takes none any more, and leaves those that wait. `close` follows. */
+  handOn(): void;
   setTargets(targets: readonly TargetSlot[]): void;
   /** Of a listener that speaks TLS with clients or targets: for handshakes that begin later. */
   setCertificates?(certificates: ListenerCertificates): void;

@@ -81,6 +81,12 @@ export interface OpenRequest<P extends ListenerPlan = ListenerPlan> {
   readonly quiet: boolean;
 }
 
+/** The part of a request that is about listening sockets. */
+export type BindRequest = Pick<
+  OpenRequest,
+  "binds" | "reusePort" | "exclusive" | "sharedFds" | "inherited" | "keep" | "quiet"
+> & { readonly listener: Pick<ListenerPlan, "listen"> };
+
 /** One address of one target. */
 export interface TargetSlot {
   /** Its place in counters, as long as the address stays. */
@@ -137,6 +143,8 @@ export type Command<P extends ListenerPlan = ListenerPlan> =
   /** Ends the connection in this row if it still is the one named (see LiveConnection.id). */
   | { readonly type: "disconnect"; readonly id: number }
   | { readonly type: "ask"; readonly id: number; readonly question: Question }
+  /** Another process takes clients from the sockets of these listeners. A relay worker needs not be told. */
+  | { readonly type: "hand_on"; readonly keys: readonly string[] }
   /** Closes every listener; `drained` follows when the last connection ends. */
   | { readonly type: "drain" }
   /** A client that another worker accepted on the listener of this key; `took` is the answer. */

@@ -241,23 +241,6 @@ test(
 );
 
 test(
-  "a proxy with a listener on UDP says that it cannot be replaced, and serves on",
-  inSetting(async ({ folder, target, file }) => {
-    const entry = (name: string): string =>
-      `{name: ${name}, listen: "127.0.0.1:0", target: "${target}"}`;
-    writeFileSync(file, `protocols: [${entry("tcp")}, ${entry("udp")}]\n`);
-    await using service = await Service.start(folder, "-config", file);
-    service.signal("SIGUSR2");
-    await service.first.line(
-      /"udp 127.0.0.1:0\\" cannot be handed on.*"upgrade failed, serving on"/,
-    );
-    await expectServed(at(await service.port()));
-    expect((await service.stop()).code).toBe(0);
-  }),
-  TEST_MS,
-);
-
-test(
   "a second proxy on the same port still is an error",
   inSetting(async ({ folder, target }) => {
     await using service = await Service.start(folder, "-listen", "127.0.0.1:0", "-target", target);

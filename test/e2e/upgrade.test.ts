@@ -37,10 +37,11 @@ function isAlive(pid: number): boolean {
   }
 }
 
-for (const engine of ENGINES.filter((name) => name !== "bun")) {
+const relays = ENGINES.filter((name) => name !== "bun").map((name) => ["-engine", name]);
+for (const flags of [...relays, ["-protocol", "http"]]) {
   testWith(
     ["nginx", "wrk"],
-    `upgrades under load, one after another, and not one connection is refused or cut (${engine})`,
+    `upgrades under load, one after another, and not one connection is refused or cut (${flags.join(" ")})`,
     () =>
       inFolder(async (folder) => {
         await using server = await startNginx({ small: "hello" });
@@ -51,15 +52,14 @@ for (const engine of ENGINES.filter((name) => name !== "bun")) {
           "127.0.0.1:0",
           "-target",
           target,
-          "-engine",
-          engine,
+          ...flags,
         );
         const url = `http://127.0.0.1:${await service.port()}/small`;
         const close = ["-H", "Connection: close"];
         const wrk = [program("wrk"), "-t1", "-c32", `-d${SECONDS}s`, ...close, url];
         const { upgrades, stdout } = await upgradeUnder(wrk, service);
         if (process.env.UPGRADE_SECONDS !== undefined) {
-          process.stderr.write(`${engine}, ${upgrades} upgrades\n${stdout}`);
+          process.stderr.write(`${flags.join(" ")}, ${upgrades} upgrades\n${stdout}`);
         }
         expect(upgrades).toBeGreaterThanOrEqual(2);
         expect(stdout).not.toContain("Socket errors");

@@ -2,6 +2,7 @@
 // listener's request has of shared memory. Called by tests of src/protocols.
 
 import { Admissions } from "../../src/control/admissions.ts";
+import * as listening from "../../src/engine/listening.ts";
 import type { GatewayHost } from "../../src/protocols/host.ts";
 import { LiveRows } from "../../src/protocols/live-rows.ts";
 import { formatEndpoint, parseEndpoint, type SocketAddress } from "../../src/shared/address.ts";
@@ -27,6 +28,10 @@ export class TestHost implements GatewayHost {
   /** Descriptors from here on are too many. */
   fdMax = Infinity;
   readonly sweeps: number[] = [];
+  readonly bind = listening.bind;
+  readonly duplicate = listening.duplicate;
+  readonly addressOf = listening.addressOf;
+  readonly senderOf = listening.senderOf;
 
   constructor(rows = 1_000) {
     this.rows = new LiveRows(rows);

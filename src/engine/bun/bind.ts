@@ -17,6 +17,8 @@ export interface Bound {
 }
 
 export interface BindOptions {
+  /** A socket that listens at the address already, and is the runtime's from here on; none: it is to be bound. */
+  readonly fd?: number | undefined;
   /** Several workers bind this address. */
   readonly reusePort: boolean;
   /** Fail if another process holds the address, even one that would share it. */
@@ -28,6 +30,7 @@ type Handlers = SocketHandler<SocketEvents>;
 /** @throws ProxyError ERR_LISTEN */
 export function bind(address: SocketAddress, options: BindOptions, handlers: Handlers): Bound {
   try {
+    if (options.fd !== undefined) return listenOn(options.fd, address, handlers);
     if (address.kind === "unix") return bindUnix(address.path, handlers);
     if (address.host !== "") {
       const { host, port } = address;
@@ -83,6 +86,13 @@ function bindIp(
     fd: (server as { fd?: number }).fd ?? -1,
     stop: () => server.stop(),
   };
+}
+
+/** The runtime's typings leave `fd` out. */
+function listenOn(fd: number, address: SocketAddress, handlers: Handlers): Bound {
+  const options = { fd, allowHalfOpen: true, socket: handlers } as unknown;
+  const server = Bun.listen(options as Parameters<typeof Bun.listen<SocketEvents>>[0]);
+  return { address, fd, stop: () => server.stop() };
 }
 
 function bindUnix(path: string, handlers: Handlers): Bound {

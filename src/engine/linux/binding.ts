@@ -17,7 +17,7 @@ import { encodeSockaddr } from "../../ffi/sockaddr.ts";
 import { formatSocketAddress, type SocketAddress } from "../../shared/address.ts";
 import { RELAY } from "../../shared/limits.ts";
 import { listenError } from "../../shared/listen-error.ts";
-import type { RelayRequest } from "../../shared/messages.ts";
+import type { BindRequest } from "../../shared/messages.ts";
 import { removeStaleSocket } from "../stale-socket.ts";
 import { duplicate, localAddress, setInteger, streamSocket } from "./sockets.ts";
 
@@ -39,7 +39,7 @@ export interface Bindings {
  * @throws ProxyError ERR_LISTEN; nothing stays open.
  */
 export function bindAll(
-  request: RelayRequest,
+  request: BindRequest,
   prepare: (fd: number, family: number) => void,
 ): Bindings {
   if (request.sharedFds.length > 0) {
@@ -101,7 +101,7 @@ function boundAs(wanted: SocketAddress, local: SocketAddress): SocketAddress {
 
 function openOne(
   address: SocketAddress,
-  request: RelayRequest,
+  request: BindRequest,
   prepare: (fd: number, family: number) => void,
 ): number {
   if (address.kind === "unix") removeStaleSocket(address.path);

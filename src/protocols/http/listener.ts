@@ -14,9 +14,9 @@ import type { LiveTable } from "../../shared/live-table.ts";
 import type { OpenRequest, Refusal, TargetSlot } from "../../shared/messages.ts";
 import { Admission, type Visit } from "../admission.ts";
 import type { GatewayHost, GatewayListener } from "../host.ts";
-import { listenAll } from "../listen-all.ts";
 import type { Peer } from "../live-rows.ts";
-import type { SetSocketOptions, WireServer } from "../wire/open.ts";
+import { StreamSockets } from "../stream-sockets.ts";
+import type { SetSocketOptions } from "../wire/open.ts";
 import { ServerTls } from "../wire/tls-context.ts";
 import { TlsError } from "../wire/tls-error.ts";
 import type { Wire } from "../wire/wire.ts";
@@ -41,7 +41,6 @@ export interface HttpParts {
 export class HttpListener implements GatewayListener, ClientOwner {
   readonly isUnix: boolean;
   readonly #host: GatewayHost;
-  readonly #request: OpenRequest<HttpPlan>;
   readonly #plan: HttpPlan;
   readonly #parts: HttpParts;
   readonly #table: LiveTable;
@@ -52,16 +51,15 @@ export class HttpListener implements GatewayListener, ClientOwner {
   readonly #clients = new Set<GatewayClient>();
   readonly #setOptions: SetSocketOptions;
   readonly #tls: ServerTls | null;
+  readonly #sockets: StreamSockets<Visit>;
   /** The shortest of what this listener times. */
   readonly #timeoutMs: number;
   readonly #warned = new Set<string>();
-  #servers: WireServer[] = [];
   #closing = false;
 
   constructor(host: GatewayHost, request: OpenRequest<HttpPlan>, parts: HttpParts) {
     const plan = request.listener;
     this.#host = host;
-    this.#request = request;
     this.#plan = plan;
     this.#parts = parts;
     this.#table = host.rows.table;
@@ -87,6 +85,14 @@ export class HttpListener implements GatewayListener, ClientOwner {
       refused: (reason, detail) => this.refused(reason, detail),
     });
     this.#tls = serverTls(request);
+    // Every message of HTTP has an end of its own, so that a cut needs no telling.
+    const encryption = this.#tls && { tls: this.#tls, tellTruncation: false };
+    this.#sockets = new StreamSockets(host, request, encryption, {
+      setOptions: this.#setOptions,
+      onAccept: (peer, fd) => this.#accept(peer, fd),
+      onWire: (wire, visit) => this.#begin(wire, visit),
+      onRefused: (visit, error) => this.#refuse(visit, error),
+    });
   }
 
   get over(): boolean {
@@ -94,18 +100,20 @@ export class HttpListener implements GatewayListener, ClientOwner {
   }
 
   async open(): Promise<SocketAddress[]> {
-    const { binds, reusePort, exclusive } = this.#request;
-    // Every message of HTTP has an end of its own, so that a cut needs no telling.
-    const encryption = this.#tls && { tls: this.#tls, tellTruncation: false };
-    this.#servers = listenAll<Visit>(this.#plan, binds, encryption, {
-      reusePort,
-      exclusive,
-      setOptions: this.#setOptions,
-      onAccept: (peer, fd) => this.#accept(peer, fd),
-      onWire: (wire, visit) => this.#begin(wire, visit),
-      onRefused: (visit, error) => this.#refuse(visit, error),
-    });
-    return this.#servers.map(({ address }) => address);
+    return [...this.#sockets.open()];
+  }
+
+  async accept(): Promise<readonly string[]> {
+    return this.#sockets.accept();
+  }
+
+  sockets(): readonly number[] {
+    return this.#sockets.sockets();
+  }
+
+  /** Who waits to be accepted is the successor's as soon as these are closed. */
+  handOn(): void {
+    this.#sockets.close();
   }
 
   setTargets(targets: readonly TargetSlot[]): void {
@@ -120,7 +128,7 @@ export class HttpListener implements GatewayListener, ClientOwner {
   close(): void {
     if (this.#closing) return;
     this.#closing = true;
-    for (const server of this.#servers) server.close();
+    this.#sockets.close();
     this.#admission.close();
     for (const client of this.#clients) client.drain();
     this.#release();
@@ -136,7 +144,7 @@ export class HttpListener implements GatewayListener, ClientOwner {
 
   end(): void {
     this.close();
-    for (const server of this.#servers) server.abort();
+    this.#sockets.abort();
     for (const client of this.#clients) client.reset();
     this.#backends.destroy();
     this.#parts.accessLog?.close();

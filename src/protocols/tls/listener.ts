@@ -16,9 +16,9 @@ import type { OpenRequest, TargetSlot } from "../../shared/messages.ts";
 import { Admission, type Visit } from "../admission.ts";
 import { Dialer, type DialFailure } from "../dial.ts";
 import type { GatewayHost, GatewayListener } from "../host.ts";
-import { listenAll } from "../listen-all.ts";
 import type { Peer } from "../live-rows.ts";
-import type { SetSocketOptions, WireServer } from "../wire/open.ts";
+import { StreamSockets } from "../stream-sockets.ts";
+import type { SetSocketOptions } from "../wire/open.ts";
 import { ServerTls } from "../wire/tls-context.ts";
 import { TlsError } from "../wire/tls-error.ts";
 import type { Wire, WireTls } from "../wire/wire.ts";
@@ -29,25 +29,31 @@ export class TlsListener implements GatewayListener, TunnelOwner {
   readonly dialer: Dialer;
   readonly table: LiveTable;
   readonly #host: GatewayHost;
-  readonly #request: OpenRequest<TlsPlan>;
   readonly #plan: TlsPlan;
   readonly #tls: ServerTls;
   /** null: the first group is for all. */
   readonly #routes: RouteTable | null;
   readonly #tunnels = new Set<Tunnel>();
   readonly #warned = new Set<string>();
-  #servers: WireServer[] = [];
+  readonly #sockets: StreamSockets<Visit>;
   #closing = false;
 
   constructor(host: GatewayHost, request: OpenRequest<TlsPlan>) {
     const plan = request.listener;
     this.#host = host;
-    this.#request = request;
     this.#plan = plan;
     this.table = host.rows.table;
     this.admission = new Admission(host, request);
     this.#tls = new ServerTls(serverPlan(plan), request.certificates!.server!);
     this.#routes = routesOf(plan);
+    // The target is to know whether what it got is all that was sent.
+    const encryption = { tls: this.#tls, tellTruncation: true };
+    this.#sockets = new StreamSockets(host, request, encryption, {
+      setOptions: this.#setAndWarn,
+      onAccept: (peer, fd) => this.#accept(peer, fd),
+      onWire: (wire, visit) => this.#begin(wire, visit),
+      onRefused: (visit, error) => this.#refuse(visit, error),
+    });
     const { highWatermarkBytes: highBytes, lowWatermarkBytes: lowBytes } = plan.buffers;
     this.dialer = new Dialer(host, request, {
       counters: this.admission.counters,
@@ -62,18 +68,20 @@ export class TlsListener implements GatewayListener, TunnelOwner {
   }
 
   async open(): Promise<SocketAddress[]> {
-    const { binds, reusePort, exclusive } = this.#request;
-    // The target is to know whether what it got is all that was sent.
-    const encryption = { tls: this.#tls, tellTruncation: true };
-    this.#servers = listenAll<Visit>(this.#plan, binds, encryption, {
-      reusePort,
-      exclusive,
-      setOptions: this.#setAndWarn,
-      onAccept: (peer, fd) => this.#accept(peer, fd),
-      onWire: (wire, visit) => this.#begin(wire, visit),
-      onRefused: (visit, error) => this.#refuse(visit, error),
-    });
-    return this.#servers.map(({ address }) => address);
+    return [...this.#sockets.open()];
+  }
+
+  async accept(): Promise<readonly string[]> {
+    return this.#sockets.accept();
+  }
+
+  sockets(): readonly number[] {
+    return this.#sockets.sockets();
+  }
+
+  /** Who waits to be accepted is the successor's as soon as these are closed. */
+  handOn(): void {
+    this.#sockets.close();
   }
 
   setTargets(targets: readonly TargetSlot[]): void {
@@ -88,7 +96,7 @@ export class TlsListener implements GatewayListener, TunnelOwner {
   close(): void {
     if (this.#closing) return;
     this.#closing = true;
-    for (const server of this.#servers) server.close();
+    this.#sockets.close();
     this.admission.close();
   }
 
@@ -108,7 +116,7 @@ export class TlsListener implements GatewayListener, TunnelOwner {
 
   end(): void {
     this.close();
-    for (const server of this.#servers) server.abort();
+    this.#sockets.abort();
     for (const tunnel of this.#tunnels) tunnel.reset();
     this.dialer.end();
   }

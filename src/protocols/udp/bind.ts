@@ -12,13 +12,16 @@ import { errnoOf, ProxyError } from "../../shared/errors.ts";
 import { listenError } from "../../shared/listen-error.ts";
 import type { OpenRequest } from "../../shared/messages.ts";
 import type { UdpPlan } from "../../shared/plan.ts";
+import type { PacketSender } from "../host.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Session } from "./session.ts";
 
 /** One socket that clients send to. */
 export interface LocalSocket {
-  /** null until it is bound. */
+  /** null until it is bound, and when it is another process's to read. */
   socket: udp.Socket<"buffer"> | null;
+  /** What answers leave through then. */
+  sender: PacketSender | null;
   readonly outbox: Outbox;
   /** By client: `address port`. */
   readonly sessions: Map<string, Session>;
@@ -127,6 +130,33 @@ function bindSocket(
     socket,
   };
   return Bun.udpSocket(options);
+}
+
+/** A socket that is bound already. @param fd is the socket's own from here on. */
+export function takeOver(fd: number, socket: Handlers): Promise<udp.Socket<"buffer">> {
+  // The typings leave `fd` out.
+  const options = { fd, binaryType: "buffer", socket } as unknown;
+  return Bun.udpSocket(options as udp.SocketOptions<"buffer">);
+}
+
+/** Binds whatever of an address `held` has not, beside it. @throws ProxyError ERR_LISTEN for the address itself. */
+export async function bindBeside(
+  address: SocketAddress,
+  held: readonly string[],
+  adopt: Adopt,
+): Promise<void> {
+  if (address.kind === "unix") return;
+  const { host, port } = address;
+  if (!held.includes(host)) {
+    try {
+      await adopt(host, (handlers) => bindEither(host, port, REUSE_PORT, handlers));
+    } catch (error) {
+      throw listenError(formatSocketAddress(address), errnoOf(error), error);
+    }
+  }
+  if (!sharesPort(host)) return;
+  const missing = machineAddresses(host).filter((each) => !held.includes(each));
+  await bindEach(missing, port, adopt);
 }
 
 /** What cannot be bound is served by the wildcard's socket. */

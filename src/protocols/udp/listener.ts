@@ -1,12 +1,14 @@
 // A UDP listener of this worker: its sockets and its sessions, one for each client's address, and who gets one. Invariant: the
 // shared count of active sessions is right, and a client without a session costs no memory. Created by src/gateway.ts.
 
+import { closeSync } from "node:fs";
+
 import type { Entrance } from "../../l4/entrance.ts";
 import type { Targets } from "../../l4/targets.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { monotonicMs } from "../../shared/clock.ts";
 import { CounterWriter } from "../../shared/counters.ts";
-import { errnoOf, ProxyError } from "../../shared/errors.ts";
+import { errnoOf, messageOf, ProxyError } from "../../shared/errors.ts";
 import { parseIp } from "../../shared/ip.ts";
 import { UDP } from "../../shared/limits.ts";
 import type { LiveTable } from "../../shared/live-table.ts";
@@ -18,11 +20,13 @@ import type { GatewayHost, GatewayListener } from "../host.ts";
 import {
   type Adopt,
   bindAll,
+  bindBeside,
   bindEach,
   type Handlers,
   type LocalSocket,
   machineAddresses,
   sharesPort,
+  takeOver,
 } from "./bind.ts";
 import { type Backlog, Flusher, Outbox } from "./outbox.ts";
 import { errorIn, Session, type SessionOwner } from "./session.ts";
@@ -45,6 +49,8 @@ export class UdpListener implements GatewayListener, SessionOwner {
   readonly #adopt: Adopt = (host, make) => this.#adoptSocket(host, make);
   readonly #warned = new Set<string>();
   #locals: LocalSocket[] = [];
+  /** Sockets that are another process's to read until `accept`, and the addresses that they and others beside them serve. */
+  #waiting: { bound: readonly SocketAddress[]; fds: readonly number[] } | undefined;
   #sessions = 0;
   #closing = false;
   #ended = false;
@@ -68,13 +74,78 @@ export class UdpListener implements GatewayListener, SessionOwner {
   }
 
   async open(): Promise<SocketAddress[]> {
+    const { inherited, quiet, exclusive } = this.#request;
     try {
-      const bound = await bindAll(this.#request, this.#adopt);
-      this.#watchAddresses(bound);
+      // Sockets beside those of the process that is being replaced would take a part of its clients.
+      const waits = inherited.flat().length > 0 || (quiet && !exclusive);
+      const bound = waits ? this.#inherit() : await bindAll(this.#request, this.#adopt);
+      if (!waits) this.#watchAddresses(bound);
+      else if (!quiet) await this.#take();
       return bound;
     } catch (error) {
       this.end();
       throw error;
+    }
+  }
+
+  /** Notes what there is to take, and where it is bound. */
+  #inherit(): SocketAddress[] {
+    const { binds, inherited } = this.#request;
+    const bound = binds.map((bind, i): SocketAddress => {
+      const [first] = inherited[i] ?? [];
+      const port = first === undefined ? 0 : portOf(this.#host.addressOf(first));
+      return bind.kind === "ip" && port > 0 ? { ...bind, port } : bind;
+    });
+    const fds = inherited.flat().map((fd) => this.#host.duplicate(fd));
+    this.#waiting = { bound, fds };
+    return bound;
+  }
+
+  async accept(): Promise<readonly string[]> {
+    try {
+      await this.#take();
+      return [];
+    } catch (error) {
+      return [messageOf(error)];
+    }
+  }
+
+  /** Reads from what was inherited, and binds what is missing beside it. @throws ProxyError ERR_LISTEN */
+  async #take(): Promise<void> {
+    const waiting = this.#waiting;
+    if (waiting === undefined) return;
+    this.#waiting = undefined;
+    const { bound, fds } = waiting;
+    for (const fd of fds) {
+      const address = this.#host.addressOf(fd);
+      const host = address.kind === "ip" ? address.host : "";
+      // Where there is no IPv6, the wildcard is of IPv4, and stands for all the same.
+      const wildcard = host === "0.0.0.0" && bound.some((each) => hostOf(each) === "");
+      await this.#adoptSocket(wildcard ? "" : host, (handlers) => takeOver(fd, handlers));
+    }
+    for (const address of bound) {
+      const ofPort = this.#locals.filter(({ socket }) => socket?.port === portOf(address));
+      const hosts = ofPort.map((local) => local.host);
+      await bindBeside(address, hosts, this.#adopt);
+    }
+    this.#watchAddresses(bound);
+  }
+
+  sockets(): readonly number[] {
+    const open = this.#locals.flatMap(({ socket }) => (socket === null ? [] : [fdOf(socket)]));
+    return open.map((fd) => this.#host.duplicate(fd));
+  }
+
+  /** What waits in the sockets is the successor's; the sessions' answers still leave through them. */
+  handOn(): void {
+    for (const local of this.#locals) {
+      if (local.socket === null) continue;
+      const sender = this.#host.senderOf(this.#host.duplicate(fdOf(local.socket)));
+      local.outbox.flush();
+      local.socket.close();
+      local.socket = null;
+      local.sender = sender;
+      local.outbox.attach(sender);
     }
   }
 
@@ -114,12 +185,15 @@ export class UdpListener implements GatewayListener, SessionOwner {
   }
 
   #release(): void {
-    for (const { socket, outbox } of this.#locals) {
+    for (const { socket, sender, outbox } of this.#locals) {
       outbox.flush();
       outbox.close();
       socket?.close();
+      sender?.close();
     }
     this.#locals = [];
+    this.#waiting?.fds.forEach((fd) => closeSync(fd));
+    this.#waiting = undefined;
   }
 
   async #adoptSocket(
@@ -132,7 +206,7 @@ export class UdpListener implements GatewayListener, SessionOwner {
         if (errno !== "") this.counters.error(errno);
       },
     });
-    const local: LocalSocket = { host, outbox, sessions: new Map(), socket: null };
+    const local: LocalSocket = { host, outbox, sessions: new Map(), socket: null, sender: null };
     const socket = await make({
       data: (_socket, data, port, address) => this.#receive(local, data, port, address),
       drain: () => outbox.resume(),
@@ -145,7 +219,7 @@ export class UdpListener implements GatewayListener, SessionOwner {
     }
     local.socket = socket;
     this.#locals.push(local);
-    this.#setBuffers((socket as { fd?: number }).fd ?? -1);
+    this.#setBuffers(fdOf(socket));
     outbox.attach(socket);
   }
 
@@ -272,4 +346,17 @@ export class UdpListener implements GatewayListener, SessionOwner {
     const ends = { client, target, durationMs, bytesUp, bytesDown, reason };
     this.#host.emit({ type: "connection", key, id, phase, ...ends });
   }
+}
+
+/** The typings leave it out. */
+function fdOf(socket: object): number {
+  return (socket as { fd?: number }).fd ?? -1;
+}
+
+function portOf(address: SocketAddress): number {
+  return address.kind === "ip" ? address.port : 0;
+}
+
+function hostOf(address: SocketAddress): string {
+  return address.kind === "ip" ? address.host : "";
 }

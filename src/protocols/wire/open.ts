@@ -18,6 +18,8 @@ export type SetSocketOptions = (
 
 export interface WireListenOptions<Ticket> {
   readonly address: SocketAddress;
+  /** A socket that listens there already, and is the server's from here on; none: the address is to be bound. */
+  readonly fd?: number | undefined;
   /** SO_REUSEPORT: several workers bind the same address. */
   readonly reusePort: boolean;
   /** Fail if another process holds the address, even one that would share it. */
