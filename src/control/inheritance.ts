@@ -48,7 +48,10 @@ export class Inheritance {
     return [...this.#taken];
   }
 
-  /** Nobody else gets what is taken. @param binds where the listener of this key would bind. @param isUdp whether it is one of UDP. */
+  /**
+   * Nobody else gets what is taken. @param binds where the listener of this key would bind. @param isUdp whether it is one
+   * of UDP.
+   */
   take(key: string, binds: readonly SocketAddress[], isUdp: boolean): Share {
     const fds = binds.map((bind) => this.#takeOn(key, bind, isUdp));
     return { fds, once: fds.flat().some((fd) => !canBindBeside(fd)) };

@@ -23,7 +23,10 @@ export class DatagramSender {
     this.#isIPv6 = isIPv6;
   }
 
-  /** sendto(2) for each: data, port and address in turn. @returns how many the system took. @throws what is wrong with the first. */
+  /**
+   * sendto(2) for each: data, port and address in turn. @returns how many the system took. @throws what is wrong with the
+   * first.
+   */
   sendMany(packets: readonly unknown[]): number {
     for (let i = 0; i < packets.length; i += 3) {
       const [data, port, host] = packets.slice(i, i + 3) as [Uint8Array, number, string];

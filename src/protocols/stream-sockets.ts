@@ -1,5 +1,7 @@
-// The listening sockets of a listener of streams in this worker: bound by itself, shared with other workers, or inherited from the
-// process that it replaces, in which case nobody is accepted before `accept`. On Linux they are opened as the engines open theirs,
+// The listening sockets of a listener of streams in this worker: bound by itself, shared with other workers, or inherited from
+// the
+// process that it replaces, in which case nobody is accepted before `accept`. On Linux they are opened as the engines open
+// theirs,
 // and the runtime gets the descriptor; elsewhere the runtime binds. Called by the listeners of tls and http.
 //
 // Invariant: a descriptor that waits is this one's own; one that listens is its server's.

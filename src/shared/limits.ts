@@ -164,6 +164,7 @@ export const WIRE = {
 
 /** What stands between clients and backends of HTTP. */
 export const HTTP_RELAY = {
+  drainFirstMs: 1_000, // for a client that has said nothing yet: its request is on its way, or it keeps a spare connection
   unprocessedMax: 3, // of a request that backends say they have not processed: one is a race, four are a habit
   exchangesKept: 1_024, // objects of exchanges that are over, for the next ones: half a megabyte
 } as const;

@@ -2,6 +2,7 @@
 // Invariant: the listener is told once that it is gone, whoever ended it. Created by listener.ts.
 
 import { formatIp } from "../../shared/ip.ts";
+import { HTTP_RELAY } from "../../shared/limits.ts";
 import type { Refusal } from "../../shared/messages.ts";
 import type { Visit } from "../admission.ts";
 import type { Resident } from "../live-rows.ts";
@@ -49,6 +50,7 @@ export class GatewayClient implements Client, ServerEvents, WireHandler, Residen
   #server: ServerConnection | null = null;
   #firstBytes: Uint8Array | null = null;
   #gone = false;
+  #draining = false;
 
   constructor(owner: ClientOwner, wire: Wire, visit: Visit, now: number) {
     const { peer, tls } = wire;
@@ -77,6 +79,7 @@ export class GatewayClient implements Client, ServerEvents, WireHandler, Residen
       events: this,
     });
     if (bytes !== null) this.#wire.handler.onData(bytes);
+    if (this.#draining) this.#server?.drain();
   }
 
   moved(bytesUp: number, bytesDown: number): void {
@@ -114,15 +117,18 @@ export class GatewayClient implements Client, ServerEvents, WireHandler, Residen
 
   // The listener.
 
+  /** Who has connected and said nothing yet has a request on its way, most likely: it is answered, within a moment. */
   drain(): void {
-    if (this.#server !== null) this.#server.drain();
-    else this.#wire.end();
+    this.#draining = true;
+    this.#server?.drain();
   }
 
   /** @param headMs until when it must have said which version it speaks. */
   sweep(now: number, headMs: number): void {
     if (this.#server !== null) return this.#server.sweep(now);
-    if (now - this.startedMs < headMs) return;
+    const restedMs = now - this.startedMs;
+    if (this.#draining && restedMs >= HTTP_RELAY.drainFirstMs) this.#wire.end();
+    if (restedMs < headMs) return;
     if (this.#firstBytes !== null) this.onRefused("http_head_timeout", "half of a preface");
     this.#end("idle");
   }

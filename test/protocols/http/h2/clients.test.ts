@@ -1,4 +1,5 @@
-// A client's connection (src/protocols/http/h2/server.ts) with clients that no one here wrote: curl, nghttp, h2load, Node's http2.
+// A client's connection (src/protocols/http/h2/server.ts) with clients that no one here wrote: curl, nghttp, h2load, Node's
+// http2.
 
 import { expect } from "bun:test";
 import { join } from "node:path";
