@@ -16,6 +16,7 @@ import {
   IORING_CQE_BUFFER_SHIFT,
   IORING_CQE_F_BUFFER,
   IORING_CQE_F_MORE,
+  IORING_CQE_F_SOCK_NONEMPTY,
   IORING_OP_SEND,
 } from "../../ffi/io-uring.ts";
 import { libc } from "../../ffi/libc.ts";
@@ -152,7 +153,7 @@ export class Traffic {
     if ((flags & IORING_CQE_F_BUFFER) !== 0) {
       this.#buffers.take();
       const buffer = flags >>> IORING_CQE_BUFFER_SHIFT;
-      if (result > 0 && this.#rows.state[row] === OPEN) this.#arrived(d, buffer, result);
+      if (result > 0 && this.#rows.state[row] === OPEN) this.#arrived(d, buffer, result, flags);
       else this.#buffers.recycle(buffer);
     }
     if (result <= 0 && this.#rows.state[row] === OPEN) this.#receiveEnded(d, result);
@@ -162,15 +163,14 @@ export class Traffic {
     if (goesOn && lanes.receiving[d] === 0 && result > 0) this.#receive(d);
   }
 
-  #arrived(d: number, buffer: number, bytes: number): void {
+  #arrived(d: number, buffer: number, bytes: number, flags: number): void {
     const lanes = this.#lanes;
     const row = d >>> 1;
     if (lanes.failed[d]! > 0) return this.#buffers.recycle(buffer);
-    lanes.append(d, buffer, bytes);
+    lanes.append(d, buffer, bytes, (flags & IORING_CQE_F_SOCK_NONEMPTY) !== 0);
     if (lanes.sending[d] === 0 && lanes.queued[d] === 1) this.#dirty.push(d);
-    const full = bytes === this.#buffers.bytes ? lanes.full[d]! + 1 : 0;
-    lanes.full[d] = full;
-    if (full >= this.#bulkAfter || lanes.queued[d]! >= this.#queuedMax) this.#turn(row, TO_RELAY);
+    const bulk = lanes.full[d]! >= this.#bulkAfter;
+    if (bulk || lanes.queued[d]! >= this.#queuedMax) this.#turn(row, TO_RELAY);
   }
 
   /** A receive operation ended without bytes: FIN, no buffers, to be done again, or an error of the source. */
