@@ -302,14 +302,18 @@ export class Traffic {
   /** Goes back to the ring once neither direction moves bulk, waits for its sink, or has urgent data. */
   calm(row: number): void {
     if (this.#lanes.mode[row] !== RELAY || this.#rows.state[row] !== OPEN) return;
-    if (needsRelay(this.#profile(row * 2))) return;
+    if (!needsRelay(this.#profile(row * 2)) && this.#isCalm(row)) this.#turn(row, TO_RING);
+  }
+
+  /** The relay has nothing of the row, and nothing to do for it. */
+  #isCalm(row: number): boolean {
     const { flags, pending } = this.#rows;
     for (let d = row * 2; d <= row * 2 + 1; d++) {
       const f = flags[d]!;
-      if (pending[d]! > 0 || (f & (BULK | QUEUED | COPY_ONLY)) !== 0) return;
-      if ((f & (READABLE | EOF)) === READABLE) return;
+      if (pending[d]! > 0 || (f & (BULK | QUEUED | COPY_ONLY)) !== 0) return false;
+      if ((f & (READABLE | EOF)) === READABLE) return false;
     }
-    this.#turn(row, TO_RING);
+    return true;
   }
 
   #turn(row: number, then: number): void {
@@ -393,6 +397,13 @@ export class Traffic {
     else if (then === TO_RING) this.#enterRing(row);
   }
 
+  /** What the polls told until they were cancelled may have given the relay work again: then the row stays with it. */
+  #staysRelay(row: number): boolean {
+    if (this.#lanes.mode[row] !== RELAY || this.#isCalm(row)) return false;
+    for (let d = row * 2; d <= row * 2 + 1; d++) this.#poll(d);
+    return true;
+  }
+
   #enterRelay(row: number): void {
     const { state } = this.#rows;
     this.#watchByPoll(row);
@@ -419,6 +430,7 @@ export class Traffic {
   }
 
   #enterRing(row: number): void {
+    if (this.#staysRelay(row)) return;
     const { fd, flags } = this.#rows;
     this.#lanes.mode[row] = RING;
     for (let d = row * 2; d <= row * 2 + 1; d++) {
