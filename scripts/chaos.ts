@@ -185,11 +185,13 @@ class Chaos {
     const [up, down] = [size(), size()];
     // Not more than a thousand pieces: who writes single bytes all day is this process, not the proxy.
     const smallest = 1 + Math.trunc(Math.max(up, down) / 1_000);
+    // Streams of small pieces go back and forth between an engine's ways of moving bytes.
+    const largest = this.#random() < 0.3 ? 3 * 1024 : 256 * 1024;
     return {
       seed,
       up,
       down,
-      chunk: smallest + Math.trunc(this.#random() ** 3 * 256 * 1024),
+      chunk: smallest + Math.trunc(this.#random() ** 3 * largest),
       resets: this.#random() < 0.15 ? this.#oneOf(["client", "target"] as const) : "",
       stalls: this.#random() < 0.15 ? this.#oneOf(["client", "target"] as const) : "",
       stallMs: this.#upTo(1_500),

@@ -83,6 +83,8 @@ export const CQE_RES = 2;
 export const CQE_FLAGS = 3;
 export const IORING_CQE_F_BUFFER = 1 << 0;
 export const IORING_CQE_F_MORE = 1 << 1;
+/** Of a receive: the socket held more than was taken. */
+export const IORING_CQE_F_SOCK_NONEMPTY = 1 << 2;
 export const IORING_CQE_BUFFER_SHIFT = 16;
 
 export const IORING_OP_POLL_ADD = 6;

@@ -11,6 +11,7 @@
 import type { KernelRing } from "../../src/engine/uring/kernel-ring.ts";
 import * as Op from "../../src/engine/uring/operations.ts";
 import { Ring, type RingKernel, type RingLayout } from "../../src/engine/uring/ring.ts";
+import type { SendKernel } from "../../src/engine/uring/sending.ts";
 import * as E from "../../src/ffi/errno.ts";
 import {
   CQE_FLAGS,
@@ -105,7 +106,7 @@ interface Entry {
   readonly due: number;
 }
 
-export class FaultKernel implements RingKernel {
+export class FaultKernel implements RingKernel, SendKernel {
   readonly layout: RingLayout;
   readonly #kernel: KernelRing;
   readonly #ring: Ring;
@@ -150,6 +151,16 @@ export class FaultKernel implements RingKernel {
     }
     this.#deliver();
     return taken;
+  }
+
+  /** As the operation's faults, without those that begin nothing twice. */
+  sendNow(fd: number, address: number, bytes: number): number {
+    const decision = this.#roll();
+    const fault = decision === 0 ? undefined : this.#choose(Op.OP_SEND, decision);
+    if (fault === undefined) return this.#kernel.sendNow(fd, address, bytes);
+    this.#faults[DONE]!++;
+    if (typeof fault === "number") return fault === -E.ECANCELED ? -E.EAGAIN : fault;
+    return this.#kernel.sendNow(fd, address, 1 + ((decision >>> 8) % bytes));
   }
 
   /** The next decision. */

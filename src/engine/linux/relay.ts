@@ -239,6 +239,7 @@ export class Relay {
   inherit(d: number, bytes: Uint8Array): void {
     const rows = this.#rows;
     const profile = this.#connections.profiles[rows.listener[d >>> 1]!]!;
+    if (rows.held[d]! >= 0) this.#release(d, profile);
     rows.held[d] = profile.buffers.put(bytes);
     rows.offset[d] = 0;
     rows.pending[d] = bytes.length;

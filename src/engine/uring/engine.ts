@@ -35,6 +35,7 @@ import { MirrorPolls } from "./mirror-polls.ts";
 import * as Op from "./operations.ts";
 import { BUFFER_GROUP } from "./push.ts";
 import { Ring, type RingKernel, type RingLayout } from "./ring.ts";
+import type { SendKernel } from "./sending.ts";
 import { needsRelay, Traffic } from "./traffic.ts";
 
 const SQ_ENTRIES = 1_024;
@@ -50,7 +51,7 @@ const CANCEL_ACCEPTS = IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ALL;
 
 /** What an engine works with, and closes at its end. A test may stand between it and the kernel. */
 export interface Parts {
-  readonly kernel: RingKernel & { readonly layout: RingLayout; close(): void };
+  readonly kernel: RingKernel & SendKernel & { readonly layout: RingLayout; close(): void };
   readonly buffers: Buffers;
 }
 
@@ -97,6 +98,7 @@ export class UringEngine extends LinuxEngine {
     this.#lanes = new Lanes(this.rows.capacity, buffers);
     this.#gather = new Gather(this.#ring, buffers, this.#lanes);
     this.#traffic = new Traffic(
+      kernel,
       this.#ring,
       buffers,
       this.#lanes,

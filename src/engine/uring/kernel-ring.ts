@@ -46,6 +46,7 @@ import {
   unmapMemory,
 } from "../../ffi/io-uring.ts";
 import { errno, libc } from "../../ffi/libc.ts";
+import { MSG_DONTWAIT, MSG_NOSIGNAL } from "../../ffi/linux.ts";
 import { addressOf, pinnedBytes, pinnedInt32, type Pointer, viewOf } from "../../ffi/memory.ts";
 import { ProxyError } from "../../shared/errors.ts";
 import { impossible } from "../linux/errnos.ts";
@@ -199,6 +200,11 @@ export class KernelRing implements RingKernel {
     // ETIME: the time is over. EBUSY and EAGAIN: completions are to be taken first. EINTR: a signal.
     if (error === ETIME || error === EINTR || error === EBUSY || error === EAGAIN) return 0;
     throw impossible("io_uring_enter", error);
+  }
+
+  sendNow(fd: number, address: number, bytes: number): number {
+    const sent = libc.send(fd, address as Pointer, bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return sent < 0 ? -errno() : sent;
   }
 
   /** Cancels what is left and gives the memory back: no view of it may be used any more. */

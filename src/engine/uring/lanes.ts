@@ -29,7 +29,7 @@ export class Lanes {
   readonly once: Uint8Array;
   /** A send operation is. */
   readonly sending: Uint8Array;
-  /** Full buffers received in a row. */
+  /** Full buffers received in a row, with more behind them. */
   readonly full: Uint8Array;
   /** The error number with which the sink refused bytes; 0 for none. */
   readonly failed: Uint8Array;
@@ -74,7 +74,13 @@ export class Lanes {
     }
   }
 
-  append(d: number, buffer: number, bytes: number): void {
+  /**
+   * @param more the socket held more than was taken: a buffer that a message just fills shows no bulk. Unix sockets tell that
+   * since Linux 6.17 only, so it is assumed of them.
+   */
+  append(d: number, buffer: number, bytes: number, more: boolean): void {
+    if (bytes < this.#buffers.bytes) this.full[d] = 0;
+    else if (more || this.once[d] === 1) this.full[d]!++;
     this.length[buffer] = bytes;
     this.next[buffer] = -1;
     if (this.first[d]! < 0) this.first[d] = buffer;

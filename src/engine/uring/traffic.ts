@@ -16,10 +16,10 @@ import {
   IORING_CQE_BUFFER_SHIFT,
   IORING_CQE_F_BUFFER,
   IORING_CQE_F_MORE,
-  IORING_OP_SEND,
+  IORING_CQE_F_SOCK_NONEMPTY,
 } from "../../ffi/io-uring.ts";
 import { libc } from "../../ffi/libc.ts";
-import { EPOLLPRI, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_WAITALL } from "../../ffi/linux.ts";
+import { EPOLLPRI, MSG_DONTWAIT, MSG_NOSIGNAL } from "../../ffi/linux.ts";
 import { RELAY as RELAY_LIMITS } from "../../shared/limits.ts";
 import type { Connections } from "../linux/connections.ts";
 import type { Profile } from "../linux/profile.ts";
@@ -39,9 +39,9 @@ import { hasHungUp, hasUrgent, setBlocking, socketError } from "../linux/sockets
 import type { Buffers } from "./buffers.ts";
 import type { Gather } from "./gather.ts";
 import { CLOSE, type Lanes, NOTHING, RELAY, RING, TO_RELAY, TO_RING } from "./lanes.ts";
-import { OP_SEND, userLow } from "./operations.ts";
 import { pushCancel, pushPoll, pushReceive } from "./push.ts";
 import type { Ring } from "./ring.ts";
+import { Sending, type SendKernel } from "./sending.ts";
 
 /** Bytes in full buffers in a row that show bulk, as far as two buffers hold less. */
 const BULK_AFTER_BYTES = 64 * 1024;
@@ -60,9 +60,6 @@ const LEFT = new Set([ECONNRESET, ENOTCONN, EPIPE]);
 /** For how long after its last bytes an end that the kernel did not tell is looked for: a few sweeps. */
 const LOOKED_AT_MS = 3 * RELAY_LIMITS.sweepMaxMs;
 
-// With WAITALL the kernel itself goes on after a short send, as soon as the sink takes bytes again.
-const SEND_FLAGS = MSG_NOSIGNAL | MSG_WAITALL;
-
 /** A receive operation cannot be paused, and its buffers cannot be copied by tee(2). */
 export function needsRelay({ pace, mirror }: Profile): boolean {
   return pace !== null || mirror !== null;
@@ -75,15 +72,14 @@ export class Traffic {
   readonly #rows: Rows;
   readonly #connections: Connections;
   readonly #relay: Relay;
-  readonly #gather: Gather;
+  readonly #sending: Sending;
   readonly #bulkAfter: number;
   readonly #queuedMax: number;
-  /** Directions with something to send, since the last `flush`. */
-  #dirty: number[] = [];
   /** Directions whose receive ended for want of buffers. */
   #starved: number[] = [];
 
   constructor(
+    kernel: SendKernel,
     ring: Ring,
     buffers: Buffers,
     lanes: Lanes,
@@ -97,7 +93,8 @@ export class Traffic {
     this.#rows = connections.rows;
     this.#connections = connections;
     this.#relay = relay;
-    this.#gather = gather;
+    const told = this.#sendEnded.bind(this);
+    this.#sending = new Sending(kernel, ring, buffers, lanes, connections.rows, gather, told);
     this.#bulkAfter = Math.max(2, Math.ceil(BULK_AFTER_BYTES / buffers.bytes));
     this.#queuedMax = Math.min(QUEUED_MAX, buffers.count / QUEUED_PART);
   }
@@ -152,7 +149,7 @@ export class Traffic {
     if ((flags & IORING_CQE_F_BUFFER) !== 0) {
       this.#buffers.take();
       const buffer = flags >>> IORING_CQE_BUFFER_SHIFT;
-      if (result > 0 && this.#rows.state[row] === OPEN) this.#arrived(d, buffer, result);
+      if (result > 0 && this.#rows.state[row] === OPEN) this.#arrived(d, buffer, result, flags);
       else this.#buffers.recycle(buffer);
     }
     if (result <= 0 && this.#rows.state[row] === OPEN) this.#receiveEnded(d, result);
@@ -162,15 +159,14 @@ export class Traffic {
     if (goesOn && lanes.receiving[d] === 0 && result > 0) this.#receive(d);
   }
 
-  #arrived(d: number, buffer: number, bytes: number): void {
+  #arrived(d: number, buffer: number, bytes: number, flags: number): void {
     const lanes = this.#lanes;
     const row = d >>> 1;
     if (lanes.failed[d]! > 0) return this.#buffers.recycle(buffer);
-    lanes.append(d, buffer, bytes);
-    if (lanes.sending[d] === 0 && lanes.queued[d] === 1) this.#dirty.push(d);
-    const full = bytes === this.#buffers.bytes ? lanes.full[d]! + 1 : 0;
-    lanes.full[d] = full;
-    if (full >= this.#bulkAfter || lanes.queued[d]! >= this.#queuedMax) this.#turn(row, TO_RELAY);
+    lanes.append(d, buffer, bytes, (flags & IORING_CQE_F_SOCK_NONEMPTY) !== 0);
+    if (lanes.sending[d] === 0 && lanes.queued[d] === 1) this.#sending.need(d);
+    const bulk = lanes.full[d]! >= this.#bulkAfter;
+    if (bulk || lanes.queued[d]! >= this.#queuedMax) this.#turn(row, TO_RELAY);
   }
 
   /** A receive operation ended without bytes: FIN, no buffers, to be done again, or an error of the source. */
@@ -227,9 +223,7 @@ export class Traffic {
 
   /** Sends what arrived since the last call, each direction's in one operation, and receives again where buffers were short. */
   flush(): void {
-    const dirty = this.#dirty;
-    for (let i = 0; i < dirty.length; i++) this.#send(dirty[i]!);
-    dirty.length = 0;
+    this.#sending.flush();
     if (this.#starved.length > 0) this.#buffers.grow();
     this.#buffers.publish();
     if (this.#starved.length > 0) this.#feed();
@@ -253,29 +247,16 @@ export class Traffic {
     }
   }
 
-  #send(d: number): void {
-    const lanes = this.#lanes;
-    const row = d >>> 1;
-    if (this.#rows.state[row] !== OPEN || lanes.after[row] !== NOTHING) return;
-    if (lanes.mode[row] !== RING || lanes.sending[d] === 1 || lanes.queued[d] === 0) return;
-    lanes.sending[d] = 1;
-    lanes.inFlight[row]!++;
-    const sink = this.#rows.fd[d ^ 1]!;
-    const low = userLow(OP_SEND, d);
-    if (lanes.queued[d]! > 1) return this.#gather.send(sink, d, SEND_FLAGS, low, this.#guard(d));
-    const buffer = lanes.first[d]!;
-    const from = lanes.offset[d]!;
-    const address = this.#buffers.addressOf(buffer) + from;
-    const length = lanes.length[buffer]! - from;
-    this.#ring.push(IORING_OP_SEND, sink, address, length, SEND_FLAGS, low, this.#guard(d));
-  }
-
   /** A send operation ended. */
   sent(d: number, result: number): void {
+    this.#lanes.sending[d] = 0;
+    this.#lanes.inFlight[d >>> 1]!--;
+    this.#sendEnded(d, result);
+  }
+
+  #sendEnded(d: number, result: number): void {
     const lanes = this.#lanes;
     const row = d >>> 1;
-    lanes.sending[d] = 0;
-    lanes.inFlight[row]!--;
     if (result > 0) {
       lanes.consume(d, result);
       if (this.#rows.state[row] === OPEN) this.#relay.delivered(d, result, this.#profile(d));
@@ -283,7 +264,7 @@ export class Traffic {
     if (this.#rows.state[row] === OPEN) {
       if (result < 0 && !AGAIN.has(-result)) this.#sinkFailed(d, -result);
       else if (result === -EAGAIN) this.#turn(row, TO_RELAY);
-      else if (lanes.queued[d]! > 0) this.#dirty.push(d);
+      else if (lanes.queued[d]! > 0) this.#sending.need(d);
       else if ((this.#rows.flags[d]! & (EOF | SHUT)) === EOF) this.#finish(d);
     }
     if (lanes.after[row] !== NOTHING) this.#settle(row);
@@ -321,14 +302,18 @@ export class Traffic {
   /** Goes back to the ring once neither direction moves bulk, waits for its sink, or has urgent data. */
   calm(row: number): void {
     if (this.#lanes.mode[row] !== RELAY || this.#rows.state[row] !== OPEN) return;
-    if (needsRelay(this.#profile(row * 2))) return;
+    if (!needsRelay(this.#profile(row * 2)) && this.#isCalm(row)) this.#turn(row, TO_RING);
+  }
+
+  /** The relay has nothing of the row, and nothing to do for it. */
+  #isCalm(row: number): boolean {
     const { flags, pending } = this.#rows;
     for (let d = row * 2; d <= row * 2 + 1; d++) {
       const f = flags[d]!;
-      if (pending[d]! > 0 || (f & (BULK | QUEUED | COPY_ONLY)) !== 0) return;
-      if ((f & (READABLE | EOF)) === READABLE) return;
+      if (pending[d]! > 0 || (f & (BULK | QUEUED | COPY_ONLY)) !== 0) return false;
+      if ((f & (READABLE | EOF)) === READABLE) return false;
     }
-    this.#turn(row, TO_RING);
+    return true;
   }
 
   #turn(row: number, then: number): void {
@@ -412,6 +397,13 @@ export class Traffic {
     else if (then === TO_RING) this.#enterRing(row);
   }
 
+  /** What the polls told until they were cancelled may have given the relay work again: then the row stays with it. */
+  #staysRelay(row: number): boolean {
+    if (this.#lanes.mode[row] !== RELAY || this.#isCalm(row)) return false;
+    for (let d = row * 2; d <= row * 2 + 1; d++) this.#poll(d);
+    return true;
+  }
+
   #enterRelay(row: number): void {
     const { state } = this.#rows;
     this.#watchByPoll(row);
@@ -438,12 +430,13 @@ export class Traffic {
   }
 
   #enterRing(row: number): void {
+    if (this.#staysRelay(row)) return;
     const { fd, flags } = this.#rows;
     this.#lanes.mode[row] = RING;
     for (let d = row * 2; d <= row * 2 + 1; d++) {
       setBlocking(fd[d]!, true);
       this.#lanes.full[d] = 0;
-      if (this.#lanes.queued[d]! > 0) this.#dirty.push(d);
+      if (this.#lanes.queued[d]! > 0) this.#sending.need(d);
       if ((flags[d]! & EOF) === 0) this.#receive(d);
     }
   }

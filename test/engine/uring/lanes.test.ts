@@ -73,7 +73,7 @@ function play(lanes: Lanes, pool: Pool, model: Model, item: Step): void {
     if (buffer === undefined) return;
     const bytes = Array.from({ length: item.bytes }, () => model.next++ & 0xff);
     pool.buffers.slice(buffer, 0, item.bytes).set(bytes);
-    lanes.append(item.d, buffer, item.bytes);
+    lanes.append(item.d, buffer, item.bytes, false);
     waiting.push(...bytes);
   } else if (item.do === "consume") {
     const bytes = Math.trunc((waiting.length * item.part) / 1_000);
@@ -136,6 +136,24 @@ describe.if(process.platform === "linux")("lanes", () => {
       }
     });
     fc.assert(property, { numRuns: 300 });
+  });
+
+  test("only full buffers with more behind them are counted, and on sockets that do not tell, all full ones", () => {
+    const pool = new Pool();
+    const lanes = new Lanes(1, pool.buffers);
+    lanes.clear(0);
+    const counted = (bytes: number, more: boolean): number => {
+      lanes.append(0, pool.take()!, bytes, more);
+      return lanes.full[0]!;
+    };
+    // A message of a buffer's length, and again; then bulk; then its last bytes.
+    expect([counted(BYTES, false), counted(BYTES, false)]).toEqual([0, 0]);
+    expect([counted(BYTES, true), counted(BYTES, true), counted(BYTES, false)]).toEqual([1, 2, 2]);
+    expect(counted(BYTES - 1, true)).toBe(0);
+    lanes.once[0] = 1;
+    expect(counted(BYTES, false)).toBe(1);
+    lanes.consume(0, lanes.waiting(0));
+    pool.buffers.close();
   });
 
   test("a row that is taken again shows nothing of the connection before", () => {
