@@ -144,7 +144,7 @@ export class H2TestClient implements BackendEvents, Disposable {
     for (const [name, value] of ask.fields ?? []) head.fields.add(name, value);
     const asked = new Asked();
     asked.stream = this.backend.request(head, asked);
-    if (ask.stalled !== true) asked.stream.resume();
+    if (ask.stalled === true) asked.stream.pause();
     if (body === undefined || body === null) return asked;
     asked.stream.sendBody(body);
     asked.stream.sendEnd(trailers === undefined ? null : fieldsOf(trailers));

@@ -1,6 +1,7 @@
 // What one connection sends: frames are written one behind the other into a buffer, and what one turn of the event loop brought
 // goes out in one write of the wire, also when answers came from several backends. Buffers are lent while there is something
-// in them; a connection that rests has none.
+// in them; a connection that rests has none. With 256 streams to an HTTP/1.1 backend, 15 answers leave in one write; flushing in
+// a microtask made it one each, since the runtime runs those between two sockets, and cost 30 % more CPU.
 //
 // Invariant: bytes leave in the order in which they were written. Called by the session alone.
 

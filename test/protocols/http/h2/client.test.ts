@@ -301,7 +301,8 @@ describe("a backend", () => {
     const stalled = play.client.ask({ stalled: true });
     const other = play.client.ask();
     play.send(play.peer.headers(1, OK, 0), play.peer.headers(3, OK, 0));
-    for (let i = 0; i < 4; i++) play.send(F.data(1, new Uint8Array(16_384)));
+    for (let i = 0; i < H2.streamWindowBytes / 16_384; i++)
+      play.send(F.data(1, new Uint8Array(16_384)));
     for (let i = 0; i < 100; i++) play.send(F.data(3, new Uint8Array(16_384)));
     const returned = play
       .said()

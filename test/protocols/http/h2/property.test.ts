@@ -200,7 +200,7 @@ test("whatever a client sends, in any order, a session keeps its bounds and tell
       expect(run.talk.gone === undefined && !run.talk.wire.wasReset).toBe(false);
       expect(run.talk.server.sender.output.used).toBe(0);
     }),
-    { numRuns: 800 },
+    { numRuns: 400 },
   );
 });
 
@@ -294,7 +294,7 @@ test("messages of any shape go from our client to our server and back, over wire
         expect(client.backend.active).toBe(0);
       },
     ),
-    { numRuns: 150 },
+    { numRuns: 40 },
   );
 });
 

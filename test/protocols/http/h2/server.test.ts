@@ -11,6 +11,8 @@ import * as F from "./frames.ts";
 import { errorsIn, type Taken, Talk } from "./talk.ts";
 
 const { GET, POST } = F;
+/** As many full ones as a stream's window takes. */
+const FRAMES = H2.streamWindowBytes / 16_384;
 const bytes = (length: number): Uint8Array => new Uint8Array(length).fill(0x61);
 
 function answer(status = 200, entries: readonly (readonly [string, string])[] = []): ResponseHead {
@@ -318,7 +320,8 @@ describe("flow control", () => {
 
   test("a client gets its window back for what was taken, and not for what waits", () => {
     const talk = new Talk();
-    talk.send(talk.peer.headers(1, POST, 0), F.data(1, bytes(16_384)), F.data(1, bytes(16_384)));
+    talk.send(talk.peer.headers(1, POST, 0));
+    for (let i = 0; i < FRAMES / 2; i++) talk.send(F.data(1, bytes(16_384)));
     expect(talk.said()).toEqual([]);
     const [taken] = talk.taken as [Taken];
     taken.stops = true;
@@ -326,19 +329,21 @@ describe("flow control", () => {
     expect(talk.said()).toEqual([]); // it was taken, and made the taker stop
     taken.stops = false;
     taken.stream.resume();
-    expect(talk.said()).toEqual([{ kind: "window", stream: 1, increment: 32_768 }]);
+    expect(talk.said()).toEqual([
+      { kind: "window", stream: 1, increment: H2.streamWindowBytes / 2 },
+    ]);
   });
 
   test("streams that stall are bounded each and together", () => {
     const talk = new Talk();
     talk.send(talk.peer.headers(1, POST, 0));
-    for (let i = 0; i < 4; i++) talk.send(F.data(1, bytes(16_384)));
+    for (let i = 0; i < FRAMES; i++) talk.send(F.data(1, bytes(16_384)));
     expect(errorsIn(talk.ask(F.data(1, bytes(1))))).toEqual(["RST_STREAM 1 FLOW_CONTROL_ERROR"]);
     const many = new Talk();
     let sent = 0;
     for (let id = 1; sent < H2.connectionWindowBytes; id += 2) {
       many.send(many.peer.headers(id, POST, 0));
-      for (let i = 0; i < 4; i++, sent += 16_384) many.send(F.data(id, bytes(16_384)));
+      for (let i = 0; i < FRAMES; i++, sent += 16_384) many.send(F.data(id, bytes(16_384)));
     }
     expect(errorsIn(many.said())).toEqual([]);
     many.send(many.peer.headers(201, POST, 0));

@@ -124,7 +124,7 @@ describe("encoding of field sections", () => {
           );
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 60 },
     );
   });
 });
