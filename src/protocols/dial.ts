@@ -241,7 +241,9 @@ export class Dial {
       else this.#failed(error!);
     };
     this.#connecting =
-      tls === null ? connectPlain(plain, done) : connectTls({ ...plain, tls, alpn }, done);
+      tls === null
+        ? connectPlain(plain, done)
+        : connectTls({ ...plain, tls, alpn, tellTruncation: true }, done);
   }
 
   #connected(wire: Wire): void {

@@ -39,6 +39,19 @@ function peerOf(relay: TlsRelay, version: "1.2" | "1.3"): Promise<TlsPeer> {
   return TlsPeer.connect({ port: relay.port, caFile: authority.caFile, version });
 }
 
+/** A count that has grown, and grows no more for half a second. */
+async function atRest(what: string, count: () => number): Promise<number> {
+  let seen = 0;
+  let rested = waited(0);
+  await until(`${what} comes to rest`, () => {
+    if (count() === seen) return seen > 0 && rested();
+    seen = count();
+    rested = waited(500);
+    return false;
+  });
+  return seen;
+}
+
 describe("bytes", () => {
   test("go both ways at once, whole, and both ends arrive", async () => {
     await using target = await WireServer.listen();
@@ -63,12 +76,7 @@ describe("bytes", () => {
     far.socket.pause();
     const length = 96 * MIB;
     const sending = wire.sendStream(3, length);
-    let seen = -1;
-    await until("the client is stopped", () => {
-      const still = relay.stats.bytesUp === seen && seen > 0;
-      seen = relay.stats.bytesUp;
-      return still;
-    });
+    const seen = await atRest("what the client sends", () => relay.stats.bytesUp);
     expect(seen).toBeLessThan(length / 2);
     const [row] = relay.proxy.connections();
     expect(row!.bytesUp).toBe(seen);
@@ -86,12 +94,7 @@ describe("bytes", () => {
     socket.pause();
     const length = 96 * MIB;
     const sending = far.sendStream(4, length);
-    let seen = -1;
-    await until("the target is stopped", () => {
-      const still = relay.stats.bytesDown === seen && seen > 0;
-      seen = relay.stats.bytesDown;
-      return still;
-    });
+    const seen = await atRest("what the target sends", () => relay.stats.bytesDown);
     expect(seen).toBeLessThan(length / 2);
     const received = wire.expectStream(4, length);
     socket.resume();

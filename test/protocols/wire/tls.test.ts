@@ -107,7 +107,15 @@ function connect(address: SocketAddress, options: ConnectOptions = {}): Promise<
   const { promise, resolve, reject } = Promise.withResolvers<Recorder>();
   const tls = options.tls ?? clientTls(options);
   const { alpn = [], watermarks = MARKS } = options;
-  const all = { address, socket: SOCKET, setOptions: () => {}, watermarks, tls, alpn };
+  const all = {
+    address,
+    socket: SOCKET,
+    setOptions: () => {},
+    watermarks,
+    tls,
+    alpn,
+    tellTruncation: true,
+  };
   connectTls(all, (wire, error) => {
     if (wire === null) return reject(error!);
     const recorder = new Recorder();
@@ -411,7 +419,14 @@ describe("a connection that is given up", () => {
     const { port } = target;
     let told = false;
     const all = { address: { kind: "ip", host: "127.0.0.1", port } as const, socket: SOCKET };
-    const options = { ...all, setOptions: () => {}, watermarks: MARKS, tls: clientTls(), alpn: [] };
+    const options = {
+      ...all,
+      setOptions: () => {},
+      watermarks: MARKS,
+      tls: clientTls(),
+      alpn: [],
+      tellTruncation: true,
+    };
     const connecting = connectTls(options, () => (told = true));
     const peer = await within("the target's client", target.accept());
     await peer.readHead(5);
@@ -425,7 +440,10 @@ describe("a connection that is given up", () => {
     const address = { kind: "ip", host: "127.0.0.1", port: silent.port } as const;
     const options = { address, socket: SOCKET, setOptions: () => {}, watermarks: MARKS };
     let told = false;
-    connectTls({ ...options, tls: clientTls(), alpn: [] }, () => (told = true)).cancel();
+    connectTls(
+      { ...options, tls: clientTls(), alpn: [], tellTruncation: true },
+      () => (told = true),
+    ).cancel();
     const failure = await failureOf(connect({ ...address, port: 1 }));
     expect(failure.code).toBe("ECONNREFUSED");
     expect(told).toBe(false);

@@ -25,8 +25,10 @@ export function connector(
   const options = { address, socket, setOptions, watermarks: { highBytes, lowBytes } };
   if (tls === null) return (done) => connectPlain(options, done);
   const alpn = [multiplexed ? H2 : "http/1.1"];
+  // The end of an answer of HTTP/1.1 may be that of its connection.
+  const tellTruncation = !multiplexed;
   return (done) =>
-    connectTls({ ...options, tls, alpn }, (wire, error) => {
+    connectTls({ ...options, tls, alpn, tellTruncation }, (wire, error) => {
       if (wire === null || !multiplexed || wire.tls?.alpn === H2) return done(wire, error);
       wire.reset();
       done(null, new TlsError("ERR_SSL_NO_APPLICATION_PROTOCOL", "it does not agree upon h2"));
