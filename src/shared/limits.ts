@@ -196,9 +196,10 @@ export const ACCESS_LOG = {
 /** HTTP/2, towards clients and backends (RFC 9113, RFC 7541). */
 export const H2 = {
   headerTableBytes: 4 * KIB, // the RFC's default, a power of two times the overhead of an entry
-  // Compressed, and beyond limits.head_size: it is read to its end so that 431 can be answered and the next head be understood.
-  fieldBlockBytes: 256 * KIB,
-  continuations: 32, // of one block: frames of 8 KiB would fill it; whoever sends smaller ones has another purpose
+  // Of a block in several frames, beyond limits.head_size: it is read to its end so that 431 can be answered and the next head be
+  // understood.
+  blockSpareBytes: 64 * KIB,
+  continuations: 32, // of one block: frames of 4 KiB would fill it; whoever sends smaller ones has another purpose
   // How many times larger than its block a section may be, before it counts as an attack: repeated cookies come to ten.
   bombFactor: 16,
   headsKept: 256, // of requests that are over, for the next ones of a worker: two connections' worth of streams
@@ -221,6 +222,7 @@ export const H2 = {
   stalledOutputBytes: 256 * KIB, // of answers without bodies that a client does not read: more of its requests are not read
   // What a peer may do at once, and what time gives back. Clients of good faith cancel a page's hundred pictures, ping every ten
   // seconds, and send a WINDOW_UPDATE or two for each frame of DATA.
+  // One more of `resets` for each request that is answered, one more of `pings` for each frame of DATA that we sent.
   resets: { burst: 200, perSecond: 20 },
   pings: { burst: 60, perSecond: 10 },
   settings: { burst: 20, perSecond: 2 },

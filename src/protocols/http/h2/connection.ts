@@ -57,6 +57,8 @@ export abstract class Connection implements WireHandler, FrameHandler, StreamOwn
   #receiveWindow: number = C.FIRST_WINDOW;
   #unreturned: number;
   #continuations = 0;
+  /** Frames of DATA that had been sent when the last PING came. */
+  #framesAtPing = 0;
   /** The wire is paused since the peer does not read our answers. */
   #deaf = false;
 
@@ -65,7 +67,7 @@ export abstract class Connection implements WireHandler, FrameHandler, StreamOwn
     this.nowMs = this.startedMs = options.nowMs;
     this.#server = options.server;
     this.sender = new Sender(wire, this);
-    this.reader = new FrameReader(this, options.server);
+    this.reader = new FrameReader(this, options.server, options.headBytes + H2.blockSpareBytes);
     this.guards = new Guard.Guards(options.nowMs);
     this.#windowBytes = options.windowBytes;
     if (!options.server) this.sender.output.preface();
@@ -268,6 +270,10 @@ export abstract class Connection implements WireHandler, FrameHandler, StreamOwn
   }
 
   onPing(bytes: Uint8Array, at: number): void {
+    // Programs that measure the round trip (gRPC's) send one for what they were sent.
+    const { frames } = this.sender;
+    this.guards.allow(Guard.PINGS, frames - this.#framesAtPing);
+    this.#framesAtPing = frames;
     if (this.spend(Guard.PINGS)) this.sender.output.ping(true, bytes, at);
   }
 

@@ -4,7 +4,6 @@
 // Invariant: payloads of DATA are told as they come and never held; of other frames at most one is held, and one field block.
 // After `fail` or `stop` nothing is told any more. Pure; called by the session, which it tells everything.
 
-import { H2 } from "../../../shared/limits.ts";
 import * as C from "./constants.ts";
 
 /** What a frame says. Ranges of bytes are valid during the call only. */
@@ -51,6 +50,7 @@ const HELD_KEPT_BYTES = 512;
 
 export class FrameReader {
   readonly #handler: FrameHandler;
+  readonly #blockMax: number;
   /** Bytes of the preface that are still expected. */
   #preface: number;
   #first = true;
@@ -70,9 +70,13 @@ export class FrameReader {
   #block = NOTHING;
   #blockBytes = 0;
 
-  /** @param preface whether the client's preface comes first: at a server. */
-  constructor(handler: FrameHandler, preface: boolean) {
+  /**
+   * @param preface whether the client's preface comes first: at a server.
+   * @param blockMax bytes that a field block in several frames may have.
+   */
+  constructor(handler: FrameHandler, preface: boolean, blockMax: number) {
     this.#handler = handler;
+    this.#blockMax = blockMax;
     this.#preface = preface ? C.PREFACE.length : 0;
   }
 
@@ -325,8 +329,8 @@ export class FrameReader {
 
   #extendBlock(bytes: Uint8Array, start: number, end: number): boolean {
     const total = this.#blockBytes + end - start;
-    if (total > H2.fieldBlockBytes) {
-      this.#fail(C.ENHANCE_YOUR_CALM, `a field block of more than ${H2.fieldBlockBytes} bytes`);
+    if (total > this.#blockMax) {
+      this.#fail(C.ENHANCE_YOUR_CALM, `a field block of more than ${this.#blockMax} bytes`);
       return false;
     }
     this.#block = grown(this.#block, this.#blockBytes, total);

@@ -130,6 +130,7 @@ export class Http2Server extends Session implements ServerConnection {
     if (!end && head.contentLength !== UNKNOWN_LENGTH) stream.bodyLeft = head.contentLength;
     this.streams.set(id, stream);
     this.#requests++;
+    this.guards.allow(Guard.USELESS, 2); // browsers send priorities with what they ask for
     const { requestsPerConnection } = this.#limits;
     if (requestsPerConnection > 0 && this.#requests >= requestsPerConnection) this.drain();
     stream.remoteEnded = end;
@@ -172,6 +173,7 @@ export class Http2Server extends Session implements ServerConnection {
     this.closeStream(stream, RESET_BY_PEER);
     const message = `the client reset the stream (${C.errorName(code)})`;
     stream.tellFailure({ code: "reset", message, unprocessed: false });
+    this.spend(Guard.RESETS);
   }
 
   protected onStreamOver(stream: Stream): void {

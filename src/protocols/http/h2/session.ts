@@ -102,6 +102,7 @@ export abstract class Session extends Connection {
     stream.close();
     this.streams.delete(stream.id);
     this.#closed.add(stream.id, ending);
+    if (ending === ENDED) this.guards.allow(Guard.RESETS, 1);
     if (this.#dataStream === stream) this.#dataStream = null;
     this.onStreamOver(stream);
   }
@@ -131,6 +132,8 @@ export abstract class Session extends Connection {
 
   resetStream(stream: Stream, code: number): void {
     if (this.isOpen) this.sender.output.reset(stream.id, code);
+    // What was under way crosses this on its way.
+    this.guards.allow(Guard.USELESS, 2);
     this.closeStream(stream, RESET);
   }
 
@@ -264,7 +267,6 @@ export abstract class Session extends Connection {
       return;
     }
     this.onPeerReset(stream, code);
-    this.spend(Guard.RESETS);
   }
 
   onPriority(id: number, dependency: number): void {

@@ -238,6 +238,16 @@ describe("a backend", () => {
     }
   });
 
+  test("may answer early and reset the rest, a thousand times", () => {
+    const play = new Play();
+    for (let id = 1; id < 2_000; id += 2) {
+      const asked = play.client.ask({ method: "POST", body: null });
+      play.send(play.peer.headers(id, OK), F.reset(id, C.NO_ERROR));
+      expect([asked.isOver, asked.failure]).toEqual([true, null]);
+    }
+    expect([play.client.backend.closing, play.client.backend.active]).toEqual([false, 0]);
+  });
+
   test("that resets a stream behind its whole answer loses none of it, nor one that closes", async () => {
     for (const end of [
       (play: Play) => play.send(F.reset(1, C.NO_ERROR)),

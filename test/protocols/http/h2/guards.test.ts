@@ -69,6 +69,20 @@ describe("floods", () => {
     expect(talk.wire.ended).toBe(false);
   });
 
+  test("one that cancels every second of many requests is not, nor one that pings for each frame that it is sent", () => {
+    const talk = new Talk({ taker: hello });
+    for (let i = 1; i < 4_000; i += 4) {
+      talk.send(talk.peer.headers(i, GET), talk.peer.headers(i + 2, POST, 0), F.ping());
+    }
+    expect(talk.wire.ended).toBe(false);
+    const half = new Talk();
+    for (let i = 1; i < 4_000; i += 4) {
+      half.send(half.peer.headers(i, GET), half.peer.headers(i + 2, GET), F.reset(i + 2));
+      half.taken.at(-2)!.stream.sendHead(Object.assign(new ResponseHead(), { bodyless: true }));
+    }
+    expect(half.wire.ended).toBe(false);
+  });
+
   test("PING, SETTINGS, empty DATA, PRIORITY, unknown frames, WINDOW_UPDATE", () => {
     for (const [make, burst] of [
       [() => F.ping(), H2.pings.burst],
