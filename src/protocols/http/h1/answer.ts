@@ -148,8 +148,9 @@ export class Answer implements OutputOwner, Framing {
 
   /** @returns false if the answer is not whole. */
   sendEnd(trailers: Fields | null): boolean {
-    this.#state = COMPLETE;
-    return this.#body.end(trailers);
+    const isWhole = this.#body.end(trailers);
+    if (isWhole) this.#state = COMPLETE;
+    return isWhole;
   }
 
   /** Nothing is to be answered. */

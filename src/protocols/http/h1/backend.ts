@@ -336,7 +336,7 @@ export class Http1Backend implements BackendConnection, BackendStream, WireHandl
     OUTPUT.enter();
     // Nobody is left to write to, which is no failure of a tunnel whose backend has said all.
     const isInOrder = error === null || (this.#endTold && error.code === "EPIPE");
-    if (isInOrder || this.#state === REST) this.#gone(null);
+    if (isInOrder || this.#state === REST) this.#end(null, IGNORED);
     else if (this.#state === HEAD && this.#hasBegun) this.#fail(CUT_HEAD);
     else this.#fail(failureOf(error));
     OUTPUT.leave();
@@ -345,16 +345,14 @@ export class Http1Backend implements BackendConnection, BackendStream, WireHandl
   // Ends.
 
   #fail(failure: Failure): void {
-    const events = this.#events;
-    this.#events = IGNORED;
-    this.#cut(failure);
-    events.onResponseFailure(failure);
+    this.#cut(failure, this.#events);
   }
 
-  #cut(failure: Failure | null): void {
+  /** At once. @param events of the request that is under way and is to be told. */
+  #cut(failure: Failure | null, events: ResponseEvents = IGNORED): void {
     OUTPUT.drop(this);
     this.wire.reset();
-    this.#gone(failure);
+    this.#end(failure, events);
   }
 
   /** In order: nothing is under way. */
@@ -362,14 +360,16 @@ export class Http1Backend implements BackendConnection, BackendStream, WireHandl
     if (this.#state === GONE) return;
     OUTPUT.flush();
     sayFarewell(this.wire);
-    this.#gone(null);
+    this.#end(null, IGNORED);
   }
 
-  #gone(failure: Failure | null): void {
+  #end(failure: Failure | null, events: ResponseEvents): void {
     if (this.#state === GONE) return;
     this.#state = GONE;
     this.#closing = true;
     this.#sent = true;
+    this.#events = IGNORED;
+    if (failure !== null) events.onResponseFailure(failure);
     if (this.#reader !== null) this.#readers.give(this.#reader);
     this.#reader = null;
     this.#owner.onGone(this, failure);

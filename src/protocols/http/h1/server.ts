@@ -241,7 +241,7 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
         this.#closing = true;
         return this.#linger();
       case BODY:
-        return this.#fail(failures.CUT_BODY);
+        return this.#cut(failures.CUT_BODY);
       case WHOLE:
       case OFFER:
         // It may still want the answer (RFC 9112 section 9.6).
@@ -268,17 +268,17 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
       if (!this.#continueDue) return; // it was sent, or not asked for
       this.#continueDue = false;
     }
-    if (!this.#answer.sendInformational(head)) this.#fail(failures.UNWRITABLE);
+    if (!this.#answer.sendInformational(head)) this.#cut(failures.UNWRITABLE);
   }
 
   sendHead(head: ResponseHead): void {
     if (!this.#answer.isUnderWay || this.#answer.isBegun) return;
-    if (head.status === 101 && this.#state !== OFFER) return this.#fail(failures.UNASKED_UPGRADE);
+    if (head.status === 101 && this.#state !== OFFER) return this.#cut(failures.UNASKED_UPGRADE);
     const isWhole = this.#state === WHOLE || this.#state === OFFER;
     const isTooMuch = !isWhole && this.#body!.left > H1.discardMaxBytes;
     if (isTooMuch || this.#continueDue) this.#closing = true;
     this.#continueDue = false;
-    if (!this.#answer.sendHead(head, this.#closing)) return this.#fail(failures.UNWRITABLE);
+    if (!this.#answer.sendHead(head, this.#closing)) return this.#cut(failures.UNWRITABLE);
     if (this.#answer.endsWithConnection) this.#closing = true;
     if (head.status === 101) this.#state = TUNNEL;
     else if (this.#answer.isComplete) this.#answered();
@@ -290,7 +290,7 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
 
   sendEnd(trailers: Fields | null): void {
     if (!this.#answer.isBegun || this.#answer.isComplete) return;
-    if (!this.#answer.sendEnd(trailers)) return this.#fail(failures.UNWRITABLE);
+    if (!this.#answer.sendEnd(trailers)) return this.#cut(failures.UNWRITABLE);
     if (this.#state !== TUNNEL) return this.#answered();
     OUTPUT.flush();
     this.#setup.wire.end();
@@ -363,7 +363,7 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
     const { events } = this;
     const failure = failures.ofStatus(status, message);
     this.#setup.events.onRefused(reason, message);
-    if (this.#answer.isBegun) return this.#fail(failure);
+    if (this.#answer.isBegun) return this.#cut(failure);
     this.events = failures.IGNORED;
     this.#answer.abandon();
     if (status !== UNANSWERED) OUTPUT.send(this.#answer, refusalAnswer(status));
@@ -371,13 +371,7 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
     events.onRequestFailure(failure);
   }
 
-  #fail(failure: Failure): void {
-    const { events } = this;
-    this.events = failures.IGNORED;
-    this.#cut(failure);
-    events.onRequestFailure(failure);
-  }
-
+  /** At once. An exchange under way is told. */
   #cut(failure: Failure | null): void {
     OUTPUT.drop(this.#answer);
     this.#setup.wire.reset();
@@ -392,8 +386,8 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
     this.#answer.abandon();
     this.#state = GONE;
     this.#inlet.take();
-    this.#releaseReader();
     if (wasUnderWay) events.onRequestFailure(failure ?? failures.CLOSED);
+    this.#releaseReader(); // its head was the exchange's until now
     this.#setup.events.onGone(failure);
   }
 
@@ -417,7 +411,7 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
         return this.#refuse({ status: 408, message: "a body came too slowly" }, "http_slow");
       case watch.READER_SLOW:
         this.#setup.events.onRefused("http_slow", failures.READ_SLOWLY.message);
-        return this.#fail(failures.READ_SLOWLY);
+        return this.#cut(failures.READ_SLOWLY);
       case watch.LINGERED:
         return this.#cut(null);
       case watch.OLD:
