@@ -94,11 +94,16 @@ export class Targets<T> {
   }
 }
 
+/** The index of a target that stands alone. */
+const ONLY = 0;
+
 class Group<T> {
   readonly targets: readonly Target<T>[];
   readonly health: TargetHealth;
   readonly #balancer: Balancer;
   readonly #reports: TargetReports;
+  /** There is nothing to choose: requests of HTTP come by here a hundred thousand times a second. */
+  readonly #isAlone: boolean;
 
   constructor(
     plan: GroupPlan,
@@ -110,6 +115,7 @@ class Group<T> {
     now: number,
   ) {
     this.targets = targets;
+    this.#isAlone = targets.length === 1;
     this.#reports = reports;
     const { random, skip } = options;
     const slots = Int32Array.from(targets, ({ slot }) => slot);
@@ -124,6 +130,10 @@ class Group<T> {
 
   pick(tried: Uint8Array | null, ip: Uint8Array | null, now: number): number {
     const { health } = this;
+    if (this.#isAlone && tried === null && health.usable[0] === 1) {
+      health.began(ONLY);
+      return ONLY;
+    }
     for (const change of health.refresh(now)) this.#tell(change.target, change);
     const index = this.#balancer.pick(health.usable, tried, ip);
     if (index < 0) return -1;
