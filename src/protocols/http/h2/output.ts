@@ -71,7 +71,7 @@ export class Output {
     this.used = 0;
     this.#lastAt = -1;
     this.buffer = NOTHING;
-    if (!this.#wire.write(buffer.subarray(0, used)) && !this.blocked) {
+    if (!this.#wire.writeRange(buffer, 0, used) && !this.blocked) {
       this.blocked = true;
       this.blockedAt = this.#wire.pending;
     }

@@ -1,7 +1,7 @@
 // The static table of HPACK (RFC 7541 appendix A), in the columns of a table (see dynamic-table.ts), and the numbers of
 // fields: those of names.ts for ordinary ones, others for pseudo-header fields (RFC 9113 section 8.3) and for what is not valid.
 
-import { findId, idOfText, UNKNOWN } from "../../message/names.ts";
+import { findId, idOfText, lower, UNKNOWN } from "../../message/names.ts";
 import { isValidName, isValidValue } from "../octets.ts";
 
 /** In `Fields.ids` between decoding and `readRequest` or `readResponse`; names.ts has no numbers this high. */
@@ -99,8 +99,8 @@ export const STATIC_ENDS = new Int32Array(STATIC_ENTRIES + 1);
 export const STATIC_IDS = new Uint8Array(STATIC_ENTRIES + 1);
 /** By number of a field: the first entry that has its name; 0: none has. */
 export const STATIC_NAMES = new Uint8Array(256);
-/** Names that the static table has and names.ts has not. */
-const UNNUMBERED = new Map<string, number>();
+/** By the length of their names: entries that names.ts has no number for. */
+const UNNUMBERED = new Uint8Array(32);
 
 let filled = 0;
 ENTRIES.forEach((entry, i) => {
@@ -111,16 +111,19 @@ ENTRIES.forEach((entry, i) => {
   STATIC_NAME_ENDS[index] = filled + name!.length;
   STATIC_ENDS[index] = filled += name!.length + value.length;
   STATIC_IDS[index] = id;
-  if (id === UNKNOWN) UNNUMBERED.set(name!, index);
+  if (id === UNKNOWN) UNNUMBERED[name!.length] = index;
   else STATIC_NAMES[id] ||= index;
 });
 
 /** @returns the entry with this name, of a field that names.ts does not know; 0 if there is none. */
 export function staticNameOf(bytes: Uint8Array, start: number, end: number): number {
-  const length = end - start;
-  if (length !== 4 && length !== 7 && length !== 14 && length !== 16 && length !== 19) return 0;
-  const name = Buffer.from(bytes.buffer, bytes.byteOffset + start, length).toString("latin1");
-  return UNNUMBERED.get(name.toLowerCase()) ?? 0;
+  // No two of them have the same length.
+  const index = UNNUMBERED[end - start] ?? 0;
+  if (index === 0) return 0;
+  for (let i = start, at = STATIC_STARTS[index]!; i < end; i++, at++) {
+    if (lower(bytes[i]!) !== STATIC_ARENA[at]) return 0;
+  }
+  return index;
 }
 
 /** @returns the number of a name that a peer sent; INVALID if it may not be sent. */

@@ -59,6 +59,23 @@ describe("encoding of field sections", () => {
     expect(decoder.table.count).toBe(0);
   });
 
+  test("names of the static table are sent as its index, also those that have no number here", () => {
+    for (const name of [
+      "accept-charset",
+      "Content-Location",
+      "from",
+      "if-unmodified-since",
+      "refresh",
+      "etag",
+    ]) {
+      const block = encode(new HpackEncoder(), [[name, "v"]]);
+      expect(block.length).toBeLessThanOrEqual(4);
+      expect(decode(new HpackDecoder(65_536, 128), block).entries).toEqual([
+        [name.toLowerCase(), "v"],
+      ]);
+    }
+  });
+
   test("names are sent in lower case, and found again in any case", () => {
     const encoder = new HpackEncoder();
     const decoder = new HpackDecoder(65_536, 128);
