@@ -284,7 +284,7 @@ export const COMPRESSION = {
   zstdLevel: 1, // as small as gzip on average (JSON 5 % smaller, scripts 16 % larger) for a third of its time
   zstdWindowBits: 18, // with 21, its default for higher levels, a long answer holds 3.3 MiB
   sliceBytes: 32 * KIB, // of output at once: one buffer for all answers of a worker
-  openMax: 128, // answers at once in one worker, of up to 0.7 MiB each; those beyond are not compressed
+  openMax: 128, // answers at once in one worker, of up to 0.9 MiB each (brotli); those beyond are not compressed
   idleMax: 8, // gzip encoders that wait for the next answer: to make one costs as much as 5 KiB of answer
 } as const;
 
