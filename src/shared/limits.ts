@@ -207,8 +207,9 @@ export const H2 = {
   frameBytes: 16 * KIB, // of DATA that we send, also where more is allowed: streams take turns, and a small answer waits for one
   outputBytes: 64 * KIB, // in one write: three full frames of DATA and the heads around them; more gained nothing
   outputsKept: 64, // buffers of that size that a worker keeps for its next turns: 4 MiB
-  // What a peer may send into a stream that nobody reads from. 64 KiB to 1 MiB cost the same CPU (1 MiB answers of a local backend);
-  // this much lets an upload go at 100 Mbit/s over 20 ms, and a thousand stalled streams hold 256 MiB, as stalled wires do.
+  // What a peer may send into a stream that nobody reads from. 64 KiB to 1 MiB cost the same CPU (1 MiB answers of a local
+  // backend); this much lets an upload go at 100 Mbit/s over 20 ms, and a thousand stalled streams hold 256 MiB, as stalled
+  // wires do.
   streamWindowBytes: 256 * KIB,
   connectionWindowBytes: 1024 * KIB, // of a client: what its stalled uploads may hold together
   backendWindowBytes: 128 * MIB, // of a backend: its streams are of many clients, none of which may hold up the others
