@@ -11,6 +11,10 @@ export class ClientStream extends Stream implements BackendStream {
   readonly #upgrade: boolean;
   /** The whole answer was told with its head. */
   #told = false;
+  /** It has not been opened, and its number is another's. */
+  #unsent = false;
+  /** Answers of status 1xx. */
+  interims = 0;
 
   constructor(
     id: number,
@@ -35,7 +39,7 @@ export class ClientStream extends Stream implements BackendStream {
     if (accepted) {
       head.status = 101;
       head.contentLength = UNKNOWN_LENGTH;
-    }
+    } else if (this.#upgrade) this.sendEnd(null); // there is no more of what was not taken up
     head.bodyless = ended || this.#bodyless || status === 204 || status === 304;
     if (head.bodyless) {
       this.#told = true;
@@ -44,7 +48,16 @@ export class ClientStream extends Stream implements BackendStream {
     this.#events.onResponse(head);
   }
 
-  /** The backend takes no extended CONNECT. */
+  /** The backend takes no extended CONNECT: nothing of it is sent, and `refuseUpgrade` follows. */
+  keepBack(): void {
+    this.#unsent = this.localEnded = true;
+  }
+
+  override reset(failure: Failure): void {
+    if (this.#unsent) this.over = true;
+    else super.reset(failure);
+  }
+
   refuseUpgrade(): void {
     if (this.over) return;
     this.over = this.#told = true;

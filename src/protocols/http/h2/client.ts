@@ -5,7 +5,7 @@
 // it may be sent again elsewhere; no other does.
 
 import { ProxyError } from "../../../shared/errors.ts";
-import { H2 } from "../../../shared/limits.ts";
+import { H1, H2 } from "../../../shared/limits.ts";
 import type {
   BackendConnection,
   BackendEvents,
@@ -84,6 +84,7 @@ export class Http2Backend extends Session implements BackendConnection {
     const id = this.last === 0 ? 1 : this.last + 2;
     const stream = new ClientStream(id, this, this.peerWindow, events, head);
     if (head.upgrade !== "" && !this.#connectProtocol) {
+      stream.keepBack();
       queueMicrotask(() => stream.refuseUpgrade());
       return stream;
     }
@@ -116,9 +117,13 @@ export class Http2Backend extends Session implements BackendConnection {
     if (outcome === BROKEN) return;
     if (outcome !== DECODED)
       return this.#fail(stream, "too_large", "the answer's head is too large");
-    const wrong = readResponse(answer, end);
+    let wrong = readResponse(answer, end);
+    const asked = stream as ClientStream;
+    if (answer.status < 200 && ++asked.interims > H1.interimMax) {
+      wrong = "too many answers of status 1xx";
+    }
     if (wrong !== "") return this.onStreamError(stream.id, C.PROTOCOL_ERROR, wrong);
-    (stream as ClientStream).takeHead(answer, end);
+    asked.takeHead(answer, end);
     if (end && !stream.over) this.remoteEnd(stream, null);
   }
 

@@ -6,7 +6,6 @@ const TOKEN = 1;
 const UPPER = 2;
 const VALUE = 4;
 const TARGET = 8;
-const HOST = 16;
 
 const CLASSES = new Uint8Array(256);
 for (let octet = 0; octet < 256; octet++) {
@@ -15,8 +14,6 @@ for (let octet = 0; octet < 256; octet++) {
   if (/[A-Z]/.test(text)) CLASSES[octet]! |= UPPER;
   if ((octet >= 0x20 && octet !== 0x7f) || octet === 0x09) CLASSES[octet]! |= VALUE;
   if (octet > 0x20 && octet !== 0x7f && text !== "#") CLASSES[octet]! |= TARGET;
-  // No userinfo (`@`), and nothing that would end an authority in a URI.
-  if (/[!$&'()*+,\-.:;=[\]_~%0-9A-Za-z]/.test(text)) CLASSES[octet]! |= HOST;
 }
 
 function all(bytes: Uint8Array, start: number, end: number, classes: number): boolean {
@@ -47,9 +44,4 @@ export function isToken(bytes: Uint8Array, start: number, end: number): boolean 
 /** No white space, no control characters, no fragment. */
 export function isTarget(bytes: Uint8Array, start: number, end: number): boolean {
   return all(bytes, start, end, TARGET);
-}
-
-/** Host and port, without userinfo (RFC 9113 section 8.3.1). */
-export function isAuthority(bytes: Uint8Array, start: number, end: number): boolean {
-  return end > start && all(bytes, start, end, HOST);
 }

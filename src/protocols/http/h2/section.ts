@@ -4,11 +4,13 @@
 // A malformed section is told by a sentence, a valid one by the empty text. Nothing is moved: ranges of the arena are given to
 // the head, and fields that are not fields any more are REMOVED. Pure; called by server and client.
 
+import { H1 } from "../../../shared/limits.ts";
+import { isAuthority } from "../h1/octets.ts";
 import { type Fields, NEVER_INDEXED, REMOVED } from "../message/fields.ts";
 import { type RequestHead, type ResponseHead, UNKNOWN_LENGTH } from "../message/heads.ts";
 import { idOf, lower } from "../message/names.ts";
 import * as Static from "./hpack/static-table.ts";
-import { isAuthority, isTarget, isToken } from "./octets.ts";
+import { isTarget, isToken } from "./octets.ts";
 
 const HOST = idOf("host");
 const CONTENT_LENGTH = idOf("content-length");
@@ -130,7 +132,7 @@ function readTarget(head: RequestHead, host: number): string {
   const { fields } = head;
   const { ranges } = fields;
   head.method = methodAt(fields, found.method);
-  if (head.method === "") return "a method that is no token";
+  if (head.method === "") return "a method that is no token, or too long";
   const connect = head.method === "CONNECT";
   if (found.protocol >= 0) {
     const wrong = connect ? readUpgrade(head) : ":protocol without CONNECT";
@@ -272,7 +274,8 @@ function methodAt(fields: Fields, i: number): string {
   const start = fields.ranges[i * 4 + 2]!;
   const end = fields.ranges[i * 4 + 3]!;
   for (const method of METHODS) if (valueIs(fields, i, method)) return method;
-  return isToken(fields.arena, start, end) ? fields.text(start, end) : "";
+  if (end - start > H1.methodMaxBytes || !isToken(fields.arena, start, end)) return "";
+  return fields.text(start, end);
 }
 
 function statusAt(fields: Fields, i: number): number {

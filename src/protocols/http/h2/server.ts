@@ -51,6 +51,8 @@ export class Http2Server extends Session implements ServerConnection {
   #requests = 0;
   /** Streams that the client may not open any more are above this. */
   #lastTaken: number = C.MAXIMUM;
+  /** The highest of those that it opened all the same, since it did not know yet. */
+  #lastIgnored = 0;
   /** When the last request ended, or the connection began. */
   #idleMs: number;
   /** When a sweep first saw the field block that is under way; -1: there is none. */
@@ -100,7 +102,11 @@ export class Http2Server extends Session implements ServerConnection {
     head.clear();
     const outcome = this.decoded(this.decoder.decode(bytes, from, to, head.fields));
     if (outcome === BROKEN) return;
-    if (id > this.#lastTaken) return this.keepHead(head);
+    if (id > this.#lastTaken) {
+      this.#lastIgnored = id;
+      this.refuse(id, C.REFUSED_STREAM);
+      return this.keepHead(head);
+    }
     this.last = id;
     if (dependency === id) {
       this.refuse(id, C.PROTOCOL_ERROR);
@@ -136,6 +142,10 @@ export class Http2Server extends Session implements ServerConnection {
     stream.remoteEnded = end;
     this.#take(stream, head);
     if (end && !stream.over) this.remoteEnd(stream, null);
+  }
+
+  protected override isIdle(id: number): boolean {
+    return super.isIdle(id) && ((id & 1) === 0 || id > this.#lastIgnored);
   }
 
   /** 431 as far as it can be said; the fields are in the table all the same. */

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 
 import * as C from "../../../../src/protocols/http/h2/constants.ts";
-import { H2 } from "../../../../src/shared/limits.ts";
+import { H1, H2 } from "../../../../src/shared/limits.ts";
 import { H2TestClient } from "../../../support/h2-client.ts";
 import { until } from "../../../support/until.ts";
 import * as F from "./frames.ts";
@@ -112,6 +112,50 @@ describe("a backend", () => {
     expect([asked.status, asked.bodyless]).toEqual([501, true]);
     expect(play.said()).toEqual([]);
     expect(play.client.backend.active).toBe(0);
+  });
+
+  test("is not told of an upgrade that it was never asked for, nor of the requests that come at once", async () => {
+    const play = new Play();
+    const gone = play.client.ask({ upgrade: "websocket", body: null });
+    const ended = play.client.ask({ upgrade: "websocket", body: null });
+    const other = play.client.ask();
+    ended.stream.sendEnd(null);
+    gone.stream.reset({ code: "reset", message: "", unprocessed: false });
+    expect(play.said()).toMatchObject([{ kind: "headers", stream: 1, end: true }]);
+    play.send(play.peer.headers(1, OK));
+    await Promise.all([ended.over, other.over]);
+    expect([gone.status, ended.status, other.status, play.client.backend.active]).toEqual([
+      0, 501, 200, 0,
+    ]);
+  });
+
+  test("that declines an upgrade has its place free again", async () => {
+    const play = new Play([C.SETTINGS_ENABLE_CONNECT_PROTOCOL, 1]);
+    const whole = play.client.ask({ upgrade: "websocket", body: null });
+    const bodied = play.client.ask({ upgrade: "websocket", body: null });
+    play.said();
+    play.send(
+      play.peer.headers(1, [[":status", "403"]]),
+      play.peer.headers(3, [[":status", "404"]], 0),
+      F.data(3, "no", C.END_STREAM),
+    );
+    await Promise.all([whole.over, bodied.over]);
+    expect([whole.status, bodied.text, play.client.backend.active]).toEqual([403, "no", 0]);
+    expect(play.said()).toMatchObject([
+      { kind: "data", stream: 1, end: true },
+      { kind: "data", stream: 3, end: true },
+    ]);
+  });
+
+  test("that never comes to its answer is left", async () => {
+    const play = new Play();
+    const asked = play.client.ask();
+    for (let i = 0; i <= H1.interimMax; i++) {
+      play.send(play.peer.headers(1, [[":status", "103"]], 0));
+    }
+    await asked.over;
+    expect([asked.informational.length, asked.failure?.code]).toEqual([H1.interimMax, "malformed"]);
+    expect(errorsIn(play.said())).toEqual(["RST_STREAM 1 PROTOCOL_ERROR"]);
   });
 
   test("answers in heads, bodies and trailers, and with 1xx before", async () => {

@@ -149,7 +149,10 @@ describe("requests", () => {
         "/a#b",
         "/\x7f",
       ].map(withPath),
-      ...["", "G ET", "GET /x HTTP/1.1\r\nx: y", "GET\t", "G\xc9T", "(GET)"].map(withMethod),
+      ...["", "G ET", "GET /x HTTP/1.1\r\nx: y", "GET\t", "G\xc9T", "(GET)", "G".repeat(65)].map(
+        withMethod,
+      ),
+      ...["a:b", "a:80:81", "a:123456", ":80", "[::1", "[]", "[::1]a", "a]"].map(withAuthority),
       ...["", "a@b", "a b", "a/b", "a?b", "a#b", "a\\b", "a\r\nb", "a,b\0", "\xe9"].map(
         withAuthority,
       ),

@@ -401,7 +401,14 @@ describe("the end of a connection", () => {
     expect(talk.ask(F.ping("draining", C.ACK))).toMatchObject([
       { kind: "goaway", last: 3, code: C.NO_ERROR },
     ]);
-    expect(talk.ask(talk.peer.headers(5, [...GET, ["x-a", "1"]]))).toEqual([]);
+    // What was sent before the client knew does not end what is under way.
+    const late = talk.ask(
+      talk.peer.headers(5, [...GET, ["x-a", "1"]], 0),
+      F.data(5, "late"),
+      F.windowUpdate(5, 1),
+      F.data(5, "", C.END_STREAM),
+    );
+    expect(errorsIn(late)).toEqual(["RST_STREAM 5 REFUSED_STREAM"]);
     expect(talk.taken.length).toBe(2);
     for (const { stream } of talk.taken) {
       expect(talk.wire.ended).toBe(false);
