@@ -31,7 +31,10 @@ export function sayFarewell(wire: Wire): void {
   };
   wire.handler = handler;
   leaving.add(wire);
-  timer ??= setInterval(tick, H1.lingerMs);
+  if (timer === null) {
+    timer = setInterval(tick, H1.lingerMs);
+    timer.unref(); // the wires themselves keep a worker alive
+  }
   wire.end();
   wire.resume();
 }
