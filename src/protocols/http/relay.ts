@@ -61,9 +61,11 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
   #requestSent = false;
   /** Of a tunnel: the backend has ended its direction. */
   #answerDone = false;
+  /** The backend takes no more of the request for now. */
+  #full = false;
   #held: Uint8Array[] | null = null;
   #heldTrailers: Fields | null = null;
-  /** When the backend had the whole request. */
+  /** When the backend had the whole request, or an upgrade was asked for. */
   #askedMs = 0;
   /** How long the answer's head may take from then on. */
   #responseMs = 0;
@@ -146,20 +148,17 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     this.#tries.reused = member.served++ > 0;
     if (this.#tries.reused) host.counters.reused();
     if (host.accessLog !== null) this.#notes.connectMs = this.#elapsed();
-    this.#activeMs = host.coarseMs;
+    this.#activeMs = this.#askedMs = host.coarseMs;
+    this.#full = false;
     const backend = (this.#backend = member.request(head, this));
     if (head.contentLength === 0 && head.upgrade === "") return this.#sent();
-    if (this.#held !== null) this.#sendHeld(backend);
+    for (const bytes of this.#held ?? []) this.#pass(bytes, backend);
+    this.#held = null;
     if (this.#requestDone) {
       backend.sendEnd(this.#heldTrailers);
       this.#heldTrailers = null;
       this.#sent();
     } else if (head.upgrade === "") this.#stream.resume();
-  }
-
-  #sendHeld(backend: BackendStream): void {
-    for (const bytes of this.#held!) this.#pass(bytes, backend);
-    this.#held = null;
   }
 
   /** The backend has the whole request, and the time it may take to answer begins. */
@@ -192,7 +191,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     this.#activeMs = coarseMs;
     counters.bytesUp(this.#tries.slot, bytes.length);
     this.#client!.moved(bytes.length, 0);
-    return backend.sendBody(bytes);
+    return !(this.#full = !backend.sendBody(bytes));
   }
 
   onRequestEnd(trailers: Fields | null): void {
@@ -271,24 +270,28 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
   }
 
   onBackendDrain(): void {
+    this.#full = false;
     this.#stream.resume();
   }
 
   /** Ends it if it has timed out. A timeout of 0 is none. */
   sweep(now: number): void {
-    const { idleMs, totalMs } = this.#route!.plan.timeouts;
+    const { responseMs, idleMs, totalMs } = this.#route!.plan.timeouts;
     if (this.#state === WAITING) {
       if (this.#tries.isLate(now)) this.#waitedTooLong();
-    } else if (
-      this.#state === ASKING &&
-      this.#requestSent &&
-      isOver(this.#askedMs, this.#responseMs, now)
-    ) {
-      this.#timedOut(retry.NO_ANSWER);
-    } else if (isOver(this.#activeMs, idleMs, now)) this.#timedOut(retry.STALLED);
-    else if (this.#state !== TUNNEL && isOver(this.#notes.startedMs, totalMs, now)) {
+    } else if (this.#isAsked && retry.isOver(this.#askedMs, this.#responseMs, now)) {
+      this.#timedOut(this.#responseMs === responseMs ? retry.NO_ANSWER : retry.PAST_DEADLINE);
+    } else if (retry.isOver(this.#activeMs, idleMs, now)) {
+      const waitsForClient = this.#state === ASKING && !this.#isAsked && !this.#full;
+      this.#timedOut(waitsForClient ? retry.CLIENT_RESTED : retry.STALLED);
+    } else if (this.#state !== TUNNEL && retry.isOver(this.#notes.startedMs, totalMs, now)) {
       this.#timedOut(retry.TOOK_TOO_LONG);
     }
+  }
+
+  /** The backend has all that it needs to answer. */
+  get #isAsked(): boolean {
+    return this.#state === ASKING && (this.#requestSent || this.#head!.upgrade !== "");
   }
 
   /** A target that has connections and no room on them is busy, not down. */
@@ -321,7 +324,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     const now = this.#host.clock();
     const status = retry.statusOf(failure);
     const detail = `${tries.name}: ${failure.message}`;
-    tries.failed(now);
+    tries.failed(failure, now);
     if (connected ? tries.mayRepeat(status, this.#head!.method, now) : tries.mayReconnect(now)) {
       this.#prepareAgain();
       if (this.#tryNext(now)) return;
@@ -350,13 +353,12 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
   }
 
   #tooLarge(): void {
-    const { address } = this.#client!;
     if (this.#state >= ANSWERING) {
       this.#backend!.reset(retry.BODY_TOO_LARGE);
       return this.#cut(retry.BODY_TOO_LARGE);
     }
     this.#dropBackend(retry.BODY_TOO_LARGE);
-    this.#refuse(413, "http_body_too_large", address);
+    this.#refuse(413, "http_body_too_large", this.#client!.address);
   }
 
   /** The answer cannot be completed, and the client has a part of it. */
@@ -440,8 +442,4 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     }
     this.#state = to;
   }
-}
-
-function isOver(sinceMs: number, timeoutMs: number, now: number): boolean {
-  return timeoutMs > 0 && now - sinceMs >= timeoutMs;
 }

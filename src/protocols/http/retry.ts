@@ -18,11 +18,25 @@ const STATUS: Record<FailureCode, number> = {
 };
 
 /** The status of an answer that a backend does not give. */
-export function statusOf({ code }: Failure): number {
-  return STATUS[code];
+export function statusOf(failure: Failure): number {
+  return failure === CLIENT_RESTED ? 408 : STATUS[failure.code];
 }
 
-export function refusalOf({ code }: Failure): Refusal {
+/** Whether it shows that the target does not work: not what a client brings about, which could have every target left out. */
+export function isOfTarget(failure: Failure): boolean {
+  const { code } = failure;
+  if (failure === CLIENT_RESTED || failure === PAST_DEADLINE) return false;
+  return code !== "internal" && code !== "drain";
+}
+
+/** @param timeoutMs 0: never. */
+export function isOver(sinceMs: number, timeoutMs: number, now: number): boolean {
+  return timeoutMs > 0 && now - sinceMs >= timeoutMs;
+}
+
+export function refusalOf(failure: Failure): Refusal {
+  const { code } = failure;
+  if (failure === CLIENT_RESTED) return "http_slow";
   if (code === "connect" || code === "tls") return "target_down";
   if (code === "connect_timeout") return "connect_timeout";
   return code === "timeout" ? "http_backend_timeout" : "http_backend";
@@ -45,14 +59,17 @@ export function isIdempotent(method: string): boolean {
 
 // What the relay itself says to a backend's stream, or of one.
 
-export const TRIED_ELSEWHERE = failure("drain", "the request is tried elsewhere");
-export const ANSWERED_EARLY = failure("closed", "it was answered before all of it was sent");
-export const CONNECT_TIMEOUT = failure("connect_timeout", "it did not answer in time");
-export const BODY_TOO_LARGE = failure("too_large", "the body is larger than this listener takes");
-export const NO_ANSWER = failure("timeout", "no answer in time");
-export const STALLED = failure("timeout", "nothing moved either way for too long");
-export const TOOK_TOO_LONG = failure("timeout", "it took longer than an exchange may");
+export const TRIED_ELSEWHERE = problem("drain", "the request is tried elsewhere");
+export const ANSWERED_EARLY = problem("closed", "it was answered before all of it was sent");
+export const CONNECT_TIMEOUT = problem("connect_timeout", "it did not answer in time");
+export const BODY_TOO_LARGE = problem("too_large", "the body is larger than this listener takes");
+export const NO_ANSWER = problem("timeout", "no answer in time");
+/** The time was the client's own (grpc-timeout). */
+export const PAST_DEADLINE = problem("timeout", "no answer within the call's own time");
+export const CLIENT_RESTED = problem("timeout", "nothing of the request's body came for too long");
+export const STALLED = problem("timeout", "nothing moved either way for too long");
+export const TOOK_TOO_LONG = problem("timeout", "it took longer than an exchange may");
 
-function failure(code: FailureCode, message: string): Failure {
+function problem(code: FailureCode, message: string): Failure {
   return { code, message, unprocessed: false };
 }

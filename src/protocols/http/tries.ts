@@ -6,7 +6,7 @@ import type { RetryPlan } from "../../shared/http-plan.ts";
 import { HTTP_RELAY } from "../../shared/limits.ts";
 import type { Pool } from "./backend/pool.ts";
 import type { Failure } from "./exchange.ts";
-import { isIdempotent } from "./retry.ts";
+import { isIdempotent, isOfTarget } from "./retry.ts";
 
 /** The choice of a target: l4/targets.ts. */
 export interface Choice {
@@ -82,8 +82,9 @@ export class Tries {
     this.#succeeded = true;
   }
 
-  failed(now: number): void {
-    this.#attempt!.failed(now);
+  failed(failure: Failure, now: number): void {
+    if (isOfTarget(failure)) this.#attempt!.failed(now);
+    else this.#attempt!.abandoned();
     this.#active = false;
   }
 

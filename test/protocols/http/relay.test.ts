@@ -333,6 +333,64 @@ describe("timeouts", () => {
     expect(client.status).toBe(504);
   });
 
+  test("an upgrade is to be answered in time, too", () => {
+    const stage = new Stage();
+    const client = asked(stage, { upgrade: "websocket" });
+    stage.pass(4_999);
+    expect(client.status).toBe(0);
+    stage.pass(1);
+    expect([client.status, stage.backend.last.wasReset]).toEqual([504, true]);
+  });
+
+  test("a body that does not come is its client's fault, unless the backend does not take it", () => {
+    const stage = new Stage();
+    const client = asked(stage, { method: "POST", contentLength: 10 });
+    client.body("abc");
+    stage.pass(20_000);
+    expect([client.status, stage.backend.last.wasReset]).toEqual([408, true]);
+    expect(stage.refusals).toEqual(["http_slow"]);
+    const held = asked(stage, { method: "POST", contentLength: 10 });
+    stage.backend.last.takes = false;
+    held.body("abc");
+    stage.pass(20_000);
+    expect(held.status).toBe(504);
+  });
+
+  test.each([
+    ["a body that does not come", { method: "POST", contentLength: 10 }],
+    [
+      "a call that has a nanosecond",
+      {
+        method: "POST",
+        fields: [
+          ["content-type", "application/grpc"],
+          ["grpc-timeout", "1n"],
+        ] as [string, string][],
+      },
+    ],
+  ])("%s leaves no target out, however often", (_, request) => {
+    const stage = new Stage({ targets: 2 });
+    for (let i = 0; i < 8; i++) {
+      const client = stage.ask(request);
+      stage.backends.find(({ dials }) => dials.length > 0)!.connect();
+      stage.pass(20_000);
+      expect(client.status).toBeGreaterThanOrEqual(400);
+    }
+    expect(stage.targetEvents).toEqual([]);
+  });
+
+  test("a request that cannot be written leaves no target out", () => {
+    const stage = new Stage({ targets: 2 });
+    for (let i = 0; i < 8; i++) {
+      const client = stage.ask();
+      const backend = stage.backends.find(({ dials }) => dials.length > 0)!;
+      backend.connect();
+      backend.last.fail(failure("internal"));
+      expect(client.status).toBe(500);
+    }
+    expect(stage.targetEvents).toEqual([]);
+  });
+
   test("an answer that does not move is cut off", () => {
     const stage = new Stage();
     const client = asked(stage);

@@ -380,6 +380,6 @@ const CLOSED = problem("closed", "the backend closed the connection before it an
 const CUT_HEAD = problem("malformed", "the backend closed the connection within a head");
 const CUT_BODY = problem("closed", "the backend closed the connection within a body");
 const DRAINED = problem("drain", "this proxy is going away");
-const UNWRITABLE = problem("malformed", "the request cannot be written as HTTP/1.1");
+const UNWRITABLE = problem("internal", "the request cannot be written as HTTP/1.1");
 const UNASKED_UPGRADE = problem("malformed", "the backend upgraded what it was not asked to");
 const TOO_MANY_INTERIMS = problem("malformed", "too many answers of status 1xx");

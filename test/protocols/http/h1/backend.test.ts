@@ -112,7 +112,7 @@ describe("requests that HTTP/1.1 cannot say", () => {
       await settled();
       expect(wire.sent).toBe(written ?? "");
       if (written !== null) return;
-      expect(answers.told).toEqual(["failure malformed"]);
+      expect(answers.told).toEqual(["failure internal"]);
       expect(backend.free).toBe(1);
     });
   }
@@ -166,7 +166,7 @@ describe("sending", () => {
     const stream = backend.request(makeHead({ method: "POST", contentLength: 5 }), answers);
     stream.sendBody(Buffer.from("hell"));
     stream.sendEnd(null);
-    expect([wire.wasReset, answers.told]).toEqual([true, ["failure malformed"]]);
+    expect([wire.wasReset, answers.told]).toEqual([true, ["failure internal"]]);
   });
 
   test("a body is not longer than its length", async () => {

@@ -29,7 +29,7 @@ import {
   type ListenerStats,
 } from "../../../../src/shared/counters.ts";
 import type { HttpPlan, HttpRoutePlan, RetryPlan } from "../../../../src/shared/http-plan.ts";
-import type { TargetSlot } from "../../../../src/shared/messages.ts";
+import type { TargetSlot, WorkerEvent } from "../../../../src/shared/messages.ts";
 
 export function failure(code: Failure["code"], unprocessed = false): Failure {
   return { code, message: `it is ${code}`, unprocessed };
@@ -430,6 +430,8 @@ export class Stage {
   readonly backends: FakeBackend[];
   readonly records: ExchangeRecord[] = [];
   readonly refusals: string[] = [];
+  /** What exchanges showed of targets. */
+  readonly targetEvents: WorkerEvent[] = [];
   /** By target: requests that count as active. */
   readonly active: number[];
   readonly #counters: SharedArrayBuffer;
@@ -485,7 +487,8 @@ export class Stage {
     const groups = [{ balance: "least_connections" as const, targets: plans, health: null }];
     const request = { listener: { key: "http", groups }, targets: slots, targetSlots: count };
     const prepare = (_address: unknown, { slot }: TargetSlot): Pool => this.backends[slot]!.pool;
-    return new Targets(request, { prepare, emit: () => {}, random: () => 0, skip: 0 }, this.now);
+    const emit = (event: WorkerEvent): void => void this.targetEvents.push(event);
+    return new Targets(request, { prepare, emit, random: () => 0, skip: 0 }, this.now);
   }
 
   ask(request: ConstructorParameters<typeof FakeClient>[1] = {}): FakeClient {
