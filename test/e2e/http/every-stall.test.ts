@@ -1,5 +1,5 @@
-// A thousand clients that stall in every way at once, HTTP/2 among them: others are served meanwhile, memory stays bounded, and those
-// who stall are ended.
+// A thousand clients that stall in every way at once, HTTP/2 among them: others are served meanwhile, memory stays bounded, and
+// those who stall are ended.
 
 import { expect } from "bun:test";
 
