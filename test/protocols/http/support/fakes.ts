@@ -58,6 +58,8 @@ export class FakeClient implements ClientStream {
   end: "open" | "complete" | "reset" | "gone" = "open";
   /** Of the request. */
   paused = true;
+  /** Its body was asked for, so that parts of it may be on their way after a pause. */
+  flowed = false;
   requestEnded = false;
   sent = "";
   /** What the next sendBody says. */
@@ -133,6 +135,7 @@ export class FakeClient implements ClientStream {
   resume(): void {
     this.#check("resume", true);
     this.paused = false;
+    this.flowed = true;
   }
 
   // What the test lets it do.
