@@ -57,6 +57,8 @@ export const EPOLLEXCLUSIVE = 1 << 28;
 /** 1 << 31, negative as the kernel's u32 read as an i32. */
 export const EPOLLET = -0x80000000;
 
+export const POLLOUT = 0x004;
+
 export const EFD_CLOEXEC = 0o2000000;
 export const EFD_NONBLOCK = 0o4000;
 

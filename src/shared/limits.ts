@@ -159,6 +159,7 @@ export const UDP = {
 /** Wires, whatever is below. */
 export const WIRE = {
   pendingMinBytes: 64 * KIB, // the first buffer for what a socket did not take: most stalls are shorter than that
+  endLookMs: 5, // between two looks whether a stalled socket has room for the end of a TLS stream: as long as a round trip
   poolMaxBytes: 16 * MIB, // of buffers that nobody uses, in a worker: sixteen stalled readers' at the usual watermark
 } as const;
 

@@ -9,6 +9,7 @@ import type { FdSocketOptions, SocketHandler } from "bun";
 import { EINPROGRESS, errnoName } from "../../ffi/errno.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import {
+  POLLOUT,
   SO_LINGER,
   SO_OOBINLINE,
   SOCK_CLOEXEC,
@@ -192,6 +193,18 @@ const RESET_ADDRESS = addressOf(RESET);
 export function resetAtClose(fd: number): void {
   if (process.platform !== "linux" || fd < 0) return;
   libc.setsockopt(fd, SOL_SOCKET, SO_LINGER, RESET_ADDRESS, RESET.byteLength);
+}
+
+/** struct pollfd { int fd; short events; short revents; } */
+const POLL = pinnedInt32(2);
+const POLL_ADDRESS = addressOf(POLL);
+
+/** Whether the socket takes some bytes at this moment (poll(2)). Where there are no system calls, it is hoped. */
+export function takesBytes(fd: number): boolean {
+  if (process.platform !== "linux" || fd < 0) return true;
+  POLL[0] = fd;
+  POLL[1] = POLLOUT;
+  return libc.poll(POLL_ADDRESS, 1, 0) !== 0;
 }
 
 type ConnectFd = (options: FdSocketOptions<SocketEvents>) => Promise<RelaySocket>;

@@ -6,6 +6,7 @@
 import type { RelaySocket } from "../../engine/bun/connection.ts";
 import type { AttemptSide } from "../../engine/bun/dial.ts";
 import { parseIp } from "../../shared/ip.ts";
+import { WIRE } from "../../shared/limits.ts";
 import type { Peer } from "../live-rows.ts";
 import { SILENT } from "./handler.ts";
 import { Pending } from "./pending.ts";
@@ -82,12 +83,24 @@ export class PlainWire implements Wire, AttemptSide {
 
   #shutdown(): void {
     if (this.#gone || this.#endSent) return;
+    const when = this.#closed === null ? this.whenToEnd() : "now";
+    if (when !== "now") {
+      const again = (): void => this.#shutdown();
+      if (when === "next turn") setImmediate(again);
+      else setTimeout(again, WIRE.endLookMs);
+      return;
+    }
     this.#endSent = true;
     if (this.#closed !== null) return;
     this.#calling = true;
     this.socket!.shutdown(); // after a FIN each way the runtime closes the socket, within this call
     if (this.#ended) this.bothEnded();
     this.#calling = false;
+  }
+
+  /** Asked when nothing is pending, and again if it is not now. */
+  protected whenToEnd(): "now" | "next turn" | "later" {
+    return "now";
   }
 
   /** Called once the peer has ended its direction and we have ended ours. */

@@ -4,7 +4,7 @@
 import type { Socket } from "bun";
 
 import type { SocketEvents } from "../../engine/bun/connection.ts";
-import { resetAtClose } from "../../engine/bun/dial.ts";
+import { resetAtClose, takesBytes } from "../../engine/bun/dial.ts";
 import type { Peer } from "../live-rows.ts";
 import { PlainWire } from "./plain-wire.ts";
 import { fdOf } from "./plain.ts";
@@ -14,11 +14,16 @@ import type { Watermarks, WireTls } from "./wire.ts";
 
 export type TlsSocket = Socket<SocketEvents>;
 
+/** Turns of the event loop until the runtime has handed on what it holds for a socket that has room. */
+const LOOKS = 2;
+
 export class TlsWire extends PlainWire {
   override readonly tls: WireTls;
   /** Takes tickets of the peer; null: nobody wants them. */
   readonly keepSession: ((session: Uint8Array) => void) | null;
   readonly #tail: StreamTail | null;
+  /** How often in a row there was room for an end. */
+  #looks = 0;
 
   /** @param tail fed with the peer's encrypted bytes; null: a stream that was cut off is an end like any other. */
   constructor(
@@ -46,6 +51,18 @@ export class TlsWire extends PlainWire {
     this.close(truncation());
     resetAtClose(fdOf(this.socket!));
     this.socket!.terminate();
+  }
+
+  /**
+   * The runtime drops a close_notify for which the socket has no room, and sends FIN. It does not tell when there is room, nor of
+   * encrypted bytes that it holds itself: those are gone if there still is room some turns of the event loop later.
+   */
+  protected override whenToEnd(): "now" | "next turn" | "later" {
+    if (!takesBytes(fdOf(this.socket!))) {
+      this.#looks = 0;
+      return "later";
+    }
+    return ++this.#looks > LOOKS ? "now" : "next turn";
   }
 
   /** Both have sent close_notify. A peer that sends no FIN after that would keep the socket. */

@@ -2,13 +2,16 @@
 
 import { afterAll, describe, expect, test } from "bun:test";
 
-import type { WireServer } from "../../../src/protocols/wire/open.ts";
+import { setSocketOptions } from "../../../src/ffi/socket-options.ts";
+import type { SetSocketOptions, WireServer } from "../../../src/protocols/wire/open.ts";
 import { ClientTls, ServerTls } from "../../../src/protocols/wire/tls-context.ts";
 import { connectTls, listenTls, type TlsListenOptions } from "../../../src/protocols/wire/tls.ts";
 import type { Watermarks } from "../../../src/protocols/wire/wire.ts";
 import type { SocketAddress } from "../../../src/shared/address.ts";
 import type { ServerCertificates } from "../../../src/shared/certificates.ts";
 import type { TlsClientPlan, TlsServerPlan } from "../../../src/shared/http-plan.ts";
+import type { SocketPlan } from "../../../src/shared/plan.ts";
+import { streamBytes } from "../../support/bytes.ts";
 import { Authority, type Issued } from "../../support/certificates.ts";
 import { listenerPlan } from "../../support/plan.ts";
 import { SilentTarget } from "../../support/silent-target.ts";
@@ -96,26 +99,22 @@ interface ConnectOptions extends Partial<TlsClientPlan> {
   watermarks?: Watermarks;
   /** Instead of one of its own. */
   tls?: ClientTls;
+  socket?: SocketPlan;
+  setOptions?: SetSocketOptions;
 }
 
-function clientTls({ own, ca = authority.ca, host = "", ...plan }: ConnectOptions = {}): ClientTls {
+function clientTls(options: ConnectOptions = {}): ClientTls {
+  const { own, ca = authority.ca, host = "" } = options;
+  const { serverName = CLIENT_PLAN.serverName, insecure = false } = options;
   const certificates = { group: 0, index: 0, ca, certificate: own?.material ?? null };
-  return new ClientTls({ ...CLIENT_PLAN, ...plan }, host, certificates);
+  return new ClientTls({ ...CLIENT_PLAN, serverName, insecure }, host, certificates);
 }
 
 function connect(address: SocketAddress, options: ConnectOptions = {}): Promise<Recorder> {
   const { promise, resolve, reject } = Promise.withResolvers<Recorder>();
   const tls = options.tls ?? clientTls(options);
-  const { alpn = [], watermarks = MARKS } = options;
-  const all = {
-    address,
-    socket: SOCKET,
-    setOptions: () => {},
-    watermarks,
-    tls,
-    alpn,
-    tellTruncation: true,
-  };
+  const { alpn = [], watermarks = MARKS, socket = SOCKET, setOptions = () => {} } = options;
+  const all = { address, socket, setOptions, watermarks, tls, alpn, tellTruncation: true };
   connectTls(all, (wire, error) => {
     if (wire === null) return reject(error!);
     const recorder = new Recorder();
@@ -154,6 +153,28 @@ async function failureOf(connecting: Promise<unknown>): Promise<Refusal> {
 describe("the contract", () => {
   describe("TLS 1.3", () =>
     holdToContract((marks) => pairOver(listen({ watermarks: marks }), { watermarks: marks })));
+});
+
+test("an end right behind bytes that fill the socket is close_notify all the same", async () => {
+  const small = { ...SOCKET, sendBufferBytes: 16_384, receiveBufferBytes: 16_384 };
+  const setOptions: SetSocketOptions = (fd, options, role) =>
+    void setSocketOptions(fd, options, role);
+  const accepting = listen({ socket: small, setOptions });
+  for (let i = 1; i <= 40; i++) {
+    const client = await connect(accepting.server.address, { socket: small, setOptions });
+    const server = await accepting.accept();
+    server.wire.pause();
+    // Below the high watermark: what the runtime takes at once is more than the socket does.
+    const length = i * 6_007;
+    for (let at = 0; at < length; at += 6_007) client.write(streamBytes(i, at, 6_007));
+    client.end();
+    server.wire.resume();
+    await within("the end", Promise.race([server.ended, server.closed]));
+    expect([server.received, server.hasEnded]).toEqual([length, true]);
+    client.wire.reset();
+    server.wire.reset();
+  }
+  accepting.server.close();
 });
 
 describe("a handshake", () => {
