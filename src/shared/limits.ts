@@ -165,6 +165,8 @@ export const WIRE = {
 
 /** What stands between clients and backends of HTTP. */
 export const HTTP_RELAY = {
+  // Of a request's body: a client that makes what it sends, as git does, says nothing meanwhile; as long as nginx waits.
+  bodyRestMs: 60_000,
   drainFirstMs: 1_000, // for a client that has said nothing yet: its request is on its way, or it keeps a spare connection
   unprocessedMax: 3, // of a request that backends say they have not processed: one is a race, four are a habit
   exchangesKept: 1_024, // objects of exchanges that are over, for the next ones: half a megabyte

@@ -420,12 +420,17 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
     }
   }
 
+  /** The answer has begun before the body's end: what the client sends, and when, may depend on it. */
+  get #converses(): boolean {
+    return this.#answer.isBegun && this.#answer.isUnderWay;
+  }
+
   #look(nowMs: number): number {
     if (this.#state === GONE) return watch.FINE;
     return this.#watch.look(nowMs, {
       waitsFor: WAITS_FOR[this.#state]!,
       requests: this.#requests,
-      sendsFreely: !this.#paused && !this.#inlet.stopped && !this.#continueDue,
+      sendsFreely: !this.#paused && !this.#inlet.stopped && !this.#continueDue && !this.#converses,
       received: this.#inlet.received,
       written: this.#answer.written,
       pending: this.#setup.wire.pending,

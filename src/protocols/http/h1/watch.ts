@@ -3,7 +3,7 @@
 // that no clock is read on the way of a request; a limit is kept to the sweep's period.
 
 import type { HttpLimitsPlan, HttpTimeoutsPlan } from "../../../shared/http-plan.ts";
-import { H1 } from "../../../shared/limits.ts";
+import { H1, HTTP_RELAY } from "../../../shared/limits.ts";
 import { Pace } from "./pace.ts";
 
 export const FINE = 0;
@@ -91,9 +91,10 @@ export class Watch {
     { waitsFor, sendsFreely, received, written, pending }: Watched,
   ): number {
     const { minBytesPerSecond } = this.#limits;
+    const { bodyRestMs } = HTTP_RELAY;
     const isSender = waitsFor === FOR_BODY || waitsFor === FOR_REST_OF_BODY;
     if (!isSender || !sendsFreely) this.#sender.rest();
-    else if (!this.#sender.keeps(nowMs, received, minBytesPerSecond)) return BODY_SLOW;
+    else if (!this.#sender.keeps(nowMs, received, minBytesPerSecond, bodyRestMs)) return BODY_SLOW;
     if (pending === 0) this.#reader.rest();
     else if (!this.#reader.keeps(nowMs, written - pending, minBytesPerSecond)) return READER_SLOW;
     return FINE;

@@ -4,7 +4,7 @@
 // Invariant: what is held of a paused stream is at most its window; the peer gets its window back only for what was taken and
 // did not make the taker pause. Once `over`, a stream tells nothing and sends nothing.
 
-import { H2 } from "../../../shared/limits.ts";
+import { H2, HTTP_RELAY } from "../../../shared/limits.ts";
 import type { Failure } from "../exchange.ts";
 import { Fields } from "../message/fields.ts";
 import { UNKNOWN_LENGTH } from "../message/heads.ts";
@@ -73,6 +73,8 @@ export abstract class Stream {
   readFrom = 0;
   bodyMs = -1;
   bodyFrom = 0;
+  /** So long nothing of the body has come, in whole measuring times. */
+  #bodyRestedMs = 0;
 
   constructor(id: number, owner: StreamOwner, sendWindow: number) {
     this.id = id;
@@ -181,19 +183,22 @@ export abstract class Stream {
     return few;
   }
 
-  /** The same of a peer that owes us a body. */
+  /** The same of a peer that owes us a body. Of a time in which nothing came it is asked how long that may last. */
   sendsTooSlowly(nowMs: number, bytesPerSecond: number, owed: boolean): boolean {
     if (!owed || this.bodyMs < 0) {
       this.bodyMs = owed ? nowMs : -1;
+      this.#bodyRestedMs = 0;
       this.bodyFrom = this.received;
       return false;
     }
     const elapsedMs = nowMs - this.bodyMs;
     if (elapsedMs < H2.rateWindowMs) return false;
-    const few = (this.received - this.bodyFrom) * 1_000 < bytesPerSecond * elapsedMs;
+    const moved = this.received - this.bodyFrom;
+    this.#bodyRestedMs = moved > 0 ? 0 : this.#bodyRestedMs + elapsedMs;
     this.bodyMs = nowMs;
     this.bodyFrom = this.received;
-    return few;
+    if (moved === 0) return this.#bodyRestedMs >= HTTP_RELAY.bodyRestMs;
+    return moved * 1_000 < bytesPerSecond * elapsedMs;
   }
 
   /** The session forgets it. */

@@ -651,6 +651,24 @@ describe("limits of time", () => {
     ]);
   });
 
+  test("a body that rests is slow after a minute, and not once its answer has begun", () => {
+    const slow = open((request) => request.stream.resume(), {
+      limits: { minBytesPerSecond: 100 },
+    });
+    slow.wire.feed(POST.replace("5", "100000"));
+    for (let now = 0; now < 60_000; now += 1_000) slow.server.sweep(now);
+    slow.wire.feed("x".repeat(2_000));
+    for (let now = 60_000; now < 120_000; now += 1_000) slow.server.sweep(now);
+    expect(slow.wire.sent).toBe("");
+    for (let now = 120_000; now < 140_000; now += 1_000) slow.server.sweep(now);
+    expect(slow.wire.sent).toStartWith("HTTP/1.1 408");
+    const talk = open((request) => request.stream.resume(), { limits: { minBytesPerSecond: 100 } });
+    talk.wire.feed(POST.replace("5", "100000"));
+    talk.requests[0]!.stream.sendHead(new ResponseHead());
+    for (let now = 0; now < 300_000; now += 1_000) talk.server.sweep(now);
+    expect([talk.requests[0]!.failure, talk.wire.wasReset]).toEqual([null, false]);
+  });
+
   test("a body that nobody reads is not its sender's fault", () => {
     const { wire, server, requests } = open(undefined, { limits: { minBytesPerSecond: 100 } });
     wire.feed(`${POST}he`);

@@ -195,6 +195,16 @@ describe("slow clients", () => {
     expect(refusalsOf(talk)).toEqual(["http_slow"]);
   });
 
+  test("a body that rests is slow after a minute", () => {
+    const talk = new Talk();
+    talk.send(talk.peer.headers(1, POST, 0));
+    talk.taken[0]!.stream.resume();
+    for (let nowMs = 2_000; nowMs < 62_000; nowMs += 1_000) talk.server.sweep(nowMs);
+    expect(talk.taken[0]!.failure).toBeNull();
+    for (let nowMs = 62_000; nowMs < 73_000; nowMs += 1_000) talk.server.sweep(nowMs);
+    expect(talk.taken[0]!.failure?.code).toBe("timeout");
+  });
+
   test("a sender of a body that hardly moves is answered with 408; one that we do not read, or gRPC, is not blamed", () => {
     const talk = new Talk();
     const grpc: [string, string] = ["content-type", "application/grpc+proto"];
