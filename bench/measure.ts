@@ -115,7 +115,7 @@ async function runAll(
   const scale = scaleOf(measurement, extent);
   await field.open(contestants);
   if (!scale.smoke && !measurement.freshPeer) {
-    const warm = { ...scale, durationMs: RELAY_WARM_MS };
+    const warm = { ...scale, durationMs: measurement.relayWarmMs ?? RELAY_WARM_MS };
     for (const peer of contestants) await field.run(peer, warm, false);
   }
   await field.findPace(scale);

@@ -46,6 +46,8 @@ export interface Measurement {
   /** How often and how long, where the defaults of measure.ts do not suit. */
   runs?: number;
   durationMs?: number;
+  /** How long each contestant is loaded before the first run, where the default of measure.ts is too short. */
+  relayWarmMs?: number;
   /** Contestants by name; without it, all. */
   contestants?: RegExp;
   /** Client, relay and backend share one processor. */

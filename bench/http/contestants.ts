@@ -6,6 +6,9 @@ import type { RunningPeer } from "../peers/peer.ts";
 /** Who takes part: relays of bytes do not. */
 export const GATEWAYS = /^(direct|proxy-http|nginx-http|haproxy-http|caddy)$/;
 
+/** Until what serves requests is compiled to its last tier, which takes some 50,000 of them. */
+export const RELAY_WARM_MS = 5_000;
+
 export const LATENCY: readonly Column[] = [
   { key: "p50Us", title: "median µs", digits: 0, better: "lower" },
   { key: "p99Us", title: "99th % µs", digits: 0, better: "lower" },

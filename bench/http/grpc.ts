@@ -3,7 +3,7 @@
 
 import { grpcMessage, SMALL_BYTES, UNARY_PATH } from "../backends.ts";
 import { cpuPer, type Measurement } from "../engine/measurement.ts";
-import { GATEWAYS, rateOf, urlOf } from "./contestants.ts";
+import { GATEWAYS, rateOf, RELAY_WARM_MS, urlOf } from "./contestants.ts";
 import { h2load } from "./h2load.ts";
 
 const CONNECTIONS = 16;
@@ -16,6 +16,7 @@ export const grpcUnary: Measurement = {
   backend: "grpc",
   freshPeer: false,
   contestants: GATEWAYS,
+  relayWarmMs: RELAY_WARM_MS,
   columns: rateOf("calls/s", "call"),
   async run(peer, scale) {
     const result = await h2load(peer, scale, urlOf(peer, "h2cPort", UNARY_PATH), {

@@ -4,7 +4,7 @@
 
 import { cpuPer, loadOn, type Measurement, runLoad } from "../engine/measurement.ts";
 import type { HandshakesRequest, HandshakesResult } from "../load/handshakes.ts";
-import { GATEWAYS, rateOf } from "./contestants.ts";
+import { GATEWAYS, rateOf, RELAY_WARM_MS } from "./contestants.ts";
 
 const IN_FLIGHT = 16;
 
@@ -15,6 +15,7 @@ export const handshakes: Measurement = {
   backend: "http",
   freshPeer: false,
   contestants: GATEWAYS,
+  relayWarmMs: RELAY_WARM_MS,
   columns: rateOf("handshakes/s", "handshake"),
   async run(peer, scale) {
     if (peer.tlsPort === undefined) throw new Error("no tlsPort");

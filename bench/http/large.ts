@@ -3,7 +3,7 @@
 import { LARGE_BYTES, LARGE_PATH } from "../backends.ts";
 import { loadOn, type Measurement, runLoad } from "../engine/measurement.ts";
 import type { DownloadRequest, DownloadResult } from "../load/download.ts";
-import { BULK_COLUMNS, bulkSample, GATEWAYS, urlOf } from "./contestants.ts";
+import { BULK_COLUMNS, bulkSample, GATEWAYS, RELAY_WARM_MS, urlOf } from "./contestants.ts";
 import { h2load } from "./h2load.ts";
 
 const CONNECTIONS = 16;
@@ -15,6 +15,7 @@ const common = {
   backend: "http",
   freshPeer: false,
   contestants: GATEWAYS,
+  relayWarmMs: RELAY_WARM_MS,
   columns: BULK_COLUMNS,
 } as const;
 

@@ -2,7 +2,7 @@
 
 import { SMALL_PATH } from "../backends.ts";
 import { cpuPer, type Measurement } from "../engine/measurement.ts";
-import { GATEWAYS, rateOf, urlOf } from "./contestants.ts";
+import { GATEWAYS, rateOf, RELAY_WARM_MS, urlOf } from "./contestants.ts";
 import { h2load } from "./h2load.ts";
 import { wrk } from "./wrk.ts";
 
@@ -15,6 +15,7 @@ const common = {
   backend: "http",
   freshPeer: false,
   contestants: GATEWAYS,
+  relayWarmMs: RELAY_WARM_MS,
   columns: rateOf("requests/s", "request"),
 } as const;
 

@@ -3,7 +3,7 @@
 import { cpuPer, loadOn, type Measurement, runLoad } from "../engine/measurement.ts";
 import { perSecond } from "../engine/pingpong.ts";
 import type { PingPongRequest, PingPongResult } from "../load/pingpong.ts";
-import { GATEWAYS, rateOf } from "./contestants.ts";
+import { GATEWAYS, rateOf, RELAY_WARM_MS } from "./contestants.ts";
 
 const CONNECTIONS = 64;
 const MESSAGE_BYTES = 64;
@@ -15,6 +15,7 @@ export const websocketEcho: Measurement = {
   backend: "websocket",
   freshPeer: false,
   contestants: GATEWAYS,
+  relayWarmMs: RELAY_WARM_MS,
   columns: rateOf("messages/s", "message"),
   async run(peer, scale) {
     const request: PingPongRequest = {

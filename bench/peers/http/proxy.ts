@@ -11,6 +11,9 @@ import { HTTP_ONLY, startGateway } from "./gateway.ts";
 const NAME = "proxy-http";
 const cli = Bun.fileURLToPath(new URL("../../../src/cli.ts", import.meta.url));
 
+/** What the others add: X-Forwarded-*, and neither Via nor an id. */
+const FORWARDED = { via: false, request_id: false };
+
 function configuration(backend: Backend, ports: Required<Ports>, directory: string): string {
   const { certFile, keyFile } = certificate(directory);
   const target = `${backend.name === "grpc" ? "h2c" : "http"}://127.0.0.1:${backend.port}`;
@@ -18,6 +21,7 @@ function configuration(backend: Backend, ports: Required<Ports>, directory: stri
     name,
     listen: `127.0.0.1:${port}`,
     target,
+    forwarded: FORWARDED,
   });
   // JSON is YAML.
   return JSON.stringify({
@@ -55,7 +59,7 @@ async function available(directory: string): Promise<Availability> {
 export function proxyGateway(directory: string): Peer {
   return {
     name: NAME,
-    setup: "protocols http and http2, 1 worker",
+    setup: "protocols http and http2, 1 worker, without Via and request ids",
     only: HTTP_ONLY,
     available: () => available(directory),
     start: (_targetPort, runDirectory, backend) => start(backend, runDirectory),
