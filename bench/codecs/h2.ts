@@ -67,6 +67,7 @@ const wire: Wire = {
   handler: SILENT,
   peer: { ip: new Uint8Array(16), port: 1 },
   tls: null,
+  fd: -1,
   pending: 0,
   write: () => true,
   writeRange: () => true,

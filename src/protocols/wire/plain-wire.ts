@@ -53,6 +53,10 @@ export class PlainWire implements Wire, AttemptSide {
     return ip === null ? null : { ip, port: socket.localPort };
   }
 
+  get fd(): number {
+    return (this.socket as { fd?: number } | null)?.fd ?? -1;
+  }
+
   get pending(): number {
     return this.#pending.bytes;
   }

@@ -31,6 +31,8 @@ export interface Wire {
   readonly local?: Peer | null;
   /** null in clear. */
   readonly tls: WireTls | null;
+  /** Its descriptor; -1 where there is none, or the runtime does not show it. */
+  readonly fd: number;
   /** Bytes that the system has not taken yet. */
   readonly pending: number;
   /**

@@ -15,7 +15,7 @@ import { TargetsTls } from "../../targets-tls.ts";
 import type { SetSocketOptions } from "../../wire/open.ts";
 import type { Codecs } from "../codecs.ts";
 import type { Choice } from "../tries.ts";
-import { connector } from "./connector.ts";
+import { connector, within } from "./connector.ts";
 import { Pool } from "./pool.ts";
 
 export interface BackendsOptions {
@@ -27,6 +27,7 @@ export interface BackendsOptions {
 }
 
 export class Backends implements Choice {
+  readonly #host: GatewayHost;
   readonly #plan: HttpPlan;
   readonly #options: BackendsOptions;
   readonly #tls: TargetsTls;
@@ -34,6 +35,7 @@ export class Backends implements Choice {
   readonly #pools = new Set<Pool>();
 
   constructor(host: GatewayHost, request: OpenRequest<HttpPlan>, options: BackendsOptions) {
+    this.#host = host;
     this.#plan = request.listener;
     this.#options = options;
     this.#tls = new TargetsTls(request.listener.groups, request.certificates);
@@ -85,7 +87,10 @@ export class Backends implements Choice {
       connectMs,
       keepaliveMs: backendKeepaliveMs,
       counters,
-      connect: connector(this.#plan, address, tls, multiplexed, setOptions),
+      connect: within(
+        (fd) => this.#host.hasRoom(fd),
+        connector(this.#plan, address, tls, multiplexed, setOptions),
+      ),
       open: (wire, events) => codecs.client(multiplexed, { wire, events, limits }),
       clock: coarseMs,
     });

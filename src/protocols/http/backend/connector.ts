@@ -10,6 +10,18 @@ import { connectTls } from "../../wire/tls.ts";
 
 const H2 = "h2";
 
+export type Connect = (done: Connected) => Connecting;
+
+/** The last descriptors are kept for everything else: what would take one of them is closed, as if there were none. */
+export function within(hasRoom: (fd: number) => boolean, connect: Connect): Connect {
+  return (done) =>
+    connect((wire, error) => {
+      if (wire === null || hasRoom(wire.fd)) return done(wire, error);
+      wire.reset();
+      done(null, Object.assign(new Error("too many descriptors"), { code: "EMFILE" }));
+    });
+}
+
 /**
  * @param tls null: in clear.
  * @param multiplexed HTTP/2: over TLS it must be agreed upon.
@@ -20,7 +32,7 @@ export function connector(
   tls: ClientTls | null,
   multiplexed: boolean,
   setOptions: SetSocketOptions,
-): (done: Connected) => Connecting {
+): Connect {
   const { highWatermarkBytes: highBytes, lowWatermarkBytes: lowBytes } = buffers;
   const options = { address, socket, setOptions, watermarks: { highBytes, lowBytes } };
   if (tls === null) return (done) => connectPlain(options, done);

@@ -8,6 +8,7 @@ export class MemoryWire implements Wire {
   handler: WireHandler = SILENT;
   readonly peer = { ip: new Uint8Array(16), port: 1 };
   readonly tls = null;
+  readonly fd = -1;
   /** `write` says false from here on. */
   highBytes = Infinity;
   /** The peer reads at once what is written. */

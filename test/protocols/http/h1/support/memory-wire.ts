@@ -8,6 +8,7 @@ export class MemoryWire implements Wire {
   handler: WireHandler = SILENT;
   readonly peer = { ip: new Uint8Array(16), port: 0 };
   readonly tls = null;
+  readonly fd: number = -1;
   pending = 0;
   /** Latin-1, of every write. */
   readonly writes: string[] = [];
