@@ -271,9 +271,9 @@ export class Http2Server extends Session implements ServerConnection {
     else if (this.#blockMs < 0) this.#blockMs = nowMs;
     if (!this.peerSettled && nowMs - this.startedMs >= headMs) return this.#giveUp("the preface");
     if (this.#blockMs >= 0 && nowMs - this.#blockMs >= headMs) return this.#giveUp("a field block");
+    if (lifetimeMs > 0 && nowMs - this.startedMs >= lifetimeMs) this.drain();
     if (this.streams.size > 0) return this.#sweepStreams(nowMs);
     if (nowMs - this.#idleMs >= keepaliveMs) this.drain();
-    if (lifetimeMs > 0 && nowMs - this.startedMs >= lifetimeMs) this.drain();
   }
 
   /** Senders of bodies and readers of answers that hardly move. */

@@ -428,6 +428,7 @@ describe("the end of a connection", () => {
     resting.server.sweep(6_000);
     expect(kinds(resting.said())).toEqual(["goaway", "ping"]);
     const old = new Talk({ timeouts: { lifetimeMs: 9_000 } });
+    old.send(old.peer.headers(1, GET)); // one that always has a request would never end otherwise
     old.server.sweep(10_000);
     expect(kinds(old.said())).toEqual(["goaway", "ping"]);
     const busy = new Talk({ taker: hello, limits: { requestsPerConnection: 2 } });
