@@ -83,7 +83,7 @@ export class Tries {
   }
 
   failed(failure: Failure, now: number): void {
-    if (isOfTarget(failure)) this.#attempt!.failed(now);
+    if (isOfTarget(failure) && !this.#isStale(failure)) this.#attempt!.failed(now);
     else this.#attempt!.abandoned();
     this.#active = false;
   }
@@ -98,11 +98,17 @@ export class Tries {
   isToBeResent(failure: Failure, method: string): boolean {
     if (this.bodyBegun) return false;
     if (failure.unprocessed) return this.#unprocessed++ < HTTP_RELAY.unprocessedMax;
-    // It had rested, and the backend may have closed it while the request was on its way (RFC 9112 section 9.3.1).
-    const stale = this.reused && (failure.code === "closed" || failure.code === "reset");
-    if (!stale || this.#renewed || !isIdempotent(method)) return false;
+    if (!this.#isStale(failure) || this.#renewed || !isIdempotent(method)) return false;
     this.#renewed = true;
     return true;
+  }
+
+  /**
+   * The connection had rested, and the backend may have closed it while the request was on its way (RFC 9112 section 9.3.1),
+   * which says nothing of the backend.
+   */
+  #isStale({ code }: Failure): boolean {
+    return this.reused && (code === "closed" || code === "reset");
   }
 
   /** What is sent again for that must not be sent on a connection that has rested. */

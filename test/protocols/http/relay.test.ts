@@ -379,6 +379,23 @@ describe("timeouts", () => {
     expect(stage.targetEvents).toEqual([]);
   });
 
+  test("connections that had rested leave no target out when they turn out to be closed", () => {
+    const stage = new Stage({ targets: 2 });
+    const ask = (): FakeClient => stage.ask({ method: "POST" });
+    for (let i = 0; i < 8; i++) ask();
+    for (const backend of stage.backends) {
+      while (backend.dials.length > 0) backend.connect();
+      for (const stream of backend.streams) stream.respond(204, true);
+    }
+    const clients = Array.from({ length: 8 }, ask);
+    for (const backend of stage.backends) {
+      expect(backend.connections.map(({ streams }) => streams.length)).toEqual([2, 2, 2, 2]);
+      for (const connection of backend.connections) connection.gone(failure("closed"));
+    }
+    expect(clients.map(({ status }) => status)).toEqual(new Array(8).fill(502));
+    expect(stage.targetEvents).toEqual([]);
+  });
+
   test("a request that cannot be written leaves no target out", () => {
     const stage = new Stage({ targets: 2 });
     for (let i = 0; i < 8; i++) {
