@@ -1,5 +1,6 @@
 // Whether a peer keeps to a minimum of bytes each second, over windows of time (H1.rateWindowMs). A window counts only while the
-// peer is the one that is waited for, and one in which nothing came is a rest, which has a limit of its own. Pure; asked by a connection's sweep, so that no timer and no clock is on the way of bytes.
+// peer is the one that is waited for, and one in which nothing came is a rest, which has a limit of its own. Pure; asked by
+// a connection's sweep, so that no timer and no clock is on the way of bytes.
 
 import { H1 } from "../../../shared/limits.ts";
 
