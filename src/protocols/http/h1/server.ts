@@ -2,8 +2,8 @@
 // written by answer.ts. Made by listeners (ServerSetup), which call `sweep`.
 //
 // Invariants:
-// 1. A head is parsed only when the exchange before it is over. Bytes that come too early are held, and the wire is paused: at
-//    most two reads of it are held.
+// 1. A head is parsed only when the exchange before it is over and the wire takes more. Bytes that come too early are held, and
+//    the wire is paused: at most two reads of it are held.
 // 2. The stream tells its events nothing after its answer is complete, after `reset` or after a failure.
 // 3. `onGone` is told once.
 
@@ -102,6 +102,7 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
     OUTPUT.enter();
     this.events.onClientDrain();
     OUTPUT.leave();
+    if (this.#state === REST) this.#releaseSoon();
   }
 
   onEnd(): void {
@@ -130,6 +131,8 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
   #step(bytes: Uint8Array, at: number, end: number): number {
     switch (this.#state) {
       case REST:
+        // Whoever does not read the answers is not read any more.
+        if (this.#answer.full) return this.#hold(bytes, at);
         this.#reader = this.#readers.take();
         this.#state = HEAD;
         return this.#readHead(bytes, at, end);

@@ -256,6 +256,19 @@ describe("answers", () => {
     expect([wire.sent, wire.wasReset, requests[0]!.failure!.code]).toEqual(["", true, "internal"]);
   });
 
+  test("requests wait until their client reads the answers to those before", async () => {
+    const { wire, requests } = open((request) => request.answer("hello"));
+    wire.isFull = true;
+    wire.feed(GET);
+    wire.feed(`${GET}${GET}`);
+    await settled();
+    expect([requests.length, wire.isPaused]).toEqual([1, true]);
+    wire.feedEnd();
+    wire.feedDrain();
+    await settled();
+    expect([requests.length, wire.isPaused, wire.hasEnded]).toEqual([3, false, true]);
+  });
+
   test("a full wire says stop, and the events go on when it has drained", () => {
     const { wire, requests } = open();
     wire.feed(GET);
