@@ -121,7 +121,7 @@ function drawPanel(panel: Panel, results: readonly Result[], x: number, y: numbe
     const width = Math.max(1, (value / most) * room).toFixed(1);
     const line = top + BAR_HEIGHT - 5;
     const style = name.startsWith("proxy-") ? "ours" : "other";
-    const label = name.replace("proxy-", "proxy, ").replace(/^(nginx|haproxy)-http/, "$1");
+    const label = name.replace(/^proxy-/, "proxy, ").replace(/^(nginx|haproxy)-http/, "$1");
     return [
       `<text x="${NAME_WIDTH - 8}" y="${line}" text-anchor="end">${escape(label)}</text>`,
       `<rect class="${style}" x="${NAME_WIDTH}" y="${top}" width="${width}" height="${BAR_HEIGHT}" rx="2"/>`,

@@ -84,7 +84,7 @@ function median(result: Result, contestant: string, key: string): number | undef
 
 function title(contestant: string): string {
   if (contestant === "proxy-http") return "**proxy**";
-  return contestant.replace("proxy-", "**proxy**, ").replace("-http", "");
+  return contestant.replace(/^proxy-/, "**proxy**, ").replace("-http", "");
 }
 
 /** One row: what is best, to the digits that are shown, is bold. */

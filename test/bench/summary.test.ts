@@ -90,14 +90,15 @@ describe("gateways", () => {
     direct: { rate: 9, cpuUs: 0 },
     caddy: { rate: 1, cpuUs: 90 },
     "nginx-http": { rate: 5, cpuUs: 20 },
+    "haproxy-http": { rate: 4, cpuUs: 40 },
     "proxy-http": { rate: 6, cpuUs: 30 },
   });
 
   test("have a table of their own, under the names of the programs", () => {
     const lines = gateways([result("bulk-1", bulk), small]).split("\n");
-    expect(lines[0]).toBe("|  | **proxy** | nginx | caddy |");
-    expect(lines[2]).toEndWith("requests/s | **6.0** | 5.0 | 1.0 |");
-    expect(lines[3]).toBe("| CPU µs for one request | 30.0 | **20.0** | 90.0 |");
+    expect(lines[0]).toBe("|  | **proxy** | nginx | haproxy | caddy |");
+    expect(lines[2]).toEndWith("requests/s | **6.0** | 5.0 | 4.0 | 1.0 |");
+    expect(lines[3]).toBe("| CPU µs for one request | 30.0 | **20.0** | 40.0 | 90.0 |");
     expect(lines).toHaveLength(4);
   });
 
