@@ -16,8 +16,26 @@ const EACH_BYTES = 768 * 1024;
 const BASE_BYTES = 192 * MIB;
 
 const CHUNK = Buffer.alloc(64 * 1024, "x");
+/**
+ * What each sends: more than the proxy may hold. Loopback's segments of 64 KiB make the kernel's own queues megabytes long, and those
+ * of a thousand would leave other programs of the machine without memory for TCP (tcp(7), tcp_mem): hence an end, and small buffers.
+ */
+const SENT_CHUNKS = 24;
+const SMALL_BUFFERS = { send_buffer: "64KB", receive_buffer: "64KB" };
 
-/** Answers `/small` at once, other requests without end, and reads no bodies. */
+function pump(wire: Wire): void {
+  let left = SENT_CHUNKS;
+  const go = (): void => {
+    while (!wire.socket.destroyed && left > 0) {
+      left--;
+      if (!wire.socket.write(CHUNK)) return;
+    }
+  };
+  wire.socket.on("drain", go);
+  go();
+}
+
+/** Answers `/small` at once, other requests with a body that never is complete, and reads no bodies. */
 function backend(): Promise<WireServer> {
   return WireServer.listen((wire) => {
     let heard = "";
@@ -31,11 +49,7 @@ function backend(): Promise<WireServer> {
       } else if (path === "/upload") wire.socket.pause();
       else {
         wire.socket.write("HTTP/1.1 200 OK\r\ncontent-length: 1000000000000\r\n\r\n");
-        const pump = (): void => {
-          while (!wire.socket.destroyed && wire.socket.write(CHUNK));
-        };
-        wire.socket.on("drain", pump);
-        pump();
+        pump(wire);
       }
     });
   });
@@ -74,11 +88,7 @@ const STALLS: Readonly<Record<string, (client: Wire) => void>> = {
   },
   "send bodies that nobody reads": (client) => {
     void client.write(request("POST", "/upload", "content-length: 1000000000000\r\n"));
-    const pump = (): void => {
-      while (!client.socket.destroyed && client.socket.write(CHUNK));
-    };
-    client.socket.on("drain", pump);
-    pump();
+    pump(client);
   },
   "send half of their heads": (client) => {
     void client.write(request("GET", "/small").slice(0, -10));
@@ -91,7 +101,7 @@ for (const [name, stall] of Object.entries(STALLS)) {
     const limits = { min_rate: 0 };
     const timeouts = { head: "10m" };
     await withGateway(
-      { target: server.target, limits, timeouts },
+      { target: server.target, limits, timeouts, socket: SMALL_BUFFERS },
       { complains: true },
       async (gateway) => {
         const before = residentBytes(gateway.pid);
