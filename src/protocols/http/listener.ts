@@ -49,7 +49,6 @@ export class HttpListener implements GatewayListener, ClientOwner {
   readonly #exchanges: Exchanges;
   readonly #backends: Backends;
   readonly #clients = new Set<GatewayClient>();
-  readonly #setOptions: SetSocketOptions;
   readonly #tls: ServerTls | null;
   readonly #sockets: StreamSockets<Visit>;
   /** The shortest of what this listener times. */
@@ -67,12 +66,11 @@ export class HttpListener implements GatewayListener, ClientOwner {
     this.#trusted = new AddressSet(plan.trusted);
     this.#admission = new Admission(host, request);
     this.#timeoutMs = shortestOf(plan);
-    this.#setOptions = (fd, options, role) => this.#setAndWarn(fd, options, role);
     const { counters } = this.#admission;
     this.#backends = new Backends(host, request, {
       counters,
       codecs: parts.codecs,
-      setOptions: this.#setOptions,
+      setOptions: this.#setAndWarn,
       coarseMs: () => this.#exchanges.coarseMs,
     });
     this.#exchanges = new Exchanges({
@@ -88,7 +86,7 @@ export class HttpListener implements GatewayListener, ClientOwner {
     // Every message of HTTP has an end of its own, so that a cut needs no telling.
     const encryption = this.#tls && { tls: this.#tls, tellTruncation: false };
     this.#sockets = new StreamSockets(host, request, encryption, {
-      setOptions: this.#setOptions,
+      setOptions: this.#setAndWarn,
       onAccept: (peer, fd) => this.#accept(peer, fd),
       onWire: (wire, visit) => this.#begin(wire, visit),
       onRefused: (visit, error) => this.#refuse(visit, error),
@@ -177,7 +175,7 @@ export class HttpListener implements GatewayListener, ClientOwner {
     this.#release();
   }
 
-  #setAndWarn: SetSocketOptions = (fd, options, role) => {
+  readonly #setAndWarn: SetSocketOptions = (fd, options, role) => {
     for (const message of this.#host.setSocketOptions(fd, options, role)) {
       if (this.#warned.has(message)) continue;
       this.#warned.add(message);
