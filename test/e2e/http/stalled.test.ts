@@ -17,8 +17,9 @@ const BASE_BYTES = 192 * MIB;
 
 const CHUNK = Buffer.alloc(64 * 1024, "x");
 /**
- * What each sends: more than the proxy may hold. Loopback's segments of 64 KiB make the kernel's own queues megabytes long, and those
- * of a thousand would leave other programs of the machine without memory for TCP (tcp(7), tcp_mem): hence an end, and small buffers.
+ * What each sends: more than the proxy may hold. Loopback's segments of 64 KiB make the kernel's own queues megabytes long,
+ * and those of a thousand would leave other programs of the machine without memory for TCP (tcp(7), tcp_mem): hence an end,
+ * and small buffers.
  */
 const SENT_CHUNKS = 24;
 const SMALL_BUFFERS = { send_buffer: "64KB", receive_buffer: "64KB" };
