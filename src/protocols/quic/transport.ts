@@ -1,0 +1,157 @@
+// The seam between what is spoken over QUIC (RFC 9000) and who implements it: a driver gives endpoints, an endpoint connections,
+// a connection streams, and a stream is a wire. The drivers are `quiche` (the native binding, driven by a packet loop of ours)
+// and `bun` (node:quic). test/protocols/quic/contract.ts holds both to what stands here.
+//
+//   QuicDriver ── listen ──▶ QuicEndpoint ── onConnection ──▶ QuicConnection ── onStream ──▶ QuicStream (a Wire)
+//              └─ connect ─▶ QuicConnecting ── Connected ──▶ QuicConnection ── openStream ─▶ QuicStream
+//
+// Nothing here awaits but `listen`. As with wires, no handler is called from within a call of its owner, and errors are
+// values: a driver throws for bugs of ours only. What a peer can make a driver hold is bounded by the windows and limits given.
+
+import type { SocketAddress } from "../../shared/address.ts";
+import type { ServerCertificates, TargetCertificates } from "../../shared/certificates.ts";
+import type { BufferSizesPlan } from "../../shared/plan.ts";
+import type { Peer } from "../live-rows.ts";
+import type { Wire, WireTls } from "../wire/wire.ts";
+
+export interface QuicDriver {
+  readonly name: QuicDriverName;
+  /** @throws ProxyError ERR_LISTEN, ERR_CERTIFICATE */
+  listen(options: QuicListenOptions): Promise<QuicEndpoint>;
+  connect(options: QuicConnectOptions, connected: QuicConnected): QuicConnecting;
+}
+
+export type QuicDriverName = "quiche" | "bun";
+
+/** What both sides say in their transport parameters (RFC 9000 section 18), and hold themselves to. Times in milliseconds. */
+export interface QuicTransport {
+  /** Without a packet for so long, a connection is gone. */
+  readonly idleMs: number;
+  /** A PING after so long without a packet of ours; 0: none. */
+  readonly keepAliveMs: number;
+  readonly handshakeMs: number;
+  /** Of the peer, open at once. */
+  readonly bidirectionalStreams: number;
+  readonly unidirectionalStreams: number;
+  /** Bytes of one stream, and of a whole connection, that a peer may send ahead of their reader. */
+  readonly streamWindow: number;
+  readonly connectionWindow: number;
+  /** DATAGRAM frames (RFC 9221) are taken. */
+  readonly datagrams: boolean;
+}
+
+export interface QuicListenOptions {
+  readonly address: SocketAddress;
+  /** A UDP socket that is bound there already, and is the endpoint's from here on; none: the address is to be bound. */
+  readonly fd?: number | undefined;
+  readonly buffers: BufferSizesPlan;
+  /** What is agreed to, in order of preference. A client that offers none of them is refused (no_application_protocol). */
+  readonly alpn: readonly string[];
+  readonly certificates: ServerCertificates;
+  readonly clientAuth: "none" | "request" | "require";
+  readonly transport: QuicTransport;
+  /** Requests of resumed clients before their handshake is over; they can be replayed (RFC 9001 section 9.2). */
+  readonly earlyData: boolean;
+  /** When an address is validated by a Retry (RFC 9000 section 8.1.2): always, or from so many handshakes under way on. */
+  readonly retryFrom: number;
+  /** NSS key log lines, for decrypting captures; null: none are made. */
+  readonly keyLog: ((line: string) => void) | null;
+  /** An Initial of somebody new. @returns false: it is dropped, before anything is allocated for it. */
+  onAccept(peer: Peer): boolean;
+  /** The handshake is over (with early data: begun). Its handler must be set before this returns. */
+  onConnection(connection: QuicConnection): void;
+  /** The handshake of somebody whom `onAccept` let in failed: he is forgotten. */
+  onRefused(peer: Peer, error: QuicError): void;
+}
+
+export interface QuicEndpoint {
+  /** With the port that the system chose. */
+  readonly address: SocketAddress;
+  /** -1 where the runtime does not show it. */
+  readonly fd: number;
+  /** For handshakes that begin later. @throws ProxyError ERR_CERTIFICATE */
+  setCertificates(certificates: ServerCertificates): void;
+  /** Takes no new connections; frees the address when the last one is gone. */
+  close(): void;
+  /** At once: connections are closed as by `destroy`, and none is told. */
+  destroy(): void;
+}
+
+export interface QuicConnectOptions {
+  readonly address: SocketAddress;
+  /** For SNI and verification; an IP address sends no SNI. */
+  readonly serverName: string;
+  readonly alpn: readonly string[];
+  /** Trusted authorities and our own certificate; null: the system's roots and none. */
+  readonly certificates: TargetCertificates | null;
+  /** `insecure_skip_verify` was asked for by name. */
+  readonly insecure: boolean;
+  readonly transport: QuicTransport;
+  readonly keyLog: ((line: string) => void) | null;
+}
+
+export interface QuicConnecting {
+  /** `connected` is not called any more; what connects all the same is closed. */
+  cancel(): void;
+}
+
+/** Called once, and not before `connect` returned. The handler must be set before it returns. */
+export type QuicConnected = (connection: QuicConnection | null, error: QuicError | null) => void;
+
+export interface QuicConnection {
+  handler: QuicConnectionHandler;
+  /** Where packets come from now: a client may move (RFC 9000 section 9). A new object after a move. */
+  readonly peer: Peer;
+  readonly local: Peer | null;
+  readonly tls: WireTls;
+  /** Opened by either side and not over. */
+  readonly streams: number;
+  /** @returns null: the peer allows no more now; `onStreamsAvailable` follows. */
+  openStream(): QuicStream | null;
+  openUnidirectional(): QuicStream | null;
+  /** One DATAGRAM frame. @returns false: it was dropped (too long, or too many wait). */
+  sendDatagram(bytes: Uint8Array): boolean;
+  /** CONNECTION_CLOSE of the application's kind, with what is on its way first as far as one packet goes. No event follows. */
+  close(code: number, reason: string): void;
+  /** At once: H3_NO_ERROR's like, without a reason. No event follows. */
+  destroy(): void;
+}
+
+export interface QuicConnectionHandler {
+  /** The peer opened a stream. Its handler must be set before this returns; it is not paused. */
+  onStream(stream: QuicStream): void;
+  /** The bytes are valid during the call only. */
+  onDatagram(bytes: Uint8Array): void;
+  onStreamsAvailable(): void;
+  /** It is gone, after its streams' `onClose`. @param error null: closed by the peer without an error, or idle. */
+  onClose(error: QuicError | null): void;
+}
+
+/**
+ * A stream is a wire: `end` is FIN, and a peer's FIN is `onEnd`. `reset` and `abort` send RESET_STREAM and STOP_SENDING. A
+ * RESET_STREAM or STOP_SENDING of the peer ends the stream both ways: `onClose` has a QuicError with its code. `peer`,
+ * `local` and `tls` are the connection's; `fd` is -1.
+ */
+export interface QuicStream extends Wire {
+  /** RFC 9000 section 2.1. */
+  readonly id: number;
+  readonly direction: "both" | "in" | "out";
+  readonly connection: QuicConnection;
+  /** It came before the handshake was over, and may be a replay. */
+  readonly early: boolean;
+  /** As `reset`, with an error code of the application. */
+  abort(code: number): void;
+}
+
+/** Why a connection or a stream broke off. `code` is stable, for logs and counters. */
+export interface QuicError extends Error {
+  readonly code:
+    | "ERR_QUIC_RESET" // a stream: RESET_STREAM or STOP_SENDING
+    | "ERR_QUIC_CLOSED" // CONNECTION_CLOSE of the peer, with an error
+    | "ERR_QUIC_HANDSHAKE" // TLS refused: certificate, ALPN, version
+    | "ERR_QUIC_TIMEOUT" // handshake or idle
+    | "ERR_QUIC_PROTOCOL" // the peer broke the rules
+    | "ERR_QUIC_NETWORK"; // the socket; errno in the message
+  /** The error code on the wire; -1 if there was none. */
+  readonly wireCode: number;
+}
