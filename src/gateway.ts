@@ -92,10 +92,11 @@ function isUdpPlan(plan: GatewayPlan): plan is UdpPlan {
 
 async function open(request: OpenRequest<GatewayPlan>): Promise<void> {
   const { key, protocol } = request.listener;
+  let listener: GatewayListener | null = null;
   try {
-    const listener = createListener(request);
+    listener = createListener(request);
     listeners.set(key, listener);
-    const bound = await listener.open();
+    const bound = await listener.sockets.open();
     warnIfTooFew(
       host,
       request,
@@ -107,9 +108,10 @@ async function open(request: OpenRequest<GatewayPlan>): Promise<void> {
     }
     // What cannot be bound twice is kept, for other workers.
     const once = request.keep || request.listener.listen.kind === "unix";
-    const fds = once && request.sharedFds.length === 0 ? listener.sockets() : [];
+    const fds = once && request.sharedFds.length === 0 ? listener.sockets.duplicates() : [];
     emit({ type: "opened", key, bound, fds });
   } catch (error) {
+    listener?.end();
     listeners.delete(key);
     emit({ type: "open_failed", key, error: toErrorRecord(error) });
   }
@@ -139,11 +141,11 @@ function end(): void {
 
 async function answer(id: number, question: Question): Promise<void> {
   const sockets: ListeningSocket[] = [];
-  for (const [key, listener] of listeners) {
+  for (const [key, { sockets: held }] of listeners) {
     if (question === "sockets") {
-      for (const fd of listener.sockets()) sockets.push({ key, fd });
+      for (const fd of held.duplicates()) sockets.push({ key, fd });
     } else if (question === "accept") {
-      for (const message of await listener.accept()) emit({ type: "warning", key, message });
+      for (const message of await held.accept()) emit({ type: "warning", key, message });
     }
   }
   emit({ type: "answer", id, sockets });
@@ -163,7 +165,7 @@ function obey(command: Command<GatewayPlan>): void {
     case "ask":
       return void answer(command.id, command.question);
     case "hand_on":
-      return command.keys.forEach((key) => listeners.get(key)?.handOn());
+      return command.keys.forEach((key) => listeners.get(key)?.sockets.handOn());
     case "disconnect":
       return host.rows.reset(command.id);
     case "drain":

@@ -47,21 +47,27 @@ export interface PacketSender {
   close(): void;
 }
 
-export interface GatewayListener {
+/** What a listener's clients arrive at: of streams (stream-sockets.ts) or datagrams (datagrams/sockets.ts). */
+export interface ListenerSockets {
   /**
    * Binds every address.
-   * @throws ProxyError ERR_LISTEN; nothing stays bound.
+   * @throws ProxyError ERR_LISTEN; the listener must be ended then, and nothing stays bound.
    */
-  open(): Promise<SocketAddress[]>;
-  /** Duplicates of its listening sockets, which are the caller's to close: a successor is to take clients from them. */
-  sockets(): readonly number[];
+  open(): Promise<readonly SocketAddress[]>;
+  /** They are the caller's to close: a successor is to take clients from them. */
+  duplicates(): readonly number[];
   /**
-   * Takes clients, if it was opened quietly (OpenRequest.quiet) and left them to the process that this one replaces.
+   * Takes clients, if they were opened quietly (OpenRequest.quiet) and left to the process that this one replaces.
    * @returns a sentence for each socket that is not to be had.
    */
   accept(): Promise<readonly string[]>;
-  /** Another process takes clients from the same sockets: it takes none any more, and leaves those that wait. `close` follows. */
+  /** Another process takes clients from the same sockets: these take none any more, and leave those that wait. */
   handOn(): void;
+}
+
+export interface GatewayListener {
+  /** Opened, handed on, and asked for by the worker; closed by the listener. */
+  readonly sockets: ListenerSockets;
   setTargets(targets: readonly TargetSlot[]): void;
   /** Of a listener that speaks TLS with clients or targets: for handshakes that begin later. */
   setCertificates?(certificates: ListenerCertificates): void;

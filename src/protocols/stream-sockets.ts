@@ -1,8 +1,6 @@
 // The listening sockets of a listener of streams in this worker: bound by itself, shared with other workers, or inherited from
-// the
-// process that it replaces, in which case nobody is accepted before `accept`. On Linux they are opened as the engines open
-// theirs,
-// and the runtime gets the descriptor; elsewhere the runtime binds. Called by the listeners of tls and http.
+// the process that it replaces, in which case nobody is accepted before `accept`. On Linux they are opened as the engines open
+// theirs, and the runtime gets the descriptor; elsewhere the runtime binds. Called by the listeners of tls and http.
 //
 // Invariant: a descriptor that waits is this one's own; one that listens is its server's.
 
@@ -12,7 +10,7 @@ import type { SocketAddress } from "../shared/address.ts";
 import { messageOf } from "../shared/errors.ts";
 import type { BindRequest } from "../shared/messages.ts";
 import type { BuffersPlan, SocketPlan } from "../shared/plan.ts";
-import type { GatewayHost } from "./host.ts";
+import type { GatewayHost, ListenerSockets } from "./host.ts";
 import type { WireListenOptions, WireServer } from "./wire/open.ts";
 import { listenPlain } from "./wire/plain.ts";
 import type { ServerTls } from "./wire/tls-context.ts";
@@ -38,7 +36,7 @@ export interface Encryption extends Pick<TlsListenOptions<never>, "tellTruncatio
   readonly tls: ServerTls;
 }
 
-export class StreamSockets<Ticket> {
+export class StreamSockets<Ticket> implements ListenerSockets {
   readonly #host: GatewayHost;
   readonly #request: StreamRequest;
   readonly #encryption: Encryption | null;
@@ -64,19 +62,13 @@ export class StreamSockets<Ticket> {
     this.#accepting = accepting;
   }
 
-  /** @returns where it is bound. @throws ProxyError ERR_LISTEN; nothing stays open. */
-  open(): readonly SocketAddress[] {
+  async open(): Promise<readonly SocketAddress[]> {
     const opened = this.#host.bind(this.#request);
-    try {
-      if (opened === null) this.#bindAll();
-      else {
-        this.#bound = opened.bound;
-        this.#waiting = opened.fds;
-        if (!this.#request.quiet) this.#listenOnAll();
-      }
-    } catch (error) {
-      this.close();
-      throw error;
+    if (opened === null) this.#bindAll();
+    else {
+      this.#bound = opened.bound;
+      this.#waiting = opened.fds;
+      if (!this.#request.quiet) this.#listenOnAll();
     }
     return this.#bound;
   }
@@ -108,8 +100,7 @@ export class StreamSockets<Ticket> {
     }
   }
 
-  /** See GatewayListener. */
-  accept(): readonly string[] {
+  async accept(): Promise<readonly string[]> {
     try {
       this.#listenOnAll();
       return [];
@@ -118,9 +109,13 @@ export class StreamSockets<Ticket> {
     }
   }
 
-  /** See GatewayListener. */
-  sockets(): readonly number[] {
+  duplicates(): readonly number[] {
     return [...this.#fds, ...this.#waiting].map((fd) => this.#host.duplicate(fd));
+  }
+
+  /** Who waits to be accepted is the successor's as soon as these are closed. */
+  handOn(): void {
+    this.close();
   }
 
   /** Accepts nobody any more. Who waits in the queue of a socket that another process has too is that one's. */

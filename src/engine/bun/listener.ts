@@ -21,9 +21,10 @@ import { CounterWriter } from "../../shared/counters.ts";
 import { IP_BYTES, parseIp, parseIPv6 } from "../../shared/ip.ts";
 import { FIRST_BYTES } from "../../shared/limits.ts";
 import { FAMILY_IPV4, FAMILY_IPV6, FAMILY_UNIX, type LiveTable } from "../../shared/live-table.ts";
-import type { Refusal, RelayRequest, TargetSlot } from "../../shared/messages.ts";
+import type { Refusal, RelayRequest, TargetSlot, WorkerEvent } from "../../shared/messages.ts";
 import { hasIpTarget, type RelayPlan, type SocketPlan } from "../../shared/plan.ts";
 import { RefusalReports } from "../../shared/refusal-reports.ts";
+import { Warnings } from "../../shared/warnings.ts";
 import type { EngineHost } from "../engine.ts";
 import { Arriving } from "./arriving.ts";
 import { bind, type Bound } from "./bind.ts";
@@ -73,7 +74,7 @@ export class BunListener implements ConnectionOwner {
   readonly #slot: number;
   readonly #active: Int32Array;
   readonly #refusals: RefusalReports;
-  readonly #warned = new Set<string>();
+  readonly #warnings: Warnings;
   readonly #isUnix: boolean;
   /** Set on each TCP socket towards the target before it is connected; Linux only. */
   #targetOptions: readonly OptionCall[] = [];
@@ -101,7 +102,9 @@ export class BunListener implements ConnectionOwner {
     this.#entrance = Entrance.of(request);
     this.#isUnix = this.plan.listen.kind === "unix";
     this.#mirror = this.#makeMirror(request);
-    this.#refusals = new RefusalReports(this.plan.key, (event) => engine.host.emit(event));
+    const emit = (event: WorkerEvent): void => engine.host.emit(event);
+    this.#refusals = new RefusalReports(this.plan.key, emit);
+    this.#warnings = new Warnings(this.plan.key, emit);
   }
 
   #makeTargets(request: RelayRequest): Targets<TargetAddress> {
@@ -122,7 +125,7 @@ export class BunListener implements ConnectionOwner {
       prepare: (fd) => void applySocketOptions(fd, calls),
       addresses: addresses.map(toTargetAddress),
       at: 0,
-      warn: (message) => this.#warn(message),
+      warn: (message) => this.#warnings.add([message]),
     };
   }
 
@@ -164,14 +167,14 @@ export class BunListener implements ConnectionOwner {
     const { calls, lacking } = compileSocketOptions(ofTarget, "target");
     this.#targetOptions = calls;
     const cut = cutBuffers(this.#isUnix ? ofTarget : socket);
-    for (const message of [...lacking, ...cut]) this.#warn(message);
+    this.#warnings.add([...lacking, ...cut]);
   }
 
   #warnOfWatermark(): void {
     const { highWatermarkBytes } = this.plan.buffers;
     if (highWatermarkBytes >= RUNTIME_READ_BYTES) return;
     const reads = `the bun engine reads up to ${RUNTIME_READ_BYTES} bytes at once`;
-    this.#warn(`high_watermark ${highWatermarkBytes} is exceeded: ${reads}`);
+    this.#warnings.add([`high_watermark ${highWatermarkBytes} is exceeded: ${reads}`]);
   }
 
   setTargets(targets: readonly TargetSlot[]): void {
@@ -190,20 +193,13 @@ export class BunListener implements ConnectionOwner {
     role: "listener" | "accepted" | "target",
     only?: Partial<SocketPlan>,
   ): void {
-    for (const message of setSocketOptions(fd, only ?? this.plan.socket, role)) this.#warn(message);
+    this.#warnings.add(setSocketOptions(fd, only ?? this.plan.socket, role));
   }
 
   /** On a TCP socket that is about to be connected to the target; Linux only. */
   prepareTarget(fd: number): void {
-    for (const message of applySocketOptions(fd, this.#targetOptions)) this.#warn(message);
+    this.#warnings.add(applySocketOptions(fd, this.#targetOptions));
     keepUrgentInline(fd);
-  }
-
-  /** Once for each text. */
-  #warn(message: string): void {
-    if (this.#warned.has(message)) return;
-    this.#warned.add(message);
-    this.#engine.host.emit({ type: "warning", key: this.plan.key, message });
   }
 
   #accept(socket: RelaySocket): void {

@@ -5,7 +5,6 @@
 //   wires ──▶ Admission ──▶ GatewayClient ── codec ──▶ Exchanges ──▶ Backends ── Pool ── codec ──▶ wires
 
 import { AddressSet } from "../../l4/address-set.ts";
-import type { SocketAddress } from "../../shared/address.ts";
 import type { ListenerCertificates } from "../../shared/certificates.ts";
 import { monotonicMs } from "../../shared/clock.ts";
 import { ProxyError } from "../../shared/errors.ts";
@@ -15,8 +14,8 @@ import type { OpenRequest, Refusal, TargetSlot } from "../../shared/messages.ts"
 import { Admission, type Visit } from "../admission.ts";
 import type { GatewayHost, GatewayListener } from "../host.ts";
 import type { Peer } from "../live-rows.ts";
+import { setAndWarn } from "../set-options.ts";
 import { StreamSockets } from "../stream-sockets.ts";
-import type { SetSocketOptions } from "../wire/open.ts";
 import { ServerTls } from "../wire/tls-context.ts";
 import { TlsError } from "../wire/tls-error.ts";
 import type { Wire } from "../wire/wire.ts";
@@ -40,6 +39,7 @@ export interface HttpParts {
 
 export class HttpListener implements GatewayListener, ClientOwner {
   readonly isUnix: boolean;
+  readonly sockets: StreamSockets<Visit>;
   readonly #host: GatewayHost;
   readonly #plan: HttpPlan;
   readonly #parts: HttpParts;
@@ -50,10 +50,8 @@ export class HttpListener implements GatewayListener, ClientOwner {
   readonly #backends: Backends;
   readonly #clients = new Set<GatewayClient>();
   readonly #tls: ServerTls | null;
-  readonly #sockets: StreamSockets<Visit>;
   /** The shortest of what this listener times. */
   readonly #timeoutMs: number;
-  readonly #warned = new Set<string>();
   #closing = false;
 
   constructor(host: GatewayHost, request: OpenRequest<HttpPlan>, parts: HttpParts) {
@@ -67,10 +65,11 @@ export class HttpListener implements GatewayListener, ClientOwner {
     this.#admission = new Admission(host, request);
     this.#timeoutMs = shortestOf(plan);
     const { counters } = this.#admission;
+    const setOptions = setAndWarn(host, plan.key);
     this.#backends = new Backends(host, request, {
       counters,
       codecs: parts.codecs,
-      setOptions: this.#setAndWarn,
+      setOptions,
       coarseMs: () => this.#exchanges.coarseMs,
     });
     this.#exchanges = new Exchanges({
@@ -85,8 +84,8 @@ export class HttpListener implements GatewayListener, ClientOwner {
     this.#tls = serverTls(request);
     // Every message of HTTP has an end of its own, so that a cut needs no telling.
     const encryption = this.#tls && { tls: this.#tls, tellTruncation: false };
-    this.#sockets = new StreamSockets(host, request, encryption, {
-      setOptions: this.#setAndWarn,
+    this.sockets = new StreamSockets(host, request, encryption, {
+      setOptions,
       onAccept: (peer, fd) => this.#accept(peer, fd),
       onWire: (wire, visit) => this.#begin(wire, visit),
       onRefused: (visit, error) => this.#refuse(visit, error),
@@ -95,23 +94,6 @@ export class HttpListener implements GatewayListener, ClientOwner {
 
   get over(): boolean {
     return this.#closing && this.#clients.size === 0 && this.#admission.visits === 0;
-  }
-
-  async open(): Promise<SocketAddress[]> {
-    return [...this.#sockets.open()];
-  }
-
-  async accept(): Promise<readonly string[]> {
-    return this.#sockets.accept();
-  }
-
-  sockets(): readonly number[] {
-    return this.#sockets.sockets();
-  }
-
-  /** Who waits to be accepted is the successor's as soon as these are closed. */
-  handOn(): void {
-    this.#sockets.close();
   }
 
   setTargets(targets: readonly TargetSlot[]): void {
@@ -126,7 +108,7 @@ export class HttpListener implements GatewayListener, ClientOwner {
   close(): void {
     if (this.#closing) return;
     this.#closing = true;
-    this.#sockets.close();
+    this.sockets.close();
     this.#admission.close();
     for (const client of this.#clients) client.drain();
     this.#release();
@@ -142,7 +124,7 @@ export class HttpListener implements GatewayListener, ClientOwner {
 
   end(): void {
     this.close();
-    this.#sockets.abort();
+    this.sockets.abort();
     for (const client of this.#clients) client.reset();
     this.#backends.destroy();
     this.#parts.accessLog?.close();
@@ -174,14 +156,6 @@ export class HttpListener implements GatewayListener, ClientOwner {
     this.#admission.leave(visit, -1, error instanceof TlsError ? "end" : code);
     this.#release();
   }
-
-  readonly #setAndWarn: SetSocketOptions = (fd, options, role) => {
-    for (const message of this.#host.setSocketOptions(fd, options, role)) {
-      if (this.#warned.has(message)) continue;
-      this.#warned.add(message);
-      this.#host.emit({ type: "warning", key: this.#plan.key, message });
-    }
-  };
 
   // What clients' connections need.
 

@@ -6,7 +6,6 @@
 
 import { encodeProxyHeader } from "../../l4/proxy/encode.ts";
 import { RouteTable } from "../../l4/tls/routes.ts";
-import type { SocketAddress } from "../../shared/address.ts";
 import type { ListenerCertificates } from "../../shared/certificates.ts";
 import type { TlsPlan, TlsServerPlan } from "../../shared/http-plan.ts";
 import { formatIp } from "../../shared/ip.ts";
@@ -17,14 +16,15 @@ import { Admission, type Visit } from "../admission.ts";
 import { Dialer, type DialFailure } from "../dial.ts";
 import type { GatewayHost, GatewayListener } from "../host.ts";
 import type { Peer } from "../live-rows.ts";
+import { setAndWarn } from "../set-options.ts";
 import { StreamSockets } from "../stream-sockets.ts";
-import type { SetSocketOptions } from "../wire/open.ts";
 import { ServerTls } from "../wire/tls-context.ts";
 import { TlsError } from "../wire/tls-error.ts";
 import type { Wire, WireTls } from "../wire/wire.ts";
 import { Tunnel, type TunnelOwner } from "./tunnel.ts";
 
 export class TlsListener implements GatewayListener, TunnelOwner {
+  readonly sockets: StreamSockets<Visit>;
   readonly admission: Admission;
   readonly dialer: Dialer;
   readonly table: LiveTable;
@@ -34,8 +34,6 @@ export class TlsListener implements GatewayListener, TunnelOwner {
   /** null: the first group is for all. */
   readonly #routes: RouteTable | null;
   readonly #tunnels = new Set<Tunnel>();
-  readonly #warned = new Set<string>();
-  readonly #sockets: StreamSockets<Visit>;
   #closing = false;
 
   constructor(host: GatewayHost, request: OpenRequest<TlsPlan>) {
@@ -47,9 +45,10 @@ export class TlsListener implements GatewayListener, TunnelOwner {
     this.#tls = new ServerTls(serverPlan(plan), request.certificates!.server!);
     this.#routes = routesOf(plan);
     // The target is to know whether what it got is all that was sent.
+    const setOptions = setAndWarn(host, plan.key);
     const encryption = { tls: this.#tls, tellTruncation: true };
-    this.#sockets = new StreamSockets(host, request, encryption, {
-      setOptions: this.#setAndWarn,
+    this.sockets = new StreamSockets(host, request, encryption, {
+      setOptions,
       onAccept: (peer, fd) => this.#accept(peer, fd),
       onWire: (wire, visit) => this.#begin(wire, visit),
       onRefused: (visit, error) => this.#refuse(visit, error),
@@ -58,30 +57,13 @@ export class TlsListener implements GatewayListener, TunnelOwner {
     this.dialer = new Dialer(host, request, {
       counters: this.admission.counters,
       watermarks: { highBytes, lowBytes },
-      setOptions: this.#setAndWarn,
+      setOptions,
       alpn: () => [],
     });
   }
 
   get over(): boolean {
     return this.#closing && this.admission.visits === 0;
-  }
-
-  async open(): Promise<SocketAddress[]> {
-    return [...this.#sockets.open()];
-  }
-
-  async accept(): Promise<readonly string[]> {
-    return this.#sockets.accept();
-  }
-
-  sockets(): readonly number[] {
-    return this.#sockets.sockets();
-  }
-
-  /** Who waits to be accepted is the successor's as soon as these are closed. */
-  handOn(): void {
-    this.#sockets.close();
   }
 
   setTargets(targets: readonly TargetSlot[]): void {
@@ -96,7 +78,7 @@ export class TlsListener implements GatewayListener, TunnelOwner {
   close(): void {
     if (this.#closing) return;
     this.#closing = true;
-    this.#sockets.close();
+    this.sockets.close();
     this.admission.close();
   }
 
@@ -116,7 +98,7 @@ export class TlsListener implements GatewayListener, TunnelOwner {
 
   end(): void {
     this.close();
-    this.#sockets.abort();
+    this.sockets.abort();
     for (const tunnel of this.#tunnels) tunnel.reset();
     this.dialer.end();
   }
@@ -152,14 +134,6 @@ export class TlsListener implements GatewayListener, TunnelOwner {
     const rule = this.#routes.find({ sni, alpn: alpn === "" ? [] : [alpn] });
     return rule < 0 ? -1 : this.#plan.routes[rule]!.group;
   }
-
-  readonly #setAndWarn: SetSocketOptions = (fd, options, role) => {
-    for (const message of this.#host.setSocketOptions(fd, options, role)) {
-      if (this.#warned.has(message)) continue;
-      this.#warned.add(message);
-      this.#host.emit({ type: "warning", key: this.#plan.key, message });
-    }
-  };
 
   // What tunnels need.
 

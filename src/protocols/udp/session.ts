@@ -10,25 +10,28 @@ import { errnoOf } from "../../shared/errors.ts";
 import { UDP } from "../../shared/limits.ts";
 import type { LiveTable } from "../../shared/live-table.ts";
 import type { Drop } from "../../shared/messages.ts";
+import { type Backlog, type Flusher, Outbox } from "../datagrams/outbox.ts";
+import { errorIn, fdOf, type LocalSocket } from "../datagrams/sockets.ts";
 import type { Peer, Resident } from "../live-rows.ts";
-import type { LocalSocket } from "./bind.ts";
-import { type Backlog, type Flusher, Outbox } from "./outbox.ts";
 import type { UdpAttempt, UdpTarget } from "./targets.ts";
+
+/** A socket of the listener, with its sessions by client: `address port`. */
+export type UdpSocket = LocalSocket<Map<string, Session>>;
 
 /** The client's end. */
 export interface Client extends Peer {
   /** As the runtime writes it, and takes it for sending. */
   readonly address: string;
   /** Where its datagrams arrive, and answers leave. */
-  readonly local: LocalSocket;
+  readonly local: UdpSocket;
 }
 
 /** What a session needs of its listener. */
 export interface SessionOwner {
   readonly counters: CounterWriter;
   readonly live: LiveTable;
-  readonly flusher: Flusher;
-  readonly backlog: Backlog;
+  /** What its datagrams towards the target share with those of others. */
+  readonly sockets: { readonly flusher: Flusher; readonly backlog: Backlog };
   /** The socket towards the target is there. @returns false if it cannot be kept: too many descriptors. */
   admit(session: Session, fd: number): boolean;
   /** It is over; called once. @param detail for the log, of a failure. */
@@ -72,7 +75,8 @@ export class Session implements Resident {
       owner.counters.dropped(reason);
       if (errno !== "") owner.counters.error(errno);
     };
-    this.#up = new Outbox(true, owner.flusher, owner.backlog, { dropped });
+    const { flusher, backlog } = owner.sockets;
+    this.#up = new Outbox(true, flusher, backlog, { dropped });
   }
 
   /** Its target's socket was open: the counters know it as a connection to the target. */
@@ -100,7 +104,7 @@ export class Session implements Resident {
       });
       if (this.#over) return socket.close();
       this.#socket = socket;
-      if (!this.#owner.admit(this, (socket as { fd?: number }).fd ?? -1)) return;
+      if (!this.#owner.admit(this, fdOf(socket))) return;
       this.#targetAddress = socket.remoteAddress.address;
       this.#connected = true;
       this.#up.attach(socket);
@@ -179,8 +183,3 @@ export class Session implements Resident {
 
 /** What says that the target cannot be had. */
 const UNREACHABLE: readonly string[] = ["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH"];
-
-/** The runtime gives the error alone; its documentation says that the socket comes before it. */
-export function errorIn(args: readonly unknown[]): unknown {
-  return args.find((each) => each instanceof Error);
-}

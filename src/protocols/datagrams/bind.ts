@@ -1,7 +1,7 @@
-// The listener's sockets. On Linux, every address of this machine gets a socket of its own beside the wildcard's: an answer
-// from the wildcard's would leave with the address that its route prefers, which on a machine with several addresses is not
-// always the one that the client asked, and the client would not know it. The kernel gives a datagram to the socket with the
-// more specific address. Called by listener.ts.
+// How sockets of datagrams are bound. On Linux, every address of this machine gets a socket of its own beside the wildcard's: an
+// answer from the wildcard's would leave with the address that its route prefers, which on a machine with several addresses is
+// not always the one that the client asked, and the client would not know it. The kernel gives a datagram to the socket with
+// the more specific address. Called by sockets.ts.
 
 import { networkInterfaces } from "node:os";
 
@@ -10,24 +10,7 @@ import type { udp } from "bun";
 import { formatSocketAddress, type SocketAddress } from "../../shared/address.ts";
 import { errnoOf, ProxyError } from "../../shared/errors.ts";
 import { listenError } from "../../shared/listen-error.ts";
-import type { OpenRequest } from "../../shared/messages.ts";
-import type { UdpPlan } from "../../shared/plan.ts";
-import type { PacketSender } from "../host.ts";
-import type { Outbox } from "./outbox.ts";
-import type { Session } from "./session.ts";
-
-/** One socket that clients send to. */
-export interface LocalSocket {
-  /** null until it is bound, and when it is another process's to read. */
-  socket: udp.Socket<"buffer"> | null;
-  /** What answers leave through then. */
-  sender: PacketSender | null;
-  readonly outbox: Outbox;
-  /** By client: `address port`. */
-  readonly sessions: Map<string, Session>;
-  /** A numeric address; empty: the wildcard of both families, or of IPv4 where there is no IPv6. */
-  readonly host: string;
-}
+import type { BindRequest } from "../../shared/messages.ts";
 
 export type Handlers = udp.SocketHandler<"buffer">;
 
@@ -35,13 +18,13 @@ export type Handlers = udp.SocketHandler<"buffer">;
 const REUSE_PORT = 4;
 const IPV6_ONLY = 8;
 
-/** Makes a LocalSocket around a socket that calls these handlers. */
+/** Makes a LocalSocket (sockets.ts) around a socket that calls these handlers. */
 export type Adopt = (
   host: string,
   make: (handlers: Handlers) => Promise<udp.Socket<"buffer">>,
 ) => Promise<void>;
 
-type Request = Pick<OpenRequest<UdpPlan>, "binds" | "reusePort" | "exclusive">;
+type Request = Pick<BindRequest, "binds" | "reusePort" | "exclusive">;
 
 /**
  * Binds every address of the request; those of one name share the port that the system chose for the first.

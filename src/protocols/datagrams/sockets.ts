@@ -1,0 +1,254 @@
+// The sockets of a listener of datagrams in this worker: bound by itself, beside those of other workers, or inherited from the
+// process that it replaces, in which case nothing is read before `accept`. Called by the listener of udp.
+//
+// Invariant: a descriptor that waits is this one's own. A socket that was handed on is read by nobody here, and what its owner
+// still has to answer leaves through a sender in its place.
+
+import { closeSync } from "node:fs";
+
+import type { udp } from "bun";
+
+import type { SocketAddress } from "../../shared/address.ts";
+import type { CounterWriter } from "../../shared/counters.ts";
+import { errnoOf, messageOf, ProxyError } from "../../shared/errors.ts";
+import { UDP } from "../../shared/limits.ts";
+import type { BindRequest } from "../../shared/messages.ts";
+import type { BufferSizesPlan } from "../../shared/plan.ts";
+import { Warnings } from "../../shared/warnings.ts";
+import type { GatewayHost, ListenerSockets, PacketSender } from "../host.ts";
+import {
+  type Adopt,
+  bindAll,
+  bindBeside,
+  bindEach,
+  type Handlers,
+  machineAddresses,
+  sharesPort,
+  takeOver,
+} from "./bind.ts";
+import { type Backlog, Flusher, Outbox } from "./outbox.ts";
+
+/** One socket that clients send to. */
+export interface LocalSocket<Clients> {
+  /** A numeric address; empty: the wildcard of both families, or of IPv4 where there is no IPv6. */
+  readonly host: string;
+  /** What goes out through it. */
+  readonly outbox: Outbox;
+  /** What its owner knows of those who send to it. */
+  readonly clients: Clients;
+  /** null until it is bound, and when it is another process's to read. */
+  socket: udp.Socket<"buffer"> | null;
+  /** What answers leave through then. */
+  sender: PacketSender | null;
+}
+
+export type DatagramRequest = BindRequest & {
+  readonly listener: { readonly key: string; readonly socket: BufferSizesPlan };
+};
+
+export interface DatagramEvents<Clients> {
+  /** For a socket that is about to be bound. */
+  noClients(): Clients;
+  received(local: LocalSocket<Clients>, data: Uint8Array, port: number, address: string): void;
+}
+
+export class DatagramSockets<Clients> implements ListenerSockets {
+  readonly flusher = new Flusher();
+  readonly backlog: Backlog;
+  readonly #host: GatewayHost;
+  readonly #request: DatagramRequest;
+  readonly #counters: CounterWriter;
+  readonly #events: DatagramEvents<Clients>;
+  readonly #warnings: Warnings;
+  readonly #adopt: Adopt = (host, make) => this.#adoptSocket(host, make);
+  #locals: LocalSocket<Clients>[] = [];
+  /** Sockets that are another process's to read until `accept`, and the addresses that they and others beside them serve. */
+  #waiting: { bound: readonly SocketAddress[]; fds: readonly number[] } | undefined;
+  #rescan: ReturnType<typeof setInterval> | undefined;
+  #closed = false;
+
+  /** @param backlog of the worker. */
+  constructor(
+    host: GatewayHost,
+    request: DatagramRequest,
+    backlog: Backlog,
+    counters: CounterWriter,
+    events: DatagramEvents<Clients>,
+  ) {
+    this.backlog = backlog;
+    this.#host = host;
+    this.#request = request;
+    this.#counters = counters;
+    this.#events = events;
+    this.#warnings = new Warnings(request.listener.key, (event) => host.emit(event));
+  }
+
+  get locals(): readonly LocalSocket<Clients>[] {
+    return this.#locals;
+  }
+
+  async open(): Promise<SocketAddress[]> {
+    const { inherited, quiet, exclusive } = this.#request;
+    // Sockets beside those of the process that is being replaced would take a part of its clients.
+    const waits = inherited.flat().length > 0 || (quiet && !exclusive);
+    const bound = waits ? this.#inherit() : await bindAll(this.#request, this.#adopt);
+    if (!waits) this.#watchAddresses(bound);
+    else if (!quiet) await this.#take();
+    return bound;
+  }
+
+  /** Notes what there is to take, and where it is bound. */
+  #inherit(): SocketAddress[] {
+    const { binds, inherited } = this.#request;
+    const bound = binds.map((bind, i): SocketAddress => {
+      const [first] = inherited[i] ?? [];
+      const port = first === undefined ? 0 : portOf(this.#host.addressOf(first));
+      return bind.kind === "ip" && port > 0 ? { ...bind, port } : bind;
+    });
+    const fds = inherited.flat().map((fd) => this.#host.duplicate(fd));
+    this.#waiting = { bound, fds };
+    return bound;
+  }
+
+  async accept(): Promise<readonly string[]> {
+    try {
+      await this.#take();
+      return [];
+    } catch (error) {
+      return [messageOf(error)];
+    }
+  }
+
+  /** Reads from what was inherited, and binds what is missing beside it. @throws ProxyError ERR_LISTEN */
+  async #take(): Promise<void> {
+    const waiting = this.#waiting;
+    if (waiting === undefined) return;
+    this.#waiting = undefined;
+    const { bound, fds } = waiting;
+    for (const fd of fds) {
+      const address = this.#host.addressOf(fd);
+      const host = address.kind === "ip" ? address.host : "";
+      // Where there is no IPv6, the wildcard is of IPv4, and stands for all the same.
+      const wildcard = host === "0.0.0.0" && bound.some((each) => hostOf(each) === "");
+      await this.#adoptSocket(wildcard ? "" : host, (handlers) => takeOver(fd, handlers));
+    }
+    for (const address of bound) {
+      const ofPort = this.#locals.filter(({ socket }) => socket?.port === portOf(address));
+      const hosts = ofPort.map((local) => local.host);
+      await bindBeside(address, hosts, this.#adopt);
+    }
+    this.#watchAddresses(bound);
+  }
+
+  duplicates(): readonly number[] {
+    const open = this.#locals.flatMap(({ socket }) => (socket === null ? [] : [fdOf(socket)]));
+    return open.map((fd) => this.#host.duplicate(fd));
+  }
+
+  /** What waits in the sockets is the successor's; answers still leave through them. */
+  handOn(): void {
+    for (const local of this.#locals) {
+      if (local.socket === null) continue;
+      const sender = this.#host.senderOf(this.#host.duplicate(fdOf(local.socket)));
+      local.outbox.flush();
+      local.socket.close();
+      local.socket = null;
+      local.sender = sender;
+      local.outbox.attach(sender);
+    }
+  }
+
+  /** Binds no more; the sockets that are there stay until `close`. */
+  drain(): void {
+    clearInterval(this.#rescan);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.drain();
+    for (const { socket, sender, outbox } of this.#locals) {
+      outbox.flush();
+      outbox.close();
+      socket?.close();
+      sender?.close();
+    }
+    this.#locals = [];
+    this.#waiting?.fds.forEach((fd) => closeSync(fd));
+    this.#waiting = undefined;
+  }
+
+  async #adoptSocket(
+    host: string,
+    make: (handlers: Handlers) => Promise<udp.Socket<"buffer">>,
+  ): Promise<void> {
+    const outbox = new Outbox(false, this.flusher, this.backlog, {
+      dropped: (reason, errno) => {
+        this.#counters.dropped(reason);
+        if (errno !== "") this.#counters.error(errno);
+      },
+    });
+    const clients = this.#events.noClients();
+    const local: LocalSocket<Clients> = { host, outbox, clients, socket: null, sender: null };
+    const socket = await make({
+      data: (_socket, data, port, address) => this.#events.received(local, data, port, address),
+      drain: () => outbox.resume(),
+      // A client that is gone before its answer comes; another's next datagram is not the worse for it.
+      error: (...args: unknown[]) => this.#counters.error(errnoOf(errorIn(args))),
+    });
+    if (this.#closed) {
+      socket.close();
+      throw new ProxyError("ERR_CLOSED", "the listener was closed");
+    }
+    local.socket = socket;
+    this.#locals.push(local);
+    this.setBuffers(fdOf(socket));
+    outbox.attach(socket);
+  }
+
+  /** As the listener asks for them, also on a socket towards a target. */
+  setBuffers(fd: number): void {
+    const { socket } = this.#request.listener;
+    if (socket.sendBufferBytes === null && socket.receiveBufferBytes === null) return;
+    this.#warnings.add(this.#host.setBuffers(fd, socket));
+  }
+
+  /** The machine's addresses come and go. */
+  #watchAddresses(bound: readonly SocketAddress[]): void {
+    const wildcards = bound.filter((address) => address.kind === "ip" && sharesPort(address.host));
+    if (wildcards.length === 0 || this.#closed) return;
+    this.#rescan = setInterval(() => {
+      for (const wildcard of wildcards) {
+        if (wildcard.kind === "ip") void this.#followAddresses(wildcard.host, wildcard.port);
+      }
+    }, UDP.rescanMs);
+    this.#rescan.unref();
+  }
+
+  async #followAddresses(wildcard: string, port: number): Promise<void> {
+    const held = this.#locals.map((local) => local.host);
+    const fresh = machineAddresses(wildcard).filter((host) => !held.includes(host));
+    try {
+      await bindEach(fresh, port, this.#adopt);
+    } catch (error) {
+      if (!this.#closed) throw error;
+    }
+  }
+}
+
+/** The runtime gives the error alone; its documentation says that the socket comes before it. */
+export function errorIn(args: readonly unknown[]): unknown {
+  return args.find((each) => each instanceof Error);
+}
+
+/** The typings leave it out. */
+export function fdOf(socket: object): number {
+  return (socket as { fd?: number }).fd ?? -1;
+}
+
+function portOf(address: SocketAddress): number {
+  return address.kind === "ip" ? address.port : 0;
+}
+
+function hostOf(address: SocketAddress): string {
+  return address.kind === "ip" ? address.host : "";
+}
