@@ -12,7 +12,7 @@ import type { SocketAddress } from "../../shared/address.ts";
 import type { ServerCertificates, TargetCertificates } from "../../shared/certificates.ts";
 import type { BufferSizesPlan } from "../../shared/plan.ts";
 import type { Peer } from "../live-rows.ts";
-import type { Wire, WireTls } from "../wire/wire.ts";
+import type { Wire, WireHandler, WireTls } from "../wire/wire.ts";
 
 export interface QuicDriver {
   readonly name: QuicDriverName;
@@ -133,6 +133,7 @@ export interface QuicConnectionHandler {
  * `local` and `tls` are the connection's; `fd` is -1.
  */
 export interface QuicStream extends Wire {
+  handler: QuicStreamHandler;
   /** RFC 9000 section 2.1. */
   readonly id: number;
   readonly direction: "both" | "in" | "out";
@@ -141,6 +142,16 @@ export interface QuicStream extends Wire {
   readonly early: boolean;
   /** As `reset`, with an error code of the application. */
   abort(code: number): void;
+  /** STOP_SENDING: what the peer still sends is not wanted, and nothing of it is told any more. Writing goes on. */
+  stopSending(code: number): void;
+}
+
+export interface QuicStreamHandler extends WireHandler {
+  /**
+   * STOP_SENDING came: RESET_STREAM went back, nothing more can be written, and reading goes on. HTTP/3 needs it (RFC 9114
+   * section 4.1: an answer before the request's end). A handler without it is told `onClose` instead, as of a reset.
+   */
+  onStopSending?(code: number): void;
 }
 
 /** Why a connection or a stream broke off. `code` is stable, for logs and counters. */
