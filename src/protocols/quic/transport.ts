@@ -12,7 +12,7 @@ import type { SocketAddress } from "../../shared/address.ts";
 import type { ServerCertificates, TargetCertificates } from "../../shared/certificates.ts";
 import type { BufferSizesPlan } from "../../shared/plan.ts";
 import type { Peer } from "../live-rows.ts";
-import type { Wire, WireHandler, WireTls } from "../wire/wire.ts";
+import type { Watermarks, Wire, WireHandler, WireTls } from "../wire/wire.ts";
 
 export interface QuicDriver {
   readonly name: QuicDriverName;
@@ -45,11 +45,13 @@ export interface QuicListenOptions {
   /** A UDP socket that is bound there already, and is the endpoint's from here on; none: the address is to be bound. */
   readonly fd?: number | undefined;
   readonly buffers: BufferSizesPlan;
-  /** What is agreed to, in order of preference. A client that offers none of them is refused (no_application_protocol). */
+  /** What is agreed to: the client's first choice among them. One that offers none is refused (no_application_protocol). */
   readonly alpn: readonly string[];
   readonly certificates: ServerCertificates;
   readonly clientAuth: "none" | "request" | "require";
   readonly transport: QuicTransport;
+  /** Of each stream. */
+  readonly watermarks: Watermarks;
   /** Requests of resumed clients before their handshake is over; they can be replayed (RFC 9001 section 9.2). */
   readonly earlyData: boolean;
   /** When an address is validated by a Retry (RFC 9000 section 8.1.2): always, or from so many handshakes under way on. */
@@ -60,7 +62,10 @@ export interface QuicListenOptions {
   onAccept(peer: Peer): boolean;
   /** The handshake is over (with early data: begun). Its handler must be set before this returns. */
   onConnection(connection: QuicConnection): void;
-  /** The handshake of somebody whom `onAccept` let in failed: he is forgotten. */
+  /**
+   * The handshake of somebody whom `onAccept` let in failed: he is forgotten. For each whom `onAccept` let in, one of the two
+   * is called, once, with the same `peer` (as `connection.peer`, while he has not moved), unless the endpoint is destroyed.
+   */
   onRefused(peer: Peer, error: QuicError): void;
 }
 
@@ -87,6 +92,13 @@ export interface QuicConnectOptions {
   /** `insecure_skip_verify` was asked for by name. */
   readonly insecure: boolean;
   readonly transport: QuicTransport;
+  /** Of each stream. */
+  readonly watermarks: Watermarks;
+  /**
+   * Where the last connection's session allows it, `connected` comes before the handshake is over, and what is written until
+   * then goes out as early data, which anybody may replay. If the server declines it, it is sent again after the handshake.
+   */
+  readonly earlyData: boolean;
   readonly keyLog: ((line: string) => void) | null;
 }
 
@@ -103,6 +115,7 @@ export interface QuicConnection {
   /** Where packets come from now: a client may move (RFC 9000 section 9). A new object after a move. */
   readonly peer: Peer;
   readonly local: Peer | null;
+  /** `cipher` is empty where the driver does not show it. */
   readonly tls: WireTls;
   /** Opened by either side and not over. */
   readonly streams: number;
@@ -154,15 +167,25 @@ export interface QuicStreamHandler extends WireHandler {
   onStopSending?(code: number): void;
 }
 
-/** Why a connection or a stream broke off. `code` is stable, for logs and counters. */
-export interface QuicError extends Error {
-  readonly code:
-    | "ERR_QUIC_RESET" // a stream: RESET_STREAM or STOP_SENDING
-    | "ERR_QUIC_CLOSED" // CONNECTION_CLOSE of the peer, with an error
-    | "ERR_QUIC_HANDSHAKE" // TLS refused: certificate, ALPN, version
-    | "ERR_QUIC_TIMEOUT" // handshake or idle
-    | "ERR_QUIC_PROTOCOL" // the peer broke the rules
-    | "ERR_QUIC_NETWORK"; // the socket; errno in the message
+/** `code` is stable, for logs and counters. */
+export type QuicErrorCode =
+  | "ERR_QUIC_RESET" // a stream: RESET_STREAM or STOP_SENDING
+  | "ERR_QUIC_CLOSED" // CONNECTION_CLOSE of the peer; for a stream that was not over, also one without an error
+  | "ERR_QUIC_HANDSHAKE" // TLS refused: certificate, ALPN, version
+  | "ERR_QUIC_TIMEOUT" // handshake or idle
+  | "ERR_QUIC_PROTOCOL" // the peer broke the rules
+  | "ERR_QUIC_NETWORK"; // the socket; errno in the message
+
+/** Why a connection or a stream broke off. */
+export class QuicError extends Error {
+  override readonly name = "QuicError";
+  readonly code: QuicErrorCode;
   /** The error code on the wire; -1 if there was none. */
   readonly wireCode: number;
+
+  constructor(code: QuicErrorCode, message: string, wireCode = -1) {
+    super(message);
+    this.code = code;
+    this.wireCode = wireCode;
+  }
 }
