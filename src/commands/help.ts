@@ -40,6 +40,7 @@ ${style.bold("Examples")}
   proxy -protocol udp -listen :53 -target 10.0.0.53:53  ${style.dim("# DNS, a session for each client")}
   proxy -protocol http -listen :80 -target 127.0.0.1:3000   ${style.dim("# requests, in clear")}
   proxy -protocol http2 -listen :443 -target 127.0.0.1:3000 -cert cert.pem -key key.pem
+  proxy -protocol http3 -listen :443 -target 127.0.0.1:3000 -cert cert.pem -key key.pem
   proxy -config proxy.yaml                              ${style.dim("# several listeners, from a file")}
   proxy capture -listen :8080 -target 127.0.0.1:80      ${style.dim("# the first, and shows what passes")}
 
@@ -51,7 +52,7 @@ ${columns([...flagRows(flags), ["-h, -help", "this page; after a command, the co
 
 ${style.bold("Addresses")}
   host:port, [::1]:port, unix:/path, and for -listen also :port, which is every address of this machine.
-  Targets of http and http2 may be URLs: http://, https://, h2://, h2c:// and a host, or unix:/path.
+  Targets of http, http2 and http3 may be URLs: http://, https://, h2://, h2c:// and a host, or unix:/path.
 
 ${style.bold("Stopping")}
   Ctrl-C (SIGTERM, SIGQUIT) closes the listeners and lets connections finish; a second one ends at once.

@@ -6,20 +6,24 @@ import { isIP } from "node:net";
 import { type Endpoint, formatEndpoint } from "../shared/address.ts";
 import type { Path, Report } from "./problems.ts";
 import type { ProtocolConfig } from "./schema.ts";
-import { addressOf, addressPath, type Written } from "./target.ts";
+import { addressOf, addressPath, type Target, type Written } from "./target.ts";
 
 type Name = ProtocolConfig["name"];
 type Entries = readonly (ProtocolConfig | undefined)[];
+type Transport = "tcp" | "udp";
+
+const OVER_UDP: readonly Name[] = ["udp", "quic", "http3"];
 
 export function checkCollisions(entries: Entries, report: Report): void {
   entries.forEach((entry, i) => {
     if (entry === undefined || entry.enabled === false) return;
+    const own = transportsOf(entry, entries);
     const other = entries.findIndex(
       (earlier, j) =>
         j < i &&
         earlier !== undefined &&
         earlier.enabled !== false &&
-        transportOf(earlier.name) === transportOf(entry.name) &&
+        transportsOf(earlier, entries).some((transport) => own.includes(transport)) &&
         collide(earlier.listen, entry.listen),
     );
     if (other >= 0) {
@@ -36,13 +40,14 @@ export function checkCollisions(entries: Entries, report: Report): void {
 export function checkLoops(entries: Entries, report: Report): void {
   entries.forEach((entry, i) => {
     if (entry === undefined || entry.enabled === false) return;
-    for (const [path, target] of targetsOf(entry, ["protocols", i])) {
+    for (const [path, { scheme, endpoint }] of targetsOf(entry, ["protocols", i])) {
+      const towards = transportTowards(entry.name, scheme);
       const other = entries.findIndex(
         (candidate) =>
           candidate !== undefined &&
           candidate.enabled !== false &&
-          transportOf(candidate.name) === transportOf(entry.name) &&
-          reaches(target, candidate.listen),
+          transportsOf(candidate, entries).includes(towards) &&
+          reaches(endpoint, candidate.listen),
       );
       if (other < 0) continue;
       const where = formatEndpoint(entries[other]!.listen);
@@ -57,11 +62,11 @@ export function checkLoops(entries: Entries, report: Report): void {
 function targetsOf(
   entry: Pick<ProtocolConfig, "target" | "targets" | "routes" | "mirror">,
   path: Path,
-): [Path, Endpoint][] {
+): [Path, Target][] {
   const { target, targets = [], routes = [], mirror } = entry;
-  const at = (written: Written | undefined, ...steps: Path): [Path, Endpoint][] => {
+  const at = (written: Written | undefined, ...steps: Path): [Path, Target][] => {
     if (written === undefined) return [];
-    return [[addressPath(written, [...path, ...steps]), addressOf(written).endpoint]];
+    return [[addressPath(written, [...path, ...steps]), addressOf(written)]];
   };
   return [
     ...at(target, "target"),
@@ -93,9 +98,31 @@ function isLoopback(host: string): boolean {
   return isLocalhost(host) || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
 }
 
-/** http3's second listener, over TCP, is opened where the port is free. */
-function transportOf(name: Name): "tcp" | "udp" {
-  return name === "udp" || name === "quic" || name === "http3" ? "udp" : "tcp";
+/** What a listener binds: http3 both, unless the other side is somebody else's. */
+function transportsOf(entry: ProtocolConfig, entries: Entries): readonly Transport[] {
+  if (!OVER_UDP.includes(entry.name)) return ["tcp"];
+  return entry.name === "http3" && servesTcp(entry, entries) ? ["udp", "tcp"] : ["udp"];
+}
+
+function transportTowards(name: Name, scheme: Target["scheme"]): Transport {
+  if (scheme === "h3" || scheme === "quic") return "udp";
+  return name === "udp" ? "udp" : "tcp";
+}
+
+/**
+ * Whether an http3 listener opens its port over TCP too. Where nothing is written of it, it leaves a port to the listener that
+ * has it.
+ */
+export function servesTcp(entry: ProtocolConfig, entries: Entries): boolean {
+  if (entry.tcp !== undefined) return entry.tcp;
+  return !entries.some(
+    (other) =>
+      other !== undefined &&
+      other !== entry &&
+      other.enabled !== false &&
+      !OVER_UDP.includes(other.name) &&
+      collide(other.listen, entry.listen),
+  );
 }
 
 /** Whether the system would refuse to bind both. Port 0 is a port of its own each time. */

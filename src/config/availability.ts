@@ -6,9 +6,9 @@ import type { Part, Path, Problem, Source } from "./problems.ts";
 
 const NOT_AVAILABLE = "not available in this version";
 
-const AVAILABLE_PROTOCOLS: readonly unknown[] = ["tcp", "tls", "http", "http2", "udp"];
-const REQUESTS: readonly unknown[] = ["http", "http2"];
-const LATER_PROTOCOLS: readonly unknown[] = ["http3", "quic"];
+const AVAILABLE_PROTOCOLS: readonly unknown[] = ["tcp", "tls", "http", "http2", "http3", "udp"];
+const REQUESTS: readonly unknown[] = ["http", "http2", "http3"];
+const LATER_PROTOCOLS: readonly unknown[] = ["quic"];
 
 const TOP_KEYS: readonly string[] = ["admin", "auto_tls"];
 
@@ -17,6 +17,7 @@ const UNAVAILABLE_KEYS: Readonly<Record<string, readonly string[]>> = {
   tls: ["limits.bandwidth", "limits.connection_bandwidth", "proxy_protocol.accept"],
   http: ["limits.bandwidth", "limits.connection_bandwidth", "proxy_protocol.accept"],
   http2: ["limits.bandwidth", "limits.connection_bandwidth", "proxy_protocol.accept"],
+  http3: ["limits.bandwidth", "limits.connection_bandwidth"],
 };
 
 /** Schemes of targets. */

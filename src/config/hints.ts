@@ -78,6 +78,8 @@ const PROTOCOLS = mapOf({
   https: "http2",
   h2: "http2",
   "http/2": "http2",
+  h3: "http3",
+  "http/3": "http3",
   h2c: "http",
   http1: "http",
   "http/1.1": "http",

@@ -5,6 +5,7 @@ import { BOUNDS } from "../shared/limits.ts";
 import { checkCollisions, checkLoops } from "./addresses.ts";
 import { checkEntrance } from "./entrance.ts";
 import { checkRequests } from "./http-relations.ts";
+import { checkHttp3 } from "./http3.ts";
 import { checkKeyHomes } from "./key-homes.ts";
 import { nearest } from "./nearest.ts";
 import { forwardsRequests, ringMemory, watermarks } from "./presets.ts";
@@ -87,7 +88,9 @@ function checkAccessLog(config: Config, report: Report): void {
 
 function checkEntries(entries: Entries, report: Report): void {
   entries.forEach((entry, i) => {
-    if (entry !== undefined) checkEntry(entry, ["protocols", i], report);
+    if (entry === undefined) return;
+    checkEntry(entry, ["protocols", i], report);
+    if (entry.name === "http3") checkHttp3(entry, entries, ["protocols", i], report);
   });
   checkCollisions(entries, report);
   checkLoops(entries, report);

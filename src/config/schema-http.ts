@@ -3,8 +3,8 @@
 
 import { z } from "zod";
 
-import { BOUNDS, HTTP_DEFAULTS } from "../shared/limits.ts";
-import { addressBlock, choice, count, flag, text } from "./fields.ts";
+import { BOUNDS, HTTP3_DEFAULTS, HTTP_DEFAULTS } from "../shared/limits.ts";
+import { addressBlock, choice, count, duration, flag, text } from "./fields.ts";
 import {
   fieldMatch,
   fieldName,
@@ -18,6 +18,7 @@ import {
 } from "./http-fields.ts";
 import { bounds } from "./schema-limits.ts";
 import { destination } from "./schema-targets.ts";
+import { formatDuration } from "./units.ts";
 
 const fields = (description: string, of: string) =>
   z.record(z.string(), fieldValue(of)).meta({ description });
@@ -146,6 +147,23 @@ export const gateway = {
     .optional(),
   client_subject_header: fieldName(
     "The field in which targets are sent the subject of the client's certificate.",
+  ).optional(),
+};
+
+/** Of http3. */
+export const overQuic = {
+  tcp: flag("Of http3: the same port over TCP, as http2. false: over QUIC alone.", true).optional(),
+  alt_svc: duration(
+    "Of http3: for how long clients that come over TCP may remember it (Alt-Svc); 0: they are not told.",
+    {
+      max: BOUNDS.altSvcMaxMs,
+      default: formatDuration(HTTP3_DEFAULTS.altSvcMs),
+      zeroIsOff: true,
+    },
+  ).optional(),
+  early_data: flag(
+    "Requests of returning clients before their handshake is over (0-RTT), of safe methods. They can be replayed.",
+    false,
   ).optional(),
 };
 

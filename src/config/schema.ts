@@ -15,7 +15,7 @@ import {
   targetAddress,
   text,
 } from "./fields.ts";
-import { gateway, routes, treatment } from "./schema-http.ts";
+import { gateway, overQuic, routes, treatment } from "./schema-http.ts";
 import { backpressure, limits, socket, timeout, timeouts } from "./schema-limits.ts";
 import { destination } from "./schema-targets.ts";
 import { tls } from "./schema-tls.ts";
@@ -66,6 +66,7 @@ export const protocolSchema = z
     routes: routes.optional(),
     ...treatment,
     ...gateway,
+    ...overQuic,
     allow: z.array(addressBlock()).meta({ description: "Clients that may connect." }).optional(),
     deny: z.array(addressBlock()).meta({ description: "Clients that may not connect." }).optional(),
     proxy_protocol: proxyProtocol.optional(),

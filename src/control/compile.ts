@@ -62,8 +62,8 @@ function compileListener(
       return compileTls(entry, config.tls, key, platform);
     case "http":
     case "http2":
-      return compileHttp({ ...entry, name }, config, key, platform);
     case "http3":
+      return compileHttp({ ...entry, name }, config, key, platform);
     case "quic":
       throw new ProxyError("ERR_NOT_AVAILABLE", `"${name}" is not available in this version`);
   }

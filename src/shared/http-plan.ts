@@ -80,9 +80,9 @@ export interface TlsClientPlan {
 
 /** A listener that forwards requests. */
 export interface HttpPlan {
-  /** As RelayPlan.key: `http :80`, `http2 :443`. */
+  /** As RelayPlan.key: `http :80`, `http3 :443`. */
   readonly key: string;
-  readonly protocol: "http" | "http2";
+  readonly protocol: "http" | "http2" | "http3";
   readonly listen: Endpoint;
   /** null: in clear, HTTP/1.1 and HTTP/2 by prior knowledge. */
   readonly tls: TlsServerPlan | null;
@@ -98,10 +98,24 @@ export interface HttpPlan {
   readonly socket: SocketPlan;
   readonly buffers: BuffersPlan;
   readonly accessLog: AccessLogPlan | null;
+  /** null: not over QUIC. */
+  readonly h3: Http3Plan | null;
 }
 
+const REQUESTS: readonly ListenerPlan["protocol"][] = ["http", "http2", "http3"];
+
 export function isHttpPlan(plan: ListenerPlan): plan is HttpPlan {
-  return plan.protocol === "http" || plan.protocol === "http2";
+  return REQUESTS.includes(plan.protocol);
+}
+
+/** What an http3 listener is besides an http2 listener. */
+export interface Http3Plan {
+  /** The same port over TCP, as http2. */
+  readonly tcp: boolean;
+  /** For how long clients that come over TCP may remember it (Alt-Svc, `ma`); 0: they are not told. */
+  readonly altSvcSeconds: number;
+  /** Safe requests that came before the handshake was over are taken, and marked (RFC 8470). */
+  readonly earlyData: boolean;
 }
 
 export interface AccessLogPlan {

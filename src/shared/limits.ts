@@ -68,6 +68,11 @@ export const HTTP_DEFAULTS = {
   redirectStatus: 308, // permanent, and keeps the method (RFC 9110 section 15.4.9)
 } as const;
 
+/** What an http3 listener gets, on top of HTTP_DEFAULTS. */
+export const HTTP3_DEFAULTS = {
+  altSvcMs: 86_400_000, // what RFC 7838 section 3.1 has clients take without ma: a day
+} as const;
+
 /** Bounds of what the configuration accepts, each with its reason. */
 export const BOUNDS = {
   workersMax: 256, // one thread each, ten times the cores of most machines
@@ -91,6 +96,7 @@ export const BOUNDS = {
   headFieldsMin: 16, // fewer than any browser sends
   headFieldsMax: 4_096, // each is looked at
   streamsMax: 65_535, // as many backend connections at worst
+  altSvcMaxMs: 365 * 86_400_000, // a year: a client that comes back later asks over TCP first
   retryAttemptsMax: 10, // more only prolong an outage
 } as const;
 

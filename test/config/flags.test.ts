@@ -70,7 +70,7 @@ protocols: [{ name: tcp, listen: ":8080", target: "127.0.0.1:80", preset: high_t
       "log-format": "xml",
     };
     expect(messageOf(() => checkSource(flagSource(flags))).split("\n")).toEqual([
-      '-protocol: the text "tpc" is not one of tcp, tls, http, http2, udp. Did you mean "tcp"?',
+      '-protocol: the text "tpc" is not one of tcp, tls, http, http2, http3, udp. Did you mean "tcp"?',
       '-listen: "8080" is not an address: the colon is missing. Write :8080 or 127.0.0.1:8080',
       '-target: "nowhere" is not an address: the port is missing. Write nowhere:8080',
       '-preset: the text "fast" is not one of server, client, high_throughput',
@@ -83,8 +83,8 @@ protocols: [{ name: tcp, listen: ":8080", target: "127.0.0.1:80", preset: high_t
 
   test.each([
     [
-      { protocol: "http3" },
-      '-protocol: "http3" is not available in this version, which forwards tcp, tls, http, http2, udp',
+      { protocol: "quic" },
+      '-protocol: "quic" is not available in this version, which forwards tcp, tls, http, http2, http3, udp',
     ],
     [{ admin: "127.0.0.1:9090" }, "-admin: not available in this version"],
     [
@@ -116,7 +116,7 @@ protocols: [{ name: tcp, listen: ":8080", target: "127.0.0.1:80", preset: high_t
       "-key: cert_file is missing: a certificate and its key go together",
     );
     expect(messageFor({ cert: "c.pem", key: "k.pem" })).toBe(
-      "-cert: has no effect: no listener speaks TLS. It is for tls and http2",
+      "-cert: has no effect: no listener speaks TLS. It is for tls, http2 and http3",
     );
     for (const protocol of ["tls", "http2"]) {
       expect(messageFor({ protocol })).toMatch(

@@ -4,6 +4,7 @@ import { formatDuration, formatSize } from "../../config/units.ts";
 import { formatEndpoint } from "../../shared/address.ts";
 import type {
   HeaderEditPlan,
+  Http3Plan,
   HttpMatchPlan,
   HttpPlan,
   HttpRoutePlan,
@@ -28,6 +29,7 @@ export function formatHttpListener(listener: HttpPlan): string {
     ...listener.routes.flatMap((route) => formatRoute(route, listener)),
     ...(fitsAll(listener) ? [] : [["route", "what fits none is answered with 404"] as Row]),
     ...(tls === null ? [] : [...formatServerTls(tls), handshake]),
+    ...formatHttp3(listener.h3),
     ...formatAccess(listener.access),
     ...formatConnections(listener.limits),
     ...formatRequests(listener),
@@ -198,4 +200,15 @@ function formatForwarded({ routes }: HttpPlan): Row[] {
     ...(plan.clientSubject === null ? [] : [`${plan.clientSubject} (the client's certificate)`]),
   ];
   return [["targets get", fields.length === 0 ? "no fields besides" : fields.join(", ")]];
+}
+
+function formatHttp3(h3: Http3Plan | null): Row[] {
+  if (h3 === null) return [];
+  const { tcp, altSvcSeconds, earlyData } = h3;
+  const told = `announced for ${formatDuration(altSvcSeconds * 1_000)} (Alt-Svc)`;
+  const beside = `and the same port over TCP, ${altSvcSeconds === 0 ? "not announced there" : told}`;
+  return [
+    ["HTTP/3", `over QUIC${tcp ? `, ${beside}` : " alone"}`],
+    ["0-RTT", earlyData ? "taken for safe methods; such requests can be replayed" : "off"],
+  ];
 }

@@ -1,13 +1,20 @@
-// An `http` or `http2` entry to its plan. Called by compile.ts; routes are in http-routes.ts.
+// An `http`, `http2` or `http3` entry to its plan. Called by compile.ts; routes are in http-routes.ts.
 
+import { servesTcp } from "../../config/addresses.ts";
 import type { Config, ProtocolConfig } from "../../config/schema.ts";
 import type {
   AccessLogPlan,
+  Http3Plan,
   HttpLimitsPlan,
   HttpPlan,
   HttpTimeoutsPlan,
 } from "../../shared/http-plan.ts";
-import { HTTP_DEFAULTS, LISTENER_DEFAULTS, TLS_DEFAULTS } from "../../shared/limits.ts";
+import {
+  HTTP3_DEFAULTS,
+  HTTP_DEFAULTS,
+  LISTENER_DEFAULTS,
+  TLS_DEFAULTS,
+} from "../../shared/limits.ts";
 import { compileRoutes } from "./http-routes.ts";
 import {
   compileAccess,
@@ -23,8 +30,8 @@ const ALPN = ["h2", "http/1.1"] as const;
 
 /** @param top of the configuration, what concerns every listener. */
 export function compileHttp(
-  entry: ProtocolConfig & { readonly name: "http" | "http2" },
-  top: Pick<Config, "tls" | "access_log" | "access_log_format">,
+  entry: ProtocolConfig & { readonly name: "http" | "http2" | "http3" },
+  top: Pick<Config, "tls" | "access_log" | "access_log_format" | "protocols">,
   key: string,
   platform: NodeJS.Platform,
 ): HttpPlan {
@@ -43,7 +50,14 @@ export function compileHttp(
     socket: compileSocket(entry, platform),
     buffers: compileBuffers(entry),
     accessLog: compileAccessLog(top),
+    h3: entry.name === "http3" ? compileHttp3(entry, top) : null,
   };
+}
+
+function compileHttp3(entry: ProtocolConfig, { protocols }: Pick<Config, "protocols">): Http3Plan {
+  const tcp = servesTcp(entry, protocols);
+  const { alt_svc: altSvcMs = HTTP3_DEFAULTS.altSvcMs } = entry;
+  return { tcp, altSvcSeconds: tcp ? altSvcMs / 1_000 : 0, earlyData: entry.early_data ?? false };
 }
 
 function compileHttpLimits(entry: ProtocolConfig): HttpLimitsPlan {
