@@ -15,7 +15,7 @@ import { TlsListener } from "./protocols/tls/listener.ts";
 import { UdpListener } from "./protocols/udp/listener.ts";
 import { monotonicMs } from "./shared/clock.ts";
 import { toErrorRecord } from "./shared/errors.ts";
-import { type HttpPlan, isHttpPlan, type TlsPlan } from "./shared/http-plan.ts";
+import { type HttpPlan, isHttpPlan, type LinkPlan, type TlsPlan } from "./shared/http-plan.ts";
 import { RELAY } from "./shared/limits.ts";
 import type {
   Command,
@@ -26,10 +26,11 @@ import type {
   WorkerEvent,
 } from "./shared/messages.ts";
 import type { UdpPlan } from "./shared/plan.ts";
+import type { QuicPlan } from "./shared/quic-plan.ts";
 import { Sweep } from "./shared/sweep.ts";
 
 /** What the control plane opens here. */
-type GatewayPlan = UdpPlan | TlsPlan | HttpPlan;
+type GatewayPlan = UdpPlan | TlsPlan | LinkPlan | HttpPlan | QuicPlan;
 
 if (parentPort === null) throw new Error("gateway.ts runs in a worker thread only");
 const port = parentPort;

@@ -9,7 +9,7 @@ export const RUN_ARGS = {
   protocol: {
     type: "string",
     valueHint: "tcp",
-    description: "what to forward: tcp, tls, http, http2, http3 or udp (default: tcp)",
+    description: "what to forward: tcp, tls, http, http2, http3, quic or udp (default: tcp)",
   },
   listen: { type: "string", valueHint: ":8080", description: "where to listen" },
   target: { type: "string", valueHint: "127.0.0.1:80", description: "where to forward to" },

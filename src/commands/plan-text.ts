@@ -2,7 +2,7 @@
 
 import { formatDuration, formatSize } from "../config/units.ts";
 import { type Endpoint, formatEndpoint } from "../shared/address.ts";
-import { isHttpPlan, type TlsPlan } from "../shared/http-plan.ts";
+import { isHttpPlan, type LinkPlan, type TlsPlan } from "../shared/http-plan.ts";
 import {
   formatTargets,
   type ListenerPlan,
@@ -11,7 +11,9 @@ import {
   type RingPlan,
   type UdpPlan,
 } from "../shared/plan.ts";
+import type { QuicPlan } from "../shared/quic-plan.ts";
 import { formatHttpListener } from "./plan-text/http.ts";
+import { quicRows } from "./plan-text/quic.ts";
 import {
   formatAccess,
   formatBuffers,
@@ -21,7 +23,7 @@ import {
   type Row,
   table,
 } from "./plan-text/rows.ts";
-import { nameRoutes, relayRows, tlsRows } from "./plan-text/streams.ts";
+import { nameRoutes, relayRows, streamRows } from "./plan-text/streams.ts";
 
 /** A listener that the configuration names and the plan leaves out. */
 interface Disabled {
@@ -56,7 +58,7 @@ function formatListener(listener: ListenerPlan): string {
   if (isHttpPlan(listener)) return formatHttpListener(listener);
   const rows = rowsOf(listener);
   const [group] = listener.groups;
-  if (listener.protocol !== "udp" && listener.routes.length > 0) {
+  if ("routes" in listener && listener.routes.length > 0) {
     rows.unshift(...nameRoutes(listener), ...formatClientHello(listener));
   } else if (group !== undefined) {
     if (group.targets.length > 1) rows.unshift(...formatGroup(group));
@@ -65,13 +67,22 @@ function formatListener(listener: ListenerPlan): string {
   return `${listener.key} -> ${formatTargets(listener)}\n${table(rows, "  ")}`;
 }
 
-function rowsOf(listener: RelayPlan | TlsPlan | UdpPlan): Row[] {
-  if (listener.protocol === "tcp") return relayRows(listener);
-  return listener.protocol === "tls" ? tlsRows(listener) : udpRows(listener);
+function rowsOf(listener: RelayPlan | TlsPlan | LinkPlan | UdpPlan | QuicPlan): Row[] {
+  switch (listener.protocol) {
+    case "tcp":
+      return relayRows(listener);
+    case "udp":
+      return udpRows(listener);
+    case "quic":
+      return quicRows(listener);
+    case "tls":
+    case "link":
+      return streamRows(listener);
+  }
 }
 
-function formatClientHello(listener: RelayPlan | TlsPlan): Row[] {
-  if (listener.protocol === "tls") return [];
+function formatClientHello(listener: RelayPlan | TlsPlan | LinkPlan): Row[] {
+  if (listener.protocol !== "tcp") return [];
   return [["first TLS message", `within ${formatDuration(listener.timeouts.clientHelloMs)}`]];
 }
 

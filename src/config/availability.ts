@@ -6,22 +6,21 @@ import type { Part, Path, Problem, Source } from "./problems.ts";
 
 const NOT_AVAILABLE = "not available in this version";
 
-const AVAILABLE_PROTOCOLS: readonly unknown[] = ["tcp", "tls", "http", "http2", "http3", "udp"];
 const REQUESTS: readonly unknown[] = ["http", "http2", "http3"];
-const LATER_PROTOCOLS: readonly unknown[] = ["quic"];
 
 const TOP_KEYS: readonly string[] = ["admin", "auto_tls"];
 
 /** Below an entry, by protocol. */
 const UNAVAILABLE_KEYS: Readonly<Record<string, readonly string[]>> = {
   tls: ["limits.bandwidth", "limits.connection_bandwidth", "proxy_protocol.accept"],
+  quic: ["limits.bandwidth", "limits.connection_bandwidth"],
   http: ["limits.bandwidth", "limits.connection_bandwidth", "proxy_protocol.accept"],
   http2: ["limits.bandwidth", "limits.connection_bandwidth", "proxy_protocol.accept"],
   http3: ["limits.bandwidth", "limits.connection_bandwidth"],
 };
 
 /** Schemes of targets. */
-const LATER_SCHEME = /^(h3|quic):\/\//i;
+const LATER_SCHEME = /^h3:\/\//i;
 
 export interface Unavailable {
   readonly problems: readonly Problem[];
@@ -46,20 +45,10 @@ export function unavailable(source: Source): Unavailable {
   entries.forEach((entry, i) => {
     if (mapping(entry).enabled === false) return;
     const path = ["protocols", i];
-    const later = LATER_PROTOCOLS.includes(mapping(entry).name);
-    const asked = refusedKeys(mapping(entry)).map((keys) => [...path, ...keys]);
-    // The other keys of a protocol that is not there would only repeat it.
-    if (later) {
-      const { name } = mapping(entry);
-      const message = `"${name}" is ${NOT_AVAILABLE}, which forwards ${AVAILABLE_PROTOCOLS.join(", ")}`;
-      refuse([...path, "name"], message, "value");
-      refused.push(...asked);
-      return;
-    }
-    asked.forEach((key) => refuse(key));
+    for (const keys of refusedKeys(mapping(entry))) refuse([...path, ...keys]);
     if (!REQUESTS.includes(mapping(entry).name)) return;
     for (const at of laterTargets(mapping(entry))) {
-      const message = `HTTP/3 and QUIC towards targets are ${NOT_AVAILABLE}. Write https:// or h2://`;
+      const message = `HTTP/3 towards targets is ${NOT_AVAILABLE}. Write https:// or h2://`;
       refuse([...path, ...at], message, "value");
     }
   });
@@ -105,11 +94,6 @@ function laterTargets(entry: Mapping): Path[] {
 export function isLaterKey(path: Path): boolean {
   const key = String(path.at(-1));
   return path.length === 1 && (TOP_KEYS.includes(key) || key === "options");
-}
-
-/** Whether a value at this path would be refused. */
-export function isLaterValue(path: Path, value: unknown): boolean {
-  return path.length === 3 && path[2] === "name" && LATER_PROTOCOLS.includes(value);
 }
 
 function mapping(value: unknown): Mapping {

@@ -3,7 +3,7 @@
 
 import type { z } from "zod";
 
-import { isLaterKey, isLaterValue } from "./availability.ts";
+import { isLaterKey } from "./availability.ts";
 import { exampleOf, foreignKey, foreignProtocol } from "./hints.ts";
 import { isAtHome } from "./key-homes.ts";
 import { editDistance, nearest, suggest } from "./nearest.ts";
@@ -52,8 +52,7 @@ function reason(issue: Issue, value: unknown, path: Path): string {
   }
 }
 
-function notOneOf(value: unknown, path: Path, grammar: readonly unknown[]): string {
-  const values = grammar.filter((known) => !isLaterValue(path, known));
+function notOneOf(value: unknown, path: Path, values: readonly unknown[]): string {
   if (values.length === 1) return `${describe(value)} is not known. Write ${values[0]}`;
   return `${describe(value)} is not one of ${listed(values)}${valueCure(value, values, path)}`;
 }

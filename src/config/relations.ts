@@ -10,6 +10,7 @@ import { checkKeyHomes } from "./key-homes.ts";
 import { nearest } from "./nearest.ts";
 import { forwardsRequests, ringMemory, watermarks } from "./presets.ts";
 import type { Path, Problem, Report, Source } from "./problems.ts";
+import { checkQuic } from "./quic.ts";
 import type { Config, ProtocolConfig } from "./schema.ts";
 import { checkTargets, TARGET_MISSING } from "./target-relations.ts";
 import { checkTls } from "./tls-relations.ts";
@@ -99,6 +100,7 @@ function checkEntries(entries: Entries, report: Report): void {
 function checkEntry(entry: ProtocolConfig, path: Path, report: Report): void {
   checkKeyHomes(entry, path, report);
   checkTargets(entry, path, report);
+  checkQuic(entry, path, report);
   if (entry.name === "udp") checkUdp(entry, path, report);
   if (forwardsRequests(entry.name)) checkRequests(entry, path, report);
   checkEntrance(entry, path, report);

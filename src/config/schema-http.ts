@@ -150,7 +150,7 @@ export const gateway = {
   ).optional(),
 };
 
-/** Of http3. */
+/** Of http3, early_data of quic too. */
 export const overQuic = {
   tcp: flag("Of http3: the same port over TCP, as http2. false: over QUIC alone.", true).optional(),
   alt_svc: duration(
@@ -162,7 +162,7 @@ export const overQuic = {
     },
   ).optional(),
   early_data: flag(
-    "Requests of returning clients before their handshake is over (0-RTT), of safe methods. They can be replayed.",
+    "Requests (of safe methods) or streams of returning clients before their handshake is over (0-RTT). They can be replayed.",
     false,
   ).optional(),
 };

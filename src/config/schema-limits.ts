@@ -7,6 +7,7 @@ import {
   BOUNDS,
   HTTP_DEFAULTS,
   LISTENER_DEFAULTS,
+  QUIC_DEFAULTS,
   TLS_DEFAULTS,
   UDP_DEFAULTS,
 } from "../shared/limits.ts";
@@ -109,7 +110,8 @@ export const limits = z
     ),
     max_body: maxBody,
     max_streams: count(
-      "Of requests: at once on one HTTP/2 connection.",
+      "Streams at once on one HTTP/2 or QUIC connection; " +
+        `of quic, ${QUIC_DEFAULTS.streams} by default.`,
       1,
       BOUNDS.streamsMax,
       HTTP_DEFAULTS.streams,

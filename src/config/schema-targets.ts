@@ -5,15 +5,17 @@ import { z } from "zod";
 import { HEALTH_DEFAULTS } from "../shared/limits.ts";
 import { choice, count, flag, targetAddress, text } from "./fields.ts";
 import { timeout } from "./schema-limits.ts";
+import { targetQuic } from "./schema-quic.ts";
 import { targetTls } from "./schema-tls.ts";
 
 const address = targetAddress("Where to forward to.");
 
 const tls = targetTls.optional();
+const quic = targetQuic.optional();
 
 /** One target: an address, or one with settings. */
 export const target = z
-  .union([address, z.strictObject({ address, tls })])
+  .union([address, z.strictObject({ address, tls, quic })])
   .meta({ description: "Where to forward to." });
 
 export const targets = z
@@ -30,6 +32,7 @@ export const targets = z
         ).optional(),
         backup: flag("Used only while every other target is down.", false).optional(),
         tls,
+        quic,
       }),
     ]),
   )

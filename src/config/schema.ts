@@ -17,6 +17,7 @@ import {
 } from "./fields.ts";
 import { gateway, overQuic, routes, treatment } from "./schema-http.ts";
 import { backpressure, limits, socket, timeout, timeouts } from "./schema-limits.ts";
+import { quic } from "./schema-quic.ts";
 import { destination } from "./schema-targets.ts";
 import { tls } from "./schema-tls.ts";
 import { formatSize } from "./units.ts";
@@ -80,8 +81,11 @@ export const protocolSchema = z
     alpn: z
       .array(text("A protocol's name."))
       .min(1)
-      .meta({ description: "ALPN names that are offered." })
+      .meta({
+        description: "ALPN names that are agreed to, best first; of quic, quic-proxy by default.",
+      })
       .optional(),
+    quic: quic.optional(),
   })
   .meta({ description: "A listener, and where its bytes or requests go." });
 

@@ -24,8 +24,8 @@ const REQUEST_SCHEMES: readonly TargetScheme[] = ["http", "https", "h2", "h2c", 
 
 /** The schemes that a protocol's targets may have besides none. */
 const SCHEMES: Record<Name, readonly TargetScheme[]> = {
-  tcp: [],
-  tls: [],
+  tcp: ["quic"],
+  tls: ["quic"],
   udp: [],
   http: REQUEST_SCHEMES,
   http2: REQUEST_SCHEMES,
@@ -129,7 +129,7 @@ function checkTarget(
   if (target.scheme !== null && !SCHEMES[name].includes(target.scheme)) {
     const address = formatEndpoint(target.endpoint);
     const message =
-      takes === ""
+      name !== "quic" && !forwardsRequests(name)
         ? `"${formatTarget(target)}" is a URL, and ${name} forwards to an address. ${addressCure(name, target, address)}`
         : `${name} has no targets with ${target.scheme}://. Write an address, or ${takes}`;
     return report(addressPath(written, at), message);
@@ -152,6 +152,7 @@ function checkTargetTls(
   report: Report,
 ): void {
   const requests = forwardsRequests(name);
+  if (target.scheme === "quic") return tls && checkVerification(tls, [...at, "tls"], report);
   const { secure } = forwardsTo(target);
   const isUnix = target.endpoint.kind === "unix";
   if (requests && secure && isUnix && !tls?.server_name && tls?.insecure_skip_verify !== true) {
@@ -166,13 +167,17 @@ function checkTargetTls(
     const message = `has no effect on ${target.scheme ?? "http"}://, which is in clear`;
     return report(path, `${message}. Write address: "${secured}://${address}"`, "key");
   }
-  if (!requests && name !== "tls") {
+  if (!requests && name !== "tls" && name !== "quic") {
     return report(path, `has no effect on ${name}, which passes bytes on as they are`, "key");
   }
   if (!requests && isUnix && !tls.server_name && tls.insecure_skip_verify !== true) {
     const cure = "Write server_name: app.example.com";
     report(path, `needs a name to verify, which a unix socket has not. ${cure}`);
   }
+  checkVerification(tls, path, report);
+}
+
+function checkVerification(tls: TargetTlsConfig, path: Path, report: Report): void {
   if (tls.insecure_skip_verify === true && tls.ca_file !== undefined) {
     const message = "has no effect beside insecure_skip_verify. Keep one of them";
     report([...path, "ca_file"], message, "key");

@@ -9,7 +9,7 @@ import { certificatesOf, clientAuthOf, layered } from "./tls.ts";
 
 const SHOWS_CERTIFICATE: readonly ProtocolConfig["name"][] = ["tls", "http2", "http3", "quic"];
 /** Those that this version opens. */
-const NEEDS_CERTIFICATE: readonly ProtocolConfig["name"][] = ["tls", "http2", "http3"];
+const NEEDS_CERTIFICATE: readonly ProtocolConfig["name"][] = ["tls", "http2", "http3", "quic"];
 
 export function checkTls(config: Config, report: Report): void {
   const { tls: top, protocols } = config;
@@ -17,7 +17,7 @@ export function checkTls(config: Config, report: Report): void {
   if (top !== undefined) {
     checkPair(top, ["tls"], report);
     if (users.length === 0 && !isHalf(top)) {
-      const message = "has no effect: no listener speaks TLS. It is for tls, http2 and http3";
+      const message = "has no effect: no listener speaks TLS. It is for tls, http2, http3 and quic";
       report(["tls"], message, "key");
     }
   }

@@ -2,8 +2,8 @@
 // run and check a configuration.
 
 import { formatEndpoint } from "../shared/address.ts";
-import type { TlsClientPlan } from "../shared/http-plan.ts";
-import type { ListenerPlan, Plan, TargetPlan } from "../shared/plan.ts";
+import type { SecureTargetPlan } from "../shared/http-plan.ts";
+import type { ListenerPlan, Plan } from "../shared/plan.ts";
 
 export interface Caution {
   /** ListenerPlan.key. */
@@ -22,9 +22,9 @@ export function cautions(plan: Plan): Caution[] {
 
 function insecureTargets(listener: ListenerPlan): string[] {
   if (listener.protocol === "tcp" || listener.protocol === "udp") return [];
-  const targets: readonly SecureTarget[] = listener.groups.flatMap((group) => group.targets);
+  const targets: readonly SecureTargetPlan[] = listener.groups.flatMap(
+    (group): readonly SecureTargetPlan[] => group.targets,
+  );
   const insecure = targets.filter(({ tls }) => tls?.insecure === true);
   return [...new Set(insecure.map(({ endpoint }) => formatEndpoint(endpoint)))];
 }
-
-type SecureTarget = TargetPlan & { readonly tls: TlsClientPlan | null };

@@ -2,14 +2,15 @@
 // Invariant: a key that is given wins over its preset, the preset over the platform's and the general defaults.
 
 import { ringMemory } from "../config/presets.ts";
+import { hasQuicTarget } from "../config/quic.ts";
 import type { Config, ProtocolConfig } from "../config/schema.ts";
 import { formatEndpoint } from "../shared/address.ts";
-import { ProxyError } from "../shared/errors.ts";
 import { BOUNDS, PROXY_DEFAULTS } from "../shared/limits.ts";
 import type { ListenerPlan, Plan, RingPlan } from "../shared/plan.ts";
 import { compileHttp } from "./compile/http.ts";
+import { compileQuic } from "./compile/quic.ts";
 import { compileRelay } from "./compile/relay.ts";
-import { compileTls } from "./compile/tls.ts";
+import { compileLink, compileTls } from "./compile/streams.ts";
 import { compileUdp } from "./compile/udp.ts";
 
 /** What a plan depends on besides the configuration. */
@@ -55,7 +56,9 @@ function compileListener(
   const key = uniqueKey(`${name} ${formatEndpoint(entry.listen)}`, taken);
   switch (name) {
     case "tcp":
-      return compileRelay(entry, key, platform);
+      return hasQuicTarget(entry)
+        ? compileLink(entry, key, platform)
+        : compileRelay(entry, key, platform);
     case "udp":
       return compileUdp(entry, key, platform);
     case "tls":
@@ -65,7 +68,7 @@ function compileListener(
     case "http3":
       return compileHttp({ ...entry, name }, config, key, platform);
     case "quic":
-      throw new ProxyError("ERR_NOT_AVAILABLE", `"${name}" is not available in this version`);
+      return compileQuic(entry, config.tls, key, platform);
   }
 }
 

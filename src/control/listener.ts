@@ -86,7 +86,9 @@ export class Listener {
     this.plan = plan;
     this.#certificates = certificates;
     this.#slot = slot;
-    this.#reusePort = reusePort && plan.listen.kind === "tcp";
+    // One endpoint has all packets of a QUIC connection: the system would spread them by the address they come from.
+    const shares = plan.listen.kind === "tcp" && plan.protocol !== "quic";
+    this.#reusePort = reusePort && shares;
     this.#log = log;
     this.#lookup = lookup;
     this.#admissions = new Admissions(plan);
@@ -115,7 +117,7 @@ export class Listener {
   async start(workers: readonly WorkerHandle[], inheritance: Inheritance): Promise<void> {
     await Promise.all([this.#targets.start(), this.#watchMirror()]);
     const binds = await resolveOnce(this.plan.listen, this.#lookup);
-    const isUdp = this.plan.protocol === "udp";
+    const isUdp = this.plan.protocol === "udp" || this.plan.protocol === "quic";
     const inherited = inheritance.take(this.plan.key, binds, isUdp);
     // Two readers of one socket would each get a part of every session.
     if (isUdp && inherited.once) this.#reusePort = false;
@@ -129,7 +131,7 @@ export class Listener {
     const target = formatTargets(this.plan);
     this.#log.info(
       {
-        protocol: this.plan.protocol,
+        protocol: this.plan.protocol === "link" ? "tcp" : this.plan.protocol,
         listen: this.#bound.map(formatSocketAddress).join(", "),
         ...(target === "" ? {} : { target }),
         ...(inherited.fds.flat().length > 0 ? { inherited: inherited.fds.flat().length } : {}),

@@ -11,10 +11,10 @@ import type { SocketAddress } from "../shared/address.ts";
 import type { ListenerCertificates } from "../shared/certificates.ts";
 import { monotonicMs } from "../shared/clock.ts";
 import type { CounterWriter } from "../shared/counters.ts";
-import type { StreamTargetPlan } from "../shared/http-plan.ts";
+import type { StreamGroupPlan } from "../shared/http-plan.ts";
 import { parseIp } from "../shared/ip.ts";
 import type { OpenRequest, Refusal, TargetSlot } from "../shared/messages.ts";
-import type { GroupPlan, SocketPlan } from "../shared/plan.ts";
+import type { SocketPlan } from "../shared/plan.ts";
 import { Sweep } from "../shared/sweep.ts";
 import type { GatewayHost } from "./host.ts";
 import type { FailureCode } from "./http/exchange.ts";
@@ -63,16 +63,12 @@ export interface DialEvents {
 export type DialRequest = Pick<OpenRequest, "targets" | "targetSlots" | "certificates"> & {
   readonly listener: {
     readonly key: string;
-    readonly groups: readonly DialGroupPlan[];
+    readonly groups: readonly StreamGroupPlan[];
     readonly socket: SocketPlan;
     /** connectMs is over all targets that are tried, with their handshakes. */
     readonly timeouts: { readonly connectMs: number };
   };
 };
-
-interface DialGroupPlan extends GroupPlan {
-  readonly targets: readonly StreamTargetPlan[];
-}
 
 export interface DialerOptions {
   /** Of the listener: attempts that fail are counted. */

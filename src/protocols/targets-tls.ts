@@ -1,11 +1,11 @@
 // How TLS is spoken with the targets of one listener, by their places in its plan. Called by dial.ts.
 
 import type { ListenerCertificates } from "../shared/certificates.ts";
-import type { StreamTargetPlan } from "../shared/http-plan.ts";
+import type { SecureTargetPlan } from "../shared/http-plan.ts";
 import { ClientTls } from "./wire/tls-context.ts";
 
 interface Group {
-  readonly targets: readonly StreamTargetPlan[];
+  readonly targets: readonly SecureTargetPlan[];
 }
 
 export class TargetsTls {

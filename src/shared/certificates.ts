@@ -21,6 +21,8 @@ export interface ServerCertificates<Key = ArrayBuffer> {
   readonly certificates: readonly CertificateMaterial<Key>[];
   /** PEM of the authorities of client certificates; null: none are asked for. */
   readonly clientCa: string | null;
+  /** Of quic: what every client must show; null or missing: nothing. */
+  readonly token?: Key | null;
 }
 
 /** What a target is trusted by, and shown. */
@@ -32,6 +34,8 @@ export interface TargetCertificates<Key = ArrayBuffer> {
   readonly ca: string | null;
   /** null: none is shown. */
   readonly certificate: CertificateMaterial<Key> | null;
+  /** Of a quic:// target: what it asks for; null or missing: nothing is shown. */
+  readonly token?: Key | null;
 }
 
 /** Of one listener. */
@@ -52,9 +56,14 @@ export function revealed({ server, targets }: KeptCertificates): ListenerCertifi
     key: kept.key.reveal(),
   });
   return {
-    server: server && { ...server, certificates: server.certificates.map(reveal) },
+    server: server && {
+      ...server,
+      certificates: server.certificates.map(reveal),
+      token: server.token?.reveal() ?? null,
+    },
     targets: targets.map((target) => ({
       ...target,
+      token: target.token?.reveal() ?? null,
       certificate: target.certificate && reveal(target.certificate),
     })),
   };

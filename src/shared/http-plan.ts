@@ -12,14 +12,24 @@ import type {
   TargetPlan,
   TimeoutsPlan,
 } from "./plan.ts";
+import type { QuicClientPlan } from "./quic-plan.ts";
 
 /** A TLS listener whose decrypted bytes go to a target as they are. */
-export interface TlsPlan {
-  /** As RelayPlan.key: `tls :443`. */
-  readonly key: string;
+export interface TlsPlan extends StreamsPlan {
   readonly protocol: "tls";
-  readonly listen: Endpoint;
   readonly tls: TlsServerPlan;
+}
+
+/** A raw TCP (or unix stream) listener with quic:// targets, which only gateway workers can reach. */
+export interface LinkPlan extends StreamsPlan {
+  readonly protocol: "link";
+  readonly tls: null;
+}
+
+interface StreamsPlan {
+  /** As RelayPlan.key: `tls :443`; of a link `tcp :6379`. */
+  readonly key: string;
+  readonly listen: Endpoint;
   /** As RelayPlan.groups, with routes by server name and ALPN (RelayPlan.routes). */
   readonly groups: readonly StreamGroupPlan[];
   readonly routes: readonly {
@@ -41,9 +51,13 @@ export interface TlsPlan {
 export interface StreamGroupPlan extends GroupPlan {
   readonly targets: readonly StreamTargetPlan[];
 }
-export interface StreamTargetPlan extends TargetPlan {
+export interface SecureTargetPlan extends TargetPlan {
   /** null: in clear. */
   readonly tls: TlsClientPlan | null;
+}
+export interface StreamTargetPlan extends SecureTargetPlan {
+  /** Each connection to it is a stream of one QUIC connection; null: it is reached over TCP or a unix socket. */
+  readonly quic: QuicClientPlan | null;
 }
 
 /**
@@ -212,12 +226,10 @@ export interface HttpGroupPlan extends GroupPlan {
   readonly targets: readonly HttpTargetPlan[];
 }
 
-export interface HttpTargetPlan extends TargetPlan {
+export interface HttpTargetPlan extends SecureTargetPlan {
   readonly scheme: "http" | "https" | "h2" | "h2c" | "h3";
   /** For Host where the route asks for the target's own: `10.0.0.8:8080`, without the scheme's default port. */
   readonly authority: string;
-  /** null in clear. */
-  readonly tls: TlsClientPlan | null;
 }
 
 export interface HttpLimitsPlan extends LimitsPlan {

@@ -73,6 +73,20 @@ export const HTTP3_DEFAULTS = {
   altSvcMs: 86_400_000, // what RFC 7838 section 3.1 has clients take without ma: a day
 } as const;
 
+/** What a listener over QUIC gets, on top of LISTENER_DEFAULTS and TLS_DEFAULTS. */
+export const QUIC_DEFAULTS = {
+  alpn: ["quic-proxy"],
+  keepAliveMs: 0, // never: clients know whether they mean to stay, and a client that is gone costs memory
+  idleMs: 30_000, // as most stacks, and what many NATs keep a mapping of UDP for
+  streams: 1_024, // of one client, which may be a proxy for many; each is a connection to a target
+} as const;
+
+/** Towards quic:// targets. */
+export const QUIC_TARGET_DEFAULTS = {
+  keepAliveMs: 5_000, // a target that vanished is noticed after three of them, and no NAT forgets the connection
+  idleMs: 15_000, // for so long clients wait on a target that vanished without a word
+} as const;
+
 /** Bounds of what the configuration accepts, each with its reason. */
 export const BOUNDS = {
   workersMax: 256, // one thread each, ten times the cores of most machines
@@ -91,6 +105,7 @@ export const BOUNDS = {
   socketBufferMax: 256 * MIB,
   timeoutMaxMs: 2 ** 31 - 1, // a 32-bit count of milliseconds: 24 days
   keepaliveMaxSeconds: 32_767, // MAX_TCP_KEEPIDLE in the kernel
+  quicIdleMinMs: 1_000, // three probe timeouts over a slow path (RFC 9000 section 10.1)
   headBytesMin: 1 * KIB, // a browser's request without cookies
   headBytesMax: 1 * MIB, // Go's default, the largest of all; each connection may hold this much before it is refused
   headFieldsMin: 16, // fewer than any browser sends
@@ -160,6 +175,12 @@ export const UDP = {
   refusalsMax: 3, // ICMP errors in a row, without an answer between them, that end a session: one may be a restart
   drainQuietMs: 1_000, // a session that rests for this long has no answer under way; UDP never says that it is done
   rescanMs: 10_000, // for addresses that the machine got; until then the wildcard's socket serves them
+} as const;
+
+/** Tokens that clients of quic listeners show. */
+export const QUIC_TOKEN = {
+  minBytes: 16, // of text that nobody guesses: 64 bits at the least, in hexadecimal
+  maxBytes: 1 * KIB, // a signed token of another system fits; it must fit the first flight
 } as const;
 
 /** Wires, whatever is below. */

@@ -2,7 +2,8 @@
 // it once; the data plane reads it and never sees the configuration.
 
 import { type Endpoint, formatEndpoint } from "./address.ts";
-import type { HttpPlan, TlsPlan } from "./http-plan.ts";
+import type { HttpPlan, LinkPlan, TlsPlan } from "./http-plan.ts";
+import type { QuicPlan } from "./quic-plan.ts";
 
 /** What the user may ask for. `uring` is named here because the configuration's grammar knows it. */
 export type EngineChoice = "auto" | "uring" | "epoll" | "bun";
@@ -31,7 +32,7 @@ export interface RingPlan {
 }
 
 /** A listener, by what it speaks: relay workers serve `tcp`, gateway workers the rest. */
-export type ListenerPlan = RelayPlan | UdpPlan | TlsPlan | HttpPlan;
+export type ListenerPlan = RelayPlan | UdpPlan | TlsPlan | LinkPlan | HttpPlan | QuicPlan;
 
 /** A raw TCP (or unix stream) listener and where its bytes go. */
 export interface RelayPlan {

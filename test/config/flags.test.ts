@@ -70,7 +70,7 @@ protocols: [{ name: tcp, listen: ":8080", target: "127.0.0.1:80", preset: high_t
       "log-format": "xml",
     };
     expect(messageOf(() => checkSource(flagSource(flags))).split("\n")).toEqual([
-      '-protocol: the text "tpc" is not one of tcp, tls, http, http2, http3, udp. Did you mean "tcp"?',
+      '-protocol: the text "tpc" is not one of tcp, tls, http, http2, http3, quic, udp. Did you mean "tcp"?',
       '-listen: "8080" is not an address: the colon is missing. Write :8080 or 127.0.0.1:8080',
       '-target: "nowhere" is not an address: the port is missing. Write nowhere:8080',
       '-preset: the text "fast" is not one of server, client, high_throughput',
@@ -82,10 +82,6 @@ protocols: [{ name: tcp, listen: ":8080", target: "127.0.0.1:80", preset: high_t
   });
 
   test.each([
-    [
-      { protocol: "quic" },
-      '-protocol: "quic" is not available in this version, which forwards tcp, tls, http, http2, http3, udp',
-    ],
     [{ admin: "127.0.0.1:9090" }, "-admin: not available in this version"],
     [
       {
@@ -116,9 +112,9 @@ protocols: [{ name: tcp, listen: ":8080", target: "127.0.0.1:80", preset: high_t
       "-key: cert_file is missing: a certificate and its key go together",
     );
     expect(messageFor({ cert: "c.pem", key: "k.pem" })).toBe(
-      "-cert: has no effect: no listener speaks TLS. It is for tls, http2 and http3",
+      "-cert: has no effect: no listener speaks TLS. It is for tls, http2, http3 and quic",
     );
-    for (const protocol of ["tls", "http2"]) {
+    for (const protocol of ["tls", "http2", "quic"]) {
       expect(messageFor({ protocol })).toMatch(
         /^-protocol: "\w+" needs a certificate\. .* on the command line -cert and -key/,
       );

@@ -131,6 +131,7 @@ export function groupOf(
     weight: 1,
     backup: false,
     tls,
+    quic: null,
   }));
   return { balance: "round_robin", targets: plans, health: null };
 }

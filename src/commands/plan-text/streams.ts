@@ -2,7 +2,7 @@
 
 import { formatDuration, formatSize } from "../../config/units.ts";
 import { type Endpoint, formatEndpoint } from "../../shared/address.ts";
-import type { StreamTargetPlan, TlsPlan } from "../../shared/http-plan.ts";
+import type { LinkPlan, TlsPlan } from "../../shared/http-plan.ts";
 import type { LimitsPlan, RelayPlan } from "../../shared/plan.ts";
 import {
   formatAccess,
@@ -15,7 +15,7 @@ import {
   formatSocket,
   type Row,
 } from "./rows.ts";
-import { formatClientTls, formatServerTls } from "./tls.ts";
+import { formatHandshake, formatSecureTargets, formatServerTls } from "./tls.ts";
 
 export function relayRows(listener: RelayPlan): Row[] {
   const { limits, timeouts, buffers, socket, mirror } = listener;
@@ -35,30 +35,22 @@ export function relayRows(listener: RelayPlan): Row[] {
   ];
 }
 
-export function tlsRows(listener: TlsPlan): Row[] {
+export function streamRows(listener: TlsPlan | LinkPlan): Row[] {
   const { limits, timeouts, buffers, socket, groups, tls } = listener;
   const targets = groups.flatMap((group) => group.targets);
   return [
-    ...formatServerTls(tls),
-    ["handshake", `within ${formatDuration(timeouts.handshakeMs)}`],
+    ...(tls === null ? [] : formatServerTls(tls)),
+    ...(tls === null ? [] : [formatHandshake(timeouts)]),
     ...formatAccess(listener.access),
     ...formatConnections(limits),
     ...formatSendProxy(listener.sendProxy),
-    ...formatTargetTls(targets),
+    ...formatSecureTargets(targets),
     ["connect", `within ${formatDuration(timeouts.connectMs)}`],
     formatIdle(timeouts),
     ...formatLifetime(timeouts),
     ["socket", formatSocket(socket)],
     formatBackpressure(buffers),
   ];
-}
-
-function formatTargetTls(targets: readonly StreamTargetPlan[]): Row[] {
-  return targets.flatMap(({ endpoint, tls }): Row[] =>
-    tls === null
-      ? []
-      : [["target", `${formatEndpoint(endpoint)} over TLS, ${formatClientTls(tls)}`]],
-  );
 }
 
 /** What clients begin with. */

@@ -1,6 +1,9 @@
 // TLS as rows: what clients are shown, and how targets are spoken with. Pure. Called by the files beside this one.
 
-import type { TlsClientPlan, TlsServerPlan } from "../../shared/http-plan.ts";
+import { formatDuration } from "../../config/units.ts";
+import { formatEndpoint } from "../../shared/address.ts";
+import type { StreamTargetPlan, TlsClientPlan, TlsServerPlan } from "../../shared/http-plan.ts";
+import type { QuicClientPlan, QuicTransportPlan } from "../../shared/quic-plan.ts";
 import type { Row } from "./rows.ts";
 
 export function formatServerTls(tls: TlsServerPlan): Row[] {
@@ -26,4 +29,32 @@ export function formatClientTls(tls: TlsClientPlan): string {
     ? `NOT VERIFIED (insecure_skip_verify)${name}`
     : `verified by ${caFile ?? "the system's roots"}${name}`;
   return certificate === null ? verified : `${verified}, with ${certificate.certFile}`;
+}
+
+export function formatHandshake({ handshakeMs }: { readonly handshakeMs: number }): Row {
+  return ["handshake", `within ${formatDuration(handshakeMs)}`];
+}
+
+/** Those that are spoken to over TLS or QUIC. */
+export function formatSecureTargets(targets: readonly StreamTargetPlan[]): Row[] {
+  return targets.flatMap(({ endpoint, tls, quic }): Row[] => {
+    if (tls === null) return [];
+    const over = quic === null ? "over TLS" : formatQuicTarget(quic);
+    return [["target", `${formatEndpoint(endpoint)} ${over}, ${formatClientTls(tls)}`]];
+  });
+}
+
+function formatQuicTarget(quic: QuicClientPlan): string {
+  return `over QUIC (${[quic.alpn.join(" or "), ...formatTransport(quic)].join(", ")})`;
+}
+
+/** What both sides of a QUIC connection have. */
+export function formatTransport(quic: QuicTransportPlan): string[] {
+  const { driver, keepAliveMs, idleMs, tokenFile } = quic;
+  const alive = keepAliveMs === 0 ? "" : `, kept alive every ${formatDuration(keepAliveMs)}`;
+  return [
+    `driver ${driver}`,
+    `gone after ${formatDuration(idleMs)} without a packet${alive}`,
+    ...(tokenFile === null ? [] : [`token of ${tokenFile}`]),
+  ];
 }

@@ -12,42 +12,55 @@ import {
 import { errnoOf, ProxyError } from "../../shared/errors.ts";
 import type {
   CertificatePlan,
-  StreamGroupPlan,
+  SecureTargetPlan,
   TlsClientPlan,
   TlsServerPlan,
 } from "../../shared/http-plan.ts";
 import type { ListenerPlan } from "../../shared/plan.ts";
+import type { QuicClientPlan } from "../../shared/quic-plan.ts";
 import type { Secret } from "../../shared/secret.ts";
 import { checkAuthorities, checkCertificate, type Checked, type NamedFile } from "./material.ts";
+import { checkToken } from "./token.ts";
 
 interface TlsTarget {
   readonly group: number;
   readonly index: number;
   readonly tls: TlsClientPlan;
+  readonly tokenFile: string | null;
 }
 
 /** What of a plan speaks TLS; null: nothing. */
 export interface TlsPlaces {
   readonly server: TlsServerPlan | null;
   readonly targets: readonly TlsTarget[];
+  /** Of quic; null: none. */
+  readonly tokenFile: string | null;
 }
+
+type AnyTarget = SecureTargetPlan & { readonly quic?: QuicClientPlan | null };
 
 export function tlsPlaces(plan: ListenerPlan): TlsPlaces | null {
   if (plan.protocol === "tcp" || plan.protocol === "udp") return null;
-  const groups: readonly StreamGroupPlan[] = plan.groups;
+  const groups: readonly { readonly targets: readonly AnyTarget[] }[] = plan.groups;
   const targets = groups.flatMap((members, group) =>
-    members.targets.flatMap(({ tls }, index) => (tls === null ? [] : [{ group, index, tls }])),
+    members.targets.flatMap(({ tls, quic }, index) =>
+      tls === null ? [] : [{ group, index, tls, tokenFile: quic?.tokenFile ?? null }],
+    ),
   );
-  return plan.tls === null && targets.length === 0 ? null : { server: plan.tls, targets };
+  if (plan.tls === null && targets.length === 0) return null;
+  const tokenFile = plan.protocol === "quic" ? plan.quic.tokenFile : null;
+  return { server: plan.tls, targets, tokenFile };
 }
 
 /** Every file that is read, once. */
-export function filesOf({ server, targets }: TlsPlaces): string[] {
+export function filesOf({ server, targets, tokenFile }: TlsPlaces): string[] {
   const pairs = [...(server?.certificates ?? []), ...targets.map(({ tls }) => tls.certificate)];
   const authorities = [server?.clientCaFile ?? null, ...targets.map(({ tls }) => tls.caFile)];
   const paths = [
     ...pairs.flatMap((pair) => (pair === null ? [] : [pair.certFile, pair.keyFile])),
     ...authorities,
+    tokenFile,
+    ...targets.map((target) => target.tokenFile),
   ];
   return [...new Set(paths.filter((path) => path !== null))];
 }
@@ -63,17 +76,21 @@ export function readCertificates(places: TlsPlaces, nowMs: number): Checked<Kept
     take(checkCertificate(readNamed(certFile), readNamed(keyFile), nowMs));
   const authoritiesOf = (path: string | null): string | null =>
     path === null ? null : take(checkAuthorities(readNamed(path), nowMs));
+  const tokenOf = (path: string | null): Secret | null =>
+    path === null ? null : checkToken(readNamed(path));
   const { server } = places;
   const value = {
     server: server && {
       certificates: server.certificates.map(pairOf),
       clientCa: authoritiesOf(server.clientCaFile),
+      token: tokenOf(places.tokenFile),
     },
-    targets: places.targets.map(({ group, index, tls }): TargetCertificates<Secret> => ({
+    targets: places.targets.map(({ group, index, tls, tokenFile }): TargetCertificates<Secret> => ({
       group,
       index,
       ca: authoritiesOf(tls.caFile),
       certificate: tls.certificate && pairOf(tls.certificate),
+      token: tokenOf(tokenFile),
     })),
   };
   return { value, warnings: [...new Set(warnings)] };
