@@ -56,6 +56,8 @@ export class Listener {
   readonly #targets: TargetDirectory;
   readonly #health: HealthChecks;
   #mirror: AddressWatch | undefined;
+  /** Who has the listener's QUIC, and whoever replaces it: by index. */
+  #endpointWorker = -1;
   readonly #shares = new Map<number, Share>();
   readonly #answers = new Map<number, (answer: Answer) => void>();
   /** One Int32: connections open over all workers. */
@@ -122,6 +124,7 @@ export class Listener {
     // Two readers of one socket would each get a part of every session.
     if (isUdp && inherited.once) this.#reusePort = false;
     const { quiet } = inheritance;
+    this.#endpointWorker = workers[0]?.index ?? -1;
     for (const [position, worker] of workers.entries()) {
       const fds = portionOf(inherited, position, workers.length);
       await this.#openInTurn(worker, { binds, fds, once: inherited.once, quiet });
@@ -212,6 +215,7 @@ export class Listener {
       certificates: this.#certificates.of(this.plan.key),
       reusePort: this.#reusePort,
       exclusive: others.length === 0,
+      endpoint: worker.index === this.#endpointWorker,
       sharedFds,
       inherited: start?.fds ?? [],
       keep: start?.once ?? false,

@@ -263,6 +263,12 @@ export const H2 = {
   uselessFrames: { burst: 500, perSecond: 50 },
 } as const;
 
+/** QUIC (RFC 9000), whatever is spoken over it. */
+export const QUIC = {
+  reopenMinMs: 50, // a successor looks whether its predecessor has let go of the port: most have when nobody was connected
+  reopenMaxMs: 1_000, // and goes on looking while that drains
+} as const;
+
 /** Files of certificates, which change while the proxy runs. */
 export const CERTIFICATES = {
   pollMs: 5_000, // for file systems that tell of no change; a look costs some microseconds for each file

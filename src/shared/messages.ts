@@ -65,6 +65,8 @@ export interface OpenRequest<P extends ListenerPlan = ListenerPlan> {
   readonly reusePort: boolean;
   /** This is the first worker to bind: it makes sure that no other process holds the address. */
   readonly exclusive: boolean;
+  /** This worker has what the listener speaks over QUIC: whose connections stay with one socket and one thread. */
+  readonly endpoint: boolean;
   /**
    * Listening descriptors to accept from instead of binding: unix sockets, which cannot be bound twice. They are the control
    * plane's own, see `opened.fds`; a worker duplicates them and closes none.
@@ -84,7 +86,7 @@ export interface OpenRequest<P extends ListenerPlan = ListenerPlan> {
 /** The part of a request that is about listening sockets. */
 export type BindRequest = Pick<
   OpenRequest,
-  "binds" | "reusePort" | "exclusive" | "sharedFds" | "inherited" | "keep" | "quiet"
+  "binds" | "reusePort" | "exclusive" | "endpoint" | "sharedFds" | "inherited" | "keep" | "quiet"
 > & { readonly listener: Pick<ListenerPlan, "listen"> };
 
 /** One address of one target. */

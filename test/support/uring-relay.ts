@@ -91,6 +91,7 @@ export class UringRelay implements AsyncDisposable {
         mirror: [],
         reusePort: false,
         exclusive: false,
+        endpoint: false,
         sharedFds: [],
         inherited: [],
         keep: false,

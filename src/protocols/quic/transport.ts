@@ -44,6 +44,8 @@ export interface QuicListenOptions {
   readonly address: SocketAddress;
   /** A UDP socket that is bound there already, and is the endpoint's from here on; none: the address is to be bound. */
   readonly fd?: number | undefined;
+  /** SO_REUSEPORT: endpoints of single addresses stand beside that of the wildcard. */
+  readonly reusePort: boolean;
   readonly buffers: BufferSizesPlan;
   /** What is agreed to: the client's first choice among them. One that offers none is refused (no_application_protocol). */
   readonly alpn: readonly string[];

@@ -1,0 +1,203 @@
+// Where the clients of a listener over QUIC arrive: an endpoint for each of its addresses, in the one worker that has them, since a
+// connection stays with one socket and one thread. Beside a wildcard each address of the machine has an endpoint of its own, so
+// that answers leave from the address that was asked (as datagrams/bind.ts). Called by the listeners of http3 and quic.
+//
+// At an upgrade a socket cannot be shared: packets of one connection would reach either process. So a successor opens its
+// endpoints when its predecessor has let go of the port, and tries until then.
+//
+// Invariant: whoever was given a ticket is told of once, by onConnection or onRefused, unless everything was aborted.
+
+import type { SocketAddress } from "../../shared/address.ts";
+import type { ServerCertificates } from "../../shared/certificates.ts";
+import { messageOf, ProxyError } from "../../shared/errors.ts";
+import { QUIC } from "../../shared/limits.ts";
+import type { BindRequest } from "../../shared/messages.ts";
+import type { BufferSizesPlan } from "../../shared/plan.ts";
+import { machineAddresses, sharesPort } from "../datagrams/bind.ts";
+import type { ListenerSockets } from "../host.ts";
+import type { Peer } from "../live-rows.ts";
+import type {
+  QuicConnection,
+  QuicDriver,
+  QuicEndpoint,
+  QuicError,
+  QuicListenOptions,
+} from "./transport.ts";
+
+export type QuicRequest = BindRequest & {
+  readonly listener: { readonly key: string; readonly socket: BufferSizesPlan };
+};
+
+/** What the protocol agrees to and asks for, the same for all of its endpoints. */
+export type QuicAgreement = Pick<
+  QuicListenOptions,
+  "alpn" | "clientAuth" | "transport" | "watermarks" | "earlyData" | "retryFrom" | "keyLog"
+>;
+
+export interface QuicAccepting<Ticket> {
+  /** An Initial of somebody new. @returns null: it is dropped. */
+  onAccept(peer: Peer): Ticket | null;
+  /** Its handler must be set before this returns. */
+  onConnection(connection: QuicConnection, ticket: Ticket): void;
+  onRefused(ticket: Ticket, error: QuicError): void;
+  /** A sentence for operators. */
+  onWarning(message: string): void;
+}
+
+export class QuicSockets<Ticket> implements ListenerSockets {
+  readonly #driver: QuicDriver;
+  readonly #request: QuicRequest;
+  readonly #agreement: QuicAgreement;
+  readonly #accepting: QuicAccepting<Ticket>;
+  readonly #endpoints: QuicEndpoint[] = [];
+  /** Handshakes that are under way. */
+  readonly #tickets = new Map<Peer, Ticket>();
+  #certificates: ServerCertificates;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #closed = false;
+
+  constructor(
+    driver: QuicDriver,
+    request: QuicRequest,
+    agreement: QuicAgreement,
+    certificates: ServerCertificates,
+    accepting: QuicAccepting<Ticket>,
+  ) {
+    this.#driver = driver;
+    this.#request = request;
+    this.#agreement = agreement;
+    this.#certificates = certificates;
+    this.#accepting = accepting;
+  }
+
+  async open(): Promise<readonly SocketAddress[]> {
+    return this.openOn(this.#request.binds);
+  }
+
+  /** @param binds in place of the request's, where their ports are known by now. @throws ProxyError ERR_LISTEN */
+  async openOn(binds: readonly SocketAddress[]): Promise<readonly SocketAddress[]> {
+    if (!this.#request.endpoint) return [];
+    if (!this.#request.quiet) return this.#openAll(binds);
+    // As soon as the port is free; in the order of binds, so port 0 of a successor is nobody's yet.
+    this.#openLater(binds, QUIC.reopenMinMs, false);
+    return binds;
+  }
+
+  async #openAll(binds: readonly SocketAddress[]): Promise<readonly SocketAddress[]> {
+    const bound: SocketAddress[] = [];
+    for (const bind of binds) {
+      if (bind.kind !== "ip") {
+        throw new ProxyError("ERR_LISTEN", `cannot listen on unix:${bind.path}: QUIC has ports`);
+      }
+      const [first] = bound;
+      const port = bind.port === 0 && first?.kind === "ip" ? first.port : bind.port;
+      bound.push(await this.#openOne({ ...bind, port }));
+    }
+    return bound;
+  }
+
+  async #openOne(address: SocketAddress & { kind: "ip" }): Promise<SocketAddress> {
+    const beside = sharesPort(address.host);
+    const bound = await this.#listen(address, beside);
+    if (!beside || bound.kind !== "ip") return bound;
+    for (const host of machineAddresses(address.host)) {
+      try {
+        await this.#listen({ kind: "ip", host, port: bound.port }, true);
+      } catch (error) {
+        // The wildcard's endpoint serves it.
+        if (this.#closed) throw error;
+      }
+    }
+    return bound;
+  }
+
+  async #listen(address: SocketAddress, reusePort: boolean): Promise<SocketAddress> {
+    const endpoint = await this.#driver.listen({
+      ...this.#agreement,
+      address,
+      reusePort,
+      buffers: this.#request.listener.socket,
+      certificates: this.#certificates,
+      onAccept: (peer) => this.#accept(peer),
+      onConnection: (connection) => this.#connected(connection),
+      onRefused: (peer, error) => this.#refused(peer, error),
+    });
+    if (this.#closed) {
+      endpoint.destroy();
+      throw new ProxyError("ERR_CLOSED", "the listener was closed");
+    }
+    this.#endpoints.push(endpoint);
+    return endpoint.address;
+  }
+
+  /** A predecessor still has the port, which it drains. */
+  #openLater(binds: readonly SocketAddress[], delayMs: number, told: boolean): void {
+    if (this.#closed) return;
+    this.#retry = setTimeout(() => {
+      this.#openAll(binds).catch((error: unknown) => {
+        if (this.#closed) return;
+        for (const endpoint of this.#endpoints.splice(0)) endpoint.destroy();
+        if (!told) this.#accepting.onWarning(`QUIC waits for its port: ${messageOf(error)}`);
+        this.#openLater(binds, Math.min(delayMs * 2, QUIC.reopenMaxMs), true);
+      });
+    }, delayMs);
+  }
+
+  #accept(peer: Peer): boolean {
+    const ticket = this.#closed ? null : this.#accepting.onAccept(peer);
+    if (ticket === null) return false;
+    this.#tickets.set(peer, ticket);
+    return true;
+  }
+
+  #connected(connection: QuicConnection): void {
+    const ticket = this.#take(connection.peer);
+    if (ticket === undefined) connection.destroy();
+    else this.#accepting.onConnection(connection, ticket);
+  }
+
+  #refused(peer: Peer, error: QuicError): void {
+    const ticket = this.#take(peer);
+    if (ticket !== undefined) this.#accepting.onRefused(ticket, error);
+  }
+
+  #take(peer: Peer): Ticket | undefined {
+    const ticket = this.#tickets.get(peer);
+    this.#tickets.delete(peer);
+    return ticket;
+  }
+
+  setCertificates(certificates: ServerCertificates): void {
+    this.#certificates = certificates;
+    for (const endpoint of this.#endpoints) endpoint.setCertificates(certificates);
+  }
+
+  /** What is bound already by somebody else is tried again by itself (see `openOn`). */
+  async accept(): Promise<readonly string[]> {
+    return [];
+  }
+
+  /** None: another process that reads from them would get packets of connections that are here. */
+  duplicates(): readonly number[] {
+    return [];
+  }
+
+  handOn(): void {
+    this.close();
+  }
+
+  /** Takes nobody any more; each address is free when its last connection is gone. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    for (const endpoint of this.#endpoints) endpoint.close();
+  }
+
+  /** Ends connections and handshakes that are under way, and tells nobody. */
+  abort(): void {
+    this.close();
+    this.#tickets.clear();
+    for (const endpoint of this.#endpoints.splice(0)) endpoint.destroy();
+  }
+}
