@@ -100,7 +100,7 @@ test("a configuration that is accepted is one that the gateway compiles, and req
       }
       accepted++;
       const ids = new RequestIds(new Uint8Array(18));
-      const options = { filtersFor: () => [], ids, unixMs: () => 0 };
+      const options = { filtersFor: () => [], ids, unixMs: () => 0, altSvcSeconds: 0 };
       const guide = createRouter({ routes: plan.routes, ...options }).guide(connection());
       const head = requestHead(asked);
       const found = guide.route(head);

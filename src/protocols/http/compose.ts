@@ -21,10 +21,11 @@ export function createHttpListener(
 ): HttpListener {
   const unixMs = Date.now;
   const ids = new RequestIds(crypto.getRandomValues(new Uint8Array(ID_RANDOM_BYTES)));
-  const { routes } = request.listener;
+  const { routes, h3 } = request.listener;
+  const altSvcSeconds = h3?.altSvcSeconds ?? 0;
   return new HttpListener(host, request, {
     codecs: CODECS,
-    router: createRouter({ routes, filtersFor: filtersOf, ids, unixMs }),
+    router: createRouter({ routes, filtersFor: filtersOf, ids, unixMs, altSvcSeconds }),
     errorAnswer: createErrorAnswer(unixMs),
     accessLog: accessLogOf(host, request.listener),
   });

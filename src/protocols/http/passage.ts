@@ -29,8 +29,11 @@ export interface Router {
   guide(connection: ClientConnection): Guide;
 }
 
-/** Why no route takes a request: its path has no one meaning, none fits, TRACE or CONNECT, its host is not this connection's. */
-export type RouteRefusal = 400 | 404 | 405 | 421;
+/**
+ * Why no route takes a request: its path has no one meaning, none fits, TRACE or CONNECT, its host is not this connection's, it
+ * came too early for what it does.
+ */
+export type RouteRefusal = 400 | 404 | 405 | 421 | 425;
 
 /** Shows the requests of one connection their way. */
 export interface Guide {

@@ -105,6 +105,8 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
   }
 
   #unroutable(status: RouteRefusal, head: RequestHead): void {
+    // It comes again once the handshake is over: nobody is turned away.
+    if (status === 425) return this.#answer(this.#host.errorAnswer(status, head));
     this.#refuse(status, status === 404 ? "no_route" : "http_malformed", head.authority);
   }
 

@@ -155,6 +155,11 @@ export interface QuicStream extends Wire {
   readonly connection: QuicConnection;
   /** It came before the handshake was over, and may be a replay. */
   readonly early: boolean;
+  /**
+   * Within `onData`: the peer's FIN came with these bytes, and `onEnd` follows. HTTP/3 needs it: by a head that ends its stream a
+   * request has no body. False where the driver does not know yet.
+   */
+  readonly finished: boolean;
   /** As `reset`, with an error code of the application. */
   abort(code: number): void;
   /** STOP_SENDING: what the peer still sends is not wanted, and nothing of it is told any more. Writing goes on. */

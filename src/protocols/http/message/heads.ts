@@ -39,6 +39,8 @@ export class RequestHead {
   expectsContinue = false;
   /** `TE: trailers` was there; no other TE is forwarded, and it is not among the fields. */
   takesTrailers = false;
+  /** It came before the handshake was over (0-RTT), and may be somebody else's replay (RFC 8470). */
+  early = false;
 
   clear(): void {
     this.fields.clear();
@@ -50,6 +52,7 @@ export class RequestHead {
     this.contentLength = 0;
     this.expectsContinue = false;
     this.takesTrailers = false;
+    this.early = false;
   }
 
   get authority(): string {
@@ -82,6 +85,7 @@ export class RequestHead {
     this.contentLength = other.contentLength;
     this.expectsContinue = other.expectsContinue;
     this.takesTrailers = other.takesTrailers;
+    this.early = other.early;
   }
 }
 

@@ -164,7 +164,8 @@ function quoted(text: string): string {
   return isToken ? text : `"${text.replace(/["\\]/g, "\\$&")}"`;
 }
 
-function portOf(authority: string, proto: string): string {
+/** That the client asked for. */
+export function portOf(authority: string, proto: string): string {
   const port = /^(?:\[[^\]]*\]|[^:]*):(\d{1,5})$/.exec(authority)?.[1];
   return port ?? (proto === "https" ? "443" : "80");
 }

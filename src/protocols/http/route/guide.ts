@@ -11,11 +11,16 @@ import type { ClientConnection } from "../exchange.ts";
 import type { Fields } from "../message/fields.ts";
 import type { RequestHead, ResponseHead, Version } from "../message/heads.ts";
 import type { Filter, Guide, OwnAnswer, Route, Router, RouteRefusal } from "../passage.ts";
+import { altSvcField } from "./alt-svc.ts";
+import { FieldBlock } from "./block.ts";
+import { markEarly, mayBeEarly } from "./early-data.ts";
 import { Redirect } from "./redirect.ts";
 import { maxForwards, RequestEdit, type Shared } from "./request-edit.ts";
 import type { RequestIds } from "./request-id.ts";
 import { ResponseEdit } from "./response-edit.ts";
 import { BAD_PATH, NO_ROUTE, RouteTable, statusWithoutRoute } from "./table.ts";
+
+const FIRST_OVER_QUIC = 30;
 
 class CompiledRoute implements Route {
   readonly plan: HttpRoutePlan;
@@ -40,10 +45,13 @@ export interface RouterOptions {
   readonly ids: RequestIds;
   /** The time now, for Date. */
   readonly unixMs: () => number;
+  /** For how long clients that come over TCP may remember that HTTP/3 is spoken here, too; 0: they are not told. */
+  readonly altSvcSeconds: number;
 }
 
 /** @throws ProxyError ERR_CONFIG for a route that cannot be compiled. */
-export function createRouter({ routes, filtersFor, ids, unixMs }: RouterOptions): Router {
+export function createRouter(options: RouterOptions): Router {
+  const { routes, filtersFor, ids, unixMs, altSvcSeconds } = options;
   const table = new RouteTable(routes);
   const compiled = routes.map((plan) => new CompiledRoute(plan, filtersFor(plan), ids));
   // The answers of one that goes no further are made here, and need no target.
@@ -51,7 +59,8 @@ export function createRouter({ routes, filtersFor, ids, unixMs }: RouterOptions)
   const endHere =
     first === undefined ? null : new CompiledRoute({ ...first, group: null }, [], ids);
   return {
-    guide: (connection) => new ConnectionGuide(table, compiled, endHere, connection, unixMs),
+    guide: (connection) =>
+      new ConnectionGuide(table, compiled, endHere, connection, unixMs, altSvcSeconds),
   };
 }
 
@@ -61,11 +70,13 @@ class ConnectionGuide implements Guide {
   readonly #endHere: CompiledRoute | null;
   readonly #connection: ClientConnection;
   readonly #unixMs: () => number;
+  readonly #altSvcSeconds: number;
   /** Of the last request: what the next one may use, if it is by the same route, for the same host, and of the same version. */
   #shared: Shared | null = null;
   #route: CompiledRoute | null = null;
   #version: Version = 11;
   #authority = new Uint8Array(0);
+  #altSvc: FieldBlock | null = null;
 
   constructor(
     table: RouteTable,
@@ -73,17 +84,20 @@ class ConnectionGuide implements Guide {
     endHere: CompiledRoute | null,
     connection: ClientConnection,
     unixMs: () => number,
+    altSvcSeconds: number,
   ) {
     this.#table = table;
     this.#routes = routes;
     this.#endHere = endHere;
     this.#connection = connection;
     this.#unixMs = unixMs;
+    this.#altSvcSeconds = altSvcSeconds;
   }
 
   route(head: RequestHead): Route | RouteRefusal {
     const { method } = head;
     if (method === "TRACE" || method === "CONNECT") return 405;
+    if (head.early && !mayBeEarly(head)) return 425;
     if (head.authorityEnd - head.authorityStart > HTTP_ROUTES.authorityMaxBytes) return 400;
     const found = this.#table.find(head);
     if (found === BAD_PATH) return 400;
@@ -111,10 +125,19 @@ class ConnectionGuide implements Guide {
       this.#shared = shared;
       this.#route = compiled;
       this.#version = head.version;
+      this.#altSvc = this.#announces(head)
+        ? new FieldBlock([altSvcField(head.authority, this.#altSvcSeconds)])
+        : null;
       const { arena } = head.fields;
       this.#authority = arena.slice(head.authorityStart, head.authorityEnd);
     }
-    return compiled.request.applyTo(head, this.#connection.trusted, shared) ? null : 400;
+    if (!compiled.request.applyTo(head, this.#connection.trusted, shared)) return 400;
+    if (head.early) markEarly(head);
+    return null;
+  }
+
+  #announces({ version }: RequestHead): boolean {
+    return this.#altSvcSeconds > 0 && version < FIRST_OVER_QUIC;
   }
 
   /** Whether it asks the host of the last request, in its version. */
@@ -135,6 +158,6 @@ class ConnectionGuide implements Guide {
   }
 
   editResponse(route: Route, head: ResponseHead): void {
-    (route as CompiledRoute).response.applyTo(head);
+    (route as CompiledRoute).response.applyTo(head, this.#altSvc);
   }
 }

@@ -6,7 +6,11 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 
 import type { ClientConnection } from "../../../../src/protocols/http/exchange.ts";
-import { type RequestHead, ResponseHead } from "../../../../src/protocols/http/message/heads.ts";
+import {
+  type RequestHead,
+  ResponseHead,
+  UNKNOWN_LENGTH,
+} from "../../../../src/protocols/http/message/heads.ts";
 import type { OwnAnswer, Route } from "../../../../src/protocols/http/passage.ts";
 import { createRouter } from "../../../../src/protocols/http/route/guide.ts";
 import { RequestIds } from "../../../../src/protocols/http/route/request-id.ts";
@@ -25,9 +29,12 @@ const NOTHING: ForwardedPlan = {
 const X_FORWARDED: ForwardedPlan = { ...NOTHING, xForwarded: true };
 const none = { set: [], add: [], remove: [] };
 
-const router = (...routes: HttpRoutePlan[]) =>
+const router = (...routes: HttpRoutePlan[]) => announcing(0, ...routes);
+
+const announcing = (altSvcSeconds: number, ...routes: HttpRoutePlan[]) =>
   createRouter({
     routes,
+    altSvcSeconds,
     filtersFor: () => [],
     ids: new RequestIds(new Uint8Array(18).fill(7)),
     unixMs: () => NOW,
@@ -715,5 +722,66 @@ describe("what is answered here", () => {
     expect(guide.route(requestHead({ path: "/%00" }))).toBe(400);
     expect(guide.route(requestHead({ authority: "a".repeat(261), path: "/a" }))).toBe(400);
     expect(guide.route(requestHead({ authority: "a".repeat(260), path: "/a" }))).toBeObject();
+  });
+});
+
+describe("HTTP/3 is announced", () => {
+  const answered = (plan: Partial<HttpRoutePlan>, asked: Asked, status = 200): string | null => {
+    const guide = announcing(86_400, routePlan({ forwarded: NOTHING, ...plan })).guide(
+      connection({ tls: wireTls() }),
+    );
+    const head = requestHead(asked);
+    const route = guide.route(head) as Route;
+    expect(guide.editRequest(route, head)).toBeNull();
+    const answer = new ResponseHead();
+    answer.status = status;
+    answer.fields.add("alt-svc", 'h3=":1"');
+    guide.editResponse(route, answer);
+    return answer.fields.get("alt-svc");
+  };
+
+  test("at the port that a client asked for, and in place of what the backend says of itself", () => {
+    expect(answered({}, { authority: "a.example" })).toBe('h3=":443"; ma=86400');
+    expect(answered({}, { authority: "a.example:8443" })).toBe('h3=":8443"; ma=86400');
+    expect(answered({}, { authority: "[2001:db8::1]:9443" })).toBe('h3=":9443"; ma=86400');
+  });
+
+  test("to nobody who speaks it already, nor by an informational answer", () => {
+    expect(answered({}, { version: 30 })).toBe('h3=":1"');
+    expect(answered({}, {}, 103)).toBe('h3=":1"');
+  });
+
+  test("but by a route that says something else", () => {
+    const response = { ...none, set: [{ name: "alt-svc", value: "clear" }] };
+    expect(answered({ response }, {})).toBe("clear");
+  });
+});
+
+describe("a request that came before the handshake was over", () => {
+  const early = (asked: Asked) => {
+    const guide = router(routePlan({ forwarded: NOTHING })).guide(connection());
+    const head = requestHead(asked);
+    head.early = true;
+    return { guide, head, found: guide.route(head) };
+  };
+
+  test.each(["GET", "HEAD", "OPTIONS"])("with %s goes on, and says so once", (method) => {
+    const fields: [string, string][] = [["early-data", "0"]];
+    const { guide, head, found } = early({ method, fields });
+    expect(guide.editRequest(found as Route, head)).toBeNull();
+    expect(head.fields.entries()).toEqual([["early-data", "1"]]);
+  });
+
+  test.each(["POST", "PUT", "DELETE", "PATCH", "PURGE"])("with %s has to come again", (method) => {
+    expect(early({ method }).found).toBe(425);
+  });
+
+  test("has to come again with a body, or for a WebSocket", () => {
+    const { guide, head } = early({ method: "GET" });
+    head.contentLength = UNKNOWN_LENGTH;
+    expect(guide.route(head)).toBe(425);
+    head.contentLength = 0;
+    head.upgrade = "websocket";
+    expect(guide.route(head)).toBe(425);
   });
 });
