@@ -62,8 +62,8 @@ export const HTTP_DEFAULTS = {
   idleMs: 300_000, // as Envoy: WebSockets and event streams rest for minutes, and nginx's 60 s cuts them
   totalMs: 0, // never: a download takes what it takes, and idle and min_rate end what does not move
   backendKeepaliveMs: 60_000, // below the 75 s of nginx and the 120 s of others behind us: so we close first, mostly
-  highWatermarkBytes: 256 * KIB, // of one connection or stream: a thousand that stall hold 256 MiB at most
-  lowWatermarkBytes: 128 * KIB,
+  highWatermarkBytes: 16 * KIB, // of one connection: the read that passes it is added (see WIRE.sipBytes)
+  lowWatermarkBytes: 8 * KIB,
   retryAttempts: 2, // of connects that fail, two further targets: a rolling restart takes down one or two at once
   redirectStatus: 308, // permanent, and keeps the method (RFC 9110 section 15.4.9)
 } as const;
@@ -186,6 +186,11 @@ export const QUIC_TOKEN = {
 /** Wires, whatever is below. */
 export const WIRE = {
   pendingMinBytes: 64 * KIB, // the first buffer for what a socket did not take: most stalls are shorter than that
+  // Of a socket that was paused, at once: what a reader that stalls again costs. The runtime reads up to 512 KiB.
+  sipBytes: 64 * KIB,
+  sipsMax: 8, // then the runtime reads again, whose reads cost fewer calls: whoever took that much is not slow
+  heldBytes: 64 * MIB, // in a worker, of what peers do not take: beyond, targets are read in sips; a hundred reads of the runtime
+  sipMs: 1, // between two rounds of sips then: what a small answer waits at most
   endLookMs: 5, // between two looks whether a stalled socket has room for the end of a TLS stream: as long as a round trip
   poolMaxBytes: 16 * MIB, // of buffers that nobody uses, in a worker: sixteen stalled readers' at the usual watermark
 } as const;

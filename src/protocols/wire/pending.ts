@@ -5,6 +5,7 @@
 //                  #start        #end
 
 import { WIRE } from "../../shared/limits.ts";
+import { HELD } from "./held.ts";
 import { POOL } from "./pool.ts";
 
 /** Takes bytes [start, start + length). @returns how many it took, or less than 0 if it takes none any more. */
@@ -24,6 +25,7 @@ export class Pending {
     const buffer = this.#reserve(end - start);
     buffer.set(bytes.subarray(start, end), this.#end);
     this.#end += end - start;
+    HELD.bytes += end - start;
   }
 
   #reserve(bytes: number): Uint8Array {
@@ -48,12 +50,16 @@ export class Pending {
   flush(send: Send): void {
     if (this.#buffer === null) return;
     const taken = send(this.#buffer, this.#start, this.#end - this.#start);
-    if (taken > 0) this.#start += taken;
+    if (taken > 0) {
+      this.#start += taken;
+      HELD.bytes -= taken;
+    }
     if (this.#start === this.#end) this.clear();
   }
 
   clear(): void {
     const buffer = this.#buffer;
+    HELD.bytes -= this.#end - this.#start;
     this.#buffer = null;
     this.#start = this.#end = 0;
     if (buffer !== null) POOL.give(buffer);

@@ -5,21 +5,25 @@
 
 import type { RelaySocket } from "../../engine/bun/connection.ts";
 import type { AttemptSide } from "../../engine/bun/dial.ts";
+import { CAN_RECEIVE, ENDED, NOTHING_YET, receive } from "../../engine/bun/receive.ts";
 import { parseIp } from "../../shared/ip.ts";
 import { WIRE } from "../../shared/limits.ts";
 import type { Peer } from "../live-rows.ts";
 import { SILENT } from "./handler.ts";
+import { HELD, type Sipper } from "./held.ts";
 import { Pending } from "./pending.ts";
 import type { Watermarks, Wire, WireHandler, WireTls } from "./wire.ts";
 
 type SystemError = Error & { code?: string };
 
-export class PlainWire implements Wire, AttemptSide {
+export class PlainWire implements Wire, AttemptSide, Sipper {
   handler: WireHandler = SILENT;
   readonly peer: Peer;
   readonly tls: WireTls | null = null;
   /** Set before the wire is given to its owner. */
   socket: RelaySocket | null = null;
+  /** What it brings is for clients, who may read slowly. Set as `socket` is. */
+  isTarget = false;
   readonly #marks: Watermarks;
   readonly #pending = new Pending();
   /** A call of the runtime, made by a call of the owner, has not returned. */
@@ -38,6 +42,11 @@ export class PlainWire implements Wire, AttemptSide {
   #closed: { error: SystemError | undefined } | null = null;
   /** Reset, or the owner knows that it is closed. */
   #gone = false;
+  /** It is paused towards the runtime, and a sip is due. */
+  #sipping = false;
+  /** The runtime does not read it: see held.ts. */
+  #sparing = false;
+  readonly #sipLater = (): void => void this.sip();
   readonly #send = (buffer: Uint8Array, start: number, length: number): number =>
     this.socket!.write(buffer, start, length);
 
@@ -54,7 +63,7 @@ export class PlainWire implements Wire, AttemptSide {
   }
 
   get fd(): number {
-    return (this.socket as { fd?: number } | null)?.fd ?? -1;
+    return this.socket === null ? -1 : fdOf(this.socket);
   }
 
   get pending(): number {
@@ -67,6 +76,7 @@ export class PlainWire implements Wire, AttemptSide {
 
   writeRange(bytes: Uint8Array, start: number, end: number): boolean {
     if (this.#gone || this.#closed !== null || this.#ending) return false;
+    if (this.isTarget && HELD.isMuch && !this.#sparing && this.canSip) this.#spare();
     if (this.#pending.bytes === 0) {
       this.#calling = true;
       const written = this.socket!.write(bytes, start, end - start);
@@ -128,8 +138,53 @@ export class PlainWire implements Wire, AttemptSide {
     if (!this.#paused) return;
     this.#paused = false;
     if (this.#gone) return;
-    if (this.#closed === null) this.socket!.resume();
     if (this.#endHeld) queueMicrotask(() => this.#tellEnd());
+    else if (this.#closed === null && this.canSip) {
+      if (this.#sipping) return;
+      this.#sipping = true;
+      queueMicrotask(this.#sipLater);
+      return;
+    }
+    if (this.#closed === null) this.socket!.resume();
+  }
+
+  /** Whether its bytes can be read past the runtime. */
+  protected get canSip(): boolean {
+    return CAN_RECEIVE;
+  }
+
+  /** Nobody is to hold more than a little for it. */
+  #spare(): void {
+    this.#sparing = true;
+    if (!this.#paused) this.socket!.pause();
+    HELD.add(this);
+  }
+
+  gulp(): void {
+    this.#sparing = false;
+    if (!this.#paused && !this.#gone && this.#closed === null) this.socket!.resume();
+  }
+
+  /**
+   * Whoever has paused the wire may soon do so again, so it is given little at a time at first: what comes behind the pause is
+   * held by somebody, for as long as a slow reader likes.
+   */
+  sip(): boolean {
+    this.#sipping = false;
+    for (let sips = 0; !this.#paused && !this.#gone && this.#closed === null; sips++) {
+      const got = sips === WIRE.sipsMax ? NOTHING_YET : receive(fdOf(this.socket!));
+      if (typeof got !== "string") this.handler.onData(got);
+      else if (got !== NOTHING_YET && got !== ENDED) this.#failed(got);
+      else if (!this.#sparing || got === ENDED) this.gulp();
+      if (typeof got === "string") break;
+    }
+    return this.#sparing && !this.#gone && this.#closed === null;
+  }
+
+  /** The kernel has told an error to us, which the runtime will take for an end in order. */
+  #failed(code: string): void {
+    this.close(Object.assign(new Error(`the connection failed: ${code}`), { code }));
+    this.socket!.terminate();
   }
 
   receive(chunk: Uint8Array): void {
@@ -193,4 +248,9 @@ export class PlainWire implements Wire, AttemptSide {
 /** The peer has closed both directions, which a unix socket tells at once, and we had not ended ours. */
 function brokenPipe(): SystemError {
   return Object.assign(new Error("the peer closed the connection"), { code: "EPIPE" });
+}
+
+/** The runtime's typings leave it out. */
+export function fdOf(socket: RelaySocket): number {
+  return (socket as { fd?: number }).fd ?? -1;
 }

@@ -25,7 +25,7 @@ import type {
   WireListenOptions,
   WireServer,
 } from "./open.ts";
-import { PlainWire } from "./plain-wire.ts";
+import { fdOf, PlainWire } from "./plain-wire.ts";
 
 const UNIX_PEER: Peer = { ip: new Uint8Array(IP_BYTES), port: 0 };
 
@@ -119,6 +119,7 @@ function setRuntimeOptions(
 
 export function connectPlain(options: WireConnectOptions, done: Connected): Connecting {
   const wire = new PlainWire(peerAt(options.address), options.watermarks);
+  wire.isTarget = true;
   return connectSocket(options, wire, (error) => done(error === null ? wire : null, error));
 }
 
@@ -166,9 +167,4 @@ function targetAddressOf(address: SocketAddress): TargetAddress {
   let target = TARGETS.get(address);
   if (target === undefined) TARGETS.set(address, (target = toTargetAddress(address)));
   return target;
-}
-
-/** The runtime's typings leave it out. */
-export function fdOf(socket: RelaySocket): number {
-  return (socket as { fd?: number }).fd ?? -1;
 }

@@ -6,8 +6,7 @@ import type { Socket } from "bun";
 import type { SocketEvents } from "../../engine/bun/connection.ts";
 import { resetAtClose, takesBytes } from "../../engine/bun/dial.ts";
 import type { Peer } from "../live-rows.ts";
-import { PlainWire } from "./plain-wire.ts";
-import { fdOf } from "./plain.ts";
+import { fdOf, PlainWire } from "./plain-wire.ts";
 import type { StreamTail } from "./tls-end.ts";
 import { truncation } from "./tls-error.ts";
 import type { Watermarks, WireTls } from "./wire.ts";
@@ -44,6 +43,11 @@ export class TlsWire extends PlainWire {
   override reset(): void {
     resetAtClose(fdOf(this.socket!));
     super.reset();
+  }
+
+  /** The runtime decrypts what it has read. */
+  protected override get canSip(): boolean {
+    return false;
   }
 
   override receiveFin(): void {

@@ -20,7 +20,8 @@ import type {
   WireListenOptions,
   WireServer,
 } from "./open.ts";
-import { connectSocket, fdOf, listenSockets, peerAt } from "./plain.ts";
+import { fdOf } from "./plain-wire.ts";
+import { connectSocket, listenSockets, peerAt } from "./plain.ts";
 import type { ClientTls, NativeContext, ServerTls } from "./tls-context.ts";
 import { StreamTail } from "./tls-end.ts";
 import {

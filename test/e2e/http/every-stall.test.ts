@@ -15,10 +15,10 @@ const STALLED = 1_000;
 const LARGE = new Uint8Array(2_000_000).fill(0x2a);
 const SMALL_BUFFERS = { send_buffer: "64KB", receive_buffer: "64KB" };
 /**
- * What a stalled client may cost on average: who does not read, one in six, holds the high watermark and one read of the runtime,
- * three quarters of a MiB; who gives no window, a third of that.
+ * What a stalled client may cost on average: who does not read, one in six, holds one read of the runtime, half a MiB at most,
+ * until all together hold WIRE.heldBytes, and little more than a sip from then on; so does who gives no window.
  */
-const EACH_BYTES = 320 * 1024;
+const EACH_BYTES = 192 * 1024;
 
 const HEAD = "HTTP/1.1\r\nHost: localhost\r\n";
 const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -3,6 +3,7 @@
 
 import { expect, test } from "bun:test";
 
+import { HTTP_DEFAULTS, WIRE } from "../../../src/shared/limits.ts";
 import { type Gateway, withGateway } from "../../support/gateway.ts";
 import { countDescriptors, residentBytes } from "../../support/proc.ts";
 import { until } from "../../support/until.ts";
@@ -10,10 +11,10 @@ import { Wire, WireServer } from "../../support/wire.ts";
 
 const CLIENTS = 1_000;
 const MIB = 1024 ** 2;
-/** Of each connection: the watermark of 256 KiB, and one read beyond it. */
-const EACH_BYTES = 768 * 1024;
+/** Of each connection, once many stall: the watermark, and one sip beyond it; also of the runtime's reads, with these buffers. */
+const EACH_BYTES = HTTP_DEFAULTS.highWatermarkBytes + 2 * WIRE.sipBytes;
 /** What the proxy needs by itself for so many, and what its collector has not looked at yet. */
-const BASE_BYTES = 192 * MIB;
+const BASE_BYTES = WIRE.heldBytes + 64 * MIB;
 
 const CHUNK = Buffer.alloc(64 * 1024, "x");
 /**

@@ -1,5 +1,8 @@
 // Bytes that wait on a stream, in one piece of memory however small the parts were that they came in: a peer that sends its
-// window octet by octet must not cost an object for each. Empty queues hold no memory. Pure; called by streams.
+// window octet by octet must not cost an object for each. Empty queues hold no memory. What they hold is counted for the
+// worker (held.ts). Called by streams.
+
+import { HELD } from "../../wire/held.ts";
 
 const NOTHING = new Uint8Array(0);
 const FIRST_BYTES = 1_024;
@@ -19,6 +22,7 @@ export class ByteQueue {
     if (this.#end + more > this.#bytes.length) this.#makeRoom(more);
     this.#bytes.set(from === 0 ? bytes : bytes.subarray(from), this.#end);
     this.#end += more;
+    HELD.bytes += more;
   }
 
   #makeRoom(more: number): void {
@@ -46,6 +50,7 @@ export class ByteQueue {
   /** Forgets the first `bytes`. */
   shift(bytes: number): void {
     this.#start += bytes;
+    HELD.bytes -= bytes;
     if (this.#start === this.#end) this.clear();
   }
 
@@ -57,6 +62,7 @@ export class ByteQueue {
   }
 
   clear(): void {
+    HELD.bytes -= this.length;
     this.#bytes = NOTHING;
     this.#start = this.#end = 0;
   }
