@@ -99,7 +99,7 @@ warning: http2 :8443: certificate of 10.0.0.9:443 is not verified (insecure_skip
   targets get         X-Forwarded-For, -Proto, -Host, -Port, X-Real-IP, Via, X-Request-Id, x-client (the client's certificate)
   trusted             10.0.0.0/8
   socket              keepalive 30s
-  backpressure        stops at 256KB, goes on at 128KB
+  backpressure        stops at 16KB, goes on at 8KB
   access log          -, json
 `);
 });
