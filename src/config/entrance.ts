@@ -65,6 +65,10 @@ function checkProxyProtocol(entry: ProtocolConfig, path: Path, report: Report): 
   const { accept, trusted } = entry.proxy_protocol ?? {};
   const at = [...path, "proxy_protocol"];
   if (!acceptsHeaders(entry)) {
+    if (entry.timeouts?.proxy_header !== undefined && accept === undefined) {
+      const message = "has no effect without proxy_protocol.accept";
+      report([...path, "timeouts", "proxy_header"], message, "key");
+    }
     // Beside accept: off it is meant to be there when that changes.
     if (trusted !== undefined && accept === undefined)
       report([...at, "trusted"], "has no effect without accept", "key");

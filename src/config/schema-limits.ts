@@ -144,6 +144,11 @@ export const timeouts = z
       0,
       true,
     ),
+    proxy_header: timeout(
+      "For the PROXY header that clients begin with.",
+      DEFAULTS.proxyHeaderMs,
+      1,
+    ),
     client_hello: timeout("For the client's first TLS message.", DEFAULTS.clientHelloMs, 1),
     handshake: timeout("For the TLS handshake.", TLS_DEFAULTS.handshakeMs, 1),
     head: timeout(

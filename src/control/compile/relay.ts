@@ -36,7 +36,7 @@ export function compileRelay(
       connectMs: timeouts?.connect ?? LISTENER_DEFAULTS.connectMs,
       idleMs: timeouts?.idle ?? presetOf(entry).idleMs ?? LISTENER_DEFAULTS.idleMs,
       clientHelloMs: timeouts?.client_hello ?? LISTENER_DEFAULTS.clientHelloMs,
-      proxyHeaderMs: LISTENER_DEFAULTS.proxyHeaderMs,
+      proxyHeaderMs: timeouts?.proxy_header ?? LISTENER_DEFAULTS.proxyHeaderMs,
       lifetimeMs: timeouts?.lifetime ?? LISTENER_DEFAULTS.lifetimeMs,
     },
     socket: compileSocket(entry, platform),
