@@ -15,8 +15,11 @@ import {
 import { certificate } from "./peers/http/certificate.ts";
 import { nginxHttp, nginxServer } from "./peers/http/nginx-config.ts";
 
-/** `websocket` echoes messages, `http` is nginx with a small and a large answer, `grpc` answers in HTTP/2 with trailers. */
-export type BackendName = "echo" | "iperf3" | "http" | "websocket" | "grpc";
+/**
+ * `websocket` echoes messages, `datagrams` answers over UDP, `http` is nginx with a small and a large answer, `grpc` answers in
+ * HTTP/2 with trailers.
+ */
+export type BackendName = "echo" | "datagrams" | "iperf3" | "http" | "websocket" | "grpc";
 
 /** Where a server or a relay listens, on 127.0.0.1. */
 export interface Ports {
@@ -44,6 +47,7 @@ const START_MS = 10_000;
 
 const STARTS: Record<BackendName, (directory: string) => Promise<Backend>> = {
   echo: () => startOurs("echo", "echo.ts"),
+  datagrams: () => startOurs("datagrams", "datagram-backend.ts"),
   websocket: () => startOurs("websocket", "websocket-echo.ts"),
   iperf3: startIperf3,
   http: startHttp,

@@ -9,6 +9,7 @@ import { MEASUREMENTS } from "./engine/all.ts";
 import type { Machine } from "./machine.ts";
 import { formatTable, type Result } from "./report.ts";
 import {
+  datagrams,
   gateways,
   headline,
   losses,
@@ -80,11 +81,12 @@ export function publish(): void {
   );
   const where = `${describeRuns(published)} ${describeMachine(published)}.`;
   const head = "<!-- Written by `bun bench/main.ts`. Do not edit. -->\n\n# Benchmark results";
-  const tables = published.map(formatTable);
-  const page = [head, where, "![chart](chart.svg)", peers.join("\n"), ...tables];
+  const all = published.map(formatTable);
+  const page = [head, where, "![chart](chart.svg)", peers.join("\n"), ...all];
   writeFileSync(join(results, "README.md"), `${page.join("\n\n").trimEnd()}\n`);
   writeFileSync(join(results, "chart.svg"), drawChart(published));
-  const parts = [overview, pace, tuned, scaling, losses, gateways].map((part) => part(published));
+  const tables = [overview, pace, tuned, scaling, losses, datagrams, gateways];
+  const parts = tables.map((part) => part(published));
   const block = [...parts, `${DETAILS} ${where}`].filter(Boolean).join("\n\n");
   const text = replaceBlock(readFileSync(readme, "utf8"), "headline", headline(published));
   writeFileSync(readme, replaceBlock(text, "bench", block));

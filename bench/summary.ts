@@ -66,6 +66,21 @@ const GATEWAY_ROWS = [
   ["grpc-unary", "cpuUs", "CPU µs for one call"],
 ] as const;
 
+/** Those that forward datagrams, and their rows. */
+const DATAGRAM_RELAYS = ["proxy-udp", "nginx-udp", "go-udp", "gost-udp"];
+const DATAGRAM_ROWS = [
+  ["udp-1", "rate", "Question and answer, 64 B, 1 client, answers/s"],
+  ["udp-1", "cpuUs", "CPU µs for one question"],
+  ["udp-64", "rate", "64 clients"],
+  ["udp-64", "cpuUs", "CPU µs for one question"],
+  ["udp-512", "rate", "512 clients"],
+  ["udp-512", "cpuUs", "CPU µs for one question"],
+  ["udp-512-1200", "rate", "512 clients, 1,200 B"],
+  ["udp-512-1200", "cpuUs", "CPU µs for one question"],
+  ["udp-flow", "rate", "One way, 1,200 B, datagrams/s that arrive"],
+  ["udp-flow", "cpuUs", "CPU µs for one datagram"],
+] as const;
+
 const TUNED = "-tuned";
 
 export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -83,8 +98,8 @@ function median(result: Result, contestant: string, key: string): number | undef
 }
 
 function title(contestant: string): string {
-  if (contestant === "proxy-http") return "**proxy**";
-  return contestant.replace(/^proxy-/, "**proxy**, ").replace("-http", "");
+  const name = contestant.replace(/-(http|udp)$/, "");
+  return name === "proxy" ? "**proxy**" : name.replace(/^proxy-/, "**proxy**, ");
 }
 
 /** One row: what is best, to the digits that are shown, is bold. */
@@ -126,6 +141,12 @@ export function overview(published: readonly Published[]): string {
 export function gateways(published: readonly Published[]): string {
   const names = shown(published, GATEWAYS);
   return names.length === 0 ? "" : tableOf(published, names, GATEWAY_ROWS);
+}
+
+/** What forwards datagrams. */
+export function datagrams(published: readonly Published[]): string {
+  const names = shown(published, DATAGRAM_RELAYS);
+  return names.length === 0 ? "" : tableOf(published, names, DATAGRAM_ROWS);
 }
 
 /** What is lost against the direct connection of the same run. */

@@ -1,6 +1,7 @@
 // The list of measurements, in the order in which they run.
 
 import { HTTP } from "../http/all.ts";
+import { UDP } from "../udp/all.ts";
 import { bulk } from "./bulk.ts";
 import { connect } from "./connect.ts";
 import { idle } from "./idle.ts";
@@ -22,5 +23,6 @@ export const MEASUREMENTS: readonly Measurement[] = [
   scaling,
   idle,
   ...seed,
+  ...UDP,
   ...HTTP,
 ];

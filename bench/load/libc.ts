@@ -19,6 +19,8 @@ const SYMBOLS = {
   setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
   send: { args: ["i32", "ptr", "u32", "i32"], returns: "i32" },
   recv: { args: ["i32", "ptr", "u32", "i32"], returns: "i32" },
+  sendto: { args: ["i32", "ptr", "u32", "i32", "ptr", "u32"], returns: "i32" },
+  recvfrom: { args: ["i32", "ptr", "u32", "i32", "ptr", "ptr"], returns: "i32" },
   shutdown: { args: ["i32", "i32"], returns: "i32" },
   close: { args: ["i32"], returns: "i32" },
   epoll_create1: { args: ["i32"], returns: "i32" },
@@ -64,13 +66,19 @@ export const SHUT_WR = 1;
 
 const AF_INET = 2;
 const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
+const SO_RCVBUF = 8;
+const SO_RCVBUFFORCE = 33;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
 const LISTEN_BACKLOG = 4096; // somaxconn's default: a burst of 512 connections must not be dropped
+
+/** Of sockets of datagrams: what is lost must be lost in the relay, as far as the system allows. */
+const DATAGRAM_BUFFER_BYTES = 4 * 1024 * 1024;
 
 const one = new Int32Array([1]);
 
@@ -117,9 +125,42 @@ export function listenLoopback(): { fd: number; port: number } {
   libc.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, one, 4);
   if (libc.bind(fd, loopback(0), 16) < 0) fail("bind");
   if (libc.listen(fd, LISTEN_BACKLOG) < 0) fail("listen");
+  return { fd, port: localPort(fd) };
+}
+
+function localPort(fd: number): number {
   const address = new Uint8Array(16);
   if (libc.getsockname(fd, address, new Uint32Array([16])) < 0) fail("getsockname");
-  return { fd, port: (address[2]! << 8) | address[3]! };
+  return portOf(address);
+}
+
+/** Of a struct sockaddr_in. */
+export function portOf(address: Uint8Array): number {
+  return (address[2]! << 8) | address[3]!;
+}
+
+function datagramSocket(): number {
+  const fd = libc.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) fail("socket");
+  const bytes = new Int32Array([DATAGRAM_BUFFER_BYTES]);
+  if (libc.setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes, 4) < 0) {
+    libc.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, bytes, 4);
+  }
+  return fd;
+}
+
+/** @returns a blocking socket of datagrams on a free port of 127.0.0.1, and the port. */
+export function bindDatagrams(): { fd: number; port: number } {
+  const fd = datagramSocket();
+  if (libc.bind(fd, loopback(0), 16) < 0) fail("bind");
+  return { fd, port: localPort(fd) };
+}
+
+/** @returns a blocking socket of datagrams that sends to, and receives from, a port of 127.0.0.1. */
+export function connectDatagrams(port: number): number {
+  const fd = datagramSocket();
+  if (libc.connect(fd, loopback(port), 16) < 0) fail("connect");
+  return fd;
 }
 
 /** @returns a non-blocking descriptor with TCP_NODELAY, or -1 when no connection waits. */

@@ -9,10 +9,13 @@ import { caddy } from "./http/caddy.ts";
 import { haproxyGateway } from "./http/haproxy.ts";
 import { nginxGateway } from "./http/nginx.ts";
 import { proxyGateway } from "./http/proxy.ts";
-import { nginx, nginxOfTwo, nginxTuned } from "./nginx.ts";
+import { nginx, nginxDatagrams, nginxOfTwo, nginxTuned } from "./nginx.ts";
 import type { Peer } from "./peer.ts";
 import { proxyOfTwo, proxyPeer } from "./proxy.ts";
 import { rathole } from "./rathole.ts";
+import { goDatagrams } from "./udp/go.ts";
+import { gostDatagrams } from "./udp/gost.ts";
+import { proxyDatagrams } from "./udp/proxy.ts";
 
 export function peers(directory: string): Peer[] {
   return [
@@ -33,6 +36,10 @@ export function peers(directory: string): Peer[] {
     gost,
     rathole,
     frp,
+    proxyDatagrams,
+    nginxDatagrams,
+    goDatagrams,
+    gostDatagrams,
     proxyGateway(directory),
     nginxGateway,
     haproxyGateway,

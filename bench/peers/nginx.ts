@@ -4,6 +4,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
+import { UDP_ONLY } from "../udp/contestants.ts";
 import {
   type Availability,
   connectionsMax,
@@ -11,6 +12,7 @@ import {
   programVersion,
   startRelay,
 } from "./peer.ts";
+import { startDatagramRelay } from "./udp/start.ts";
 
 const BESIDE = 256;
 
@@ -32,6 +34,8 @@ interface Variant {
   listen?: string;
   /** Lines for the server. */
   server?: string;
+  /** Of datagrams. */
+  isUdp?: boolean;
 }
 
 function configuration(
@@ -50,7 +54,7 @@ error_log stderr warn;
 events { worker_connections ${connections}; }
 stream {
   server {
-    listen 127.0.0.1:${listenPort} ${variant.listen ?? ""};
+    listen 127.0.0.1:${listenPort} ${variant.isUdp ? "udp" : ""} ${variant.listen ?? ""};
     proxy_pass 127.0.0.1:${targetPort};
     proxy_timeout 1h;
     ${variant.server ?? ""}
@@ -75,7 +79,8 @@ function peer(variant: Variant): Peer {
     available,
     async start(targetPort, directory) {
       const file = join(directory, `${name}-${targetPort}.conf`);
-      const running = await startRelay(name, directory, (port) => {
+      const start = variant.isUdp ? startDatagramRelay : startRelay;
+      const running = await start(name, directory, (port) => {
         writeFileSync(file, configuration(variant, port, targetPort, directory));
         return { command: ["nginx", "-e", "stderr", "-c", file] };
       });
@@ -85,6 +90,10 @@ function peer(variant: Variant): Peer {
 }
 
 export const nginx = peer({ name: "nginx", setup: "stream, 1 worker" });
+export const nginxDatagrams: Peer = {
+  ...peer({ name: "nginx-udp", setup: "stream, listen with udp, 1 worker", isUdp: true }),
+  only: UDP_ONLY,
+};
 export const nginxTuned: Peer = {
   ...peer({
     name: "nginx-tuned",

@@ -5,6 +5,7 @@ import type { Column } from "../../bench/engine/measurement.ts";
 import type { Machine } from "../../bench/machine.ts";
 import { spread } from "../../bench/statistics.ts";
 import {
+  datagrams,
   gateways,
   headline,
   losses,
@@ -104,6 +105,26 @@ describe("gateways", () => {
 
   test("are left out where none was measured", () => {
     expect(gateways([result("bulk-1", bulk)])).toBe("");
+  });
+});
+
+describe("relays of datagrams", () => {
+  test("have a table of their own, under the names of the programs", () => {
+    const measured = result("udp-64", {
+      direct: { rate: 9, cpuUs: 0 },
+      "nginx-udp": { rate: 5, cpuUs: 10 },
+      "proxy-udp": { rate: 6, cpuUs: 20 },
+    });
+    const lines = datagrams([result("bulk-1", bulk), measured]).split("\n");
+    expect(lines[0]).toBe("|  | **proxy** | nginx |");
+    expect(lines.slice(2)).toEqual([
+      "| 64 clients | **6.0** | 5.0 |",
+      "| CPU µs for one question | 20.0 | **10.0** |",
+    ]);
+  });
+
+  test("are left out where none was measured", () => {
+    expect(datagrams([result("bulk-1", bulk)])).toBe("");
   });
 });
 
