@@ -107,9 +107,7 @@ async function open(request: OpenRequest<GatewayPlan>): Promise<void> {
     for (const message of cutBuffers(request.listener.socket)) {
       emit({ type: "warning", key, message });
     }
-    // What cannot be bound twice is kept, for other workers.
-    const once = request.keep || request.listener.listen.kind === "unix";
-    const fds = once && request.sharedFds.length === 0 ? listener.sockets.duplicates() : [];
+    const fds = listening.isKept(request) ? listener.sockets.duplicates() : [];
     emit({ type: "opened", key, bound, fds });
   } catch (error) {
     listener?.end();

@@ -8,7 +8,6 @@ import { messageOf, ProxyError } from "../shared/errors.ts";
 import { CONTROL } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
 import type { ListeningSocket } from "../shared/messages.ts";
-import { kindFor } from "./listener.ts";
 import { REPLACED_NAME } from "./processes.ts";
 import type { Proxy } from "./proxy.ts";
 import { CHANNEL_FD, Successor } from "./successor.ts";
@@ -115,7 +114,6 @@ export class Upgrader {
   /** Each socket once, in groups by listener: several workers may hold the same one. */
   async #sockets(): Promise<ListeningSocket[]> {
     const proxy = this.#proxy!;
-    refuse(proxy);
     const sockets = await proxy.listeningSockets();
     const seen = new Set<number>();
     const [once, twice]: [ListeningSocket[], ListeningSocket[]] = [[], []];
@@ -127,14 +125,6 @@ export class Upgrader {
     for (const { fd } of twice) closeSync(fd);
     return [...Map.groupBy(once, ({ key }) => key).values()].flat();
   }
-}
-
-/** @throws ProxyError ERR_UPGRADE if it has listeners whose sockets are the runtime's own: they cannot be handed on. */
-function refuse({ plan, engine }: Proxy): void {
-  if (engine !== "bun" || plan.listeners.every((each) => kindFor(each) === "gateway")) return;
-  throw new ProxyError("ERR_UPGRADE", "the bun engine cannot hand its listening sockets on", {
-    cure: "Use uring, epoll or auto, or restart",
-  });
 }
 
 /** Names this process so that people and `proxy upgrade` see it (proc(5), comm). */

@@ -56,7 +56,7 @@ export interface Engine {
   close(key: string): void;
   /** Accepts on listeners that were opened quietly. */
   accept(): void;
-  /** Duplicates of every listening descriptor; none where the engine cannot hand them on. */
+  /** Duplicates of every listening descriptor; none where the platform has no descriptors to hand on. */
   listening(): ListeningSocket[];
   /**
    * Relays between two connected stream sockets until both directions have ended, then emits `pair_closed`. Both

@@ -1,5 +1,6 @@
-// Listening sockets for gateway workers, which run no engine and make no system calls of their own: opened as the engines open
-// theirs, duplicated for a successor, and written to when somebody else reads from them. Called by src/gateway.ts.
+// Listening sockets for those who live on the runtime and make no system calls of their own: opened as the engines of system
+// calls open theirs, duplicated for a successor, and written to when somebody else reads from them. Called by src/gateway.ts
+// and the engine bun.
 
 import { DatagramSender } from "../ffi/datagrams.ts";
 import { duplicate as duplicateAny } from "../ffi/duplicate.ts";
@@ -7,12 +8,15 @@ import { datagramAddress, listeningAddress } from "../ffi/inherited.ts";
 import type { SocketAddress } from "../shared/address.ts";
 import { ProxyError } from "../shared/errors.ts";
 import type { BindRequest } from "../shared/messages.ts";
-import { bindAll, type Bindings } from "./linux/binding.ts";
+import { bindAll, type Bindings, isKept } from "./linux/binding.ts";
+import { acceptBriefly } from "./linux/sockets.ts";
+
+export { isKept };
 
 /** @returns null where the runtime must bind. @throws ProxyError ERR_LISTEN; nothing stays open. */
 export function bind(request: BindRequest): Bindings | null {
-  // Options are set on what listens: the protocol knows them.
-  return process.platform === "linux" ? bindAll(request, () => {}) : null;
+  // Other options are set on what listens: the caller knows them.
+  return process.platform === "linux" ? bindAll(request, acceptBriefly) : null;
 }
 
 /** @throws ProxyError ERR_LISTEN out of descriptors. */

@@ -37,7 +37,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-const relays = ENGINES.filter((name) => name !== "bun").map((name) => ["-engine", name]);
+const relays = ENGINES.map((name) => ["-engine", name]);
 for (const flags of [...relays, ["-protocol", "http"]]) {
   testWith(
     ["nginx", "wrk"],

@@ -76,18 +76,12 @@ export class BunEngine implements Engine {
     sink?.flush();
   }
 
-  /** The runtime accepts at once, `quiet` or not, and only on sockets that it opened itself. */
   open(request: RelayRequest): { bound: SocketAddress[]; fds: number[] } {
-    if (request.inherited.some((fds) => fds.length > 0)) {
-      throw new ProxyError("ERR_ENGINE", "the bun engine cannot accept on an inherited socket", {
-        cure: "Use uring, epoll or auto",
-      });
-    }
     const listener = new BunListener(this, request);
-    const bound = listener.open(request);
+    const opened = listener.open(request);
     warnIfTooFew(this.host, request, this.#descriptorLimit);
     this.#listeners.set(request.listener.key, listener);
-    return { bound, fds: [] }; // the runtime cannot accept from a descriptor that it did not open
+    return opened;
   }
 
   setTargets(key: string, targets: readonly TargetSlot[]): void {
@@ -103,10 +97,14 @@ export class BunEngine implements Engine {
     this.#listeners.delete(key);
   }
 
-  accept(): void {}
+  accept(): void {
+    for (const listener of this.#listeners.values()) listener.accept();
+  }
 
   listening(): ListeningSocket[] {
-    return [];
+    return [...this.#listeners].flatMap(([key, listener]) =>
+      listener.duplicates().map((fd) => ({ key, fd })),
+    );
   }
 
   adopt(id: number, request: AdoptRequest): number {

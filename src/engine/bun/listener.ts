@@ -18,6 +18,7 @@ import { Targets } from "../../l4/targets.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { monotonicMs } from "../../shared/clock.ts";
 import { CounterWriter } from "../../shared/counters.ts";
+import { messageOf } from "../../shared/errors.ts";
 import { IP_BYTES, parseIp, parseIPv6 } from "../../shared/ip.ts";
 import { FIRST_BYTES } from "../../shared/limits.ts";
 import { FAMILY_IPV4, FAMILY_IPV6, FAMILY_UNIX, type LiveTable } from "../../shared/live-table.ts";
@@ -26,17 +27,13 @@ import { hasIpTarget, type RelayPlan, type SocketPlan } from "../../shared/plan.
 import { RefusalReports } from "../../shared/refusal-reports.ts";
 import { Warnings } from "../../shared/warnings.ts";
 import type { EngineHost } from "../engine.ts";
+import * as listening from "../listening.ts";
 import { Arriving } from "./arriving.ts";
-import { bind, type Bound } from "./bind.ts";
-import {
-  Connection,
-  type ConnectionOwner,
-  RELAY_HANDLERS,
-  type RelaySocket,
-} from "./connection.ts";
+import { Connection, type ConnectionOwner, type RelaySocket } from "./connection.ts";
 import { keepUrgentInline, type TargetAddress, toTargetAddress } from "./dial.ts";
 import { Dialing } from "./dialing.ts";
 import { type Mirrors, type MirrorTarget, startMirror } from "./mirror.ts";
+import { BunSockets } from "./sockets.ts";
 
 /** What a listener needs of its engine. */
 export interface ListenerEngine {
@@ -78,7 +75,7 @@ export class BunListener implements ConnectionOwner {
   readonly #isUnix: boolean;
   /** Set on each TCP socket towards the target before it is connected; Linux only. */
   #targetOptions: readonly OptionCall[] = [];
-  #bound: Bound[] = [];
+  readonly #sockets: BunSockets;
   readonly #targets: Targets<TargetAddress>;
   /** Which target is chosen depends on the client. */
   readonly #byClient: boolean;
@@ -105,6 +102,14 @@ export class BunListener implements ConnectionOwner {
     const emit = (event: WorkerEvent): void => engine.host.emit(event);
     this.#refusals = new RefusalReports(this.plan.key, emit);
     this.#warnings = new Warnings(this.plan.key, emit);
+    this.#sockets = new BunSockets({
+      accepted: (socket) => this.#accept(socket),
+      listens: (fd) => {
+        if (this.#isUnix) return;
+        this.#setOptions(fd, "listener");
+        keepUrgentInline(fd); // accepted sockets inherit it
+      },
+    });
   }
 
   #makeTargets(request: RelayRequest): Targets<TargetAddress> {
@@ -139,26 +144,30 @@ export class BunListener implements ConnectionOwner {
   }
 
   /** @throws ProxyError ERR_LISTEN; nothing stays bound. */
-  open(request: RelayRequest): SocketAddress[] {
-    const handlers = {
-      ...RELAY_HANDLERS,
-      open: (socket: RelaySocket): void => this.#accept(socket),
-    };
+  open(request: RelayRequest): { bound: SocketAddress[]; fds: number[] } {
     try {
-      for (const address of request.binds) {
-        const bound = bind(address, request, handlers);
-        this.#bound.push(bound);
-        if (address.kind === "unix") continue;
-        this.#setOptions(bound.fd, "listener");
-        keepUrgentInline(bound.fd); // accepted sockets inherit it
-      }
+      const bound = this.#sockets.open(request);
+      const fds = listening.isKept(request) ? this.#sockets.duplicates() : [];
+      this.#compileOptions();
+      this.#warnOfWatermark();
+      return { bound, fds };
     } catch (error) {
       this.close();
       throw error;
     }
-    this.#compileOptions();
-    this.#warnOfWatermark();
-    return this.#bound.map((bound) => bound.address);
+  }
+
+  /** Takes clients, if it was opened quietly. */
+  accept(): void {
+    try {
+      this.#sockets.accept();
+    } catch (error) {
+      this.#warnings.add([messageOf(error)]);
+    }
+  }
+
+  duplicates(): number[] {
+    return this.#sockets.duplicates();
   }
 
   #compileOptions(): void {
@@ -182,8 +191,7 @@ export class BunListener implements ConnectionOwner {
   }
 
   close(): void {
-    for (const bound of this.#bound) bound.stop();
-    this.#bound = [];
+    this.#sockets.close();
     this.#refusals.close();
   }
 

@@ -23,7 +23,7 @@ import { RELAY } from "../../shared/limits.ts";
 import type { ListeningSocket, Refusal, RelayRequest } from "../../shared/messages.ts";
 import { hasIpTarget, type RelayPlan } from "../../shared/plan.ts";
 import type { EngineHost } from "../engine.ts";
-import { bindAll } from "./binding.ts";
+import { bindAll, isKept } from "./binding.ts";
 import { type Connections, resetSocket } from "./connections.ts";
 import { acceptOutcome } from "./errnos.ts";
 import type { Reports } from "./reports.ts";
@@ -103,7 +103,7 @@ export class Acceptor {
   ): { bound: SocketAddress[]; kept: number[] } {
     const { listener: plan } = request;
     const warnings = new Set<string>();
-    const { fds, bound, kept } = bindAll(request, (fd, family) => {
+    const { fds, bound } = bindAll(request, (fd, family) => {
       keepUrgentInline(fd);
       acceptBriefly(fd);
       if (family === AF_UNIX) return;
@@ -132,6 +132,7 @@ export class Acceptor {
       watched: false,
     };
     this.listeners[profile] = listener;
+    const kept = isKept(request) ? this.#duplicate(listener) : [];
     if (!request.quiet) this.#watchAll(listener);
     return { bound, kept };
   }
@@ -140,6 +141,19 @@ export class Acceptor {
   begin(): void {
     for (const listener of this.open()) {
       if (!listener.watched && listener.pausedUntil === 0) this.#watchAll(listener);
+    }
+  }
+
+  /** @throws ProxyError ERR_LISTEN out of descriptors; the listener is closed then. */
+  #duplicate(listener: OpenListener): number[] {
+    const copies: number[] = [];
+    try {
+      for (const fd of listener.fds) copies.push(duplicate(fd));
+      return copies;
+    } catch (error) {
+      for (const fd of copies) libc.close(fd);
+      this.drop(listener);
+      throw error;
     }
   }
 

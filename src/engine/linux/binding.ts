@@ -29,8 +29,6 @@ export interface Bindings {
   readonly fds: number[];
   /** In the order of `binds`. */
   readonly bound: SocketAddress[];
-  /** Further duplicates of sockets that cannot be bound twice, for the control plane to keep. */
-  readonly kept: number[];
 }
 
 /**
@@ -50,11 +48,10 @@ export function bindAll(
       for (const fd of fds) libc.close(fd);
       throw error;
     }
-    return { fds, bound: fds.map(localAddress), kept: [] };
+    return { fds, bound: fds.map(localAddress) };
   }
   const fds: number[] = [];
   const bound: SocketAddress[] = [];
-  const kept: number[] = [];
   try {
     for (const [i, bind] of request.binds.entries()) {
       const inherited = (request.inherited[i] ?? []).map((fd) => adopt(fd, fds, prepare));
@@ -72,13 +69,16 @@ export function bindAll(
       fds.push(fd);
       bound.push(boundAs(wanted, localAddress(fd)));
     }
-    const once = request.keep || request.listener.listen.kind === "unix";
-    if (once) for (const fd of fds) kept.push(duplicate(fd));
   } catch (error) {
-    for (const fd of [...fds, ...kept]) libc.close(fd);
+    for (const fd of fds) libc.close(fd);
     throw error;
   }
-  return { fds, bound, kept };
+  return { fds, bound };
+}
+
+/** Its sockets cannot be bound a second time: the control plane is to keep duplicates of them, for other workers. */
+export function isKept({ sharedFds, keep, listener }: BindRequest): boolean {
+  return sharedFds.length === 0 && (keep || listener.listen.kind === "unix");
 }
 
 /** A socket that is bound and listens already. `fds` gets the duplicate at once, so that a failure closes it. */
