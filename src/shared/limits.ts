@@ -274,6 +274,21 @@ export const QUIC = {
   reopenMaxMs: 1_000, // and goes on looking while that drains
 } as const;
 
+/** HTTP/3, towards clients and backends (RFC 9114, RFC 9204). */
+export const H3 = {
+  joinMaxBytes: 16 * KIB, // a body's part up to this is copied behind its frame's header: one write
+  outputKeptBytes: 64 * KIB, // of the buffer in which heads are put together: a larger one is for one head only
+  controlFrameBytes: 4 * KIB, // of SETTINGS: some hundred of them; those that are known take thirty bytes
+  backendStreams: 256, // at once on one connection to a backend that allows more: as many as over HTTP/2
+  // What a backend may send into a stream that nobody reads from, as over HTTP/2; and into all of one connection, whose streams
+  // are of many clients, none of which may hold up the others.
+  streamWindowBytes: 256 * KIB,
+  backendWindowBytes: 128 * MIB,
+  peerUnidirectionalStreams: 8, // of a backend: control and two of QPACK, and some of types that nobody knows yet
+  backendIdleMs: 30_000, // a backend that has said nothing for so long is gone
+  backendKeepAliveMs: 10_000, // two probes may be lost before that, and NATs keep what they know of the connection
+} as const;
+
 /** Files of certificates, which change while the proxy runs. */
 export const CERTIFICATES = {
   pollMs: 5_000, // for file systems that tell of no change; a look costs some microseconds for each file

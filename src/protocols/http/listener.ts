@@ -14,6 +14,7 @@ import type { OpenRequest, Refusal, TargetSlot } from "../../shared/messages.ts"
 import { Admission, type Visit } from "../admission.ts";
 import type { GatewayHost, GatewayListener } from "../host.ts";
 import type { Peer } from "../live-rows.ts";
+import type { QuicDriver } from "../quic/transport.ts";
 import { setAndWarn } from "../set-options.ts";
 import { StreamSockets } from "../stream-sockets.ts";
 import { ServerTls } from "../wire/tls-context.ts";
@@ -32,6 +33,8 @@ import type { ErrorAnswer, Guide, Router } from "./passage.ts";
 /** What a listener is put together from. */
 export interface HttpParts {
   readonly codecs: Codecs;
+  /** See BackendsOptions. */
+  readonly quicDriver: () => QuicDriver;
   readonly router: Router;
   readonly errorAnswer: ErrorAnswer;
   readonly accessLog: BatchedAccessLog | null;
@@ -69,6 +72,7 @@ export class HttpListener implements GatewayListener, ClientOwner {
     this.#backends = new Backends(host, request, {
       counters,
       codecs: parts.codecs,
+      quicDriver: parts.quicDriver,
       setOptions,
       coarseMs: () => this.#exchanges.coarseMs,
     });

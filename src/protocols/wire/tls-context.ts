@@ -130,6 +130,8 @@ export class ClientTls {
   /** What the certificate is verified for. */
   readonly verifiedName: string;
   readonly insecure: boolean;
+  /** What the context is made of, for those who make their own (QUIC). */
+  certificates!: TargetCertificates;
   #context!: NativeContext;
   /** Of the last connection, for the next. Of this context only: a session counts as verified by whoever made it. */
   session: Uint8Array | null = null;
@@ -143,7 +145,9 @@ export class ClientTls {
   }
 
   /** As ServerTls.update. */
-  update({ ca, certificate }: TargetCertificates): void {
+  update(certificates: TargetCertificates): void {
+    this.certificates = certificates;
+    const { ca, certificate } = certificates;
     const own =
       certificate === null ? {} : { cert: certificate.chain, key: Buffer.from(certificate.key) };
     const common = { ciphers: CIPHERS, minVersion: "TLSv1.2" as const };

@@ -11,16 +11,20 @@ import { ProxyError } from "../../../shared/errors.ts";
 import type { HttpPlan, HttpTargetPlan } from "../../../shared/http-plan.ts";
 import type { OpenRequest, TargetSlot } from "../../../shared/messages.ts";
 import type { GatewayHost } from "../../host.ts";
+import type { QuicDriver } from "../../quic/transport.ts";
 import { TargetsTls } from "../../targets-tls.ts";
 import type { SetSocketOptions } from "../../wire/open.ts";
+import type { ClientTls } from "../../wire/tls-context.ts";
 import type { Codecs } from "../codecs.ts";
 import type { Choice } from "../tries.ts";
-import { connector, within } from "./connector.ts";
-import { Pool } from "./pool.ts";
+import { connector, overWire, within } from "./connector.ts";
+import { type ConnectBackend, Pool } from "./pool.ts";
 
 export interface BackendsOptions {
   readonly counters: CounterWriter;
   readonly codecs: Codecs;
+  /** For HTTP/3. @throws ProxyError where there is none. */
+  readonly quicDriver: () => QuicDriver;
   readonly setOptions: SetSocketOptions;
   /** The time, as exact as rests between requests need it. */
   coarseMs(): number;
@@ -69,15 +73,14 @@ export class Backends implements Choice {
 
   #make(address: SocketAddress, { group, index, slot, name }: TargetSlot): Pool {
     const target: HttpTargetPlan = this.#plan.groups[group]!.targets[index]!;
-    const { counters, codecs, setOptions, coarseMs } = this.#options;
+    const { counters, coarseMs } = this.#options;
     const { connectMs, backendKeepaliveMs } = this.#plan.timeouts;
     const tls = this.#tls.of(group, index);
     // What must be encrypted is never spoken in clear for lack of certificates.
     if (target.tls !== null && tls === null) {
       throw new ProxyError("ERR_STATE", `${name} has no certificates`);
     }
-    const multiplexed = target.scheme === "h2" || target.scheme === "h2c";
-    const { limits } = this.#plan;
+    const multiplexed = target.scheme !== "http" && target.scheme !== "https";
     const pool = new Pool({
       name,
       slot,
@@ -87,15 +90,31 @@ export class Backends implements Choice {
       connectMs,
       keepaliveMs: backendKeepaliveMs,
       counters,
-      connect: within(
-        (fd) => this.#host.hasRoom(fd),
-        connector(this.#plan, address, tls, multiplexed, setOptions),
-      ),
-      open: (wire, events) => codecs.client(multiplexed, { wire, events, limits }),
+      connect:
+        target.scheme === "h3"
+          ? this.#overQuic(address, tls!)
+          : this.#overWire(address, tls, multiplexed),
       clock: coarseMs,
     });
     this.#pools.add(pool);
     return pool;
+  }
+
+  #overQuic(address: SocketAddress, tls: ClientTls): ConnectBackend {
+    const { codecs, quicDriver } = this.#options;
+    return codecs.connectHttp3(quicDriver(), this.#plan, address, tls);
+  }
+
+  #overWire(address: SocketAddress, tls: ClientTls | null, multiplexed: boolean): ConnectBackend {
+    const { codecs, setOptions } = this.#options;
+    const { limits } = this.#plan;
+    return overWire(
+      within(
+        (fd) => this.#host.hasRoom(fd),
+        connector(this.#plan, address, tls, multiplexed, setOptions),
+      ),
+      (wire, events) => codecs.client(multiplexed, { wire, events, limits }),
+    );
   }
 
   /** @returns whether anything can still time out. */

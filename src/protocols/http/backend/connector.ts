@@ -1,4 +1,4 @@
-// How a target is reached: in clear or over TLS, by TCP or a unix socket. Called by backends.ts, once for each pool.
+// How a target is reached: in clear or over TLS, by TCP or a unix socket, or by QUIC. Called by backends.ts, once for each pool.
 
 import type { SocketAddress } from "../../../shared/address.ts";
 import type { HttpPlan } from "../../../shared/http-plan.ts";
@@ -7,6 +7,9 @@ import { connectPlain } from "../../wire/plain.ts";
 import type { ClientTls } from "../../wire/tls-context.ts";
 import { TlsError } from "../../wire/tls-error.ts";
 import { connectTls } from "../../wire/tls.ts";
+import type { Wire } from "../../wire/wire.ts";
+import type { BackendConnection, BackendEvents } from "../exchange.ts";
+import type { ConnectBackend } from "./pool.ts";
 
 const H2 = "h2";
 
@@ -20,6 +23,15 @@ export function within(hasRoom: (fd: number) => boolean, connect: Connect): Conn
       wire.reset();
       done(null, Object.assign(new Error("too many descriptors"), { code: "EMFILE" }));
     });
+}
+
+/** @param open the codec's client on a wire. */
+export function overWire(
+  connect: Connect,
+  open: (wire: Wire, events: BackendEvents) => BackendConnection,
+): ConnectBackend {
+  return (events, done) =>
+    connect((wire, error) => (wire === null ? done(null, error) : done(open(wire, events), null)));
 }
 
 /**

@@ -9,8 +9,7 @@
 
 import type { CounterWriter } from "../../../shared/counters.ts";
 import { HTTP_POOL } from "../../../shared/limits.ts";
-import type { Connected, Connecting } from "../../wire/open.ts";
-import type { Wire } from "../../wire/wire.ts";
+import type { Connecting } from "../../wire/open.ts";
 import type {
   BackendConnection,
   BackendEvents,
@@ -27,6 +26,15 @@ export interface Asker {
   onNoMember(failure: Failure, local: boolean): void;
 }
 
+/**
+ * Makes a connection, over whatever is below it. `done` is called once, and not from within this call; the connection's `onReady`
+ * may come before that, from within what makes it.
+ */
+export type ConnectBackend = (
+  events: BackendEvents,
+  done: (connection: BackendConnection | null, error: (Error & { code?: string }) | null) => void,
+) => Connecting;
+
 /** How the target is spoken to. */
 export interface PoolOptions {
   /** For people. */
@@ -42,9 +50,7 @@ export interface PoolOptions {
   readonly connectMs: number;
   readonly keepaliveMs: number;
   readonly counters: CounterWriter;
-  readonly connect: (done: Connected) => Connecting;
-  /** The codec's client on a wire. Its `onReady` may come at once. */
-  readonly open: (wire: Wire, events: BackendEvents) => BackendConnection;
+  readonly connect: ConnectBackend;
   clock(): number;
 }
 
@@ -238,9 +244,9 @@ export class Member implements BackendEvents {
   }
 
   connect(connect: PoolOptions["connect"]): void {
-    this.#connecting = connect((wire, error) => {
+    this.#connecting = connect(this, (connection, error) => {
       this.#connecting = null;
-      if (wire !== null) this.connection = this.pool.options.open(wire, this);
+      if (connection !== null) this.connection = connection;
       else this.#failed(failureOf(error), error?.code ?? "OTHER");
     });
   }
@@ -250,7 +256,7 @@ export class Member implements BackendEvents {
   }
 
   onReady(connection: BackendConnection): void {
-    this.connection = connection; // `open` of the pool may not have returned yet
+    this.connection = connection; // what makes it may not have returned yet
     this.open = true;
     this.pool.opened(this);
   }
@@ -290,9 +296,13 @@ export class Member implements BackendEvents {
 const CLOSED: Failure = { code: "connect", message: "it closed the connection", unprocessed: true };
 const LATE: Failure = { code: "connect_timeout", message: "ETIMEDOUT", unprocessed: true };
 
-/** Errors of the system have an errno's name, those of TLS have others. */
+/** Errors of the system have an errno's name, those of TLS and QUIC have others. */
 function failureOf(error: (Error & { code?: string }) | null): Failure {
   const name = error?.code ?? "";
+  if (name === "ERR_QUIC_TIMEOUT") return { ...LATE, message: error!.message };
+  if (name.startsWith("ERR_QUIC_") && name !== "ERR_QUIC_HANDSHAKE") {
+    return { code: "connect", message: error!.message, unprocessed: true };
+  }
   if (/^E[A-Z0-9]+$/.test(name)) return { code: "connect", message: name, unprocessed: true };
   return { code: "tls", message: error?.message ?? "", unprocessed: true };
 }

@@ -10,7 +10,7 @@ import type { Sender } from "./sender.ts";
 
 const CONTENT_LENGTH = idOf("content-length");
 /** By number: 1 for what is not sent, or by a place of its own in the head. */
-const SKIPPED = new Uint8Array(256);
+export const SKIPPED = new Uint8Array(256);
 for (const name of [
   "connection",
   "keep-alive",

@@ -368,11 +368,12 @@ export class FakeBackend {
       connectMs: 1_000,
       keepaliveMs: 10_000,
       counters,
-      connect: (done) => {
-        this.dials.push(done);
-        return { cancel: () => void this.dials.splice(this.dials.indexOf(done), 1) };
+      connect: (events, done) => {
+        const dialled: Connected = (wire, error) =>
+          wire === null ? done(null, error) : done(this.#open(events), null);
+        this.dials.push(dialled);
+        return { cancel: () => void this.dials.splice(this.dials.indexOf(dialled), 1) };
       },
-      open: (_wire, events) => this.#open(events),
       clock: options.clock,
     };
     this.pool = new Pool(given);

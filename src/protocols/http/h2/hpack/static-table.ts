@@ -17,7 +17,7 @@ export const INVALID = 254;
 
 export const STATIC_ENTRIES = 61;
 
-const PSEUDO_IDS = new Map([
+export const PSEUDO_IDS: ReadonlyMap<string, number> = new Map([
   [":method", METHOD],
   [":scheme", SCHEME],
   [":path", PATH],
