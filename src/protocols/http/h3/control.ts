@@ -92,8 +92,9 @@ export class PeerStream implements QuicStreamHandler {
     this.#closed();
   }
 
-  onClose(): void {
-    this.#closed();
+  onClose(error: (Error & { code?: string }) | null): void {
+    // Otherwise the connection is gone, and tells that itself.
+    if (error?.code === "ERR_QUIC_RESET") this.#closed();
   }
 
   #closed(): void {

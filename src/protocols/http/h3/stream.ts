@@ -1,5 +1,5 @@
-// One request and its answer on a QUIC stream, in either role: the order of frames (RFC 9114 section 4.1), how long a body is, and
-// both ends. The windows are QUIC's: a stream that is paused is not read, and so holds at most its window in the driver.
+// One request and its answer on a QUIC stream, in either role: the order of frames (RFC 9114 section 4.1), how long a body is,
+// and both ends. The windows are QUIC's: a stream that is paused is not read, and so holds at most its window in the driver.
 //
 //   peer sends:  HEADERS (1xx, answers only) ... HEADERS  DATA ...  HEADERS (trailers)  FIN
 //                ╰── hasHead ──────────────────────────╯           ╰── hasTrailers ──╯  ╰── remoteEnded
