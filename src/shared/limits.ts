@@ -231,7 +231,7 @@ export const ACCESS_LOG = {
 /** HTTP/2, towards clients and backends (RFC 9113, RFC 7541). */
 export const H2 = {
   headerTableBytes: 4 * KIB, // the RFC's default, a power of two times the overhead of an entry
-  // Of a block in several frames, beyond limits.head_size: it is read to its end so that 431 can be answered and the next head be
+  // Of a block in several frames, beyond limits.max_head: it is read to its end so that 431 can be answered and the next head be
   // understood.
   blockSpareBytes: 64 * KIB,
   continuations: 32, // of one block: frames of 4 KiB would fill it; whoever sends smaller ones has another purpose

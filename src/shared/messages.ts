@@ -178,11 +178,11 @@ export const REFUSALS = [
   "proxy_timeout", // the PROXY header did not come in time
   "client_hello", // it began as TLS and broke its rules
   "hello_timeout", // the first TLS message did not come in time
-  "no_route", // no route fits what it asked for
+  "no_route", // no route fits what it asked for: 404, 405, 421 of HTTP
   "tls_handshake", // no TLS was agreed upon: the client does not speak it, refused our certificate, or has none that is asked for
   "http_malformed", // what it sent is no HTTP, or ambiguous: 400
-  "http_head_too_large", // a head beyond limits.head_size or limits.head_fields: 431
-  "http_body_too_large", // a body beyond limits.body_size: 413
+  "http_head_too_large", // a head beyond limits.max_head or limits.max_head_fields: 431
+  "http_body_too_large", // a body beyond limits.max_body: 413
   "http_head_timeout", // a head did not come in time: 408
   "http_slow", // a body was sent, or an answer read, more slowly than limits.min_rate
   "http_queue", // every connection to the target is taken, and so is the queue for them: 503

@@ -16,14 +16,14 @@ export class HttpProxy implements AsyncDisposable {
     this.proxy = proxy;
   }
 
-  /** @param keys of the listener. */
+  /** @param keys of the listener; `file` has those of the file. */
   static async start(
     keys: Readonly<Record<string, unknown>>,
-    options: ProxyOptions & { workers?: number } = {},
+    options: ProxyOptions & { workers?: number; file?: Readonly<Record<string, unknown>> } = {},
   ): Promise<HttpProxy> {
-    const { workers = 1, ...rest } = options;
+    const { workers = 1, file = {}, ...rest } = options;
     const listener = { name: "http", listen: "127.0.0.1:0", ...keys };
-    const config = { version: "1.0", workers, protocols: [listener] };
+    const config = { version: "1.0", workers, ...file, protocols: [listener] };
     const source = parseSource(JSON.stringify(config), "test.yaml"); // JSON is YAML
     const machine = { platform: process.platform, cpus: 1, terminal: false };
     return new HttpProxy(await Proxy.start(compile(checkSource(source), machine), rest));

@@ -10,6 +10,7 @@ import type { Wire, WireHandler, WireTls } from "../wire/wire.ts";
 import type {
   ClientStream,
   Failure,
+  RefusedRequest,
   RequestTaker,
   ServerConnection,
   ServerEvents,
@@ -31,6 +32,8 @@ export interface ClientOwner {
   /** Bytes of its exchanges, for the table of live connections. */
   moved(visit: Visit, bytesUp: number, bytesDown: number): void;
   refused(reason: Refusal, detail: string): void;
+  /** A request that its codec refused, for counters and the access log. */
+  noteRefused(client: Client, request: RefusedRequest, failure: string): void;
   /** @param reason `end`, `reset`, `idle`, or an errno's name. */
   gone(client: GatewayClient, reason: string): void;
 }
@@ -111,8 +114,9 @@ export class GatewayClient implements Client, ServerEvents, WireHandler, Residen
     this.#leave(failure === null ? "end" : failure.code);
   }
 
-  onRefused(reason: Refusal, detail: string): void {
+  onRefused(reason: Refusal, detail: string, request?: RefusedRequest): void {
     this.#owner.refused(reason, `${this.address}: ${detail}`);
+    if (request !== undefined) this.#owner.noteRefused(this, request, `${reason}: ${detail}`);
   }
 
   // The listener.

@@ -33,6 +33,8 @@ export interface Failure {
    * made, REFUSED_STREAM, a stream beyond GOAWAY).
    */
   readonly unprocessed: boolean;
+  /** Of a client: the status that whoever tells of it has answered with. */
+  readonly answered?: number;
 }
 
 export type FailureCode =
@@ -61,6 +63,8 @@ export interface ClientStream {
   sendBody(bytes: Uint8Array): boolean;
   /** The answer is complete. @param trailers left out where the version or the client takes none. */
   sendEnd(trailers: Fields | null): void;
+  /** Of the body, as it went to the client, where that is not what was sent here: a filter's. For the access log. */
+  readonly bodyBytes?: number;
   /** The answer cannot be completed: the client must see that it is not whole (RST_STREAM, or the connection is cut). */
   reset(failure: Failure): void;
   /** The request's body: no more onRequestBody until `resume` (but for what is on its way up). Bodies begin paused. */
@@ -99,8 +103,23 @@ export interface ServerConnection {
 export interface ServerEvents {
   /** It is gone, and so are its exchanges. @param failure null if nothing went wrong. */
   onGone(failure: Failure | null): void;
-  /** The client was turned away, or its request was, for what it sent or did not send. Counted and logged. */
-  onRefused(reason: Refusal, detail: string): void;
+  /**
+   * The client was turned away, or its request was, for what it sent or did not send. Counted and logged.
+   * @param request that no taker has seen, for the access log.
+   */
+  onRefused(reason: Refusal, detail: string, request?: RefusedRequest): void;
+}
+
+/** A request that its codec has refused: what was understood of it, and empty what was not. */
+export interface RefusedRequest {
+  /** Of its answer, or of what it would have been answered where its version only resets. */
+  readonly status: number;
+  readonly version: number;
+  readonly method: string;
+  readonly host: string;
+  readonly path: string;
+  /** Of the answer's body. */
+  readonly bytes: number;
 }
 
 /**

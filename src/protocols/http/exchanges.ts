@@ -5,10 +5,11 @@ import type { CounterWriter } from "../../shared/counters.ts";
 import type { HttpPlan } from "../../shared/http-plan.ts";
 import { HTTP_RELAY } from "../../shared/limits.ts";
 import type { Refusal } from "../../shared/messages.ts";
-import type { ClientStream } from "./exchange.ts";
+import type { ClientStream, RefusedRequest } from "./exchange.ts";
 import type { Client, ExchangeHost } from "./host.ts";
 import type { RequestHead } from "./message/heads.ts";
 import type { AccessLog, ErrorAnswer } from "./passage.ts";
+import { Notes } from "./record.ts";
 import { Exchange } from "./relay.ts";
 import type { Choice } from "./tries.ts";
 
@@ -61,6 +62,19 @@ export class Exchanges implements ExchangeHost {
     exchange.place = this.#live.length;
     this.#live.push(exchange);
     exchange.take(client, stream, head, this.clock());
+  }
+
+  /** A request that never became an exchange, since its codec has answered it. */
+  noteRefused(client: Client, request: RefusedRequest, failure: string): void {
+    const { counters, accessLog } = this;
+    counters.requestBegan();
+    counters.answeredHere(request.status);
+    counters.requestEnded(request.status);
+    if (accessLog === null) return;
+    const notes = new Notes();
+    notes.begin(this.clock());
+    notes.noteRefused(client, request, failure);
+    accessLog.record(notes);
   }
 
   over(exchange: Exchange): void {

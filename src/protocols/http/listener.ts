@@ -24,7 +24,7 @@ import type { BatchedAccessLog } from "./access/access-log.ts";
 import { Backends } from "./backend/backends.ts";
 import { type ClientOwner, GatewayClient } from "./client.ts";
 import type { Codecs } from "./codecs.ts";
-import type { ClientStream, ServerConnection, ServerSetup } from "./exchange.ts";
+import type { ClientStream, RefusedRequest, ServerConnection, ServerSetup } from "./exchange.ts";
 import { Exchanges } from "./exchanges.ts";
 import type { Client } from "./host.ts";
 import type { RequestHead } from "./message/heads.ts";
@@ -193,6 +193,10 @@ export class HttpListener implements GatewayListener, ClientOwner {
 
   refused(reason: Refusal, detail: string): void {
     this.#admission.refuse(reason, detail);
+  }
+
+  noteRefused(client: Client, request: RefusedRequest, failure: string): void {
+    this.#exchanges.noteRefused(client, request, failure);
   }
 
   gone(client: GatewayClient, reason: string): void {

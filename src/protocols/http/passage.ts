@@ -77,7 +77,7 @@ export type ErrorAnswer = (
   retryAfterSeconds?: number,
 ) => OwnAnswer;
 
-/** One exchange that is over, for the access log. Valid during the call. */
+/** One exchange that is over, or a request that never became one, for the access log. Valid during the call. */
 export interface ExchangeRecord {
   readonly connection: ClientConnection;
   /** As the client asked, before any edit. */
@@ -91,7 +91,7 @@ export interface ExchangeRecord {
   readonly referer: string;
   /** That the client was sent; 0: the client left before there was one. */
   readonly status: number;
-  /** Of bodies. */
+  /** Of bodies: what the client sent, and what went to it. */
   readonly bytesUp: number;
   readonly bytesDown: number;
   /** For people, of the last that was tried; empty if none was. */
@@ -104,12 +104,12 @@ export interface ExchangeRecord {
   readonly totalMs: number;
   /** How often it was sent again. */
   readonly retries: number;
-  /** Why it broke off: a code and a message of Failure; empty if it did not. */
+  /** Why it broke off or was refused: a code of Failure or Refusal and a message; empty if it was not. */
   readonly failure: string;
 }
 
 export interface AccessLog {
-  /** Called once for each exchange. */
+  /** Called once for each request. */
   record(record: ExchangeRecord): void;
   /** Passes on what is gathered: the listener has ended. */
   close(): void;

@@ -107,7 +107,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
   #unroutable(status: RouteRefusal, head: RequestHead): void {
     // It comes again once the handshake is over: nobody is turned away.
     if (status === 425) return this.#answer(this.#host.errorAnswer(status, head));
-    this.#refuse(status, status === 404 ? "no_route" : "http_malformed", head.authority);
+    this.#refuse(status, status === 400 ? "http_malformed" : "no_route", head.authority);
   }
 
   /** @returns whether a filter has answered. */
@@ -211,7 +211,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
   }
 
   onRequestFailure(failure: Failure): void {
-    this.#noteFailure(failure);
+    this.#notes.fail(failure);
     this.#dropBackend(failure);
     this.#over();
   }
@@ -260,9 +260,17 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
 
   onResponseEnd(trailers: Fields | null): void {
     const stream = this.#stream;
+    if (stream.bodyBytes !== undefined) return this.#completeFiltered(stream, trailers);
     if (this.#state === TUNNEL && !this.#requestDone) this.#answerDone = true;
     else this.#complete();
     stream.sendEnd(trailers);
+  }
+
+  /** The filter sends the last of its body with the end, which the log is to tell, too. It has nobody to tell meanwhile. */
+  #completeFiltered(stream: ClientStream, trailers: Fields | null): void {
+    stream.events = NOBODY;
+    stream.sendEnd(trailers);
+    this.#complete();
   }
 
   onResponseFailure(failure: Failure): void {
@@ -331,7 +339,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
       this.#prepareAgain();
       if (this.#tryNext(now)) return;
     }
-    this.#noteFailure(failure);
+    this.#notes.fail(failure);
     this.#refuse(status, retry.refusalOf(failure), detail);
   }
 
@@ -366,7 +374,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
   /** The answer cannot be completed, and the client has a part of it. */
   #cut(failure: Failure): void {
     const stream = this.#stream;
-    this.#noteFailure(failure);
+    this.#notes.fail(failure);
     // An upgraded connection is the peers' own: how it ends is not for operators.
     if (this.#state !== TUNNEL) {
       this.#host.refused(retry.refusalOf(failure), `${this.#tries.name}: ${failure.message}`);
@@ -377,6 +385,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
 
   #refuse(status: number, reason: Refusal, detail: string): void {
     this.#host.refused(reason, detail);
+    this.#notes.refuse(reason, detail);
     this.#answer(this.#host.errorAnswer(status, this.#head));
   }
 
@@ -406,10 +415,6 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     else if (this.#tries.target !== null) this.#tries.pool.forget(this);
   }
 
-  #noteFailure({ code, message }: Failure): void {
-    this.#notes.failure = `${code}: ${message}`;
-  }
-
   #elapsed(): number {
     return this.#host.clock() - this.#notes.startedMs;
   }
@@ -420,10 +425,8 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     this.#stream.events = NOBODY;
     host.counters.requestEnded(notes.status);
     if (host.accessLog !== null) {
-      notes.target = this.#tries.name;
-      notes.totalMs = this.#elapsed();
-      host.accessLog.record(notes);
-      notes.forget();
+      if (this.#state >= ANSWERING) notes.bytesDown = this.#stream.bodyBytes ?? notes.bytesDown;
+      notes.record(host.accessLog, this.#tries.name, this.#elapsed());
     }
     this.#tries.end(host.targets);
     this.#move(FREE);

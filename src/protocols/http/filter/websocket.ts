@@ -113,6 +113,7 @@ class WebSocketStream implements ClientStream {
       code: "malformed",
       message: "the backend accepted a WebSocket with a wrong Sec-WebSocket-Accept, or none",
       unprocessed: false,
+      answered: 502,
     };
     const { head, body } = refusal(502, "The server's WebSocket handshake was wrong.");
     this.#inner.sendHead(head);

@@ -26,10 +26,11 @@ export const IGNORED: RequestEvents & ResponseEvents = {
   onBackendDrain() {},
 };
 
-/** Of a request that is refused with this status. */
-export function ofStatus(status: number, message: string): Failure {
-  if (status === 408) return problem("timeout", message);
-  return problem(status === 431 ? "too_large" : "malformed", message);
+/** Of a request that is refused with this status. @param answered the client was told so. */
+export function ofStatus(status: number, message: string, answered: boolean): Failure {
+  const code = status === 408 ? "timeout" : status === 431 ? "too_large" : "malformed";
+  const failure = problem(code, message);
+  return answered ? { ...failure, answered: status } : failure;
 }
 
 export const CUT_BODY = problem("closed", "the client ended its request before it was complete");

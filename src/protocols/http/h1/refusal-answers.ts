@@ -2,7 +2,10 @@
 // Called by server.ts.
 
 import type { Refusal } from "../../../shared/messages.ts";
+import type { RefusedRequest } from "../exchange.ts";
 import { octetsOf } from "./octets.ts";
+import type { RequestReader } from "./request-reader.ts";
+import { UNANSWERED } from "./section-reader.ts";
 import { reasonOf } from "./status-lines.ts";
 
 const ANSWERS: Uint8Array[] = [];
@@ -13,7 +16,7 @@ export function refusalAnswer(status: number): Uint8Array {
 }
 
 function makeAnswer(status: number): Uint8Array {
-  const body = `${reasonOf(status)}\n`;
+  const body = bodyOf(status);
   return octetsOf(
     [
       `HTTP/1.1 ${status} ${reasonOf(status)}`,
@@ -24,6 +27,17 @@ function makeAnswer(status: number): Uint8Array {
       body,
     ].join("\r\n"),
   );
+}
+
+/** For the access log. @param reader of the head that is refused. */
+export function refusedRequest(status: number, reader: RequestReader): RefusedRequest {
+  const isAnswered = status !== UNANSWERED;
+  const bytes = isAnswered ? bodyOf(status).length : 0;
+  return { status: isAnswered ? status : 400, bytes, ...reader.understood() };
+}
+
+function bodyOf(status: number): string {
+  return `${reasonOf(status)}\n`;
 }
 
 /** As it is counted. */

@@ -71,11 +71,26 @@ export class RequestReader extends SectionReader {
     this.#options.reset();
     this.keepAlive = this.#chunked = false;
     this.#hostStart = this.#upgradeStart = this.#contentLength = -1;
+    this.#targetEnd = 0;
   }
 
   /** Nothing came but the empty line that some clients send behind a body (RFC 9112 section 2.2). */
   get isBlank(): boolean {
     return this.held <= 2 && (this.held === 0 || this.fields.arena[0] === CR);
+  }
+
+  /** Of a head that is refused, or late: what the log can say of it. */
+  understood(): { version: number; method: string; host: string; path: string } {
+    const { head, fields } = this;
+    const text = (start: number, end: number): string =>
+      fields.text(start, Math.min(end, fields.used));
+    const isRead = this.#targetEnd > 0;
+    return {
+      version: head.version,
+      method: isRead ? head.method : "",
+      host: this.#hostStart < 0 ? "" : text(this.#hostStart, this.#hostEnd),
+      path: isRead ? text(this.#targetStart, this.#targetEnd) : "",
+    };
   }
 
   protected override firstLine(bytes: Uint8Array, at: number, end: number, origin: number): number {

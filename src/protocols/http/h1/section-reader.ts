@@ -82,13 +82,13 @@ export abstract class SectionReader {
     if (this.#held > 0) return this.#readOn(bytes, start, end);
     const limit = Math.min(end, start + this.#maxBytes);
     const at = this.#parse(bytes, start, limit, start);
-    if (at === REFUSED) return REFUSED;
-    if (at === MORE && limit - start >= this.#maxBytes) return this.#tooLarge();
+    const length = (at < 0 ? limit : at) - start;
     const { fields } = this;
-    const length = (at === MORE ? limit : at) - start;
     fields.used = 0;
     fields.reserve(length);
     copyTo(fields.arena, 0, bytes, start, start + length);
+    if (at === REFUSED) return REFUSED; // what came of it is there for the log
+    if (at === MORE && length >= this.#maxBytes) return this.#tooLarge();
     if (at !== MORE) return this.#finish(length) ? at : REFUSED;
     this.#held = length;
     return MORE;

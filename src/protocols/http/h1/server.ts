@@ -26,7 +26,7 @@ import * as failures from "./failures.ts";
 import { Inlet } from "./inlet.ts";
 import { OUTPUT } from "./output.ts";
 import { type ReaderPool, requestReaders } from "./reader-pool.ts";
-import { refusalAnswer, refusalReason } from "./refusal-answers.ts";
+import { refusalAnswer, refusalReason, refusedRequest } from "./refusal-answers.ts";
 import type { RequestReader } from "./request-reader.ts";
 import { MORE, REFUSED, type Refused, UNANSWERED } from "./section-reader.ts";
 import {
@@ -364,9 +364,11 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
   /** The client broke the rules: it is told if it can be. */
   #refuse({ status, message }: Refused, reason: Refusal = refusalReason(status)): void {
     const { events } = this;
-    const failure = failures.ofStatus(status, message);
-    this.#setup.events.onRefused(reason, message);
-    if (this.#answer.isBegun) return this.#cut(failure);
+    const isBegun = this.#answer.isBegun;
+    const failure = failures.ofStatus(status, message, !isBegun && status !== UNANSWERED);
+    const request = this.#answer.isUnderWay ? undefined : refusedRequest(status, this.#reader!);
+    this.#setup.events.onRefused(reason, message, request);
+    if (isBegun) return this.#cut(failure);
     this.events = failures.IGNORED;
     this.#answer.abandon();
     if (status !== UNANSWERED) OUTPUT.send(this.#answer, refusalAnswer(status));

@@ -20,6 +20,7 @@ import { ENDED, RESET_BY_PEER } from "./closed-streams.ts";
 import * as C from "./constants.ts";
 import * as Guard from "./guards.ts";
 import { BROKEN, TOO_LARGE } from "./hpack/decoder.ts";
+import { refusedRequest } from "./refused-request.ts";
 import { readRequest } from "./section.ts";
 import { ServerStream } from "./server-stream.ts";
 import { Session } from "./session.ts";
@@ -117,12 +118,12 @@ export class Http2Server extends Session implements ServerConnection {
       return this.keepHead(head);
     }
     if (outcome === TOO_LARGE) {
-      this.#refuseHead(id, end, to - from);
+      this.#refuseHead(head, id, end, to - from);
       return this.keepHead(head);
     }
     const wrong = readRequest(head, end);
     if (wrong !== "") {
-      this.#events.onRefused("http_malformed", wrong);
+      this.#events.onRefused("http_malformed", wrong, refusedRequest(head, 400));
       this.refuse(id, C.PROTOCOL_ERROR);
       return this.keepHead(head);
     }
@@ -149,11 +150,12 @@ export class Http2Server extends Session implements ServerConnection {
   }
 
   /** 431 as far as it can be said; the fields are in the table all the same. */
-  #refuseHead(id: number, end: boolean, blockBytes: number): void {
+  #refuseHead(head: RequestHead, id: number, end: boolean, blockBytes: number): void {
     const bomb = this.decoder.sectionBytes > blockBytes * H2.bombFactor;
     this.#events.onRefused(
       bomb ? "http2_header_bomb" : "http_head_too_large",
       `fields of ${this.decoder.sectionBytes} bytes in ${blockBytes}`,
+      refusedRequest(head, 431),
     );
     refusal.clear();
     refusal.status = 431;
@@ -298,14 +300,16 @@ export class Http2Server extends Session implements ServerConnection {
 
   #tooSlow(stream: ServerStream, message: string): void {
     this.#events.onRefused("http_slow", message);
-    if (!stream.answered) {
+    const failure: Failure = { code: "timeout", message, unprocessed: false };
+    const isAnswered = stream.answered;
+    if (!isAnswered) {
       refusal.clear();
       refusal.status = 408;
       refusal.contentLength = 0;
       writeResponse(this.sender, stream.id, refusal, true, false);
     }
-    this.resetStream(stream, stream.answered ? C.CANCEL : C.NO_ERROR);
-    stream.tellFailure({ code: "timeout", message, unprocessed: false });
+    this.resetStream(stream, isAnswered ? C.CANCEL : C.NO_ERROR);
+    stream.tellFailure(isAnswered ? failure : { ...failure, answered: 408 });
   }
 
   #giveUp(what: string): void {

@@ -38,7 +38,9 @@ export class CompressingStream implements ClientStream, RequestEvents {
   #flushWaits = false;
   /** What the inner stream said last. */
   #more = true;
+  #sent = 0;
   readonly #take = (bytes: Uint8Array): void => {
+    this.#sent += bytes.length;
     this.#more = this.#inner.sendBody(bytes);
   };
   readonly #flush = (): void => {
@@ -54,6 +56,10 @@ export class CompressingStream implements ClientStream, RequestEvents {
     this.#coding = coding;
     this.#known = known;
     inner.events = this;
+  }
+
+  get bodyBytes(): number {
+    return this.#inner.bodyBytes ?? this.#sent;
   }
 
   sendHead(head: ResponseHead): void {
@@ -89,7 +95,10 @@ export class CompressingStream implements ClientStream, RequestEvents {
   }
 
   sendBody(bytes: Uint8Array): boolean {
-    if (this.#encoder === null) return this.#inner.sendBody(bytes);
+    if (this.#encoder === null) {
+      this.#sent += bytes.length;
+      return this.#inner.sendBody(bytes);
+    }
     this.#encoder.write(bytes, "none", this.#take);
     if (this.#flushes && !this.#flushWaits) {
       this.#flushWaits = true;

@@ -39,6 +39,7 @@ export class GrpcWebStream implements ClientStream, RequestEvents {
   readonly #encoder: Base64Encoder | null;
   readonly #bounds = new MessageBounds();
   #headSent = false;
+  #sent = 0;
   /** The backend answers by gRPC. Otherwise its answer (an error page) is passed on as it is. */
   #translating = false;
   /**
@@ -93,7 +94,7 @@ export class GrpcWebStream implements ClientStream, RequestEvents {
   #refuse(): void {
     this.#over = true;
     // First, since the connection's next request may come from within the last call to the inner stream.
-    this.events.onRequestFailure(MALFORMED);
+    this.events.onRequestFailure(this.#headSent ? MALFORMED : { ...MALFORMED, answered: 400 });
     if (this.#headSent) this.#inner.reset(MALFORMED);
     else {
       const { head, body } = refusal(400, MALFORMED.message);
@@ -104,6 +105,10 @@ export class GrpcWebStream implements ClientStream, RequestEvents {
   }
 
   // What the exchange does.
+
+  get bodyBytes(): number {
+    return this.#inner.bodyBytes ?? this.#sent;
+  }
 
   sendInformational(head: ResponseHead): void {
     if (!this.#over) this.#inner.sendInformational(head);
@@ -128,7 +133,7 @@ export class GrpcWebStream implements ClientStream, RequestEvents {
 
   sendBody(bytes: Uint8Array): boolean {
     if (this.#over) return false;
-    if (!this.#translating || this.#encoder === null) return this.#inner.sendBody(bytes);
+    if (!this.#translating || this.#encoder === null) return this.#pass(bytes);
     return this.#sendText(this.#encoder, bytes, this.#bounds.passes(bytes));
   }
 
@@ -141,8 +146,13 @@ export class GrpcWebStream implements ClientStream, RequestEvents {
     }
     const frame = trailers === null ? NO_BYTES : trailersFrame(trailers);
     if (this.#encoder !== null) this.#sendText(this.#encoder, frame, true);
-    else if (trailers !== null) this.#inner.sendBody(frame);
+    else if (trailers !== null) this.#pass(frame);
     this.#inner.sendEnd(null);
+  }
+
+  #pass(bytes: Uint8Array): boolean {
+    this.#sent += bytes.length;
+    return this.#inner.sendBody(bytes);
   }
 
   /** @param pad: these bytes are to be read at once. */
@@ -152,7 +162,7 @@ export class GrpcWebStream implements ClientStream, RequestEvents {
     do {
       const end = Math.min(at + GRPC_WEB.sliceBytes, bytes.length);
       const written = encoder.encode(bytes, at, end, encoded, pad && end === bytes.length);
-      if (written > 0) more = this.#inner.sendBody(encoded.subarray(0, written));
+      if (written > 0) more = this.#pass(encoded.subarray(0, written));
       at = end;
     } while (at < bytes.length);
     return more;
