@@ -5,6 +5,7 @@
 import { DatagramSender } from "../ffi/datagrams.ts";
 import { duplicate as duplicateAny } from "../ffi/duplicate.ts";
 import { datagramAddress, listeningAddress } from "../ffi/inherited.ts";
+import { SegmentSender } from "../ffi/segments.ts";
 import type { SocketAddress } from "../shared/address.ts";
 import { ProxyError } from "../shared/errors.ts";
 import type { BindRequest } from "../shared/messages.ts";
@@ -38,4 +39,12 @@ export function senderOf(fd: number): DatagramSender {
   const address = addressOf(fd);
   const isIPv6 = address.kind === "ip" && (address.host === "" || address.host.includes(":"));
   return new DatagramSender(fd, isIPv6);
+}
+
+/** @param fd a UDP socket, which stays its owner's. @returns null where the system cannot do it. */
+export function segmentsOf(fd: number): SegmentSender | null {
+  if (process.platform !== "linux" || fd < 0) return null;
+  const address = addressOf(fd);
+  const isIPv6 = address.kind === "ip" && (address.host === "" || address.host.includes(":"));
+  return new SegmentSender(fd, isIPv6);
 }

@@ -49,6 +49,8 @@ const SYMBOLS = {
   recv: { args: ["i32", "ptr", "u32", "i32"], returns: "i32" },
   // ssize_t send(int sockfd, const void *buf, size_t len, int flags)
   send: { args: ["i32", "ptr", "u32", "i32"], returns: "i32" },
+  // ssize_t sendmsg(int sockfd, const struct msghdr *msg, int flags)
+  sendmsg: { args: ["i32", "ptr", "i32"], returns: "i32" },
   // ssize_t sendto(int sockfd, const void *buf, size_t len, int flags, const struct sockaddr *dest_addr, socklen_t addrlen)
   sendto: { args: ["i32", "ptr", "u32", "i32", "ptr", "u32"], returns: "i32" },
   // int setrlimit(int resource, const struct rlimit *rlim)

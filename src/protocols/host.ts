@@ -35,10 +35,29 @@ export interface GatewayHost {
   addressOf(fd: number): SocketAddress;
   /** Sends through a UDP socket and does not read from it. @param fd is its own from here on. */
   senderOf(fd: number): PacketSender;
+  /** @param fd a UDP socket, which stays its owner's. @returns null where the system has no such call. */
+  segmentsOf(fd: number): SegmentSender | null;
   /** Milliseconds of a clock that all threads share, for limits that workers keep together. */
   sharedMs(): number;
   /** Sees to it that `sweep` of every listener is called at least eight times within this time. */
   needSweep(timeoutMs: number): void;
+}
+
+/** Sends many datagrams of one size in one call. One buffer serves all senders of the thread: fill it and send at once. */
+export interface SegmentSender {
+  /** Where the datagrams are written, one behind the other. */
+  readonly buffer: Uint8Array;
+  /** At most so many at once. */
+  readonly segmentsMax: number;
+  /**
+   * The first `bytes` of the buffer; the last segment may be shorter. @param to null: the socket is connected.
+   * @returns false: the system has no room now, or cannot do it for this socket.
+   */
+  send(
+    bytes: number,
+    segmentBytes: number,
+    to: { readonly host: string; readonly port: number } | null,
+  ): boolean;
 }
 
 export interface PacketSender {

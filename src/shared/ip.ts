@@ -49,6 +49,13 @@ export function isIPv4(ip: Uint8Array): boolean {
   return ip[10] === 0xff && ip[11] === 0xff;
 }
 
+/** 127.0.0.0/8 and ::1. */
+export function isLoopback(ip: Uint8Array): boolean {
+  if (isIPv4(ip)) return ip[IPV4_OFFSET] === 127;
+  for (let i = 0; i < IP_BYTES - 1; i++) if (ip[i] !== 0) return false;
+  return ip[IP_BYTES - 1] === 1;
+}
+
 /** `10.0.0.1` or `2001:db8::1`, which `parseIp` reads back to the same bytes. */
 export function formatIp(ip: Uint8Array): string {
   return isIPv4(ip) ? ip.subarray(IPV4_OFFSET, IP_BYTES).join(".") : formatIPv6(ip);

@@ -312,6 +312,28 @@ export const H1 = {
   readerMaxBytes: 8 * KIB, // one that had to hold a larger head is not kept
 } as const;
 
+/** QUIC (RFC 9000). */
+export const QUIC = {
+  payloadBytes: 1_350, // of a datagram: what passes nearly every tunnel on the way, as Chromium and quiche send
+  localPayloadBytes: 16 * KIB, // over the loopback interface, whose MTU is 64 KiB: larger ones gained nothing
+  cidsMax: 4, // ids that a peer may call us by at once: two paths, and a spare one for each
+  retryTokenMs: 10_000, // for a client to come back with its token: three round trips, and a packet lost twice
+  arrivalsMax: 1_024, // clients whose hello has not come whole, each up to arrivalDatagrams: 8 MiB at most
+  arrivalDatagrams: 6, // of one hello: a post-quantum key share takes two, the largest share proposed would need more
+  arrivalMs: 3_000, // for the rest of a hello: three retransmissions of a client (RFC 9002 section 6.2.2)
+  answersPerSecond: 1_000, // of stateless resets and version negotiations each: who floods with nonsense gets no echo
+  datagramsQueued: 256, // DATAGRAM frames each way of a connection: as UDP.queueDatagrams
+  flushPackets: 64, // of one connection before it is the next one's turn: a send buffer's worth
+  stopScanMs: 20, // between two looks whether a peer stopped a stream that we have nothing to send on
+  slabBytes: 64 * KIB, // what is read of streams is handed over in parts of one such piece of memory
+  slabRestBytes: 8 * KIB, // of it, with less than which a new one is begun
+  // What a connection's packets may bring that is nothing we asked for, beyond its window and an eighth of what it delivered:
+  // repeated packets of a bad network are less, and whoever sends frames to fill our memory is cut off.
+  surplusBytes: 4 * MIB,
+  surplusShare: 1 / 8,
+  packetOverheadBytes: 64, // of a packet, that carry no stream: header, tag, acknowledgements
+} as const;
+
 /** The control plane's own constants. */
 export const CONTROL = {
   resolveIntervalMs: 30_000, // getaddrinfo gives no TTL; what most resolvers hold at least

@@ -32,6 +32,7 @@ export class TestHost implements GatewayHost {
   readonly duplicate = listening.duplicate;
   readonly addressOf = listening.addressOf;
   readonly senderOf = listening.senderOf;
+  readonly segmentsOf = listening.segmentsOf;
 
   constructor(rows = 1_000) {
     this.rows = new LiveRows(rows);

@@ -51,6 +51,17 @@ export function parseClientHello(bytes: Uint8Array): HelloOutcome {
   return readHello(message);
 }
 
+/** @param bytes what came so far of a handshake message without records around it, as QUIC has it (RFC 9001 section 4). */
+export function parseBareHello(bytes: Uint8Array): HelloOutcome {
+  if (bytes.length > 0 && bytes[0] !== CLIENT_HELLO)
+    return invalid("it does not begin with a hello");
+  if (bytes.length < HANDSHAKE_HEADER_BYTES) return MORE;
+  const length = HANDSHAKE_HEADER_BYTES + (bytes[1]! << 16) + (bytes[2]! << 8) + bytes[3]!;
+  if (length > FIRST_BYTES.clientHelloMaxBytes) return TOO_LONG;
+  if (bytes.length < length) return MORE;
+  return readHello(new Cursor(bytes, HANDSHAKE_HEADER_BYTES, length));
+}
+
 /** Walks over the records until the handshake message is whole. */
 function gather(bytes: Uint8Array): Cursor | HelloOutcome {
   const header = new Uint8Array(HANDSHAKE_HEADER_BYTES);

@@ -82,7 +82,7 @@ export function sharesPort(host: string): boolean {
 }
 
 /** `::` takes IPv4 too; a machine without IPv6 gets IPv4 alone. An address in brackets is IPv6 alone. */
-async function bindEither(
+export async function bindEither(
   host: string,
   port: number,
   flags: number,

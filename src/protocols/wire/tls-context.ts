@@ -9,12 +9,9 @@ import {
 } from "node:tls";
 
 import { normalizeHostName } from "../../l4/tls/server-name.ts";
-import type {
-  CertificateMaterial,
-  ServerCertificates,
-  TargetCertificates,
-} from "../../shared/certificates.ts";
+import type { ServerCertificates, TargetCertificates } from "../../shared/certificates.ts";
 import type { TlsClientPlan, TlsServerPlan } from "../../shared/http-plan.ts";
+import { bundles, ByName } from "./by-name.ts";
 
 /** Of TLS 1.2: forward secrecy and authenticated encryption only (RFC 7540 appendix A forbids the rest). Of 1.3 all are. */
 const CIPHERS = [
@@ -36,7 +33,7 @@ function nativeOf(context: SecureContext): NativeContext {
 /** A listener's side. */
 export class ServerTls {
   readonly plan: TlsServerPlan;
-  #contexts!: ContextsByName;
+  #contexts!: ByName<NativeContext>;
 
   constructor(plan: TlsServerPlan, certificates: ServerCertificates) {
     this.plan = plan;
@@ -53,7 +50,7 @@ export class ServerTls {
       rejectUnauthorized: clientAuth === "require",
       ...(clientCa === null ? {} : { ca: clientCa }),
     };
-    this.#contexts = new ContextsByName(
+    this.#contexts = new ByName(
       bundles(certificates).map((bundle) => ({
         names: bundle[0]!.names,
         context: nativeOf(
@@ -70,56 +67,6 @@ export class ServerTls {
   /** @param name as the client sent it; empty if it sent none. */
   contextFor(name: string): NativeContext {
     return this.#contexts.find(name);
-  }
-}
-
-/** Certificates for the same names that differ in their keys stand together: the handshake takes the one that fits. */
-function bundles(certificates: readonly CertificateMaterial[]): CertificateMaterial[][] {
-  const found: CertificateMaterial[][] = [];
-  for (const certificate of certificates) {
-    const fitting = found.find(
-      (bundle) =>
-        sameNames(bundle[0]!.names, certificate.names) &&
-        bundle.every(({ keyType }) => keyType !== certificate.keyType),
-    );
-    if (fitting === undefined) found.push([certificate]);
-    else fitting.push(certificate);
-  }
-  return found;
-}
-
-function sameNames(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((name) => b.includes(name));
-}
-
-interface NamedContext {
-  readonly names: readonly string[];
-  readonly context: NativeContext;
-}
-
-/** The first certificate that has the name, then the first that covers it with a wildcard for its last label, then the first. */
-class ContextsByName {
-  readonly #byName = new Map<string, NativeContext>();
-  readonly #byParent = new Map<string, NativeContext>();
-  readonly #default: NativeContext;
-
-  constructor(contexts: readonly NamedContext[]) {
-    this.#default = contexts[0]!.context;
-    for (const { names, context } of contexts) {
-      for (const name of names) {
-        const table = name.startsWith("*.") ? this.#byParent : this.#byName;
-        const key = name.startsWith("*.") ? name.slice(2) : name;
-        if (!table.has(key)) table.set(key, context);
-      }
-    }
-  }
-
-  find(text: string): NativeContext {
-    const name = normalizeHostName(text);
-    if (name === null) return this.#default;
-    // RFC 6125 section 6.4.3: a wildcard stands for one label.
-    const parent = name.slice(name.indexOf(".") + 1);
-    return this.#byName.get(name) ?? this.#byParent.get(parent) ?? this.#default;
   }
 }
 
@@ -166,8 +113,8 @@ export class ClientTls {
 /** Reading a hundred and fifty roots takes milliseconds: once for all targets that need nothing else. */
 let rootContext: NativeContext | null = null;
 
-/** What the machine's administrator trusts; where that is not known, what the runtime brings. */
-function systemRoots(): string[] {
+/** What the machine's administrator trusts; where that is not known, what the runtime brings. PEM. */
+export function systemRoots(): string[] {
   const own = getCACertificates("system");
   return own.length > 0 ? own : [...rootCertificates];
 }

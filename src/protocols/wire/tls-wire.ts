@@ -95,6 +95,6 @@ export function describe(socket: TlsSocket, authorized: boolean): WireTls {
 }
 
 /** RFC 4514: the last attribute comes first. @param lines as the runtime has it, one line each, values escaped as there. */
-function subjectOf(lines: string): string {
+export function subjectOf(lines: string): string {
   return lines.split("\n").toReversed().join(",");
 }

@@ -1,0 +1,443 @@
+// A connection of quiche, on either side. Driven by a loop (loop.ts): packets come in through `receive`, its owner writes, and both
+// take effect when it is served. Made by endpoint.ts and dial.ts, which know when it is ready and what it is called.
+//
+//   handshake ──▶ open ──▶ closing ──▶ gone        closing: its peer may still send, and is told again that it is over
+//
+// Invariant: handlers are called from `serve` only; none is called after `close`, `destroy` or `onClose`.
+
+import { messageOf } from "../../../shared/errors.ts";
+import { parseIp } from "../../../shared/ip.ts";
+import { QUIC } from "../../../shared/limits.ts";
+import type { Peer } from "../../live-rows.ts";
+import type { Watermarks, WireTls } from "../../wire/wire.ts";
+import {
+  type QuicConnection,
+  type QuicConnectionHandler,
+  QuicError,
+  type QuicTransport,
+} from "../transport.ts";
+import type { Connection, HostPort, PathInfo } from "./binding.ts";
+import { closedByPeer, closedHere, codeIn, refusedByPeer } from "./errors.ts";
+import type { Loop, Member } from "./loop.ts";
+import { QuicheStream } from "./stream.ts";
+
+const EMPTY = new Uint8Array(0);
+const ignore = (): void => {};
+
+const SILENT_CONNECTION: QuicConnectionHandler = {
+  onStream: (stream) => stream.reset(),
+  onDatagram: ignore,
+  onStreamsAvailable: ignore,
+  onClose: ignore,
+};
+
+/** DATAGRAM frames are handed over in it. */
+const DATAGRAM = new Uint8Array(65_535);
+
+/** Who made it. */
+export interface ConnectionOwner {
+  /** Asked at each turn of the handshake. @returns what was agreed upon; null: it is not ready; an error: it must not go on. */
+  agree(connection: QuicheConnection): WireTls | QuicError | null;
+  /** It is open. Its handler must be set before this returns. */
+  ready(connection: QuicheConnection): void;
+  /** There is no handshake any more. */
+  failed(connection: QuicheConnection, error: QuicError): void;
+  /** At each turn of an open connection, for ids and sessions. */
+  turn(connection: QuicheConnection): void;
+  /** Nothing of it is left. */
+  gone(connection: QuicheConnection): void;
+}
+
+export interface ConnectionParts {
+  readonly native: Connection;
+  readonly loop: Loop;
+  readonly owner: ConnectionOwner;
+  readonly isServer: boolean;
+  readonly remote: HostPort;
+  /** The same. */
+  readonly peer: Peer;
+  readonly local: HostPort;
+  readonly transport: QuicTransport;
+  readonly watermarks: Watermarks;
+  readonly nowMs: number;
+}
+
+export class QuicheConnection implements QuicConnection, Member {
+  handler: QuicConnectionHandler = SILENT_CONNECTION;
+  readonly native: Connection;
+  readonly isServer: boolean;
+  deadlineMs = 0;
+  #peer: Peer;
+  readonly #local: HostPort;
+  #tls: WireTls | null = null;
+  readonly #loop: Loop;
+  readonly #owner: ConnectionOwner;
+  readonly #transport: QuicTransport;
+  readonly #watermarks: Watermarks;
+  #phase: "handshake" | "open" | "closing" | "gone" = "handshake";
+  readonly #streams = new Map<number, QuicheStream>();
+  /** Streams that wait for room, or have something to tell. */
+  #blocked = new Set<QuicheStream>();
+  #nextBidirectional: number;
+  #nextUnidirectional: number;
+  #wantsStreams = false;
+  /** Of the last packet. */
+  #path: PathInfo;
+  /** A packet came from elsewhere: quiche knows whether the peer has moved. */
+  #moving = false;
+  #broken: QuicError | null = null;
+  readonly #handshakeByMs: number;
+  #sentMs: number;
+  #stopScanMs = 0;
+  /** Packets came since the last look for stopped streams. */
+  #stopScanDue = false;
+  /** Bytes of packets that brought nothing to anybody, so far as is known (limits.ts). */
+  #surplus = 0;
+  #surplusMax: number;
+
+  constructor(parts: ConnectionParts) {
+    const { remote, local, transport, isServer, nowMs } = parts;
+    this.native = parts.native;
+    this.isServer = isServer;
+    this.#loop = parts.loop;
+    this.#owner = parts.owner;
+    this.#transport = transport;
+    this.#watermarks = parts.watermarks;
+    this.#local = local;
+    this.#path = { from: remote, to: local };
+    this.#peer = parts.peer;
+    this.#nextBidirectional = isServer ? 1 : 0;
+    this.#nextUnidirectional = isServer ? 3 : 2;
+    this.#handshakeByMs = nowMs + transport.handshakeMs;
+    this.#sentMs = nowMs;
+    this.#surplusMax = QUIC.surplusBytes + transport.connectionWindow;
+  }
+
+  get peer(): Peer {
+    return this.#peer;
+  }
+
+  /** With the peer's first address: the owner of a count goes by it. */
+  get local(): Peer | null {
+    const ip = parseIp(this.#local.host);
+    return ip === null || ip.every((byte) => byte === 0) ? null : { ip, port: this.#local.port };
+  }
+
+  get tls(): WireTls {
+    return this.#tls!;
+  }
+
+  get streams(): number {
+    return this.#streams.size;
+  }
+
+  get isOpen(): boolean {
+    return this.#phase === "open";
+  }
+
+  openStream(): QuicheStream | null {
+    if (!this.#mayOpen(this.native.peerStreamsLeftBidi())) return null;
+    const id = this.#nextBidirectional;
+    this.#nextBidirectional += 4;
+    return this.#open(id);
+  }
+
+  openUnidirectional(): QuicheStream | null {
+    if (!this.#mayOpen(this.native.peerStreamsLeftUni())) return null;
+    const id = this.#nextUnidirectional;
+    this.#nextUnidirectional += 4;
+    return this.#open(id);
+  }
+
+  #mayOpen(left: number): boolean {
+    if (this.#phase !== "open") return false;
+    this.#wantsStreams ||= left <= 0;
+    return left > 0;
+  }
+
+  #open(id: number): QuicheStream {
+    this.native.streamSend(id, EMPTY, false); // counts against the peer's limit from here on
+    return this.#adopt(id, false);
+  }
+
+  #adopt(id: number, early: boolean): QuicheStream {
+    const stream = new QuicheStream(this, id, this.#watermarks, early);
+    this.#streams.set(id, stream);
+    return stream;
+  }
+
+  sendDatagram(bytes: Uint8Array): boolean {
+    if (this.#phase !== "open") return false;
+    const most = this.native.dgramMaxWritableLen();
+    if (most === null || bytes.length > most) return false;
+    try {
+      if (this.native.dgramSend(bytes) === null) return false;
+    } catch {
+      return false; // the peer takes none
+    }
+    this.touch();
+    return true;
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#phase === "closing" || this.#phase === "gone") return;
+    if (this.#phase === "open") this.#loop.flush(this);
+    this.shut(true, code, reason);
+  }
+
+  destroy(): void {
+    this.close(0, "");
+  }
+
+  /** CONNECTION_CLOSE; nothing is told of it. */
+  shut(isApp: boolean, code: number, reason: string): void {
+    this.#phase = "closing";
+    this.handler = SILENT_CONNECTION;
+    for (const stream of this.#streams.values()) stream.forget();
+    try {
+      this.native.close(isApp, code, Buffer.from(reason));
+    } catch {
+      // it was closed by its peer meanwhile
+    }
+    this.touch();
+  }
+
+  touch(): void {
+    this.#loop.touch(this);
+  }
+
+  /** It is served even if no packet came. */
+  block(stream: QuicheStream): void {
+    this.#blocked.add(stream);
+    this.touch();
+  }
+
+  drop(stream: QuicheStream): void {
+    this.#streams.delete(stream.id);
+    this.#blocked.delete(stream);
+  }
+
+  /** One datagram, which is changed. */
+  receive(datagram: Uint8Array, port: number, host: string): void {
+    const { from } = this.#path;
+    if (from.port !== port || from.host !== host) {
+      this.#path = { from: { host, port }, to: this.#local };
+      this.#moving = true;
+    }
+    this.#surplus += Math.max(0, datagram.length - QUIC.packetOverheadBytes);
+    this.#stopScanDue = true;
+    try {
+      this.native.recv(datagram, this.#path);
+    } catch (error) {
+      this.#broken ??= this.#breakage(error);
+    }
+    this.touch();
+  }
+
+  #breakage(error: unknown): QuicError {
+    const local = this.native.localError();
+    if (local !== null) return closedHere(local);
+    return new QuicError("ERR_QUIC_PROTOCOL", `the peer broke the rules: ${messageOf(error)}`);
+  }
+
+  serve(nowMs: number): void {
+    if (this.#phase === "handshake") this.#shakeHands(nowMs);
+    if (this.#phase === "open") this.#work(nowMs);
+    this.#lookForEnd();
+  }
+
+  #shakeHands(nowMs: number): void {
+    if (this.#broken !== null || this.native.isDraining() || this.native.isClosed()) return;
+    const agreed = this.#owner.agree(this);
+    if (agreed === null) {
+      if (nowMs < this.#handshakeByMs) return;
+      const { handshakeMs } = this.#transport;
+      const error = new QuicError("ERR_QUIC_TIMEOUT", `no handshake within ${handshakeMs} ms`);
+      this.shut(false, 0, "");
+      this.#owner.failed(this, error);
+    } else if (agreed instanceof QuicError) {
+      this.shut(false, Math.max(0, agreed.wireCode), "");
+      this.#owner.failed(this, agreed);
+    } else {
+      this.#tls = agreed;
+      this.#phase = "open";
+      this.#owner.ready(this);
+    }
+  }
+
+  #work(nowMs: number): void {
+    if (this.#moving) this.#follow();
+    this.#read();
+    if (this.#transport.datagrams) this.#readDatagrams();
+    this.#lookForStops(nowMs);
+    const blocked = this.#blocked;
+    if (blocked.size > 0) {
+      this.#blocked = new Set();
+      // Whoever still waits goes behind those that asked meanwhile: they take turns.
+      for (const stream of blocked) if (stream.serve()) this.#blocked.add(stream);
+    }
+    if (this.#wantsStreams && this.#mayOpen(this.native.peerStreamsLeftBidi())) {
+      this.#wantsStreams = false;
+      this.handler.onStreamsAvailable();
+    }
+    if (this.#phase !== "open") return;
+    this.#owner.turn(this);
+    if (this.#surplus > this.#surplusMax) {
+      this.#broken = new QuicError("ERR_QUIC_PROTOCOL", "the peer sends more than it may", 0x0a);
+      this.native.close(false, 0x0a, EMPTY);
+    }
+  }
+
+  #read(): void {
+    const { native } = this;
+    for (const id of native.readable()) {
+      const stream = this.#streams.get(id) ?? this.#arrive(id);
+      if (stream === null) continue;
+      this.#delivered(stream.read());
+      if (this.#phase !== "open") return;
+    }
+  }
+
+  /** The peer opened it. */
+  #arrive(id: number): QuicheStream | null {
+    if ((id & 1) === (this.isServer ? 1 : 0)) return null; // ours, which is over
+    const stream = this.#adopt(id, this.isServer && !this.native.isEstablished());
+    this.handler.onStream(stream);
+    return stream;
+  }
+
+  #delivered(bytes: number): void {
+    this.#surplus = Math.max(0, this.#surplus - bytes);
+    this.#surplusMax += bytes * QUIC.surplusShare;
+  }
+
+  #readDatagrams(): void {
+    const { native } = this;
+    for (let i = 0; i < QUIC.datagramsQueued && this.#phase === "open"; i++) {
+      const bytes = native.dgramRecv(DATAGRAM);
+      if (bytes === null) return;
+      this.#delivered(bytes);
+      this.handler.onDatagram(DATAGRAM.subarray(0, bytes));
+    }
+  }
+
+  /** STOP_SENDING is not told but by a look at each stream that could be written to. */
+  #lookForStops(nowMs: number): void {
+    if (!this.#stopScanDue || nowMs < this.#stopScanMs) return;
+    this.#stopScanDue = false;
+    this.#stopScanMs = nowMs + QUIC.stopScanMs;
+    for (const id of this.native.writable()) {
+      const stream = this.#streams.get(id);
+      try {
+        this.native.streamCapacity(id);
+      } catch (error) {
+        stream?.wasStopped(Math.max(0, codeIn(error)));
+        if (this.#phase !== "open") return;
+      }
+    }
+  }
+
+  /** The peer's address changes when it has moved: quiche has asked the new one whether it is there. */
+  #follow(): void {
+    for (let event = this.native.pathEventNext(); event !== null;) {
+      if (event.type === "PeerMigrated" && event.new !== undefined) this.#peer = peerOf(event.new);
+      event = this.native.pathEventNext();
+    }
+  }
+
+  /** Also of quiche's own doing: idle, a reset without a connection, CONNECTION_CLOSE. */
+  #lookForEnd(): void {
+    const { native } = this;
+    if (this.#phase !== "closing" && this.#phase !== "gone") {
+      const error = this.#ending();
+      if (error === undefined) return;
+      this.#lose(error);
+    }
+    if (this.#phase === "closing" && native.isClosed()) {
+      this.#phase = "gone";
+      this.#loop.remove(this);
+      this.#owner.gone(this);
+    }
+  }
+
+  /** @returns why it is over: null without an error; undefined: it is not. */
+  #ending(): QuicError | null | undefined {
+    const { native } = this;
+    if (this.#broken !== null) return this.#broken;
+    if (!native.isDraining() && !native.isClosed()) return undefined;
+    const peerError = native.peerError();
+    if (peerError !== null) {
+      if (this.#phase === "handshake") return refusedByPeer(peerError);
+      return peerError.errorCode === 0 ? null : closedByPeer(peerError);
+    }
+    if (native.isTimedOut()) {
+      if (this.#phase === "open") return null;
+      return new QuicError("ERR_QUIC_TIMEOUT", "the peer does not answer");
+    }
+    const local = native.localError();
+    if (local !== null) return closedHere(local);
+    return new QuicError("ERR_QUIC_CLOSED", "the peer knows the connection no more");
+  }
+
+  #lose(error: QuicError | null): void {
+    const wasOpen = this.#phase === "open";
+    const { handler } = this;
+    this.#phase = "closing";
+    this.handler = SILENT_CONNECTION;
+    if (!wasOpen) {
+      this.#owner.failed(this, error ?? new QuicError("ERR_QUIC_CLOSED", "the peer left"));
+      return;
+    }
+    const why = error ?? this.#silentEnd();
+    for (const stream of [...this.#streams.values()]) stream.lose(why);
+    handler.onClose(error);
+  }
+
+  /** For streams that were not over: theirs is an error also if the connection's is none. */
+  #silentEnd(): QuicError {
+    if (!this.native.isTimedOut()) {
+      return new QuicError("ERR_QUIC_CLOSED", "the peer closed the connection", 0);
+    }
+    return new QuicError("ERR_QUIC_TIMEOUT", "nothing came from the peer for too long");
+  }
+
+  #nextDeadline(nowMs: number): number {
+    const timeout = this.native.timeout();
+    let deadline = timeout === null ? Infinity : nowMs + timeout + 1;
+    if (this.#phase === "handshake") deadline = Math.min(deadline, this.#handshakeByMs);
+    if (this.#phase !== "open") return deadline;
+    if (this.#stopScanDue) deadline = Math.min(deadline, this.#stopScanMs);
+    const { keepAliveMs } = this.#transport;
+    return keepAliveMs > 0 ? Math.min(deadline, this.#sentMs + keepAliveMs) : deadline;
+  }
+
+  expire(nowMs: number): void {
+    const timeout = this.native.timeout();
+    if (timeout !== null && timeout <= 0) this.native.onTimeout();
+    const { keepAliveMs } = this.#transport;
+    if (this.#phase !== "open" || keepAliveMs === 0 || nowMs < this.#sentMs + keepAliveMs) return;
+    this.#sentMs = nowMs;
+    this.native.sendAckEliciting();
+  }
+
+  send(into: Uint8Array): [number, PathInfo] | null {
+    if (this.#phase === "gone") return null;
+    try {
+      return this.native.send(into);
+    } catch (error) {
+      this.#broken ??= this.#breakage(error);
+      this.touch();
+      return null;
+    }
+  }
+
+  /** quiche has other timers then. */
+  sent(count: number, nowMs: number): void {
+    if (count > 0) this.#sentMs = nowMs;
+    if (this.#phase !== "gone") this.deadlineMs = this.#nextDeadline(nowMs);
+  }
+}
+
+function peerOf({ host, port }: HostPort): Peer {
+  return { ip: parseIp(host) ?? new Uint8Array(16), port };
+}
