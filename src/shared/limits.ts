@@ -312,8 +312,8 @@ export const H1 = {
   readerMaxBytes: 8 * KIB, // one that had to hold a larger head is not kept
 } as const;
 
-/** QUIC (RFC 9000). */
-export const QUIC = {
+/** The driver quiche of QUIC (RFC 9000). */
+export const QUICHE = {
   payloadBytes: 1_350, // of a datagram: what passes nearly every tunnel on the way, as Chromium and quiche send
   localPayloadBytes: 16 * KIB, // over the loopback interface, whose MTU is 64 KiB: larger ones gained nothing
   cidsMax: 4, // ids that a peer may call us by at once: two paths, and a spare one for each

@@ -81,8 +81,18 @@ export function sharesPort(host: string): boolean {
   return process.platform === "linux" && ["", "0.0.0.0", "::"].includes(host);
 }
 
+/** One socket. @param host empty: every address. */
+export function bindAt(
+  host: string,
+  port: number,
+  reusePort: boolean,
+  handlers: Handlers,
+): Promise<udp.Socket<"buffer">> {
+  return bindEither(host, port, reusePort ? REUSE_PORT : 0, handlers);
+}
+
 /** `::` takes IPv4 too; a machine without IPv6 gets IPv4 alone. An address in brackets is IPv6 alone. */
-export async function bindEither(
+async function bindEither(
   host: string,
   port: number,
   flags: number,

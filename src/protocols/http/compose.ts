@@ -1,9 +1,9 @@
 // A listener of HTTP and all that it is made of: routes, filters, answers, codecs. Called by src/gateway.ts.
 
-import { ProxyError } from "../../shared/errors.ts";
 import type { HttpPlan } from "../../shared/http-plan.ts";
 import type { OpenRequest } from "../../shared/messages.ts";
 import type { GatewayHost } from "../host.ts";
+import { pickDriver } from "../quic/pick.ts";
 import { BatchedAccessLog } from "./access/access-log.ts";
 import { createErrorAnswer } from "./answers.ts";
 import { CODECS } from "./codecs.ts";
@@ -26,16 +26,11 @@ export function createHttpListener(
   const altSvcSeconds = h3?.altSvcSeconds ?? 0;
   return new HttpListener(host, request, {
     codecs: CODECS,
-    quicDriver: noDriver,
+    quicDriver: () => pickDriver("auto", host),
     router: createRouter({ routes, filtersFor: filtersOf, ids, unixMs, altSvcSeconds }),
     errorAnswer: createErrorAnswer(unixMs),
     accessLog: accessLogOf(host, request.listener),
   });
-}
-
-/** No plan has a target of HTTP/3 yet. */
-function noDriver(): never {
-  throw new ProxyError("ERR_STATE", "there is no driver of QUIC");
 }
 
 function accessLogOf({ emit }: GatewayHost, { key, accessLog }: HttpPlan): BatchedAccessLog | null {

@@ -1,5 +1,5 @@
-// Which certificate is shown to whom, by the name that the client asks for. Called by everything that chooses at a handshake: the
-// runtime's TLS and the drivers of QUIC.
+// Which certificate is shown to whom, by the name that the client asks for. Called by everything that chooses at a
+// handshake: the runtime's TLS and the drivers of QUIC.
 
 import { normalizeHostName } from "../../l4/tls/server-name.ts";
 import type { CertificateMaterial } from "../../shared/certificates.ts";
@@ -28,7 +28,7 @@ export interface Named<Context> {
   readonly context: Context;
 }
 
-/** The first certificate that has the name, then the first that covers it with a wildcard for its last label, then the first. */
+/** The first context that has the name, then the first that covers it with a wildcard for its last label, then the first. */
 export class ByName<Context> {
   readonly #byName = new Map<string, Context>();
   readonly #byParent = new Map<string, Context>();

@@ -1,7 +1,7 @@
-// Clients whose hello has not come whole: their packets wait, a few of each and for a while, until it is known which certificate
-// they ask for. Bounded in number, memory and time. Called by endpoints with several certificates.
+// Clients whose hello has not come whole: their packets wait, a few of each and for a while, until it is known which
+// certificate they ask for. Bounded in number, memory and time. Called by endpoints with several certificates.
 
-import { QUIC } from "../../../shared/limits.ts";
+import { QUICHE } from "../../../shared/limits.ts";
 import type { Peer } from "../../live-rows.ts";
 import { HelloCollector } from "./initial.ts";
 import type { LongHeader } from "./packets.ts";
@@ -22,7 +22,7 @@ export class Arrivals {
   readonly #waiting = new Map<string, Arrival>();
 
   get full(): boolean {
-    return this.#waiting.size >= QUIC.arrivalsMax;
+    return this.#waiting.size >= QUICHE.arrivalsMax;
   }
 
   get size(): number {
@@ -40,20 +40,20 @@ export class Arrivals {
     nowMs: number,
   ): Arrival {
     const collector = new HelloCollector(dcid);
-    const arrival = { ...about, datagrams: [], collector, untilMs: nowMs + QUIC.arrivalMs };
+    const arrival = { ...about, datagrams: [], collector, untilMs: nowMs + QUICHE.arrivalMs };
     this.#waiting.set(cid, arrival);
     return arrival;
   }
 
   /**
-   * @param header of the datagram, an Initial. @returns the name that is asked for, empty if there is none or the hello cannot be
-   * read, which TLS will say better; null: more is to come.
+   * @param header of the datagram, an Initial. @returns the name that is asked for, empty if there is none or the hello
+   * cannot be read, which TLS will say better; null: more is to come.
    */
   add(arrival: Arrival, datagram: Uint8Array, header: LongHeader): string | null {
     arrival.datagrams.push(datagram);
     const outcome = arrival.collector.add(datagram, header);
     if (outcome.type === "hello") return outcome.hello.sni ?? "";
-    if (outcome.type === "more" && arrival.datagrams.length < QUIC.arrivalDatagrams) return null;
+    if (outcome.type === "more" && arrival.datagrams.length < QUICHE.arrivalDatagrams) return null;
     return "";
   }
 

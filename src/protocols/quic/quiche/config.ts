@@ -1,12 +1,12 @@
-// What quiche is configured with: TLS from certificates as they are at the moment, and transport parameters. A configuration of
-// quiche has one certificate, so a listener with several has one for each, and chooses by the client's hello. Called by endpoints
-// and by what connects.
+// What quiche is configured with: TLS from certificates as they are at the moment, and transport parameters. A
+// configuration of quiche has one certificate, so a listener with several has one for each, and chooses by the client's
+// hello. Called by endpoints and by what connects.
 
 import { randomBytes } from "node:crypto";
 
 import type { CertificateMaterial, TargetCertificates } from "../../../shared/certificates.ts";
 import { messageOf, ProxyError } from "../../../shared/errors.ts";
-import { QUIC } from "../../../shared/limits.ts";
+import { QUICHE } from "../../../shared/limits.ts";
 import { bundles, ByName } from "../../wire/by-name.ts";
 import { systemRoots } from "../../wire/tls-context.ts";
 import type { QuicConnectOptions, QuicListenOptions, QuicTransport } from "../transport.ts";
@@ -170,10 +170,10 @@ function setTransport(
   config.setMaxStreamWindow(transport.streamWindow);
   config.setInitialMaxStreamsBidi(transport.bidirectionalStreams);
   config.setInitialMaxStreamsUni(transport.unidirectionalStreams);
-  config.enableDgram(transport.datagrams, QUIC.datagramsQueued, QUIC.datagramsQueued);
+  config.enableDgram(transport.datagrams, QUICHE.datagramsQueued, QUICHE.datagramsQueued);
   config.setMaxRecvUdpPayloadSize(PAYLOAD_MAX_BYTES);
-  config.setMaxSendUdpPayloadSize(local ? QUIC.localPayloadBytes : QUIC.payloadBytes);
-  config.setActiveConnectionIdLimit(QUIC.cidsMax);
+  config.setMaxSendUdpPayloadSize(local ? QUICHE.localPayloadBytes : QUICHE.payloadBytes);
+  config.setActiveConnectionIdLimit(QUICHE.cidsMax);
   // Two paths that share an id are how a peer could make quiche 0.18 loop for ever (CVE-2025-7054).
   config.setDisableDcidReuse(true);
   config.setCcAlgorithmName("cubic");

@@ -1,5 +1,6 @@
-// A connection of quiche, on either side. Driven by a loop (loop.ts): packets come in through `receive`, its owner writes, and both
-// take effect when it is served. Made by endpoint.ts and dial.ts, which know when it is ready and what it is called.
+// A connection of quiche, on either side. Driven by a loop (loop.ts): packets come in through `receive`, its owner writes,
+// and both take effect when it is served. Made by endpoint.ts and dial.ts, which know when it is ready and what it is
+// called.
 //
 //   handshake ──▶ open ──▶ closing ──▶ gone        closing: its peer may still send, and is told again that it is over
 //
@@ -7,7 +8,7 @@
 
 import { messageOf } from "../../../shared/errors.ts";
 import { parseIp } from "../../../shared/ip.ts";
-import { QUIC } from "../../../shared/limits.ts";
+import { QUICHE } from "../../../shared/limits.ts";
 import type { Peer } from "../../live-rows.ts";
 import type { Watermarks, WireTls } from "../../wire/wire.ts";
 import {
@@ -110,7 +111,7 @@ export class QuicheConnection implements QuicConnection, Member {
     this.#nextUnidirectional = isServer ? 3 : 2;
     this.#handshakeByMs = nowMs + transport.handshakeMs;
     this.#sentMs = nowMs;
-    this.#surplusMax = QUIC.surplusBytes + transport.connectionWindow;
+    this.#surplusMax = QUICHE.surplusBytes + transport.connectionWindow;
   }
 
   get peer(): Peer {
@@ -224,7 +225,7 @@ export class QuicheConnection implements QuicConnection, Member {
       this.#path = { from: { host, port }, to: this.#local };
       this.#moving = true;
     }
-    this.#surplus += Math.max(0, datagram.length - QUIC.packetOverheadBytes);
+    this.#surplus += Math.max(0, datagram.length - QUICHE.packetOverheadBytes);
     this.#stopScanDue = true;
     try {
       this.native.recv(datagram, this.#path);
@@ -308,12 +309,12 @@ export class QuicheConnection implements QuicConnection, Member {
 
   #delivered(bytes: number): void {
     this.#surplus = Math.max(0, this.#surplus - bytes);
-    this.#surplusMax += bytes * QUIC.surplusShare;
+    this.#surplusMax += bytes * QUICHE.surplusShare;
   }
 
   #readDatagrams(): void {
     const { native } = this;
-    for (let i = 0; i < QUIC.datagramsQueued && this.#phase === "open"; i++) {
+    for (let i = 0; i < QUICHE.datagramsQueued && this.#phase === "open"; i++) {
       const bytes = native.dgramRecv(DATAGRAM);
       if (bytes === null) return;
       this.#delivered(bytes);
@@ -325,7 +326,7 @@ export class QuicheConnection implements QuicConnection, Member {
   #lookForStops(nowMs: number): void {
     if (!this.#stopScanDue || nowMs < this.#stopScanMs) return;
     this.#stopScanDue = false;
-    this.#stopScanMs = nowMs + QUIC.stopScanMs;
+    this.#stopScanMs = nowMs + QUICHE.stopScanMs;
     for (const id of this.native.writable()) {
       const stream = this.#streams.get(id);
       try {
@@ -389,7 +390,7 @@ export class QuicheConnection implements QuicConnection, Member {
       return;
     }
     const why = error ?? this.#silentEnd();
-    for (const stream of [...this.#streams.values()]) stream.lose(why);
+    for (const stream of this.#streams.values()) stream.lose(why);
     handler.onClose(error);
   }
 

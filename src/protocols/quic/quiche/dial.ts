@@ -1,5 +1,5 @@
-// A connection to a server: each has a UDP socket of its own, which the system connects, so that it tells of a port that is closed.
-// Made by driver.ts.
+// A connection to a server: each has a UDP socket of its own, which the system connects, so that it tells of a port that is
+// closed. Made by driver.ts.
 
 import { isIP } from "node:net";
 

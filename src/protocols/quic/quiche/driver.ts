@@ -1,7 +1,7 @@
 // The QUIC driver `quiche`: the native binding, driven by packet loops of ours. Called by pick.ts.
 
 import { ProxyError } from "../../../shared/errors.ts";
-import { bindEither, takeOver } from "../../datagrams/bind.ts";
+import { bindAt, takeOver } from "../../datagrams/bind.ts";
 import type { GatewayHost } from "../../host.ts";
 import type {
   QuicConnected,
@@ -29,14 +29,14 @@ export class QuicheDriver implements QuicDriver {
   }
 
   async listen(options: QuicListenOptions): Promise<QuicEndpoint> {
-    const { address, fd, buffers } = options;
+    const { address, fd, reusePort, buffers } = options;
     if (address.kind === "unix") {
       throw new ProxyError("ERR_LISTEN", `cannot listen on unix:${address.path}: QUIC has ports`);
     }
     const endpoint = new QuicheEndpoint(this.#binding, options, this.#host.segmentsOf);
     await endpoint.open((handlers) =>
       fd === undefined
-        ? bindEither(address.host, address.port, 0, handlers)
+        ? bindAt(address.host, address.port, reusePort, handlers)
         : takeOver(fd, handlers),
     );
     this.#host.setBuffers(endpoint.fd, buffers);

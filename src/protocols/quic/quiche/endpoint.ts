@@ -1,6 +1,6 @@
-// A listener's UDP socket with the connections of its clients: packets are routed by the id in them, which is one that we gave, or
-// that a client made up in its first packets. Whoever is nobody's is let in, asked to prove his address, or told that he is not
-// known; such answers are always smaller than what they answer, and bounded in number. Made by driver.ts.
+// A listener's UDP socket with the connections of its clients: packets are routed by the id in them, which is one that we
+// gave, or that a client made up in its first packets. Whoever is nobody's is let in, asked to prove his address, or told
+// that he is not known; such answers are always smaller than what they answer, and bounded in number. Made by driver.ts.
 
 import { randomBytes } from "node:crypto";
 
@@ -11,7 +11,7 @@ import type { ServerCertificates } from "../../../shared/certificates.ts";
 import { monotonicMs } from "../../../shared/clock.ts";
 import { errnoOf } from "../../../shared/errors.ts";
 import { isLoopback, parseIp } from "../../../shared/ip.ts";
-import { QUIC } from "../../../shared/limits.ts";
+import { QUICHE } from "../../../shared/limits.ts";
 import { listenError } from "../../../shared/listen-error.ts";
 import { fdOf } from "../../datagrams/sockets.ts";
 import type { SegmentSender } from "../../host.ts";
@@ -58,8 +58,8 @@ export class QuicheEndpoint implements QuicEndpoint, ConnectionOwner {
   readonly #arrivals = new Arrivals();
   readonly #handshakes = new Set<QuicheConnection>();
   readonly #keyLogs = new Map<QuicheConnection, KeyLog>();
-  readonly #resets = new Rate(QUIC.answersPerSecond);
-  readonly #negotiations = new Rate(QUIC.answersPerSecond);
+  readonly #resets = new Rate(QUICHE.answersPerSecond);
+  readonly #negotiations = new Rate(QUICHE.answersPerSecond);
   #socket: Socket | null = null;
   #local!: HostPort;
   #address!: SocketAddress;
@@ -192,7 +192,7 @@ export class QuicheEndpoint implements QuicEndpoint, ConnectionOwner {
       return;
     }
     this.#arrivals.begin(dcid, header.dcid, { peer, host, originalCid }, now);
-    this.#sweep ??= setInterval(() => this.#expire(), QUIC.arrivalMs / 4);
+    this.#sweep ??= setInterval(() => this.#expire(), QUICHE.arrivalMs / 4);
     this.#collect(dcid, datagram, header);
   }
 
@@ -203,7 +203,7 @@ export class QuicheEndpoint implements QuicEndpoint, ConnectionOwner {
   /** RFC 9000 section 8.1.2: nothing is kept of a client that has not proved its address. */
   #retry(header: LongHeader, peer: QuicheConnection["peer"], to: HostPort, now: number): void {
     const cid = newCid();
-    const token = TOKENS.sealRetry(peer, header.dcid, cid, now + QUIC.retryTokenMs);
+    const token = TOKENS.sealRetry(peer, header.dcid, cid, now + QUICHE.retryTokenMs);
     const packet = new Uint8Array(RETRY_MAX_BYTES);
     const { scid, dcid } = header;
     const length = this.#binding.retry(scid, dcid, cid, token, VERSION_1, packet);

@@ -1,6 +1,6 @@
-// The ClientHello in a client's Initial packets (RFC 9001 section 5): they are encrypted with keys that anybody can derive from
-// the id that the client made up, and a hello may come in pieces, in any order, over several of them. Pure. Called by endpoints
-// that have several certificates to choose among.
+// The ClientHello in a client's Initial packets (RFC 9001 section 5): they are encrypted with keys that anybody can derive
+// from the id that the client made up, and a hello may come in pieces, in any order, over several of them. Pure. Called by
+// endpoints that have several certificates to choose among.
 
 import { createCipheriv, createDecipheriv, createHmac } from "node:crypto";
 

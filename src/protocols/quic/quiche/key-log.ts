@@ -1,5 +1,5 @@
-// The keys of a connection for whoever decrypts captures of it (NSS key log). quiche writes them to a file, which has no name as
-// soon as it is open here. Called by endpoints and by what connects, where somebody asked for it.
+// The keys of a connection for whoever decrypts captures of it (NSS key log). quiche writes them to a file, which has no
+// name as soon as it is open here. Called by endpoints and by what connects, where somebody asked for it.
 
 import { closeSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

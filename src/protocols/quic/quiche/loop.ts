@@ -1,9 +1,9 @@
-// What drives the connections of one UDP socket: whoever was touched is served once, after the events of this turn of the event
-// loop were handled, and then its packets go out; one timer stands for the nearest deadline of all. Called by endpoints and by
-// what connects, which own the socket.
+// What drives the connections of one UDP socket: whoever was touched is served once, after the events of this turn of the
+// event loop were handled, and then its packets go out; one timer stands for the nearest deadline of all. Called by
+// endpoints and by what connects, which own the socket.
 
 import { monotonicMs } from "../../../shared/clock.ts";
-import { QUIC } from "../../../shared/limits.ts";
+import { QUICHE } from "../../../shared/limits.ts";
 import type { SegmentSender } from "../../host.ts";
 import type { HostPort } from "./binding.ts";
 import { Outbox, type PacketSocket, type PacketSource } from "./outbox.ts";
@@ -70,7 +70,7 @@ export class Loop {
   /** What it has to send goes out at once, as far as there is room. */
   flush(member: Member): void {
     if (this.outbox.blocked) return;
-    member.sent(this.outbox.pump(member, QUIC.flushPackets), monotonicMs());
+    member.sent(this.outbox.pump(member, QUICHE.flushPackets), monotonicMs());
   }
 
   stop(): void {
@@ -96,9 +96,9 @@ export class Loop {
       this.#serving = member;
       member.serve(now);
       this.#serving = null;
-      const count = this.outbox.blocked ? 0 : this.outbox.pump(member, QUIC.flushPackets);
+      const count = this.outbox.blocked ? 0 : this.outbox.pump(member, QUICHE.flushPackets);
       member.sent(count, now);
-      if (count >= QUIC.flushPackets) this.touch(member);
+      if (count >= QUICHE.flushPackets) this.touch(member);
       if (this.#members.has(member)) this.#wakeAt(member.deadlineMs, now);
     }
   }

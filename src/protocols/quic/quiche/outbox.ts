@@ -1,11 +1,11 @@
-// Packets on their way out of one UDP socket: those of a connection are written one behind the other, and handed to the system
-// in one call, as segments where it cuts them itself (UDP_SEGMENT), otherwise with sendmmsg(2). Called by loops.
+// Packets on their way out of one UDP socket: those of a connection are written one behind the other, and handed to the
+// system in one call, as segments where it cuts them itself (UDP_SEGMENT), otherwise with sendmmsg(2). Called by loops.
 //
 // Invariant: what the system does not take waits here, a batch at most; meanwhile no connection is asked for packets.
 
 import type { udp } from "bun";
 
-import { QUIC } from "../../../shared/limits.ts";
+import { QUICHE } from "../../../shared/limits.ts";
 import type { SegmentSender } from "../../host.ts";
 import type { HostPort, PathInfo } from "./binding.ts";
 
@@ -19,7 +19,7 @@ export type PacketSocket = udp.Socket<"buffer"> | udp.ConnectedSocket<"buffer">;
 type Packets = (Uint8Array | number | string)[];
 
 /** Of a datagram of the loopback interface. */
-const PACKET_MAX_BYTES = QUIC.localPayloadBytes;
+const PACKET_MAX_BYTES = QUICHE.localPayloadBytes;
 /** Of UDP over IPv4. */
 const CALL_MAX_BYTES = 65_507;
 
@@ -37,7 +37,7 @@ export class Outbox {
     this.#connected = connected;
     this.#segments = segments;
     this.#buffer = segments?.buffer ?? new Uint8Array(CALL_MAX_BYTES);
-    this.#segmentsMax = segments?.segmentsMax ?? QUIC.flushPackets;
+    this.#segmentsMax = segments?.segmentsMax ?? QUICHE.flushPackets;
   }
 
   /** Nothing goes out any more. */

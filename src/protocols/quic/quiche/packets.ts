@@ -4,7 +4,7 @@
 //   long   1 form(1) 1 type(2) …(4)  version(32)  dcid length(8) dcid  scid length(8) scid  …
 //   short  1 form(0) …               dcid (as long as we made it)                          …
 
-/** RFC 9000 section 14.1: a client's first datagram is padded to this, so that our answer of three times as much is not small. */
+/** RFC 9000 section 14.1: a client pads its first datagram, so that three times as much is room for an answer. */
 export const INITIAL_MIN_BYTES = 1_200;
 /** Of the connection ids that we give to peers. */
 export const CID_BYTES = 16;

@@ -1,16 +1,16 @@
 // Memory that streams are read into: pieces of one large one, each given away once, so that small reads cost neither an
 // allocation nor a copy. Called by streams.
 
-import { QUIC } from "../../../shared/limits.ts";
+import { QUICHE } from "../../../shared/limits.ts";
 
 export class Slab {
-  #bytes = new Uint8Array(QUIC.slabBytes);
+  #bytes = new Uint8Array(QUICHE.slabBytes);
   #at = 0;
 
-  /** All that is left, at least QUIC.slabRestBytes. Not to be kept. */
+  /** All that is left, at least QUICHE.slabRestBytes. Not to be kept. */
   rest(): Uint8Array {
-    if (this.#bytes.length - this.#at < QUIC.slabRestBytes) {
-      this.#bytes = new Uint8Array(QUIC.slabBytes);
+    if (this.#bytes.length - this.#at < QUICHE.slabRestBytes) {
+      this.#bytes = new Uint8Array(QUICHE.slabBytes);
       this.#at = 0;
     }
     return this.#bytes.subarray(this.#at);

@@ -1,4 +1,5 @@
-// A stream of a connection of quiche, as a wire. Made by connection.ts, which reads it and sends what is pending when it is served.
+// A stream of a connection of quiche, as a wire. Made by connection.ts, which reads it and sends what is pending when it is
+// served.
 //
 // Invariant: the handler is called from `serve` only, so never from within a call of its owner; nor after `reset` or `abort`,
 // nor after onClose. quiche holds what its congestion window lets it send soon; what is beyond that is pending here.
@@ -24,6 +25,7 @@ export class QuicheStream implements QuicStream {
   readonly connection: QuicheConnection;
   readonly early: boolean;
   readonly fd = -1;
+  finished = false;
   readonly #native: Connection;
   readonly #marks: Watermarks;
   readonly #pending = new Pending();
@@ -178,6 +180,7 @@ export class QuicheStream implements QuicStream {
       if (got === null) break;
       const [bytes, fin] = got;
       told += bytes;
+      this.finished = fin;
       if (bytes > 0) this.handler.onData(SLAB.take(bytes));
       if (fin) this.#sawEnd();
       if (this.#paused) break;

@@ -1,6 +1,6 @@
-// What this process signs for its clients with keys that only it has: tokens of Retry packets (RFC 9000 section 8.1.2), which
-// prove that a client gets what is sent to its address, and tokens of stateless resets (section 10.3). A process that is started
-// anew has other keys: the tokens of the last one mean nothing to it. Called by endpoints.
+// What this process signs for its clients with keys that only it has: tokens of Retry packets (RFC 9000 section 8.1.2),
+// which prove that a client gets what is sent to its address, and tokens of stateless resets (section 10.3). A process that
+// is started anew has other keys: the tokens of the last one mean nothing to it. Called by endpoints.
 //
 //   Retry token   mark(1) expiry(8) original dcid (…) mac(16)
 
