@@ -1,6 +1,6 @@
-// Where the clients of a listener over QUIC arrive: an endpoint for each of its addresses, in the one worker that has them, since a
-// connection stays with one socket and one thread. Beside a wildcard each address of the machine has an endpoint of its own, so
-// that answers leave from the address that was asked (as datagrams/bind.ts). Called by the listeners of http3 and quic.
+// Where the clients of a listener over QUIC arrive: an endpoint for each of its addresses, in the one worker that has them, since
+// a connection stays with one socket and one thread. Beside a wildcard each address of the machine has an endpoint of its own,
+// so that answers leave from the address that was asked (as datagrams/bind.ts). Called by the listeners of http3 and quic.
 //
 // At an upgrade a socket cannot be shared: packets of one connection would reach either process. So a successor opens its
 // endpoints when its predecessor has let go of the port, and tries until then.

@@ -1,5 +1,5 @@
-// What clients that came over TCP are told of HTTP/3 (Alt-Svc, RFC 7838): the same host, at the port that they asked for, which is the
-// one that they reach us by, whatever stands in between. Pure; called by guide.ts.
+// What clients that came over TCP are told of HTTP/3 (Alt-Svc, RFC 7838): the same host, at the port that they asked for, which
+// is the one that they reach us by, whatever stands in between. Pure; called by guide.ts.
 
 import { type BlockField, latin1 } from "./block.ts";
 import { portOf } from "./forwarded.ts";

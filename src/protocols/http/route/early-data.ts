@@ -1,5 +1,6 @@
-// Requests that came before the handshake was over (RFC 8470): whoever recorded them can send them again, as often as they like. So
-// only methods that change nothing are let through, marked for the backend, which may answer 425 as well. Pure; called by guide.ts.
+// Requests that came before the handshake was over (RFC 8470): whoever recorded them can send them again, as often as they like.
+// So only methods that change nothing are let through, marked for the backend, which may answer 425 as well. Pure; called by
+// guide.ts.
 
 import type { RequestHead } from "../message/heads.ts";
 import { idOf } from "../message/names.ts";
