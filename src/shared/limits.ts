@@ -287,6 +287,15 @@ export const H3 = {
   peerUnidirectionalStreams: 8, // of a backend: control and two of QPACK, and some of types that nobody knows yet
   backendIdleMs: 30_000, // a backend that has said nothing for so long is gone
   backendKeepAliveMs: 10_000, // two probes may be lost before that, and NATs keep what they know of the connection
+  clientWindowBytes: 1024 * KIB, // of a client: what its stalled uploads may hold together, as over HTTP/2
+  // A client that has said nothing for so long is gone. Those that rest are asked before, so that NATs, which forget UDP after
+  // half a minute, keep the way to them for an answer that takes its time.
+  clientIdleMs: 45_000,
+  clientKeepAliveMs: 20_000,
+  retryFrom: 256, // handshakes under way, from which on addresses are validated first: a tenth of a second's at full load
+  drainMs: 1_000, // between the two GOAWAY: what was under way when the first was sent has come by then
+  lingerMs: 1_000, // after the last answer, which may be on its way and need another try: a round trip or two
+  rateWindowMs: 10_000, // over which limits.min_rate is measured
 } as const;
 
 /** Files of certificates, which change while the proxy runs. */

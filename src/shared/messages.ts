@@ -191,6 +191,7 @@ export const REFUSALS = [
   "http2_rapid_reset", // more streams were cancelled than a client has reason to
   "http2_flood", // more PING, SETTINGS, CONTINUATION, empty or other frames than a client has reason to send
   "http2_header_bomb", // fields that are many times what was sent for them
+  "http3_rapid_reset", // more streams were cancelled than a client has reason to
 ] as const;
 export type Refusal = (typeof REFUSALS)[number];
 

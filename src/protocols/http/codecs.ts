@@ -11,10 +11,12 @@ import { Http1Server } from "./h1/server.ts";
 import { Http2Backend } from "./h2/client.ts";
 import { Http2Server } from "./h2/server.ts";
 import { connectHttp3 } from "./h3/connect.ts";
+import { Http3Server, type Http3ServerSetup } from "./h3/server.ts";
 
 export interface Codecs {
   server(isH2: boolean, setup: ServerSetup): ServerConnection;
   client(isH2: boolean, setup: BackendSetup): BackendConnection;
+  serverHttp3(setup: Http3ServerSetup): ServerConnection;
   /** HTTP/3 has no wire below it: it connects by itself. */
   connectHttp3(
     driver: QuicDriver,
@@ -27,5 +29,6 @@ export interface Codecs {
 export const CODECS: Codecs = {
   server: (isH2, setup) => (isH2 ? new Http2Server(setup) : new Http1Server(setup)),
   client: (isH2, setup) => (isH2 ? new Http2Backend(setup) : new Http1Backend(setup)),
+  serverHttp3: (setup) => new Http3Server(setup),
   connectHttp3,
 };

@@ -2,7 +2,7 @@
 // that was let in is in `#clients` until it is gone, and the listener is over when it was closed and none is left. Created by
 // src/gateway.ts.
 //
-//   wires ──▶ Admission ──▶ GatewayClient ── codec ──▶ Exchanges ──▶ Backends ── Pool ── codec ──▶ wires
+//   wires, QUIC ──▶ Admission ──▶ GatewayClient ── codec ──▶ Exchanges ──▶ Backends ── Pool ── codec ──▶ wires, QUIC
 
 import { AddressSet } from "../../l4/address-set.ts";
 import type { ListenerCertificates } from "../../shared/certificates.ts";
@@ -14,21 +14,28 @@ import type { OpenRequest, Refusal, TargetSlot } from "../../shared/messages.ts"
 import { Admission, type Visit } from "../admission.ts";
 import type { GatewayHost, GatewayListener } from "../host.ts";
 import type { Peer } from "../live-rows.ts";
-import type { QuicDriver } from "../quic/transport.ts";
+import type { QuicSockets } from "../quic/sockets.ts";
+import { type QuicDriver, QuicError } from "../quic/transport.ts";
 import { setAndWarn } from "../set-options.ts";
 import { StreamSockets } from "../stream-sockets.ts";
 import { ServerTls } from "../wire/tls-context.ts";
 import { TlsError } from "../wire/tls-error.ts";
-import type { Wire } from "../wire/wire.ts";
 import type { BatchedAccessLog } from "./access/access-log.ts";
 import { Backends } from "./backend/backends.ts";
-import { type ClientOwner, GatewayClient } from "./client.ts";
+import type { ClientOwner, GatewayClient } from "./client.ts";
 import type { Codecs } from "./codecs.ts";
 import type { ClientStream, RefusedRequest, ServerConnection, ServerSetup } from "./exchange.ts";
 import { Exchanges } from "./exchanges.ts";
+import type { Http3ServerSetup } from "./h3/server.ts";
+import { Http3Sockets, type HttpSockets, quicSocketsOf } from "./h3/sockets.ts";
 import type { Client } from "./host.ts";
 import type { RequestHead } from "./message/heads.ts";
 import type { ErrorAnswer, Guide, Router } from "./passage.ts";
+import { QuicClient } from "./quic-client.ts";
+import { StreamClient } from "./stream-client.ts";
+
+/** Clients over QUIC share their endpoint's. */
+const NO_DESCRIPTOR = -1;
 
 /** What a listener is put together from. */
 export interface HttpParts {
@@ -42,7 +49,7 @@ export interface HttpParts {
 
 export class HttpListener implements GatewayListener, ClientOwner {
   readonly isUnix: boolean;
-  readonly sockets: StreamSockets<Visit>;
+  readonly sockets: HttpSockets;
   readonly #host: GatewayHost;
   readonly #plan: HttpPlan;
   readonly #parts: HttpParts;
@@ -53,6 +60,7 @@ export class HttpListener implements GatewayListener, ClientOwner {
   readonly #backends: Backends;
   readonly #clients = new Set<GatewayClient>();
   readonly #tls: ServerTls | null;
+  readonly #quic: QuicSockets<Visit> | null;
   /** The shortest of what this listener times. */
   readonly #timeoutMs: number;
   #closing = false;
@@ -88,11 +96,27 @@ export class HttpListener implements GatewayListener, ClientOwner {
     this.#tls = serverTls(request);
     // Every message of HTTP has an end of its own, so that a cut needs no telling.
     const encryption = this.#tls && { tls: this.#tls, tellTruncation: false };
-    this.sockets = new StreamSockets(host, request, encryption, {
-      setOptions,
-      onAccept: (peer, fd) => this.#accept(peer, fd),
-      onWire: (wire, visit) => this.#begin(wire, visit),
+    const streams =
+      plan.h3?.tcp === false
+        ? null
+        : new StreamSockets<Visit>(host, request, encryption, {
+            setOptions,
+            onAccept: (peer, fd) => this.#accept(peer, fd),
+            onWire: (wire, visit) =>
+              this.#begin(new StreamClient(this, wire, visit, monotonicMs())),
+            onRefused: (visit, error) => this.#refuse(visit, error),
+          });
+    this.#quic = plan.h3 === null ? null : this.#quicSockets(request);
+    this.sockets = this.#quic === null ? streams! : new Http3Sockets(streams, this.#quic);
+  }
+
+  #quicSockets(request: OpenRequest<HttpPlan>): QuicSockets<Visit> {
+    const { key } = this.#plan;
+    return quicSocketsOf<Visit>(this.#parts.quicDriver, request, {
+      onAccept: (peer) => this.#accept(peer, NO_DESCRIPTOR),
+      onConnection: (quic, visit) => this.#begin(new QuicClient(this, quic, visit, monotonicMs())),
       onRefused: (visit, error) => this.#refuse(visit, error),
+      onWarning: (message) => this.#host.emit({ type: "warning", key, message }),
     });
   }
 
@@ -105,7 +129,10 @@ export class HttpListener implements GatewayListener, ClientOwner {
   }
 
   setCertificates(certificates: ListenerCertificates): void {
-    if (certificates.server !== null) this.#tls?.update(certificates.server);
+    if (certificates.server !== null) {
+      this.#tls?.update(certificates.server);
+      this.#quic?.setCertificates(certificates.server);
+    }
     this.#backends.setCertificates(certificates);
   }
 
@@ -145,19 +172,20 @@ export class HttpListener implements GatewayListener, ClientOwner {
     return this.#closing ? null : this.#admission.enter(peer, fd);
   }
 
-  #begin(wire: Wire, visit: Visit): void {
+  #begin(client: GatewayClient): void {
     this.#host.needSweep(this.#timeoutMs);
-    const client = new GatewayClient(this, wire, visit, monotonicMs());
     this.#clients.add(client);
-    this.#admission.trace(visit, "open", "");
+    this.#admission.trace(client.visit, "open", "");
     if (this.#closing) client.drain();
   }
 
   /** The handshake failed. A client that only left, as probes of a port do, is not worth a line. */
   #refuse(visit: Visit, error: Error & { code?: string }): void {
     const { code = "reset" } = error;
-    if (error instanceof TlsError) this.refused("tls_handshake", error.message);
-    this.#admission.leave(visit, -1, error instanceof TlsError ? "end" : code);
+    const overQuic = error instanceof QuicError;
+    const failed = overQuic ? code === "ERR_QUIC_HANDSHAKE" : error instanceof TlsError;
+    if (failed) this.refused("tls_handshake", error.message);
+    this.#admission.leave(visit, -1, overQuic || failed ? "end" : code);
     this.#release();
   }
 
@@ -182,6 +210,12 @@ export class HttpListener implements GatewayListener, ClientOwner {
     const { limits, timeouts } = this.#plan;
     const nowMs = monotonicMs();
     return this.#parts.codecs.server(isH2, { ...setup, limits, timeouts, nowMs });
+  }
+
+  serveHttp3(setup: Omit<Http3ServerSetup, "limits" | "timeouts" | "nowMs">): ServerConnection {
+    const { limits, timeouts } = this.#plan;
+    const nowMs = monotonicMs();
+    return this.#parts.codecs.serverHttp3({ ...setup, limits, timeouts, nowMs });
   }
 
   moved({ row }: Visit, bytesUp: number, bytesDown: number): void {

@@ -45,7 +45,7 @@ export interface QuicAccepting<Ticket> {
 }
 
 export class QuicSockets<Ticket> implements ListenerSockets {
-  readonly #driver: QuicDriver;
+  readonly #driver: () => QuicDriver;
   readonly #request: QuicRequest;
   readonly #agreement: QuicAgreement;
   readonly #accepting: QuicAccepting<Ticket>;
@@ -56,8 +56,9 @@ export class QuicSockets<Ticket> implements ListenerSockets {
   #retry: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
+  /** @param driver asked for only in the worker that has endpoints. */
   constructor(
-    driver: QuicDriver,
+    driver: () => QuicDriver,
     request: QuicRequest,
     agreement: QuicAgreement,
     certificates: ServerCertificates,
@@ -112,7 +113,7 @@ export class QuicSockets<Ticket> implements ListenerSockets {
   }
 
   async #listen(address: SocketAddress, reusePort: boolean): Promise<SocketAddress> {
-    const endpoint = await this.#driver.listen({
+    const endpoint = await this.#driver().listen({
       ...this.#agreement,
       address,
       reusePort,

@@ -87,7 +87,7 @@ export abstract class Connection implements QuicConnectionHandler, ControlEvents
   /** @param id as the peer's GOAWAY says it. */
   protected abstract onDraining(id: number): void;
   /** A stream is over. */
-  protected abstract onStreamOver(): void;
+  protected abstract onStreamOver(stream: Stream): void;
   /** Nothing is left of it. */
   protected abstract onGone(failure: Failure | null): void;
   abstract onStreamsAvailable(): void;
@@ -118,7 +118,7 @@ export abstract class Connection implements QuicConnectionHandler, ControlEvents
   }
 
   forget(stream: Stream): void {
-    if (this.streams.delete(stream) && this.isOpen) this.onStreamOver();
+    if (this.streams.delete(stream) && this.isOpen) this.onStreamOver(stream);
   }
 
   /** A connection error (section 8): the peer broke the rules. */
