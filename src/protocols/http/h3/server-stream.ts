@@ -1,7 +1,7 @@
 // One request on a client's HTTP/3 connection, as the gateway knows it (ClientStream). Made by server.ts.
 //
-// Invariant: of a body that nobody takes yet, at most what one call brought is held here; the rest waits in the driver, bounded by
-// the stream's window. The stream is over when QUIC has taken all of the answer, not when it was given the end.
+// Invariant: of a body that nobody takes yet, at most what one call brought is held here; the rest waits in the driver, bounded
+// by the stream's window. The stream is over when QUIC has taken all of the answer, not when it was given the end.
 
 import { HTTP_RELAY } from "../../../shared/limits.ts";
 import type { QuicError } from "../../quic/transport.ts";
