@@ -6,8 +6,6 @@ import type { Part, Path, Problem, Source } from "./problems.ts";
 
 const NOT_AVAILABLE = "not available in this version";
 
-const REQUESTS: readonly unknown[] = ["http", "http2", "http3"];
-
 const TOP_KEYS: readonly string[] = ["admin", "auto_tls"];
 
 /** Below an entry, by protocol. */
@@ -18,9 +16,6 @@ const UNAVAILABLE_KEYS: Readonly<Record<string, readonly string[]>> = {
   http2: ["limits.bandwidth", "limits.connection_bandwidth", "proxy_protocol.accept"],
   http3: ["limits.bandwidth", "limits.connection_bandwidth"],
 };
-
-/** Schemes of targets. */
-const LATER_SCHEME = /^h3:\/\//i;
 
 export interface Unavailable {
   readonly problems: readonly Problem[];
@@ -46,11 +41,6 @@ export function unavailable(source: Source): Unavailable {
     if (mapping(entry).enabled === false) return;
     const path = ["protocols", i];
     for (const keys of refusedKeys(mapping(entry))) refuse([...path, ...keys]);
-    if (!REQUESTS.includes(mapping(entry).name)) return;
-    for (const at of laterTargets(mapping(entry))) {
-      const message = `HTTP/3 towards targets is ${NOT_AVAILABLE}. Write https:// or h2://`;
-      refuse([...path, ...at], message, "value");
-    }
   });
   const covers = (path: Path | undefined): boolean =>
     path !== undefined && refused.some((head) => head.every((step, i) => path[i] === step));
@@ -68,26 +58,6 @@ function asksFor(entry: Mapping, steps: readonly string[]): boolean {
   for (const step of steps) at = mapping(at)[step];
   const isNothing = at === undefined || at === "off" || (Array.isArray(at) && at.length === 0);
   return !isNothing;
-}
-
-/** Targets with a scheme that is not there yet, those of routes included. */
-function laterTargets(entry: Mapping): Path[] {
-  const isLater = (value: unknown): boolean =>
-    typeof value === "string" && LATER_SCHEME.test(value);
-  const ofOne = (value: unknown, path: Path): Path[] => {
-    if (isLater(value)) return [path];
-    return isLater(mapping(value).address) ? [[...path, "address"]] : [];
-  };
-  const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
-  const ofRoute = (route: Mapping, path: Path): Path[] => [
-    ...ofOne(route.target, [...path, "target"]),
-    ...list(route.targets).flatMap((value, i) => ofOne(value, [...path, "targets", i])),
-  ];
-  const routes = list(entry.routes);
-  return [
-    ...ofRoute(entry, []),
-    ...routes.flatMap((route, i) => ofRoute(mapping(route), ["routes", i])),
-  ];
 }
 
 /** Whether a key at this path would be refused, whatever protocol it is of. */

@@ -1,4 +1,5 @@
-// Checks over QUIC: what a listener of raw streams cannot have, and what stands beside quic:// targets. Called by relations.ts.
+// Checks over QUIC: what a listener of raw streams cannot have, and what stands beside quic:// and h3:// targets. Called by
+// relations.ts.
 
 import { formatEndpoint } from "../shared/address.ts";
 import { QUIC_DEFAULTS, QUIC_TARGET_DEFAULTS } from "../shared/limits.ts";
@@ -6,7 +7,7 @@ import type { Path, Report } from "./problems.ts";
 import type { TargetQuicConfig } from "./schema-quic.ts";
 import type { Destination, TargetConfig } from "./schema-targets.ts";
 import type { ProtocolConfig } from "./schema.ts";
-import { addressOf, addressPath, formatTarget } from "./target.ts";
+import { addressOf, addressPath, formatTarget, type TargetScheme } from "./target.ts";
 import { formatDuration } from "./units.ts";
 
 type Written = TargetConfig | NonNullable<Destination["target"]>;
@@ -22,6 +23,10 @@ const OF_ENGINES: readonly string[] = [
 
 export function isQuic(written: Written): boolean {
   return addressOf(written).scheme === "quic";
+}
+
+function isOverUdp(scheme: TargetScheme | null): boolean {
+  return scheme === "quic" || scheme === "h3";
 }
 
 /** Of the entry itself, without its routes. */
@@ -71,24 +76,28 @@ function checkDestination(where: Destination, path: Path, report: Report): void 
   const { target, targets } = where;
   if (target !== undefined) checkTarget(target, [...path, "target"], report);
   targets?.forEach((item, i) => checkTarget(item, [...path, "targets", i], report));
-  if (where.health === undefined || !targetsOf(where).some(isQuic)) return;
-  const why = "probes connect over TCP, and a quic:// target listens on UDP";
+  if (where.health === undefined) return;
+  const udp = targetsOf(where)
+    .map((written) => addressOf(written).scheme)
+    .find(isOverUdp);
+  if (udp === undefined) return;
+  const why = `probes connect over TCP, and ${udp === "h3" ? "an h3" : "a quic"}:// target listens on UDP`;
   const cure = "Remove it: a target that cannot be reached is left out for a while all the same";
-  report([...path, "health"], `is not for quic:// targets: ${why}. ${cure}`, "key");
+  report([...path, "health"], `is not for ${udp}:// targets: ${why}. ${cure}`, "key");
 }
 
 function checkTarget(written: Written, at: Path, report: Report): void {
   const target = addressOf(written);
   const { quic } = written as { readonly quic?: TargetQuicConfig };
+  if (target.endpoint.kind === "unix" && isOverUdp(target.scheme)) {
+    const message = `"${formatTarget(target)}" is a stream socket, and QUIC has none`;
+    report(addressPath(written, at), `${message}. Write ${target.scheme}://host:port`);
+  }
   if (target.scheme !== "quic") {
     if (quic === undefined) return;
     const address = formatEndpoint(target.endpoint);
     const message = `has no effect without QUIC. Write address: "quic://${address}"`;
     return report([...at, "quic"], message, "key");
-  }
-  if (target.endpoint.kind === "unix") {
-    const message = `"${formatTarget(target)}" is a stream socket, and QUIC has none`;
-    report(addressPath(written, at), `${message}. Write quic://host:port`);
   }
   checkKeepAlive(quic, [...at, "quic"], report, QUIC_TARGET_DEFAULTS);
 }

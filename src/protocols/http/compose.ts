@@ -26,7 +26,7 @@ export function createHttpListener(
   const altSvcSeconds = h3?.altSvcSeconds ?? 0;
   return new HttpListener(host, request, {
     codecs: CODECS,
-    quicDriver: () => pickDriver("auto", host),
+    quicDriver: () => pickDriver("quiche", host),
     router: createRouter({ routes, filtersFor: filtersOf, ids, unixMs, altSvcSeconds }),
     errorAnswer: createErrorAnswer(unixMs),
     accessLog: accessLogOf(host, request.listener),
