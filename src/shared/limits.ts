@@ -285,8 +285,8 @@ export const H3 = {
   streamWindowBytes: 256 * KIB,
   backendWindowBytes: 128 * MIB,
   peerUnidirectionalStreams: 8, // of a backend: control and two of QPACK, and some of types that nobody knows yet
-  backendIdleMs: 30_000, // a backend that has said nothing for so long is gone
-  backendKeepAliveMs: 10_000, // two probes may be lost before that, and NATs keep what they know of the connection
+  backendIdleMs: 15_000, // a backend that has said nothing for so long is gone, also one that a restart made forget us
+  backendKeepAliveMs: 5_000, // two probes may be lost before that, and NATs keep what they know of the connection
   clientWindowBytes: 1024 * KIB, // of a client: what its stalled uploads may hold together, as over HTTP/2
   // A client that has said nothing for so long is gone. Those that rest are asked before, so that NATs, which forget UDP after
   // half a minute, keep the way to them for an answer that takes its time.
