@@ -195,6 +195,14 @@ export const WIRE = {
   poolMaxBytes: 16 * MIB, // of buffers that nobody uses, in a worker: sixteen stalled readers' at the usual watermark
 } as const;
 
+/** Sockets of the runtime that are read before it does (engine/bun/read-ahead.ts). */
+export const READ_AHEAD = {
+  batch: 128, // sockets that one system call tells to have bytes
+  readBytes: 16 * KIB, // of one read: most messages; what is larger is bulk, for which the runtime reads 512 KiB at once
+  eventsMax: 256, // before the runtime has its turn, for timers, new clients and TLS: two or three milliseconds
+  skipsMax: 31, // events of the runtime in a row behind which it is not tried: a connection by itself pays a thirtieth of a call
+} as const;
+
 /** What stands between clients and backends of HTTP. */
 export const HTTP_RELAY = {
   // Of a request's body: a client that makes what it sends, as git does, says nothing meanwhile; as long as nginx waits.

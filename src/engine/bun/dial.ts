@@ -22,6 +22,7 @@ import { encodeSockaddr, liveFamily, portOf, type Sockaddr } from "../../ffi/soc
 import { formatSocketAddress, type SocketAddress } from "../../shared/address.ts";
 import { errnoOf } from "../../shared/errors.ts";
 import { RELAY_HANDLERS, type RelaySocket, type SocketEvents } from "./connection.ts";
+import { AHEAD } from "./read-ahead.ts";
 
 /** A target's address in every form that a connection needs, made once. */
 export interface TargetAddress {
@@ -173,6 +174,10 @@ const CONNECT_HANDLERS: SocketHandler<SocketEvents> = {
 
 const DESCRIPTOR_HANDLERS: SocketHandler<SocketEvents> = {
   ...RELAY_HANDLERS,
+  data: (socket, chunk) => {
+    socket.data?.receive(chunk);
+    AHEAD.drain();
+  },
   open: (socket) => (socket.data as Attempt).opened(socket, false),
 };
 

@@ -5,9 +5,10 @@
 
 import type { RelaySocket } from "../../engine/bun/connection.ts";
 import type { AttemptSide } from "../../engine/bun/dial.ts";
+import { AHEAD, type AheadReader, sendAhead } from "../../engine/bun/read-ahead.ts";
 import { CAN_RECEIVE, ENDED, NOTHING_YET, receive } from "../../engine/bun/receive.ts";
 import { parseIp } from "../../shared/ip.ts";
-import { WIRE } from "../../shared/limits.ts";
+import { READ_AHEAD, WIRE } from "../../shared/limits.ts";
 import type { Peer } from "../live-rows.ts";
 import { SILENT } from "./handler.ts";
 import { HELD, type Sipper } from "./held.ts";
@@ -16,7 +17,7 @@ import type { Watermarks, Wire, WireHandler, WireTls } from "./wire.ts";
 
 type SystemError = Error & { code?: string };
 
-export class PlainWire implements Wire, AttemptSide, Sipper {
+export class PlainWire implements Wire, AttemptSide, AheadReader, Sipper {
   handler: WireHandler = SILENT;
   readonly peer: Peer;
   readonly tls: WireTls | null = null;
@@ -47,12 +48,28 @@ export class PlainWire implements Wire, AttemptSide, Sipper {
   /** The runtime does not read it: see held.ts. */
   #sparing = false;
   readonly #sipLater = (): void => void this.sip();
+  /** Of a socket that is read and written past the runtime, too; -1: it is not. */
+  #fd = -1;
+  /** The last read brought more than a message. */
+  #bulk = false;
+  /** The socket has failed in a call past the runtime, which takes that for an end. */
+  #loss: SystemError | undefined = undefined;
   readonly #send = (buffer: Uint8Array, start: number, length: number): number =>
     this.socket!.write(buffer, start, length);
 
   constructor(peer: Peer, marks: Watermarks) {
     this.peer = peer;
     this.#marks = marks;
+  }
+
+  /** The socket is there, and its bytes are the wire's own: it is read ahead, and written to without the runtime. */
+  shorten(): void {
+    const { fd } = this;
+    if (AHEAD.watch(fd, this)) this.#fd = fd;
+  }
+
+  get readsAhead(): boolean {
+    return !(this.#paused || this.#sipping || this.#sparing || this.#gone || this.#bulk);
   }
 
   get local(): Peer | null {
@@ -78,6 +95,8 @@ export class PlainWire implements Wire, AttemptSide, Sipper {
     if (this.#gone || this.#closed !== null || this.#ending) return false;
     if (this.isTarget && HELD.isMuch && !this.#sparing && this.canSip) this.#spare();
     if (this.#pending.bytes === 0) {
+      if (this.#fd >= 0 && start === 0) start = sendAhead(this, this.#fd, bytes, end);
+      if (start === end) return true;
       this.#calling = true;
       const written = this.socket!.write(bytes, start, end - start);
       this.#calling = false;
@@ -125,7 +144,14 @@ export class PlainWire implements Wire, AttemptSide, Sipper {
     this.#gone = true;
     this.handler = SILENT;
     this.#pending.clear();
+    this.#lengthen();
     if (this.#closed === null) this.socket!.terminate();
+  }
+
+  /** The descriptor is not ours any more. */
+  #lengthen(): void {
+    if (this.#fd >= 0) AHEAD.forget(this.#fd, this);
+    this.#fd = -1;
   }
 
   pause(): void {
@@ -188,7 +214,12 @@ export class PlainWire implements Wire, AttemptSide, Sipper {
   }
 
   receive(chunk: Uint8Array): void {
+    this.#bulk = chunk.length >= READ_AHEAD.readBytes;
     if (!this.#gone) this.handler.onData(chunk);
+  }
+
+  lost(code: string): void {
+    this.#loss ??= Object.assign(new Error(`the connection was lost: ${code}`), { code });
   }
 
   flush(): void {
@@ -203,6 +234,11 @@ export class PlainWire implements Wire, AttemptSide, Sipper {
   }
 
   receiveFin(): void {
+    if (this.#loss !== undefined && this.#closed === null) {
+      this.close(this.#loss);
+      this.socket!.terminate();
+      return;
+    }
     this.#endHeld = true;
     this.#tellEnd();
   }
@@ -229,7 +265,9 @@ export class PlainWire implements Wire, AttemptSide, Sipper {
   }
 
   close(error: SystemError | undefined): void {
-    this.#closed = { error };
+    if (this.#closed !== null) return;
+    this.#closed = { error: error ?? this.#loss };
+    this.#lengthen();
     if (this.#calling) queueMicrotask(() => this.#wasClosed());
     else this.#wasClosed();
   }

@@ -13,6 +13,7 @@ import {
   type TargetAddress,
   toTargetAddress,
 } from "../../engine/bun/dial.ts";
+import { AHEAD } from "../../engine/bun/read-ahead.ts";
 import { formatSocketAddress, type SocketAddress } from "../../shared/address.ts";
 import { IP_BYTES, parseIp } from "../../shared/ip.ts";
 import type { SocketPlan } from "../../shared/plan.ts";
@@ -31,7 +32,10 @@ const UNIX_PEER: Peer = { ip: new Uint8Array(IP_BYTES), port: 0 };
 
 /** `data` is unset on a socket that was turned away. */
 const HANDLERS: SocketHandler<SocketEvents> = {
-  data: (socket, chunk) => socket.data?.receive(chunk),
+  data: (socket, chunk) => {
+    socket.data?.receive(chunk);
+    AHEAD.drain();
+  },
   drain: (socket) => socket.data?.flush(),
   end: (socket) => socket.data?.receiveFin(),
   close: (socket, error) => socket.data?.close(error),
@@ -43,6 +47,7 @@ export function listenPlain<Ticket>(options: WireListenOptions<Ticket>): WireSer
     const wire = new PlainWire(peer, options.watermarks);
     wire.socket = socket;
     socket.data = wire;
+    wire.shorten();
     options.onWire(wire, ticket);
   });
 }
@@ -120,7 +125,11 @@ function setRuntimeOptions(
 export function connectPlain(options: WireConnectOptions, done: Connected): Connecting {
   const wire = new PlainWire(peerAt(options.address), options.watermarks);
   wire.isTarget = true;
-  return connectSocket(options, wire, (error) => done(error === null ? wire : null, error));
+  return connectSocket(options, wire, (error) => {
+    if (error !== null) return done(null, error);
+    wire.shorten();
+    done(wire, null);
+  });
 }
 
 /** The other end of what connects to this address. */

@@ -5,12 +5,14 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 
 import type { WireListenOptions, WireServer } from "../../../src/protocols/wire/open.ts";
+import type { PlainWire } from "../../../src/protocols/wire/plain-wire.ts";
 import { connectPlain, listenPlain } from "../../../src/protocols/wire/plain.ts";
 import type { Watermarks, Wire } from "../../../src/protocols/wire/wire.ts";
 import type { SocketAddress } from "../../../src/shared/address.ts";
 import { formatIp } from "../../../src/shared/ip.ts";
 import { LISTENER_DEFAULTS } from "../../../src/shared/limits.ts";
 import type { SocketPlan } from "../../../src/shared/plan.ts";
+import { streamBytes } from "../../support/bytes.ts";
 import { countDescriptors } from "../../support/proc.ts";
 import { SilentTarget } from "../../support/silent-target.ts";
 import { until, within } from "../../support/until.ts";
@@ -110,6 +112,52 @@ describe("over a unix socket", () => {
         rmSync(folder, { recursive: true });
       },
     };
+  });
+});
+
+describe("many at once", () => {
+  test("streams of a hundred wires both ways are whole, small messages and bulk beside each other", async () => {
+    await using stack = new AsyncDisposableStack();
+    const pairs: WirePair[] = [];
+    for (let i = 0; i < 100; i++) pairs.push(stack.use(await makePair(IPV4, MARKS)));
+    const length = 40_000;
+    pairs.forEach(({ client, server }, i) => {
+      client.expectStream(i);
+      server.expectStream(i + 1_000);
+      client.sendStream(i + 1_000, i % 10 === 0 ? length * 10 : length);
+      // Every message answers one that came, so that sockets are ready together.
+      let sent = 0;
+      server.onChunk = () => {
+        if (sent >= length) return;
+        server.write(streamBytes(i, sent, 100));
+        sent += 100;
+        if (i % 7 === 0) server.wire.pause();
+        if (i % 7 === 0) queueMicrotask(() => server.wire.resume());
+      };
+      client.onChunk = () => {
+        if (sent < length) server.onChunk(new Uint8Array(0));
+      };
+    });
+    await until("all bytes", () =>
+      pairs.every(({ client, server }, i) => {
+        return client.received === length && server.received === (i % 10 === 0 ? 10 : 1) * length;
+      }),
+    );
+  });
+
+  test("a socket that failed past the runtime is closed with that error, behind what had come", async () => {
+    const pair = await makePair(IPV4, MARKS);
+    const { client, server } = pair;
+    (server.wire as PlainWire).lost("ETIMEDOUT");
+    client.write(Buffer.from("the last words"));
+    client.end();
+    const error = await within("the close", server.closed);
+    expect([server.text, error?.code, server.hasEnded]).toEqual([
+      "the last words",
+      "ETIMEDOUT",
+      false,
+    ]);
+    await pair[Symbol.asyncDispose]();
   });
 });
 

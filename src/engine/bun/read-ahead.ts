@@ -1,0 +1,131 @@
+// Reads sockets of the runtime before the runtime does. While one socket's event is handled others have bytes as well, and to
+// read them here costs a third of what the runtime takes, which makes a buffer and an event for each. So whoever has handled an
+// event of the runtime calls `drain`: it asks the kernel which of the watched sockets have bytes, and reads those.
+//
+//   runtime ── one socket's data ──▶ its handler, then drain ── recv ──▶ handlers of the others, while any have bytes
+//
+// Invariants:
+// 1. The runtime watches every socket too, and finds nothing where this has read. So anything may be left to it: ends, errors,
+//    and sockets whose owner is paused or moves bulk, for which the runtime's larger reads are better.
+// 2. A call that takes an error from a socket tells its owner, since the runtime will not see it any more.
+//
+// Used by the wires of protocols (protocols/wire/plain-wire.ts), in their worker's thread.
+
+import { EAGAIN, EINTR, ENOBUFS, ENOMEM, errnoName } from "../../ffi/errno.ts";
+import { errno, libc } from "../../ffi/libc.ts";
+import {
+  EPOLL_CLOEXEC,
+  EPOLL_CTL_ADD,
+  EPOLL_DATA_WORD,
+  EPOLL_EVENT_WORDS,
+  EPOLLET,
+  EPOLLIN,
+  MSG_DONTWAIT,
+  MSG_NOSIGNAL,
+} from "../../ffi/linux.ts";
+import { addressOf, pinnedBytes, pinnedInt32 } from "../../ffi/memory.ts";
+import { READ_AHEAD } from "../../shared/limits.ts";
+
+/** Whose socket is watched. */
+export interface AheadReader {
+  /** Whether it takes bytes now, and those of a message rather than of bulk. */
+  readonly readsAhead: boolean;
+  /** The bytes are its own. */
+  receive(bytes: Uint8Array): void;
+  /** The socket has this error, which the runtime will tell as an end. */
+  lost(code: string): void;
+}
+
+const { batch, readBytes, eventsMax, skipsMax } = READ_AHEAD;
+
+export class ReadAhead {
+  /** -1: not made; there is none where there are no such calls, or no descriptor was free. */
+  #epoll = -1;
+  #made = false;
+  /** By descriptor. */
+  readonly #readers: (AheadReader | undefined)[] = [];
+  readonly #events = pinnedInt32(batch * EPOLL_EVENT_WORDS);
+  readonly #memory = pinnedBytes(readBytes);
+  readonly #eventsAddress = addressOf(this.#events);
+  readonly #memoryAddress = addressOf(this.#memory);
+  /** So often `drain` does nothing, since it found nothing: a lone connection should not pay for it. */
+  #skips = 0;
+  #nextSkips = 0;
+
+  /** @returns whether it is: otherwise the runtime alone reads it. */
+  watch(fd: number, reader: AheadReader): boolean {
+    if (!this.#made) this.#make();
+    if (this.#epoll < 0 || fd < 0) return false;
+    this.#events[0] = EPOLLIN | EPOLLET;
+    this.#events[EPOLL_DATA_WORD] = fd;
+    const added = libc.epoll_ctl(this.#epoll, EPOLL_CTL_ADD, fd, this.#eventsAddress) === 0;
+    if (added) this.#readers[fd] = reader;
+    return added;
+  }
+
+  #make(): void {
+    this.#made = true;
+    if (process.platform === "linux") this.#epoll = libc.epoll_create1(EPOLL_CLOEXEC);
+  }
+
+  /** Its socket is closed, or is about to be: the kernel forgets it then. */
+  forget(fd: number, reader: AheadReader): void {
+    if (this.#readers[fd] === reader) this.#readers[fd] = undefined;
+  }
+
+  /** Called when an event of the runtime was handled, not from within what handles one. */
+  drain(): void {
+    if (this.#epoll < 0) return;
+    if (this.#skips > 0) {
+      this.#skips--;
+      return;
+    }
+    let found = 0;
+    for (let left = eventsMax; left > 0;) {
+      const count = libc.epoll_wait(this.#epoll, this.#eventsAddress, batch, 0);
+      if (count <= 0) break;
+      for (let i = 0; i < count; i++) found += this.#read(i);
+      left -= count;
+    }
+    this.#nextSkips = found > 0 ? 0 : Math.min(this.#nextSkips * 2 + 1, skipsMax);
+    this.#skips = this.#nextSkips;
+  }
+
+  #read(index: number): number {
+    const at = index * EPOLL_EVENT_WORDS;
+    if (this.#events[at] !== EPOLLIN) return 0;
+    const fd = this.#events[at + EPOLL_DATA_WORD]!;
+    const reader = this.#readers[fd];
+    if (reader === undefined || !reader.readsAhead) return 0;
+    const count = libc.recv(fd, this.#memoryAddress, readBytes, MSG_DONTWAIT);
+    if (count > 0) {
+      reader.receive(this.#memory.slice(0, count));
+      return 1;
+    }
+    if (count < 0) tellLoss(reader);
+    return 0;
+  }
+}
+
+/** Writes bytes [0, length) to a watched socket. @returns how many it took. */
+export function sendAhead(
+  reader: AheadReader,
+  fd: number,
+  bytes: Uint8Array,
+  length: number,
+): number {
+  const sent = libc.send(fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent >= 0) return sent;
+  tellLoss(reader);
+  return 0;
+}
+
+/** Of a call that has failed, right behind it. */
+function tellLoss(reader: AheadReader): void {
+  const code = errno();
+  const isLost = code !== EAGAIN && code !== EINTR && code !== ENOBUFS && code !== ENOMEM;
+  if (isLost) reader.lost(errnoName(code));
+}
+
+/** Of this thread. */
+export const AHEAD = new ReadAhead();
