@@ -19,6 +19,7 @@ import { Sweep } from "../shared/sweep.ts";
 import type { GatewayHost } from "./host.ts";
 import type { FailureCode } from "./http/exchange.ts";
 import type { Peer } from "./live-rows.ts";
+import { isOutOfDescriptors, isShortage } from "./shortage.ts";
 import { TargetsTls } from "./targets-tls.ts";
 import type { Connected, Connecting, SetSocketOptions } from "./wire/open.ts";
 import { connectPlain } from "./wire/plain.ts";
@@ -256,17 +257,18 @@ export class Dial {
     const { name, slot } = this.#attempt.target!;
     const code = error.code ?? "OTHER";
     const message = `${name}: ${error instanceof TlsError ? `${error.message} (${code})` : code}`;
-    counters.connectFailed(slot);
     const now = monotonicMs();
-    if (code === "EMFILE" || code === "ENFILE") {
-      this.#attempt.abandoned(); // it is not the target's fault
-      return this.#fail({ reason: "descriptors", code, kind: "connect", message });
+    const isOurs = isShortage(code);
+    if (isOurs) this.#attempt.abandoned();
+    else {
+      counters.connectFailed(slot);
+      this.#attempt.failed(now);
     }
-    this.#attempt.failed(now);
     const late = code === "ETIMEDOUT";
     const kind = late ? "connect_timeout" : error instanceof TlsError ? "tls" : "connect";
-    const reason = late ? "connect_timeout" : "target_down";
+    const reason = isOurs ? "descriptors" : late ? "connect_timeout" : "target_down";
     const failure: DialFailure = { reason, code, kind, message };
+    if (isOutOfDescriptors(code)) return this.#fail(failure);
     if (now >= this.#endMs || this.#attempt.left === 0) return this.#fail(failure);
     counters.error(code); // the last one is counted as the connection's own
     this.#next(failure);

@@ -166,7 +166,7 @@ export interface AdoptRequest {
 export const REFUSALS = [
   "max_connections", // limits.max_connections is reached
   "table_full", // the process holds as many connections as its descriptors allow
-  "descriptors", // EMFILE or ENFILE while opening the target's socket
+  "descriptors", // EMFILE or ENFILE while opening the target's socket; in gateways also no memory or port for it
   "no_address", // the target's name has never resolved
   "target_down", // no address of the target accepted
   "connect_timeout", // the target did not answer in time

@@ -22,6 +22,7 @@ import {
   type TestRequest,
   testRequest,
 } from "../support/gateway-host.ts";
+import { testInNamespace } from "../support/namespace.ts";
 import { SilentTarget } from "../support/silent-target.ts";
 import { until, within } from "../support/until.ts";
 import { WireServer } from "../support/wire.ts";
@@ -245,3 +246,17 @@ describe("a dial", () => {
     outcome.wire.reset();
   });
 });
+
+testInNamespace(
+  ["echo '40000 40000' > /proc/sys/net/ipv4/ip_local_port_range"],
+  "a dial that finds no port free blames no target",
+  [Bun.fileURLToPath(new URL("./dial-shortage.ts", import.meta.url))],
+  ({ stdout }) => {
+    const lacking = "descriptors EADDRNOTAVAIL";
+    expect(JSON.parse(stdout)).toEqual({
+      said: ["connected", "connected", lacking, lacking, lacking, lacking],
+      failures: [0, 0],
+      events: [],
+    });
+  },
+);

@@ -42,7 +42,9 @@ export type FailureCode =
   | "connect_timeout" // the backend did not answer in time
   | "tls" // its certificate or handshake was refused
   | "closed" // it went away before the message was complete
-  | "reset" // the stream was reset by the peer
+  | "reset" // the peer reset the connection, or a client its stream
+  | "stream_reset" // a backend reset the stream, on a connection that lives: it works, whatever it has against this request
+  | "shortage" // this machine lacks descriptors, memory or ports for a connection to the backend
   | "malformed" // it broke the rules of its protocol
   | "too_large" // a head or a body beyond its limit
   | "timeout" // no progress in time

@@ -169,10 +169,8 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     this.#askedMs = this.#activeMs = this.#host.coarseMs;
   }
 
-  /** @param local this machine lacks something, so it is not the target's fault. */
-  onNoMember(failure: Failure, local: boolean): void {
-    if (!local) return this.#broke(failure);
-    this.#refuse(503, "descriptors", failure.message);
+  onNoMember(failure: Failure): void {
+    this.#broke(failure);
   }
 
   // What the client does.

@@ -10,6 +10,8 @@ const STATUS: Record<FailureCode, number> = {
   tls: 502,
   closed: 502,
   reset: 502,
+  stream_reset: 502,
+  shortage: 503,
   malformed: 502,
   too_large: 502, // of the backend's answer; a client's request is refused before
   timeout: 504,
@@ -22,11 +24,13 @@ export function statusOf(failure: Failure): number {
   return failure === CLIENT_RESTED ? 408 : STATUS[failure.code];
 }
 
+const NOT_OF_TARGET = new Set<FailureCode>(["internal", "drain", "stream_reset", "shortage"]);
+
 /** Whether it shows that the target does not work: not what a client brings about, which could have every target left out. */
 export function isOfTarget(failure: Failure): boolean {
   const { code } = failure;
   if (failure === CLIENT_RESTED || failure === PAST_DEADLINE) return false;
-  return code !== "internal" && code !== "drain";
+  return !NOT_OF_TARGET.has(code);
 }
 
 /** @param timeoutMs 0: never. */
@@ -39,6 +43,7 @@ export function refusalOf(failure: Failure): Refusal {
   if (failure === CLIENT_RESTED) return "http_slow";
   if (code === "connect" || code === "tls") return "target_down";
   if (code === "connect_timeout") return "connect_timeout";
+  if (code === "shortage") return "descriptors";
   return code === "timeout" ? "http_backend_timeout" : "http_backend";
 }
 

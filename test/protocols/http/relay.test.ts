@@ -173,14 +173,22 @@ describe("a target that cannot be reached", () => {
     expect(stage.refusals).toEqual(["connect_timeout"]);
   });
 
-  test("is not at fault when this machine has no descriptors left", () => {
-    const stage = new Stage({ targets: 2, retries: ELSEWHERE });
-    const client = stage.ask();
-    stage.backend.connect("EMFILE");
-    expect(client.status).toBe(503);
-    expect(stage.refusals).toEqual(["descriptors"]);
-    expect(stage.stats.targets[0]!.failures).toBe(0);
-  });
+  for (const errno of ["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "EADDRNOTAVAIL"]) {
+    test(`is not at fault when this machine lacks what it takes: ${errno}`, () => {
+      const stage = new Stage({ targets: 2, retries: ELSEWHERE });
+      for (let i = 0; i < 8; i++) {
+        const client = stage.ask();
+        // The other one may have a port free, or its connections take less.
+        for (const { dials } of stage.backends) expect(dials.length).toBeLessThanOrEqual(1);
+        for (const backend of stage.backends) if (backend.dials.length > 0) backend.connect(errno);
+        for (const backend of stage.backends) if (backend.dials.length > 0) backend.connect(errno);
+        expect(client.status).toBe(503);
+      }
+      expect(stage.refusals).toEqual(new Array(8).fill("descriptors"));
+      expect(stage.stats.targets.map(({ failures }) => failures)).toEqual([0, 0]);
+      expect(stage.targetEvents).toEqual([]);
+    });
+  }
 });
 
 describe("a connection that had rested and breaks", () => {
@@ -393,6 +401,18 @@ describe("timeouts", () => {
       for (const connection of backend.connections) connection.gone(failure("closed"));
     }
     expect(clients.map(({ status }) => status)).toEqual(new Array(8).fill(502));
+    expect(stage.targetEvents).toEqual([]);
+  });
+
+  test("requests whose streams backends reset on new connections leave no target out", () => {
+    const stage = new Stage({ targets: 2 });
+    for (let i = 0; i < 8; i++) {
+      const client = stage.ask();
+      const backend = stage.backends.find(({ dials }) => dials.length > 0)!;
+      backend.connect();
+      backend.last.fail(failure("stream_reset"));
+      expect(client.status).toBe(502);
+    }
     expect(stage.targetEvents).toEqual([]);
   });
 

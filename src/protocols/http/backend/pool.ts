@@ -9,6 +9,7 @@
 
 import type { CounterWriter } from "../../../shared/counters.ts";
 import { HTTP_POOL } from "../../../shared/limits.ts";
+import { isShortage } from "../../shortage.ts";
 import type { Connecting } from "../../wire/open.ts";
 import type {
   BackendConnection,
@@ -22,8 +23,7 @@ import type { RequestHead } from "../message/heads.ts";
 /** Who waits for a connection. One of the two is called, once, and not from within `wait`. */
 export interface Asker {
   onMember(member: Member): void;
-  /** @param local this machine lacks something (descriptors, memory, ports): it is not the target's fault. */
-  onNoMember(failure: Failure, local: boolean): void;
+  onNoMember(failure: Failure): void;
 }
 
 /**
@@ -163,15 +163,14 @@ export class Pool {
     const { counters, slot, multiplexed } = this.options;
     this.#members.delete(member);
     this.#opening--;
-    const local = LOCAL.has(errno);
     if (errno !== "") counters.error(errno);
-    if (!local) counters.connectFailed(slot);
+    if (failure.code !== "shortage") counters.connectFailed(slot);
     // The others have connections that are being made for them, or open ones to wait for.
     const all = multiplexed && this.#members.size === 0;
     for (const asker of this.#waiting) {
       if (!all && this.#waiting.size <= this.#opening) break;
       this.#waiting.delete(asker);
-      asker.onNoMember(failure, local);
+      asker.onNoMember(failure);
       if (!all) break;
     }
     this.#openMore();
@@ -220,9 +219,6 @@ export class Pool {
     this.#opening = 0;
   }
 }
-
-/** Errors of connecting that say nothing of the target. */
-const LOCAL = new Set(["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "EADDRNOTAVAIL"]);
 
 /** One connection of a pool: on its way, open, or gone. */
 export class Member implements BackendEvents {
@@ -299,6 +295,7 @@ const LATE: Failure = { code: "connect_timeout", message: "ETIMEDOUT", unprocess
 /** Errors of the system have an errno's name, those of TLS and QUIC have others. */
 function failureOf(error: (Error & { code?: string }) | null): Failure {
   const name = error?.code ?? "";
+  if (isShortage(name)) return { code: "shortage", message: name, unprocessed: true };
   if (name === "ERR_QUIC_TIMEOUT") return { ...LATE, message: error!.message };
   if (name.startsWith("ERR_QUIC_") && name !== "ERR_QUIC_HANDSHAKE") {
     return { code: "connect", message: error!.message, unprocessed: true };

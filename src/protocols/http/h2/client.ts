@@ -145,7 +145,7 @@ export class Http2Backend extends Session implements BackendConnection {
     }
     this.closeStream(stream, RESET_BY_PEER);
     const message = `the backend reset the stream (${C.errorName(code)})`;
-    stream.tellFailure({ code: "reset", message, unprocessed: code === C.REFUSED_STREAM });
+    stream.tellFailure({ code: "stream_reset", message, unprocessed: code === C.REFUSED_STREAM });
   }
 
   protected onStreamOver(): void {

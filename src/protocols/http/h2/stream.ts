@@ -219,6 +219,7 @@ function codeFor(failure: Failure): number {
     case "drain":
       return failure.unprocessed ? C.REFUSED_STREAM : C.CANCEL;
     case "reset":
+    case "stream_reset":
     case "timeout":
     case "too_large":
       return C.CANCEL;

@@ -147,7 +147,7 @@ export class ClientStream extends Stream implements BackendStream {
     if (error?.code === "ERR_QUIC_RESET") {
       const message = `the backend reset the stream (${C.errorName(error.wireCode)})`;
       const unprocessed = error.wireCode === C.H3_REQUEST_REJECTED;
-      return this.tellFailure({ code: "reset", message, unprocessed });
+      return this.tellFailure({ code: "stream_reset", message, unprocessed });
     }
     this.tellFailure(closedBy(error));
   }

@@ -266,6 +266,7 @@ function codeFor(failure: Failure): number {
     case "drain":
       return failure.unprocessed ? C.H3_REQUEST_REJECTED : C.H3_REQUEST_CANCELLED;
     case "reset":
+    case "stream_reset":
     case "timeout":
     case "too_large":
       return C.H3_REQUEST_CANCELLED;

@@ -27,16 +27,14 @@ const NOTHING: ResponseEvents = {
 class Waiter implements Asker {
   member: Member | null = null;
   failure: Failure | null = null;
-  local = false;
 
   onMember(member: Member): void {
     this.member = member;
     member.request(new RequestHead(), NOTHING);
   }
 
-  onNoMember(failure: Failure, local: boolean): void {
+  onNoMember(failure: Failure): void {
     this.failure = failure;
-    this.local = local;
   }
 }
 
@@ -168,7 +166,7 @@ describe("HTTP/1.1", () => {
     const place = new Place();
     const waiter = place.ask();
     place.backend.connect("ENFILE");
-    expect([waiter.local, place.stats.targets[0]!.failures]).toEqual([true, 0]);
+    expect([waiter.failure!.code, place.stats.targets[0]!.failures]).toEqual(["shortage", 0]);
     expect(place.stats.errors.ENFILE).toBe(1);
   });
 

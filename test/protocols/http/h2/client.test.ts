@@ -278,7 +278,10 @@ describe("a backend", () => {
       const play = new Play();
       const asked = play.client.ask();
       play.send(F.reset(1, code));
-      expect([asked.failure?.code, asked.failure?.unprocessed]).toEqual(["reset", unprocessed]);
+      expect([asked.failure?.code, asked.failure?.unprocessed]).toEqual([
+        "stream_reset",
+        unprocessed,
+      ]);
     }
   });
 

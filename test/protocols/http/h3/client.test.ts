@@ -450,7 +450,7 @@ describe("what breaks off", () => {
       const { told, asked } = await scene.get();
       asked.stream.abort(code);
       await scene.quic.network.run();
-      expect(told.failure).toMatchObject({ code: "reset", unprocessed });
+      expect(told.failure).toMatchObject({ code: "stream_reset", unprocessed });
     }
     expect(scene.backend.active).toBe(0);
   });
