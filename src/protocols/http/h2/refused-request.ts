@@ -5,7 +5,11 @@ import type { RefusedRequest } from "../exchange.ts";
 import type { RequestHead } from "../message/heads.ts";
 
 /** @param head as it was decoded: valid or not, read or not. */
-export function refusedRequest({ fields }: RequestHead, status: number): RefusedRequest {
+export function refusedRequest(
+  { fields }: RequestHead,
+  status: number,
+  version = 20,
+): RefusedRequest {
   const values = new Map<string, string>();
   for (let i = 0; i < fields.count; i++) {
     // The arena has what was decoded, also of fields that were taken out when they were read.
@@ -15,7 +19,7 @@ export function refusedRequest({ fields }: RequestHead, status: number): Refused
   }
   return {
     status,
-    version: 20,
+    version,
     method: values.get(":method") ?? "",
     host: values.get(":authority") ?? "",
     path: values.get(":path") ?? "",

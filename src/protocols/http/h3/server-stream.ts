@@ -23,7 +23,7 @@ export interface ServerStreamOwner extends StreamOwner {
   request(stream: ServerStream, ended: boolean): string;
   /** Its head is beyond the limits. */
   refuseHead(stream: ServerStream): void;
-  malformed(message: string): void;
+  malformed(stream: ServerStream, message: string): void;
   /** By its client, before it was answered. */
   cancelled(): void;
 }
@@ -33,6 +33,8 @@ export class ServerStream extends Stream implements ClientStream {
   readonly head: RequestHead;
   readonly #server: ServerStreamOwner;
   #upgrade = false;
+  /** Its head was as it should be, and went to the taker. */
+  taken = false;
   /** A final head was sent. */
   answered = false;
   /** All of the answer was sent. */
@@ -111,6 +113,7 @@ export class ServerStream extends Stream implements ClientStream {
   /** The head is as it should be: what may follow. */
   begin(ended: boolean): void {
     const { contentLength, upgrade } = this.head;
+    this.taken = true;
     this.#upgrade = upgrade !== "";
     if (!ended && contentLength !== UNKNOWN_LENGTH) this.bodyLeft = contentLength;
     this.remoteEnded = ended;
@@ -127,7 +130,7 @@ export class ServerStream extends Stream implements ClientStream {
   }
 
   protected override malformed(message: string): void {
-    if (!this.over) this.#server.malformed(message);
+    if (!this.over) this.#server.malformed(this, message);
     super.malformed(message);
   }
 

@@ -18,6 +18,7 @@ import type {
 } from "../exchange.ts";
 import { Pace } from "../h1/pace.ts";
 import * as Guard from "../h2/guards.ts";
+import { refusedRequest } from "../h2/refused-request.ts";
 import { readRequest } from "../h2/section.ts";
 import { RequestHead, ResponseHead } from "../message/heads.ts";
 import { Connection } from "./connection.ts";
@@ -40,6 +41,8 @@ export interface Http3ServerSetup {
   readonly timeouts: HttpTimeoutsPlan;
   readonly nowMs: number;
 }
+
+const VERSION = 30;
 
 const SERVING = 0;
 /** The first GOAWAY was sent; streams that come are still served. */
@@ -104,7 +107,7 @@ export class Http3Server extends Connection implements ServerConnection, ServerS
     const { head } = stream;
     const wrong = readRequest(head, ended);
     if (wrong !== "") return wrong;
-    head.version = 30;
+    head.version = VERSION;
     head.early = stream.early;
     stream.begin(ended);
     this.#requests++;
@@ -115,13 +118,16 @@ export class Http3Server extends Connection implements ServerConnection, ServerS
     return "";
   }
 
-  malformed(message: string): void {
-    this.#events.onRefused("http_malformed", message);
+  malformed(stream: ServerStream, message: string): void {
+    // One that was taken is in the log by its exchange.
+    const request = stream.taken ? undefined : refusedRequest(stream.head, 400, VERSION);
+    this.#events.onRefused("http_malformed", message, request);
   }
 
   /** 431, as far as it can be said. */
   refuseHead(stream: ServerStream): void {
-    this.#events.onRefused("http_head_too_large", `fields of more than ${this.headBytes} bytes`);
+    const message = `fields of more than ${this.headBytes} bytes, or too many`;
+    this.#events.onRefused("http_head_too_large", message, refusedRequest(stream.head, 431, VERSION));
     this.#refuse(stream, 431);
   }
 

@@ -3,7 +3,7 @@
 // nobody can make us keep what they sent. Fields have the numbers of h2/hpack/static-table.ts. Pure; called by streams.
 
 import { huffmanBound, huffmanDecode } from "../../h2/hpack/huffman.ts";
-import { classifyName, classifyValue, INVALID, PSEUDO } from "../../h2/hpack/static-table.ts";
+import { classifyName, classifyValue, INVALID } from "../../h2/hpack/static-table.ts";
 import { type Fields, NEVER_INDEXED } from "../../message/fields.ts";
 import {
   STATIC_ARENA,
@@ -73,10 +73,8 @@ export class QpackDecoder {
     const end = STATIC_ENDS[index]!;
     if (!this.#admit(end - start)) return TOO_LARGE;
     const id = STATIC_IDS[index]!;
-    // Of pseudo-header fields the value is all that anybody reads.
-    const from = id >= PSEUDO ? nameEnd : start;
-    const at = into.append(STATIC_ARENA, from, end);
-    const valueAt = at + nameEnd - from;
+    const at = into.append(STATIC_ARENA, start, end);
+    const valueAt = at + nameEnd - start;
     into.push(id, at, valueAt, valueAt, into.used);
     return DECODED;
   }
