@@ -12,6 +12,7 @@ import { ByteQueue } from "../h2/byte-queue.ts";
 import type { Fields } from "../message/fields.ts";
 import { type RequestHead, type ResponseHead, UNKNOWN_LENGTH } from "../message/heads.ts";
 import { NOBODY } from "../nobody.ts";
+import { closedBy } from "./connection.ts";
 import * as C from "./constants.ts";
 import { Stream, type StreamOwner } from "./stream.ts";
 import { writeResponse } from "./write-section.ts";
@@ -130,8 +131,10 @@ export class ServerStream extends Stream implements ClientStream {
   }
 
   protected override malformed(message: string): void {
-    if (!this.over) this.#server.malformed(this, message);
-    super.malformed(message);
+    if (this.over) return;
+    this.#server.malformed(this, message);
+    this.tellFailure({ code: "malformed", message, unprocessed: false });
+    this.abort(C.H3_MESSAGE_ERROR);
   }
 
   protected tellBody(bytes: Uint8Array): void {
@@ -188,7 +191,8 @@ export class ServerStream extends Stream implements ClientStream {
 
   protected closed(error: QuicError | null): void {
     if (this.localEnded && this.remoteEnded) return;
-    this.#cancelled(`the client reset the stream (${C.errorName(error?.wireCode ?? -1)})`);
+    if (error?.code !== "ERR_QUIC_RESET") return this.tellFailure(closedBy(error));
+    this.#cancelled(`the client reset the stream (${C.errorName(error.wireCode)})`);
   }
 
   #cancelled(message: string): void {

@@ -94,7 +94,10 @@ export class Http3Server extends Connection implements ServerConnection, ServerS
   protected onRequestStream(quic: QuicStream): void {
     quic.handler = SILENT;
     const late = this.#phase === DRAINING && quic.id >= this.#nextId;
-    if (late || this.streams.size >= this.#limits.streams) return quic.abort(C.H3_REQUEST_REJECTED);
+    if (late || this.streams.size >= this.#limits.streams) {
+      quic.abort(C.H3_REQUEST_REJECTED);
+      return this.#spend();
+    }
     this.#nextId = Math.max(this.#nextId, quic.id + 4);
     const head = heads.pop() ?? new RequestHead();
     head.clear();
@@ -122,12 +125,17 @@ export class Http3Server extends Connection implements ServerConnection, ServerS
     // One that was taken is in the log by its exchange.
     const request = stream.taken ? undefined : refusedRequest(stream.head, 400, VERSION);
     this.#events.onRefused("http_malformed", message, request);
+    this.#spend();
   }
 
   /** 431, as far as it can be said. */
   refuseHead(stream: ServerStream): void {
     const message = `fields of more than ${this.headBytes} bytes, or too many`;
-    this.#events.onRefused("http_head_too_large", message, refusedRequest(stream.head, 431, VERSION));
+    this.#events.onRefused(
+      "http_head_too_large",
+      message,
+      refusedRequest(stream.head, 431, VERSION),
+    );
     this.#refuse(stream, 431);
   }
 
@@ -140,9 +148,13 @@ export class Http3Server extends Connection implements ServerConnection, ServerS
     stream.sendHead(refusal);
   }
 
-  /** Each costs its backend something, and its client nothing (CVE-2023-44487). */
   cancelled(): void {
-    if (this.#guards.spend(Guard.RESETS)) return;
+    this.#spend();
+  }
+
+  /** A stream that ended before it was answered: each costs us something, and its client nothing (CVE-2023-44487). */
+  #spend(): void {
+    if (!this.isOpen || this.#guards.spend(Guard.RESETS)) return;
     this.#abusive = true;
     this.#events.onRefused("http3_rapid_reset", "too many cancelled streams");
     this.fail(C.H3_EXCESSIVE_LOAD, "too many cancelled streams");

@@ -11,7 +11,6 @@ import type {
 import { Http3Backend } from "../../../../src/protocols/http/h3/client.ts";
 import * as C from "../../../../src/protocols/http/h3/constants.ts";
 import { QpackDecoder } from "../../../../src/protocols/http/h3/qpack/decoder.ts";
-import { QpackEncoder } from "../../../../src/protocols/http/h3/qpack/encoder.ts";
 import { writeVarint } from "../../../../src/protocols/http/h3/varint.ts";
 import { Fields, fieldsOf } from "../../../../src/protocols/http/message/fields.ts";
 import {
@@ -22,35 +21,13 @@ import {
 import { QuicError } from "../../../../src/protocols/quic/transport.ts";
 import { H3 } from "../../../../src/shared/limits.ts";
 import { entriesOf } from "../h2/hpack/codec.ts";
+import { frame, section, settings } from "./frames.ts";
 import { memoryQuic, type MemoryStream } from "./memory-quic.ts";
 
 const LIMITS = { headBytes: 4_096, headFields: 32 } as never;
 
-function frame(type: number, payload: Uint8Array | string): Uint8Array {
-  const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
-  const header = new Uint8Array(16);
-  const end = writeVarint(bytes.length, header, writeVarint(type, header, 0));
-  return Buffer.concat([header.subarray(0, end), bytes]);
-}
-
-function section(entries: readonly (readonly [string, string])[]): Uint8Array {
-  const fields = fieldsOf(entries.filter(([name]) => !name.startsWith(":")));
-  const encoder = new QpackEncoder();
-  encoder.begin(new Uint8Array(1 << 16), 0);
-  for (const [name, value] of entries) if (name.startsWith(":")) encoder.literal(name, value);
-  for (let i = 0; i < fields.count; i++) encoder.field(fields, i);
-  return encoder.output.slice(0, encoder.at);
-}
-
 function head(status: number, ...entries: (readonly [string, string])[]): Uint8Array {
   return frame(C.HEADERS, section([[":status", String(status)], ...entries]));
-}
-
-function settings(...pairs: (readonly [number, number])[]): Uint8Array {
-  const bytes = new Uint8Array(256);
-  let at = 0;
-  for (const [id, value] of pairs) at = writeVarint(value, bytes, writeVarint(id, bytes, at));
-  return frame(C.SETTINGS, bytes.subarray(0, at));
 }
 
 /** What was told, as texts. */

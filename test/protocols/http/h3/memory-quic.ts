@@ -182,6 +182,15 @@ export class MemoryStream implements QuicStream {
     this.#ended = true;
     this.other.#finCame = true;
     this.other.#schedule();
+    this.#settle();
+  }
+
+  /** Both directions are over, and both sides know it. */
+  #settle(): void {
+    const over = (side: MemoryStream): boolean => side.#endTold && side.#ended;
+    if (!over(this) || !over(this.other)) return;
+    this.connection.network.later(() => this.over(null));
+    this.connection.network.later(() => this.other.over(null));
   }
 
   reset(): void {
@@ -202,11 +211,13 @@ export class MemoryStream implements QuicStream {
     this.#incoming = [];
     this.#endTold = true;
     this.connection.network.later(() => this.other.#stopped(code));
+    this.#settle();
   }
 
   #stopped(code: number): void {
     if (this.#isOver) return;
     this.#ended = true;
+    this.#settle();
     if (this.handler.onStopSending === undefined) {
       return this.over(new QuicError("ERR_QUIC_RESET", `stopped with ${code}`, code));
     }
@@ -251,9 +262,8 @@ export class MemoryStream implements QuicStream {
     if (!this.#finCame) return;
     this.#endTold = true;
     this.handler.onEnd();
-    if (this.#isOver || (!this.#ended && this.direction === "both")) return;
-    this.over(null);
-    this.other.over(null);
+    if (this.direction === "in") this.#ended = this.other.#endTold = true;
+    this.#settle();
   }
 
   #drained(): void {
