@@ -139,7 +139,10 @@ export const gateway = {
     .strictObject({
       x_forwarded: flag("X-Forwarded-For, -Proto, -Host and -Port, and X-Real-IP.", true),
       rfc7239: flag("Forwarded (RFC 7239).", false),
-      via: flag("Via (RFC 9110).", true),
+      via: flag(
+        "Via (RFC 9110). Without gzip_proxied, nginx does not compress for requests that have it.",
+        false,
+      ),
       request_id: flag("X-Request-Id, made if there is none.", true),
     })
     .partial()

@@ -96,7 +96,7 @@ warning: http2 :8443: certificate of 10.0.0.9:443 is not verified (insecure_skip
   idle                reset after 5m
   keepalive           1m15s to clients, 1m to targets
   lifetime            closed after 2h, between requests
-  targets get         X-Forwarded-For, -Proto, -Host, -Port, X-Real-IP, Via, X-Request-Id, x-client (the client's certificate)
+  targets get         X-Forwarded-For, -Proto, -Host, -Port, X-Real-IP, X-Request-Id, x-client (the client's certificate)
   trusted             10.0.0.0/8
   socket              keepalive 30s
   backpressure        stops at 16KB, goes on at 8KB

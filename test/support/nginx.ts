@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Daemon } from "./daemon.ts";
 import { program } from "./programs.ts";
 
-function configuration(folder: string, port: number): string {
+function configuration(folder: string, port: number, directives: string): string {
   return `
     worker_processes 1;
     daemon off;
@@ -21,18 +21,25 @@ function configuration(folder: string, port: number): string {
       uwsgi_temp_path ${folder}/uwsgi;
       scgi_temp_path ${folder}/scgi;
       keepalive_requests 100000;
+      ${directives}
       server { listen 127.0.0.1:${port}; listen unix:${folder}/http.sock; root ${folder}/www; }
     }`;
 }
 
-/** @param files what it serves, by name; they stand in `www` of its folder. */
-export function startNginx(files: Readonly<Record<string, string | Uint8Array>>): Promise<Daemon> {
+/**
+ * @param files what it serves, by name; they stand in `www` of its folder.
+ * @param directives of its http block, besides.
+ */
+export function startNginx(
+  files: Readonly<Record<string, string | Uint8Array>>,
+  directives = "",
+): Promise<Daemon> {
   return Daemon.start((folder, port) => {
     mkdirSync(join(folder, "www"));
     for (const [name, content] of Object.entries(files)) {
       writeFileSync(join(folder, "www", name), content);
     }
-    writeFileSync(join(folder, "nginx.conf"), configuration(folder, port));
+    writeFileSync(join(folder, "nginx.conf"), configuration(folder, port, directives));
     return [program("nginx"), "-p", folder, "-c", join(folder, "nginx.conf")];
   });
 }

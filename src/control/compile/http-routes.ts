@@ -142,7 +142,7 @@ function compileForwarded(entry: ProtocolConfig): ForwardedPlan {
   return {
     xForwarded: given?.x_forwarded ?? true,
     forwarded: given?.rfc7239 ?? false,
-    via: given?.via ?? true,
+    via: given?.via ?? false,
     requestId: given?.request_id ?? true,
     clientSubject,
   };

@@ -35,6 +35,24 @@ async function withFiles(use: (gateway: Gateway) => Promise<void>): Promise<void
   await use(gateway);
 }
 
+describe("nginx behind a proxy that does not", () => {
+  // Its gzip_proxied is off unless it is told otherwise, and a request with Via is one of a proxy.
+  for (const via of [undefined, true]) {
+    const does = via === true ? "sends no gzip to a proxy that names itself" : "sends gzip";
+    testWith(["nginx", "curl", "openssl"], does, async () => {
+      await using nginx = await startNginx({ "page.html": PAGE }, "gzip on;");
+      const keys = via === undefined ? {} : { forwarded: { via } };
+      await using gateway = await Gateway.start({ target: nginx.address, ...keys });
+      for (const way of WAYS) {
+        const { body, head } = await get(gateway, way, "/page.html");
+        expect(body === PAGE).toBe(true);
+        expect(head.includes("content-encoding: gzip\r\n")).toBe(via !== true);
+        expect(head.includes("\r\nvia: ")).toBe(via === true);
+      }
+    });
+  }
+});
+
 describe("curl through a proxy that compresses", () => {
   for (const coding of ["gzip", "br", "zstd"]) {
     for (const way of WAYS) {
