@@ -15,6 +15,8 @@ import type { Binding, Config } from "./binding.ts";
 /** The largest datagram that is taken (RFC 9000 section 18.2). */
 const PAYLOAD_MAX_BYTES = 65_527;
 const TICKET_KEY_BYTES = 48;
+/** Bytes that nobody sends in one connection. */
+const UNLIMITED = 2 ** 50;
 
 /** Two of each: over the loopback interface larger packets are sent. */
 export interface Configs {
@@ -162,8 +164,10 @@ function setTransport(
 ): void {
   config.setApplicationProtos(alpn);
   config.setMaxIdleTimeout(transport.idleMs);
-  config.setInitialMaxData(transport.connectionWindow);
-  config.setMaxConnectionWindow(transport.connectionWindow);
+  // quiche 0.18 never gives back what a stream that was reset had not been read of: a window of the connection would close
+  // for good. So streams have windows alone, and a connection may hold as many as it may have streams.
+  config.setInitialMaxData(UNLIMITED);
+  config.setMaxConnectionWindow(UNLIMITED);
   config.setInitialMaxStreamDataBidiLocal(transport.streamWindow);
   config.setInitialMaxStreamDataBidiRemote(transport.streamWindow);
   config.setInitialMaxStreamDataUni(transport.streamWindow);

@@ -111,7 +111,9 @@ export class QuicheConnection implements QuicConnection, Member {
     this.#nextUnidirectional = isServer ? 3 : 2;
     this.#handshakeByMs = nowMs + transport.handshakeMs;
     this.#sentMs = nowMs;
-    this.#surplusMax = QUICHE.surplusBytes + transport.connectionWindow;
+    const { bidirectionalStreams, unidirectionalStreams, streamWindow } = transport;
+    const windows = (bidirectionalStreams + unidirectionalStreams) * streamWindow;
+    this.#surplusMax = QUICHE.surplusBytes + windows;
   }
 
   get peer(): Peer {
@@ -211,6 +213,11 @@ export class QuicheConnection implements QuicConnection, Member {
   block(stream: QuicheStream): void {
     this.#blocked.add(stream);
     this.touch();
+  }
+
+  /** It was reset with bytes that nobody had read: no more than its window. */
+  forgive(): void {
+    this.#surplus = Math.max(0, this.#surplus - this.#transport.streamWindow);
   }
 
   drop(stream: QuicheStream): void {

@@ -7,7 +7,7 @@ import type { udp } from "bun";
 
 import { formatSocketAddress } from "../../../shared/address.ts";
 import { monotonicMs } from "../../../shared/clock.ts";
-import { errnoOf, messageOf, ProxyError } from "../../../shared/errors.ts";
+import { errnoOf, ProxyError } from "../../../shared/errors.ts";
 import { isLoopback, parseIp } from "../../../shared/ip.ts";
 import { errorIn, fdOf } from "../../datagrams/sockets.ts";
 import type { SegmentSender } from "../../host.ts";
@@ -21,6 +21,7 @@ import {
 import type { Binding, HostPort } from "./binding.ts";
 import { type Client, clientConfig } from "./config.ts";
 import { type ConnectionOwner, QuicheConnection } from "./connection.ts";
+import { passBugs } from "./errors.ts";
 import { giveIds, newCid } from "./ids.ts";
 import { KeyLog } from "./key-log.ts";
 import { Loop } from "./loop.ts";
@@ -71,7 +72,10 @@ export class Dial implements QuicConnecting, ConnectionOwner {
           this.#connection?.receive(datagram, this.#remote.port, this.#remote.host);
         },
         drain: () => this.#loop?.resume(),
-        error: (...args: unknown[]) => this.#socketFailed(errorIn(args)),
+        error: (...args: unknown[]) => {
+          passBugs(errorIn(args));
+          this.#socketFailed(errorIn(args));
+        },
       },
     });
     connecting.then(
@@ -141,8 +145,7 @@ export class Dial implements QuicConnecting, ConnectionOwner {
   #socketFailed(error: unknown): void {
     if (this.#connection !== null && this.#connected === null) return;
     const { address } = this.#options;
-    const errno = error === undefined ? "" : errnoOf(error);
-    const message = `cannot connect to ${formatSocketAddress(address)}: ${errno || messageOf(error)}`;
+    const message = `cannot connect to ${formatSocketAddress(address)}: ${errnoOf(error)}`;
     this.#stop();
     this.#fail(new QuicError("ERR_QUIC_NETWORK", message));
   }

@@ -13,7 +13,7 @@ import { errnoOf } from "../../../shared/errors.ts";
 import { isLoopback, parseIp } from "../../../shared/ip.ts";
 import { QUICHE } from "../../../shared/limits.ts";
 import { listenError } from "../../../shared/listen-error.ts";
-import { fdOf } from "../../datagrams/sockets.ts";
+import { errorIn, fdOf } from "../../datagrams/sockets.ts";
 import type { SegmentSender } from "../../host.ts";
 import type { WireTls } from "../../wire/wire.ts";
 import { type QuicEndpoint, QuicError, type QuicListenOptions } from "../transport.ts";
@@ -21,6 +21,7 @@ import { Arrivals } from "./arrivals.ts";
 import type { Binding, HostPort } from "./binding.ts";
 import { ServerConfigs } from "./config.ts";
 import { type ConnectionOwner, QuicheConnection } from "./connection.ts";
+import { passBugs } from "./errors.ts";
 import { giveIds, newCid } from "./ids.ts";
 import { KeyLog } from "./key-log.ts";
 import { Loop } from "./loop.ts";
@@ -87,7 +88,8 @@ export class QuicheEndpoint implements QuicEndpoint, ConnectionOwner {
       socket = await bind({
         data: (_socket, datagram, port, host) => this.#receive(datagram, port, host),
         drain: () => this.#loop.resume(),
-        error: () => {}, // an ICMP error of a client that is gone: its connection times out
+        // ICMP errors of clients that are gone: their connections time out.
+        error: (...args: unknown[]) => passBugs(errorIn(args)),
       });
     } catch (error) {
       throw listenError(formatSocketAddress(address), errnoOf(error), error);

@@ -1,6 +1,6 @@
 // What quiche and TLS say of failures, in words for the log. Called by connections and streams of this driver.
 
-import { messageOf } from "../../../shared/errors.ts";
+import { errnoOf, messageOf } from "../../../shared/errors.ts";
 import { QuicError, type QuicErrorCode } from "../transport.ts";
 import type { ConnectionError } from "./binding.ts";
 
@@ -50,6 +50,11 @@ const WORDS: Readonly<Record<number, string>> = {
 export function codeIn(error: unknown): number {
   const digits = /\((\d+)\)/.exec(messageOf(error))?.[1];
   return digits === undefined ? -1 : Number(digits);
+}
+
+/** The runtime tells a socket's error handler also of what its other handlers throw: those are bugs of ours. */
+export function passBugs(error: unknown): void {
+  if (!/^E[A-Z0-9]+$/.test(errnoOf(error))) throw error;
 }
 
 /** @param whose "the peer closed the connection", "the connection was closed". */

@@ -6,8 +6,8 @@
 
 /** RFC 9000 section 14.1: a client pads its first datagram, so that three times as much is room for an answer. */
 export const INITIAL_MIN_BYTES = 1_200;
-/** Of the connection ids that we give to peers. */
-export const CID_BYTES = 16;
+/** Of the connection ids that we give to peers. Longer ones would not leave quiche room for all transport parameters. */
+export const CID_BYTES = 8;
 /** RFC 9000 section 7.2: of the id that a client makes up for us. */
 export const CLIENT_CID_MIN_BYTES = 8;
 /** RFC 9000 section 17.2. */

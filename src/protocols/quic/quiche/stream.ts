@@ -174,6 +174,7 @@ export class QuicheStream implements QuicStream {
       try {
         got = this.#native.streamRecv(this.id, into);
       } catch (error) {
+        if (this.#paused) this.connection.forgive();
         this.#wasReset(Math.max(0, codeIn(error)));
         break;
       }
@@ -273,12 +274,7 @@ export class QuicheStream implements QuicStream {
 
   #stopReading(code: number): void {
     this.#readOver = true;
-    // What came and was not read counts against the connection's window until somebody has read it.
-    try {
-      while (this.#native.streamRecv(this.id, SLAB.rest()) !== null);
-    } catch {
-      return; // reset by the peer meanwhile
-    }
+    if (this.#paused) this.connection.forgive();
     this.#shutdown(SHUTDOWN_READ, code);
   }
 
