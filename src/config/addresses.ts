@@ -1,5 +1,5 @@
-// Checks over addresses of several listeners: two that the system would not bind both, and targets that lead back into this
-// proxy. Called by relations.ts.
+// Checks over addresses of several listeners: two that the system would not bind both, and targets that lead back to the
+// listener that they are of. Called by relations.ts.
 
 import { isIP } from "node:net";
 
@@ -36,26 +36,52 @@ export function checkCollisions(entries: Entries, report: Report): void {
   });
 }
 
-/** A target that is one of our listeners: one client would open connections until none is left. */
+/** A target that is one of our listeners: `to` is its place. */
+interface Link {
+  readonly path: Path;
+  readonly to: number;
+}
+
+/**
+ * A target that leads back to its own listener, be it by others: one client would open connections until none is left. A way
+ * through several listeners that ends is fine, as from one that routes by TLS name to one that speaks TLS.
+ */
 export function checkLoops(entries: Entries, report: Report): void {
-  entries.forEach((entry, i) => {
-    if (entry === undefined || entry.enabled === false) return;
-    for (const [path, { scheme, endpoint }] of targetsOf(entry, ["protocols", i])) {
-      const towards = transportTowards(entry.name, scheme);
-      const other = entries.findIndex(
-        (candidate) =>
-          candidate !== undefined &&
-          candidate.enabled !== false &&
-          transportsOf(candidate, entries).includes(towards) &&
-          reaches(endpoint, candidate.listen),
-      );
-      if (other < 0) continue;
-      const where = formatEndpoint(entries[other]!.listen);
-      const whose = other === i ? "this listener itself" : `protocols[${other}] of this proxy`;
-      const cure = "Write the address of another program";
-      report(path, `is ${whose}, which listens on ${where}. ${cure}`);
+  const links = entries.map((entry, i) => linksOf(entry, i, entries));
+  links.forEach((own, i) => {
+    for (const { path, to } of own) {
+      if (!leadsTo(to, i, links, new Set())) continue;
+      const where = `which listens on ${formatEndpoint(entries[to]!.listen)}`;
+      const what =
+        to === i
+          ? `this listener itself, ${where}`
+          : `protocols[${to}] of this proxy, ${where} and leads back here`;
+      report(path, `is ${what}. Write the address of another program`);
     }
   });
+}
+
+function linksOf(entry: Entries[number], i: number, entries: Entries): Link[] {
+  if (entry === undefined || entry.enabled === false) return [];
+  return targetsOf(entry, ["protocols", i]).flatMap(([path, { scheme, endpoint }]) => {
+    const towards = transportTowards(entry.name, scheme);
+    const to = entries.findIndex(
+      (candidate) =>
+        candidate !== undefined &&
+        candidate.enabled !== false &&
+        transportsOf(candidate, entries).includes(towards) &&
+        reaches(endpoint, candidate.listen),
+    );
+    return to < 0 ? [] : [{ path, to }];
+  });
+}
+
+/** @param seen listeners whose links were followed. */
+function leadsTo(from: number, to: number, links: readonly Link[][], seen: Set<number>): boolean {
+  if (from === to) return true;
+  if (seen.has(from)) return false;
+  seen.add(from);
+  return links[from]!.some((link) => leadsTo(link.to, to, links, seen));
 }
 
 /** Wherever clients or copies of what they send may go, those of routes included. */
