@@ -1,6 +1,5 @@
 // The whole gateway as a user starts it, from a configuration file, with a certificate of its own: `http` in clear and `http2`
-// over
-// TLS. Behind it nginx, Caddy and Node, by the first part of a request's path. For end-to-end tests.
+// over TLS. Behind it nginx, Caddy and Node, by the first part of a request's path. For end-to-end tests.
 
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

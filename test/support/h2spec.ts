@@ -1,6 +1,5 @@
 // h2spec, the conformance suite of HTTP/2, against a server that answers each request some milliseconds after its end (some of
-// its
-// tests send frames for streams that are not answered yet).
+// its tests send frames for streams that are not answered yet).
 
 import { run } from "./daemon.ts";
 import { program } from "./programs.ts";

@@ -1,8 +1,6 @@
 // Sends what a batch of completions brought: each direction's in one operation, one in flight for each direction. The only
-// direction
-// of a batch is sent at once, by a system call: an operation that ends during its submission ends the wait for others too, so
-// it
-// would cost a second entry into the kernel, which a batch of many shares and a lone message pays by itself.
+// direction of a batch is sent at once, by a system call: an operation that ends during its submission ends the wait for others
+// too, so it would cost a second entry into the kernel, which a batch of many shares and a lone message pays by itself.
 //
 // Invariant: `sending` covers the front of a direction's queue until the operation has told. Called by traffic.ts.
 

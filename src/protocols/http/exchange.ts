@@ -1,8 +1,7 @@
 // One request and its answer, between a client's side and a backend's side. This is where all versions meet: a codec's server
-// gives a
-// ClientStream, a codec's client gives a BackendStream, and what stands between them (relay.ts, filters) takes what one tells
-// and calls
-// the other. Nothing here awaits and nothing is queued on the way: backpressure is `false` from sendBody, pause and resume.
+// gives a ClientStream, a codec's client gives a BackendStream, and what stands between them (relay.ts, filters) takes what one
+// tells and calls the other. Nothing here awaits and nothing is queued on the way: backpressure is `false` from sendBody, pause
+// and resume.
 //
 //              RequestEvents                               (BackendStream)
 //   client  ────────────────────▶  what stands between  ────────────────────▶  backend
@@ -28,9 +27,8 @@ export interface Failure {
   readonly code: FailureCode;
   readonly message: string;
   /**
-   * Of a backend: nothing of the request has been processed, so any method may be sent again elsewhere (a connection that
-   * could not be
-   * made, REFUSED_STREAM, a stream beyond GOAWAY).
+   * Of a backend: nothing of the request has been processed, so any method may be sent again elsewhere (a connection that could
+   * not be made, REFUSED_STREAM, a stream beyond GOAWAY).
    */
   readonly unprocessed: boolean;
   /** Of a client: the status that whoever tells of it has answered with. */
@@ -156,10 +154,7 @@ export interface ClientConnection {
   readonly trusted: boolean;
 }
 
-/**
- * A backend's side: one request on one of its connections. Made by a codec's client; the head has been sent, or waits to
- * be.
- */
+/** A backend's side: one request on one of its connections. Made by a codec's client; the head has been sent, or waits. */
 export interface BackendStream {
   /** @param bytes may be changed once this returns. @returns false: stop until `onBackendDrain`. */
   sendBody(bytes: Uint8Array): boolean;

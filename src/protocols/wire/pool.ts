@@ -1,7 +1,6 @@
 // Buffers that are used again, in four sizes for each power of two: for bytes that a socket did not take, for heads that come
-// in pieces.
-// Invariant: what is kept unused is bounded by WIRE.poolMaxBytes; whoever takes a buffer gives it back once, and does not touch
-// it any more. Its contents are what the last user left.
+// in pieces. Invariant: what is kept unused is bounded by WIRE.poolMaxBytes; whoever takes a buffer gives it back once, and
+// does not touch it any more. Its contents are what the last user left.
 
 import { WIRE } from "../../shared/limits.ts";
 

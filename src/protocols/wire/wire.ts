@@ -2,8 +2,7 @@
 // what is below. Nothing here awaits: whoever writes is told at once whether to go on, and later when to go on.
 //
 // Invariant: `write` takes every byte. What the system does not take at once is the wire's own copy (`pending`), so the caller
-// may
-// use its memory again as soon as the call returns, and stops when `write` says false.
+// may use its memory again as soon as the call returns, and stops when `write` says false.
 
 import type { Peer } from "../live-rows.ts";
 
@@ -37,8 +36,7 @@ export interface Wire {
   readonly pending: number;
   /**
    * @param bytes may be changed by the caller once this returns.
-   * @returns false when `pending` has passed the high watermark: `onDrain` follows. After `reset` it does nothing and returns
-   * false.
+   * @returns false when `pending` has passed the high watermark: `onDrain` follows. After `reset` it does nothing, and says false.
    */
   write(bytes: Uint8Array): boolean;
   /** `write` of bytes [start, end), without an object for them. */

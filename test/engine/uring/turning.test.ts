@@ -1,6 +1,5 @@
 // What becomes of a row that goes back from the relay to the ring while a poll still tells: the relay may have read bytes that
-// its
-// sink did not take, and they are lost if the ring goes on without them. Completions are given by hand, in the order that
+// its sink did not take, and they are lost if the ring goes on without them. Completions are given by hand, in the order that
 // hurts.
 
 import { describe, expect, test } from "bun:test";

@@ -1,6 +1,5 @@
-// A field section: the fields of a head, or trailers, as bytes in one arena with columns of offsets beside it. No object and
-// no string
-// for a field: a head is parsed, looked through, changed and written out again as bytes, whatever version it came in by.
+// A field section: the fields of a head, or trailers, as bytes in one arena with columns of offsets beside it. No object and no
+// string for a field: a head is parsed, looked through, changed and written out again as bytes, whatever version it came in by.
 //
 //   arena   │ h o s t a . e x a m p l e a c c e p t * / * ...          (names in the case they came in)
 //   ranges  │ nameStart nameEnd valueStart valueEnd │ ... one quadruple for each field

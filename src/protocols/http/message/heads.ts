@@ -1,6 +1,5 @@
 // The head of a request and of an answer, in a form that is the same for every version of HTTP. Codecs fill them in and write
-// them
-// out; what stands between works on nothing else. They are used again: whoever keeps something of a head copies it.
+// them out; what stands between works on nothing else. They are used again: whoever keeps something of a head copies it.
 //
 // An upgrade (RFC 9110 section 7.8, extended CONNECT of RFC 8441 and RFC 9220) is told the way that HTTP/1.1 tells it, in every
 // version: the method is GET, `upgrade` names the protocol, and status 101 accepts. h2 and h3 write and read it as CONNECT,
@@ -19,10 +18,7 @@ export class RequestHead {
   /** As it came: methods are case-sensitive. */
   method = "GET";
   scheme: "http" | "https" = "http";
-  /**
-   * Range of fields.arena: Host or :authority, without userinfo; empty if HTTP/1.0 sent none. No `host` is among the
-   * fields.
-   */
+  /** Range of fields.arena: Host or :authority, without userinfo; empty if HTTP/1.0 sent none. `host` is no field. */
   authorityStart = 0;
   authorityEnd = 0;
   /** Range of fields.arena: path and query (`/a?b`), or `*`; of a CONNECT empty. */
@@ -30,10 +26,7 @@ export class RequestHead {
   pathEnd = 0;
   /** In lower case (`websocket`); empty without one. Connection and Upgrade are not among the fields. */
   upgrade = "";
-  /**
-   * Of the body, by Content-Length (which is not among the fields); 0: no body at all; UNKNOWN_LENGTH: the body's end will
-   * show.
-   */
+  /** Of the body, by Content-Length (which is no field); 0: no body at all; UNKNOWN_LENGTH: the body's end will show. */
   contentLength = 0;
   /** The client waits for 100 before it sends the body. Expect is not among the fields. */
   expectsContinue = false;
@@ -97,9 +90,8 @@ export class ResponseHead {
   /** Of the body, by Content-Length (which is not among the fields); UNKNOWN_LENGTH: the body's end will show. */
   contentLength = UNKNOWN_LENGTH;
   /**
-   * No body follows, whatever contentLength says of it: an answer to HEAD, 204, 304, or a head that ended its stream. Where
-   * it is set the
-   * head is the whole message.
+   * No body follows, whatever contentLength says of it: an answer to HEAD, 204, 304, or a head that ended its stream. Where it
+   * is set the head is the whole message.
    */
   bodyless = false;
 

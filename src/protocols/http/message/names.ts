@@ -1,6 +1,5 @@
 // Field names that the proxy knows: each has a number, so that heads are looked through without making strings. Names are in
-// lower
-// case, as HTTP/2 sends them; the numbers are of this process only.
+// lower case, as HTTP/2 sends them; the numbers are of this process only.
 
 const NAMES = [
   "", // 0: a field that is not one of these

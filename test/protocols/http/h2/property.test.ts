@@ -1,8 +1,6 @@
 // Sessions under frames in any order: whatever a client sends, nothing throws, nothing is told twice, no more is sent than
-// windows
-// allow or held than they give, and at the end everybody was told. And a client and a server of ours, with messages of any
-// shape,
-// wires that stall, and bytes that are split anywhere.
+// windows allow or held than they give, and at the end everybody was told. And a client and a server of ours, with messages of
+// any shape, wires that stall, and bytes that are split anywhere.
 
 import { expect, test } from "bun:test";
 
