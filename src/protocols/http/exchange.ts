@@ -154,7 +154,7 @@ export interface ClientConnection {
   readonly trusted: boolean;
 }
 
-/** A backend's side: one request on one of its connections. Made by a codec's client; the head has been sent, or waits. */
+/** A backend's side: one request on one of its connections. Made by a codec's client; its head was sent, or waits. */
 export interface BackendStream {
   /** @param bytes may be changed once this returns. @returns false: stop until `onBackendDrain`. */
   sendBody(bytes: Uint8Array): boolean;

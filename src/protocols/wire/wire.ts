@@ -36,7 +36,7 @@ export interface Wire {
   readonly pending: number;
   /**
    * @param bytes may be changed by the caller once this returns.
-   * @returns false when `pending` has passed the high watermark: `onDrain` follows. After `reset` it does nothing, and says false.
+   * @returns false when `pending` has passed the high watermark: `onDrain` follows. After `reset` it says false.
    */
   write(bytes: Uint8Array): boolean;
   /** `write` of bytes [start, end), without an object for them. */
