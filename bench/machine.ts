@@ -1,6 +1,7 @@
 // Where and when a result was made: without it a figure means nothing. Called by main.ts; read by the report.
 
 import { cpus, release, totalmem } from "node:os";
+import { join } from "node:path";
 
 export interface Machine {
   cpu: string;
@@ -16,11 +17,9 @@ export interface Machine {
   commit: string;
 }
 
-function output(command: string[]): string {
+function output(command: string[], cwd: string = import.meta.dir): string {
   if (Bun.which(command[0]!) === null) return "";
-  return Bun.spawnSync(command, { cwd: import.meta.dir })
-    .stdout.toString()
-    .trim();
+  return Bun.spawnSync(command, { cwd }).stdout.toString().trim();
 }
 
 const cli = Bun.fileURLToPath(new URL("../src/cli.ts", import.meta.url));
@@ -30,9 +29,14 @@ function autoEngine(): string {
   return /^engine +(\w+)/m.exec(output([process.execPath, cli, "-version"]))?.[1] ?? "";
 }
 
+/** Of a checkout; with a plus sign if files of its `src` have changed since. */
+export function commitOf(root: string): string {
+  const changed = output(["git", "status", "--porcelain", "--", "src"], root) === "" ? "" : "+";
+  return `${output(["git", "rev-parse", "--short", "HEAD"], root)}${changed}`;
+}
+
 export function thisMachine(): Machine {
   const processors = cpus();
-  const changed = output(["git", "status", "--porcelain", "--", "../src"]) === "" ? "" : "+";
   return {
     cpu: processors[0]?.model.trim() ?? "unknown",
     cores: processors.length,
@@ -42,6 +46,6 @@ export function thisMachine(): Machine {
     engine: autoEngine(),
     iperf3: /^iperf (\S+)/.exec(output(["iperf3", "--version"]))?.[1] ?? "",
     date: new Date().toISOString().slice(0, 10),
-    commit: `${output(["git", "rev-parse", "--short", "HEAD"])}${changed}`,
+    commit: commitOf(join(import.meta.dir, "..")),
   };
 }

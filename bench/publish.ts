@@ -1,9 +1,10 @@
 // Results on paper: bench/results/*.json become bench/results/README.md, the chart, and what the project's README says
 // about speed. Nothing is measured here, and no figure comes from anywhere else. Called by main.ts.
 
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
+import { type Comparison, formatComparison, merged } from "./against.ts";
 import { drawChart } from "./chart.ts";
 import { MEASUREMENTS } from "./engine/all.ts";
 import type { Machine } from "./machine.ts";
@@ -21,6 +22,7 @@ import {
 } from "./summary.ts";
 
 const results = Bun.fileURLToPath(new URL("./results", import.meta.url));
+const comparison = join(results, "against.json");
 const readme = Bun.fileURLToPath(new URL("../README.md", import.meta.url));
 /** What `auto` took when results did not say so yet. */
 const AUTO_ONCE = "epoll";
@@ -31,6 +33,19 @@ export function saveResult(result: Result, machine: Machine): void {
   mkdirSync(results, { recursive: true });
   const path = join(results, `${result.name}.json`);
   writeFileSync(path, `${JSON.stringify({ machine, ...result }, null, 2)}\n`);
+}
+
+/** Beside what was compared with the same commit before. */
+export function saveComparison(fresh: Comparison, machine: Machine): void {
+  mkdirSync(results, { recursive: true });
+  const all = { machine, ...merged(readComparison(), fresh) };
+  writeFileSync(comparison, `${JSON.stringify(all, null, 2)}\n`);
+  publish();
+}
+
+function readComparison(): (Comparison & { machine: Machine }) | null {
+  if (!existsSync(comparison)) return null;
+  return JSON.parse(readFileSync(comparison, "utf8")) as Comparison & { machine: Machine };
 }
 
 function readResults(): Published[] {
@@ -46,12 +61,12 @@ function describeMachine(published: readonly Published[]): string {
   const machines = new Map(
     published.map(({ machine }) => [machine.commit + machine.date, machine]),
   );
-  return [...machines.values()]
-    .map((m) => {
-      const bun = `Bun ${m.bun}, iperf ${m.iperf3}`;
-      return `${m.cores} cores of ${m.cpu}, ${m.memoryGib} GiB, ${m.system}, ${bun}, ${m.date}, commit ${m.commit}`;
-    })
-    .join("; ");
+  return [...machines.values()].map(describe).join("; ");
+}
+
+function describe(m: Machine): string {
+  const bun = `Bun ${m.bun}, iperf ${m.iperf3}`;
+  return `${m.cores} cores of ${m.cpu}, ${m.memoryGib} GiB, ${m.system}, ${bun}, ${m.date}, commit ${m.commit}`;
 }
 
 function describeRuns(published: readonly Published[]): string {
@@ -82,6 +97,8 @@ export function publish(): void {
   const where = `${describeRuns(published)} ${describeMachine(published)}.`;
   const head = "<!-- Written by `bun bench/main.ts`. Do not edit. -->\n\n# Benchmark results";
   const all = published.map(formatTable);
+  const compared = readComparison();
+  if (compared !== null) all.push(`${formatComparison(compared)}\n${describe(compared.machine)}.`);
   const page = [head, where, "![chart](chart.svg)", peers.join("\n"), ...all];
   writeFileSync(join(results, "README.md"), `${page.join("\n\n").trimEnd()}\n`);
   writeFileSync(join(results, "chart.svg"), drawChart(published));

@@ -1,4 +1,5 @@
-// Medians with their spread, over the runs of one contestant in one measurement. Pure. Called by measure.ts and the measurements.
+// Medians with their spread, over the runs of one contestant in one measurement, and over the quotients of two contestants, run
+// by run. Pure. Called by measure.ts, against.ts and the measurements.
 
 import type { Sample } from "./engine/measurement.ts";
 
@@ -17,6 +18,35 @@ export function spread(values: readonly number[]): Spread {
   const median =
     sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
   return { median, min: sorted[0]!, max: sorted.at(-1)! };
+}
+
+/** A median, and where it lies with at least 95 % confidence. */
+export interface Quotient {
+  median: number;
+  low: number;
+  high: number;
+}
+
+/** Of a two-sided interval: what may lie outside on each side. */
+const TAIL = 0.025;
+
+/**
+ * The median of quotients and its interval by ranks (that of the sign test), which supposes nothing of how they are spread.
+ * Fewer than six have no such interval: it is from the least to the largest then.
+ */
+export function quotient(values: readonly number[]): Quotient {
+  const { median } = spread(values);
+  const sorted = values.toSorted((a, b) => a - b);
+  const count = sorted.length;
+  // How many of them may lie beside the interval: as many as `count` tosses of a coin show heads in one of 40 cases at most.
+  let beside = 0;
+  let probability = 0.5 ** count;
+  for (let sum = probability; sum <= TAIL; sum += probability) {
+    beside++;
+    probability *= (count - beside + 1) / beside;
+  }
+  beside = Math.max(0, beside - 1);
+  return { median, low: sorted[beside]!, high: sorted[count - 1 - beside]! };
 }
 
 /** A figure that a run lacks does not count; one that all lack is not there. */

@@ -124,6 +124,11 @@ function steps(): Step[] {
       alone.map((file) => `./${file}`),
     ),
     check("benchmark, smoke", [bun, "bench/main.ts", "--smoke"], /^(\||###|$)/),
+    check(
+      "benchmark of two checkouts, smoke",
+      [bun, "bench/main.ts", "--against", root, "--only", "pingpong-64", "--smoke"],
+      /^(\||###|On one core|confidence|$)/,
+    ),
   ];
 }
 

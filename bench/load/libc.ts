@@ -26,6 +26,8 @@ const SYMBOLS = {
   epoll_create1: { args: ["i32"], returns: "i32" },
   epoll_ctl: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
   epoll_wait: { args: ["i32", "ptr", "i32", "i32"], returns: "i32" },
+  clock_getcpuclockid: { args: ["i32", "ptr"], returns: "i32" },
+  clock_gettime: { args: ["i32", "ptr"], returns: "i32" },
   sched_getaffinity: { args: ["i32", "u32", "ptr"], returns: "i32" },
   sched_setaffinity: { args: ["i32", "u32", "ptr"], returns: "i32" },
   __errno_location: { args: [], returns: "ptr" },

@@ -1,11 +1,22 @@
-// This project's proxy, once for each engine; with two workers too where scaling is measured.
+// This project's proxy, once for each engine; with two workers too where scaling is measured, and out of another checkout where
+// two are compared.
+
+import { join } from "node:path";
 
 import type { EngineName } from "../../src/shared/plan.ts";
 import { type Availability, type Peer, startRelay } from "./peer.ts";
 
-const cli = Bun.fileURLToPath(new URL("../../src/cli.ts", import.meta.url));
+/** A checkout of this project, with its packages installed. */
+export interface Checkout {
+  /** Before the engine's name. */
+  prefix: string;
+  root: string;
+}
+
+const HERE: Checkout = { prefix: "proxy", root: join(import.meta.dir, "../..") };
 
 function command(
+  root: string,
   engine: EngineName,
   workers: number,
   listenPort: number,
@@ -13,7 +24,7 @@ function command(
 ): string[] {
   return [
     process.execPath,
-    cli,
+    join(root, "src/cli.ts"),
     "-protocol=tcp",
     `-listen=127.0.0.1:${listenPort}`,
     `-target=127.0.0.1:${targetPort}`,
@@ -27,15 +38,17 @@ function command(
 const NO_TARGET = 9;
 
 /** An engine is available if the proxy starts with it. */
-async function available(engine: EngineName, directory: string): Promise<Availability> {
+async function available(
+  { prefix, root }: Checkout,
+  engine: EngineName,
+  directory: string,
+): Promise<Availability> {
   try {
-    const running = await startRelay(`proxy-${engine}`, directory, (port) => ({
-      command: command(engine, 1, port, NO_TARGET),
+    const running = await startRelay(`${prefix}-${engine}`, directory, (port) => ({
+      command: command(root, engine, 1, port, NO_TARGET),
     }));
     await running.stop();
-    return {
-      version: (await Bun.file(new URL("../../package.json", import.meta.url)).json()).version,
-    };
+    return { version: (await Bun.file(join(root, "package.json")).json()).version };
   } catch (error) {
     const reason = error instanceof Error && error.cause instanceof Error ? error.cause : error;
     return { missing: reason instanceof Error ? reason.message : String(reason) };
@@ -43,23 +56,29 @@ async function available(engine: EngineName, directory: string): Promise<Availab
 }
 
 /** @param directory takes the log of the trial start. */
-export function proxyPeer(engine: EngineName, directory: string): Peer {
-  return peer(`proxy-${engine}`, engine, 1, directory);
+export function proxyPeer(engine: EngineName, directory: string, checkout = HERE): Peer {
+  return peer(`${checkout.prefix}-${engine}`, engine, 1, directory, checkout);
 }
 
 export function proxyOfTwo(engine: EngineName, directory: string): Peer {
-  return { ...peer(`proxy-${engine}-2`, engine, 2, directory), only: /^scaling$/ };
+  return { ...peer(`proxy-${engine}-2`, engine, 2, directory, HERE), only: /^scaling$/ };
 }
 
-function peer(name: string, engine: EngineName, workers: number, directory: string): Peer {
+function peer(
+  name: string,
+  engine: EngineName,
+  workers: number,
+  directory: string,
+  checkout: Checkout,
+): Peer {
   return {
     name,
     optional: engine === "uring", // containers often forbid it
     setup: `engine ${engine}, ${workers} ${workers === 1 ? "worker" : "workers"}`,
-    available: () => available(engine, directory),
+    available: () => available(checkout, engine, directory),
     async start(targetPort, runDirectory) {
       const running = await startRelay(name, runDirectory, (port) => ({
-        command: command(engine, workers, port, targetPort),
+        command: command(checkout.root, engine, workers, port, targetPort),
       }));
       return { ...running, workers };
     },
