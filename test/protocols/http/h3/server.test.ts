@@ -351,7 +351,9 @@ describe("requests", () => {
   test("a head beyond the limits is answered 431", async () => {
     const scene = await new Scene().start();
     const long = await scene.ask(head(...GET, ["a", "x".repeat(5_000)]));
-    const many = await scene.ask(head(...GET, ...new Array<Entry>(40).fill(["a", "b"])));
+    const many = await scene.ask(
+      head(...GET, ...Array.from({ length: 40 }, (): Entry => ["a", "b"])),
+    );
     for (const { answer, ended } of [long, many]) {
       expect(answer).toEqual(["431 content-length=0"]);
       expect(ended).toBe(true);
