@@ -1,5 +1,5 @@
-// The whole gateway as a user starts it, from a configuration file, with a certificate of its own: `http` in clear and `http2`
-// over TLS. Behind it nginx, Caddy and Node, by the first part of a request's path. For end-to-end tests.
+// The whole gateway as a user starts it, from a configuration file, with a certificate of its own: `http` in clear, and `http2`
+// or `http3` over TLS. Behind it nginx, Caddy and Node, by the first part of a request's path. For end-to-end tests.
 
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -35,6 +35,8 @@ export interface GatewayOptions {
   readonly file?: Readonly<Record<string, unknown>>;
   /** It may log warnings: its peers misbehave. */
   readonly complains?: boolean;
+  /** The listener over TLS is `http3`, with these keys besides. */
+  readonly http3?: ListenerKeys;
 }
 
 export class Gateway implements AsyncDisposable {
@@ -65,15 +67,19 @@ export class Gateway implements AsyncDisposable {
     await writeCertificate(certFile, keyFile);
     const ports = [await freePort(), await freePort()] as const;
     const listen = (port: number): string => `127.0.0.1:${port}`;
+    const { http3 } = options;
+    const overTls = {
+      name: http3 === undefined ? "http2" : "http3",
+      listen: listen(ports[1]),
+      ...keys,
+      ...http3,
+    };
     const config = {
       version: "1.0",
       workers: 1,
       tls: { cert_file: certFile, key_file: keyFile },
       ...options.file,
-      protocols: [
-        { name: "http", listen: listen(ports[0]), ...keys },
-        { name: "http2", listen: listen(ports[1]), ...keys },
-      ],
+      protocols: [{ name: "http", listen: listen(ports[0]), ...keys }, overTls],
     };
     const file = join(folder, "proxy.yaml");
     writeFileSync(file, JSON.stringify(config)); // which is YAML

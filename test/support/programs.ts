@@ -10,6 +10,7 @@ const PACKAGES = {
   nghttp: "nghttp2-client",
   nghttpd: "nghttp2-server",
   node: "nodejs",
+  gtlsclient: "ngtcp2-client",
   h2spec: "golang-go and run .ci/run, which builds it",
   curl: "curl",
   haproxy: "haproxy",

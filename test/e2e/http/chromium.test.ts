@@ -1,7 +1,8 @@
-// Chromium through the proxy: a page over HTTP/2 with a WebSocket, server-sent events, uploads, and gRPC-Web in both forms,
+// Chromium through the proxy: a page over HTTP/2 or HTTP/3 with a WebSocket, server-sent events, uploads, and gRPC-Web in both forms,
 // also from pages of other origins.
 
 import { expect } from "bun:test";
+import { createHash, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -40,7 +41,10 @@ interface Stage {
 }
 
 /** The three names are one proxy. */
-async function withBrowser(use: (stage: Stage) => Promise<void>): Promise<void> {
+async function withBrowser(
+  use: (stage: Stage) => Promise<void>,
+  { http3 = false }: { http3?: boolean } = {},
+): Promise<void> {
   await inFolder(async (folder) => {
     await using pages = await PageServer.start(await bundledPage());
     await using grpc = await startGrpcServer();
@@ -57,11 +61,15 @@ async function withBrowser(use: (stage: Stage) => Promise<void>): Promise<void> 
     ];
     const file = { access_log: join(folder, "access.log") };
     const keys = { routes, target: `127.0.0.1:${pages.port}`, compress: true };
-    await using gateway = await Gateway.start(keys, { file, complains: true });
+    const options = { file, complains: true, ...(http3 && { http3: {} }) };
+    await using gateway = await Gateway.start(keys, options);
     const to = `127.0.0.1:${gateway.tlsPort}`;
     const names = [APP, API, OTHER].map((origin) => new URL(origin).host);
     const rules = names.map((name) => `MAP ${name}:443 ${to}`).join(",");
-    const browser = await startBrowser(`--host-resolver-rules=${rules}`);
+    const browser = await startBrowser(
+      `--host-resolver-rules=${rules}`,
+      ...(http3 ? await overQuic(gateway, names) : []),
+    );
     try {
       await use({
         grpc,
@@ -76,6 +84,19 @@ async function withBrowser(use: (stage: Stage) => Promise<void>): Promise<void> 
       await browser.close();
     }
   });
+}
+
+/** For QUIC Chromium believes no certificate but those whose keys are named. */
+async function overQuic({ certFile }: Gateway, names: readonly string[]): Promise<string[]> {
+  const { publicKey } = new X509Certificate(readFileSync(certFile));
+  const spki = publicKey.export({ type: "spki", format: "der" });
+  const hash = createHash("sha256").update(spki).digest("base64");
+  const origins = names.map((name) => `${name}:443`).join(",");
+  return [
+    `--ignore-certificate-errors-spki-list=${hash}`,
+    "--enable-quic",
+    `--origin-to-force-quic-on=${origins}`,
+  ];
 }
 
 /** Calls a function of peers/page.ts in the browser. */
@@ -132,4 +153,25 @@ testWith(NEEDED, "gRPC-Web from an origin that is not allowed fails", () =>
     expect((await call(at, "binary", API, "x", {})).code).not.toBe(0);
     expect((await call(at, "binary", OTHER, "x", {})).code).toBe(0);
   }),
+);
+
+testWith(NEEDED, "a page over HTTP/3 with all that pages do", () =>
+  withBrowser(
+    async ({ open, log }) => {
+      const at = await open(APP);
+      expect(await call(at, "protocol")).toBe("h3");
+      expect(await call(at, "upload", `${APP}/echo`, 3_000_000)).toBe(true);
+      expect(await call(at, "events", `${APP}/events`, `${APP}/next`, 10)).toEqual(
+        Array.from({ length: 10 }, (_, i) => String(i + 1)),
+      );
+      const headers = { "x-say": "hello" };
+      const binary = await call(at, "binary", APP, "héllo ☃", headers);
+      expect([binary.code, binary.texts]).toEqual([0, ["héllo ☃"]]);
+      const text = await call(at, "text", API, "wörds", { ...headers, "x-count": "50" });
+      expect(text).toEqual({ code: 0, message: "", texts: Array(50).fill("wörds") });
+      await until("the upload is logged", () => log().includes("/echo"));
+      expect(log()).toMatch(/"path":"\/echo","protocol":"HTTP\/3.0"/);
+    },
+    { http3: true },
+  ),
 );
