@@ -26,6 +26,8 @@ export async function gtlsclient(
   const { stdout, stderr } = await run([
     program("gtlsclient"),
     "--exit-on-all-streams-close",
+    "--no-quic-dump",
+    "--no-http-dump",
     `--download=${folder}`,
     ...flags,
     "127.0.0.1",

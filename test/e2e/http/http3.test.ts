@@ -4,13 +4,14 @@ import { describe, expect } from "bun:test";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 
+import { streamBytes } from "../../support/bytes.ts";
 import { run } from "../../support/daemon.ts";
 import { type Gateway, SMALL, STAGE_PROGRAMS, withStage } from "../../support/gateway.ts";
 import { gtlsclient } from "../../support/gtlsclient.ts";
 import { program, testWith } from "../../support/programs.ts";
 
 const LARGE_BYTES = 5_000_000;
-const LARGE = Uint8Array.from({ length: LARGE_BYTES }, (_, i) => (i * 7 + (i >> 8)) & 0xff);
+const LARGE = Buffer.concat([0, 1, 2, 3, 4].map((seed) => streamBytes(seed, 0, 1_000_000)));
 const HUGE_BYTES = 100_000_000;
 
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
@@ -124,7 +125,7 @@ describe("fetch", () => {
     expect(back.digest("hex")).toBe(digest);
   });
 
-  h3Test("a stream comes as it is sent, and one that is cancelled is told", async (gateway) => {
+  h3Test("a stream comes as it is sent", async (gateway) => {
     const events = await ask(gateway, "/node/stream");
     const reader = events.body!.getReader();
     const first = await reader.read();
@@ -132,13 +133,6 @@ describe("fetch", () => {
     expect(await (await ask(gateway, "/node/go")).text()).toBe("went\n");
     const last = await reader.read();
     expect(Buffer.from(last.value!).toString()).toBe("data: last\n\n");
-    const cancel = new AbortController();
-    const left = await ask(gateway, "/node/stream", { signal: cancel.signal });
-    const begun = left.body!.getReader();
-    await begun.read();
-    cancel.abort();
-    await begun.read().catch(() => {});
-    await gateway.line(/"path":"\/node\/stream".*"failure":"reset/);
   });
 });
 
