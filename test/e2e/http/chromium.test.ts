@@ -1,5 +1,5 @@
-// Chromium through the proxy: a page over HTTP/2 or HTTP/3 with a WebSocket, server-sent events, uploads, and gRPC-Web in both forms,
-// also from pages of other origins.
+// Chromium through the proxy: a page over HTTP/2 or HTTP/3 with a WebSocket, server-sent events, uploads, and gRPC-Web in both
+// forms, also from pages of other origins.
 
 import { expect } from "bun:test";
 import { createHash, X509Certificate } from "node:crypto";
