@@ -11,6 +11,7 @@ import { cutBuffers, setSocketOptions } from "./ffi/socket-options.ts";
 import type { GatewayHost, GatewayListener } from "./protocols/host.ts";
 import { createHttpListener } from "./protocols/http/compose.ts";
 import { LiveRows } from "./protocols/live-rows.ts";
+import { QuicListener } from "./protocols/quic/listener.ts";
 import { TlsListener } from "./protocols/tls/listener.ts";
 import { UdpListener } from "./protocols/udp/listener.ts";
 import { monotonicMs } from "./shared/clock.ts";
@@ -72,7 +73,8 @@ const host: GatewayHost = {
 function createListener(request: OpenRequest<GatewayPlan>): GatewayListener {
   if (isRequest(request, isHttpPlan)) return createHttpListener(host, request);
   if (isRequest(request, isUdpPlan)) return new UdpListener(host, request, backlog);
-  if (isRequest(request, isTlsPlan)) return new TlsListener(host, request);
+  if (isRequest(request, isStreamsPlan)) return new TlsListener(host, request);
+  if (isRequest(request, isQuicPlan)) return new QuicListener(host, request);
   throw new Error(`unknown protocol ${request.listener.protocol}`);
 }
 
@@ -83,8 +85,12 @@ function isRequest<P extends GatewayPlan>(
   return isPlan(request.listener);
 }
 
-function isTlsPlan(plan: GatewayPlan): plan is TlsPlan {
-  return plan.protocol === "tls";
+function isStreamsPlan(plan: GatewayPlan): plan is TlsPlan | LinkPlan {
+  return plan.protocol === "tls" || plan.protocol === "link";
+}
+
+function isQuicPlan(plan: GatewayPlan): plan is QuicPlan {
+  return plan.protocol === "quic";
 }
 
 function isUdpPlan(plan: GatewayPlan): plan is UdpPlan {

@@ -2,7 +2,10 @@
 // a second for each listener and reason, so no client can flood the log.
 
 import type { Log } from "../shared/log.ts";
-import type { WorkerEvent } from "../shared/messages.ts";
+import type { Refusal, WorkerEvent } from "../shared/messages.ts";
+
+/** Refusals that say something of a target rather than of a client. */
+const TARGET_REASONS: readonly Refusal[] = ["target_down", "connect_timeout", "quic_target"];
 
 export function logWorkerEvent(log: Log, worker: number, event: WorkerEvent): void {
   switch (event.type) {
@@ -11,7 +14,7 @@ export function logWorkerEvent(log: Log, worker: number, event: WorkerEvent): vo
       break;
     case "refused": {
       const { key: listener, reason, count, detail } = event;
-      const targetDown = reason === "target_down" || reason === "connect_timeout";
+      const targetDown = TARGET_REASONS.includes(reason);
       const fields = { listener, reason, count, ...(detail === "" ? {} : { detail }) };
       log.warn(fields, targetDown ? "target down" : "refused");
       break;

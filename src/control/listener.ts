@@ -215,7 +215,8 @@ export class Listener {
       certificates: this.#certificates.of(this.plan.key),
       reusePort: this.#reusePort,
       exclusive: others.length === 0,
-      endpoint: worker.index === this.#endpointWorker,
+      // Where one worker accepts for all, whoever does has it.
+      endpoint: !this.#reusePort || worker.index === this.#endpointWorker,
       sharedFds,
       inherited: start?.fds ?? [],
       keep: start?.once ?? false,

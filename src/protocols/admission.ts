@@ -28,7 +28,7 @@ export type AdmissionRequest = Pick<
 > & {
   readonly listener: Pick<ListenerPlan, "key" | "listen"> & {
     readonly access: AccessPlan;
-    readonly limits: LimitsPlan;
+    readonly limits: Pick<LimitsPlan, "maxConnections" | "maxPerIp" | "acceptRate">;
   };
 };
 
@@ -152,6 +152,25 @@ export class Admission {
     rows.table.activeMs[visit.row] = monotonicMs();
     this.counters.connected(slot);
     this.trace(visit, "open", "");
+  }
+
+  /**
+   * A further stream of a client that is in, with a row of its own.
+   * @returns null: there is no room, which is counted and reported.
+   */
+  enterStream({ client }: Visit): Visit | null {
+    const { rows } = this.#host;
+    if (rows.full) return this.#turnAway("table_full", "");
+    const { slot } = this.#request;
+    return new Visit(client, (resident) => rows.open(resident, slot, client, NOBODY));
+  }
+
+  /** As `leave`, of a visit that `enterStream` returned. */
+  leaveStream(visit: Visit, slot: number, reason: string): void {
+    if (reason.startsWith("E")) this.counters.error(reason);
+    if (slot >= 0) this.counters.disconnected(slot);
+    this.trace(visit, "close", reason);
+    this.#host.rows.close(visit.row);
   }
 
   /**

@@ -19,6 +19,9 @@ import { Sweep } from "../shared/sweep.ts";
 import type { GatewayHost } from "./host.ts";
 import type { FailureCode } from "./http/exchange.ts";
 import type { Peer } from "./live-rows.ts";
+import type { QuicLink } from "./quic/link.ts";
+import { QuicLinks } from "./quic/links.ts";
+import { QuicError } from "./quic/transport.ts";
 import { isOutOfDescriptors, isShortage } from "./shortage.ts";
 import { TargetsTls } from "./targets-tls.ts";
 import type { Connected, Connecting, SetSocketOptions } from "./wire/open.ts";
@@ -37,6 +40,8 @@ export interface Backend {
   readonly tls: ClientTls | null;
   /** What is offered to it over TLS. */
   readonly alpn: readonly string[];
+  /** null: it is not reached over QUIC. */
+  readonly link: QuicLink | null;
 }
 
 export type BackendTarget = Target<Backend>;
@@ -78,6 +83,8 @@ export interface DialerOptions {
   readonly setOptions: SetSocketOptions;
   /** What a target is offered over TLS, in order of preference; empty: nothing. */
   alpn(group: number, index: number): readonly string[];
+  /** The QUIC connection to a target broke off with clients on it: which, and why. */
+  brokeOff(message: string): void;
 }
 
 export class Dialer {
@@ -86,6 +93,7 @@ export class Dialer {
   readonly socket: SocketPlan;
   readonly connectMs: number;
   readonly #tls: TargetsTls;
+  readonly #links: QuicLinks;
   readonly #targets: Targets<Backend>;
   readonly #byClient: boolean;
   readonly #dials = new Set<Dial>();
@@ -100,11 +108,18 @@ export class Dialer {
     this.#byClient = groups.some(({ balance }) => balance === "source_hash");
     const { emit, index: skip } = host;
     this.#tls = new TargetsTls(groups, request.certificates);
-    const prepare = (address: SocketAddress, { group, index }: TargetSlot): Backend => ({
+    this.#links = new QuicLinks(groups, request.certificates, {
+      host,
+      watermarks: options.watermarks,
+      connectMs: this.connectMs,
+      brokeOff: options.brokeOff,
+    });
+    const prepare = (address: SocketAddress, slot: TargetSlot): Backend => ({
       address,
       peer: peerOf(address),
-      tls: this.#tls.of(group, index),
-      alpn: options.alpn(group, index),
+      tls: this.#tls.of(slot.group, slot.index),
+      alpn: options.alpn(slot.group, slot.index),
+      link: this.#links.make(slot),
     });
     this.#targets = new Targets(
       request,
@@ -115,11 +130,13 @@ export class Dialer {
 
   setTargets(targets: readonly TargetSlot[]): void {
     this.#targets.update(targets, monotonicMs());
+    this.#links.retain(targets);
   }
 
   /** For handshakes that begin later. */
   setCertificates(certificates: ListenerCertificates): void {
     this.#tls.update(certificates);
+    this.#links.setCertificates(certificates);
   }
 
   /** For whoever looks for a connection that is open already: ask it for the `next` target, and give both to `dial`. */
@@ -154,9 +171,15 @@ export class Dialer {
     this.#dials.delete(dial);
   }
 
+  /** Nobody new comes: connections that several share end with the last that uses them. */
+  close(): void {
+    this.#links.close();
+  }
+
   /** Gives up whatever is under way, without an event. */
   end(): void {
     for (const dial of this.#dials) dial.cancel();
+    this.#links.destroy();
     this.#sweep.stop();
   }
 
@@ -228,7 +251,7 @@ export class Dial {
     else this.#fail(failure);
   }
 
-  #try({ socket: { address, tls, alpn } }: BackendTarget, now: number): void {
+  #try({ socket: { address, tls, alpn, link } }: BackendTarget, now: number): void {
     this.deadlineMs = now + (this.#endMs - now) / this.#attempt.left;
     const { options, socket } = this.#dialer;
     const { watermarks, setOptions } = options;
@@ -237,6 +260,10 @@ export class Dial {
       if (wire !== null) this.#connected(wire);
       else this.#failed(error!);
     };
+    if (link !== null) {
+      this.#connecting = link.open(done);
+      return;
+    }
     this.#connecting =
       tls === null
         ? connectPlain(plain, done)
@@ -256,7 +283,7 @@ export class Dial {
     const { counters } = this.#dialer;
     const { name, slot } = this.#attempt.target!;
     const code = error.code ?? "OTHER";
-    const message = `${name}: ${error instanceof TlsError ? `${error.message} (${code})` : code}`;
+    const message = `${name}: ${explains(error) ? `${error.message} (${code})` : code}`;
     const now = monotonicMs();
     const isOurs = isShortage(code);
     if (isOurs) this.#attempt.abandoned();
@@ -279,6 +306,11 @@ export class Dial {
     this.#finish();
     this.#events.failed(failure);
   }
+}
+
+/** What went wrong above TCP has words of its own. */
+function explains(error: Error): boolean {
+  return error instanceof TlsError || error instanceof QuicError;
 }
 
 const LATE = Object.assign(new Error("no answer in time"), { code: "ETIMEDOUT" });

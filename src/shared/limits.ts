@@ -280,6 +280,20 @@ export const H2 = {
 export const QUIC = {
   reopenMinMs: 50, // a successor looks whether its predecessor has let go of the port: most have when nobody was connected
   reopenMaxMs: 1_000, // and goes on looking while that drains
+  // Handshakes under way from which on clients have to prove their address first (Retry): a crowd after a restart has fewer.
+  retryFrom: 1_000,
+  windowStreams: 16, // of one connection's window, in windows of streams: so many may stall before the others of it do
+  linkConnectionsMax: 16, // to one target, in a worker: sixteen times what it allows on one
+  linkLookMs: 100, // whether a connection that nobody needs any more has a stream left
+} as const;
+
+/** The driver `bun` of QUIC. */
+export const BUN_QUIC = {
+  writeBytes: 64 * KIB, // what the runtime holds of a stream before it says that it is full; the rest is pending
+  // Of a connection, that wait for readers and are received all the same: two seconds at 250 Mbit/s. Then a stream is broken off.
+  unreadMaxBytes: 64 * MIB,
+  sweepMs: 50, // between two looks at that: a gigabit brings 6 MiB in it
+  datagramBytes: 1_200, // of one DATAGRAM frame, which fits any path (RFC 9000 section 14)
 } as const;
 
 /** HTTP/3, towards clients and backends (RFC 9114, RFC 9204). */

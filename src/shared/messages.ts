@@ -192,6 +192,8 @@ export const REFUSALS = [
   "http2_flood", // more PING, SETTINGS, CONTINUATION, empty or other frames than a client has reason to send
   "http2_header_bomb", // fields that are many times what was sent for them
   "http3_rapid_reset", // more streams were cancelled than a client has reason to
+  "quic_token", // a client over QUIC showed no token, or another one than the listener asks for
+  "quic_target", // the QUIC connection to a target broke off, and with it the clients on it
 ] as const;
 export type Refusal = (typeof REFUSALS)[number];
 

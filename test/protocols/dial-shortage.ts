@@ -17,6 +17,7 @@ const dialer = new Dialer(host, request, {
   watermarks: { highBytes: 65_536, lowBytes: 16_384 },
   setOptions: () => {},
   alpn: () => [],
+  brokeOff: () => {},
 });
 
 const wires: Wire[] = [];

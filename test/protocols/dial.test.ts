@@ -47,6 +47,7 @@ function dialerOf(
     watermarks: { highBytes: 65_536, lowBytes: 16_384 },
     setOptions: () => {},
     alpn,
+    brokeOff: () => {},
   });
 }
 

@@ -1,15 +1,16 @@
-// A TLS listener of this worker: decrypts what clients send and carries it to a target, in clear or over TLS of its own.
+// A listener of streams in this worker: carries what clients send, over TLS or in clear, to a target, in clear, over TLS of its
+// own, or as a stream of QUIC.
 // Invariant: every client that was let in is in its handshake or has a Tunnel, until it leaves; the listener is over when it was
 // closed and none is left. Created by src/gateway.ts.
 //
-//   wires over TLS ──▶ Admission ──▶ RouteTable ──▶ Dialer ──▶ Tunnel
+//   wires ──▶ Admission ──▶ RouteTable ──▶ Dialer ──▶ Tunnel
 
-import { encodeProxyHeader } from "../../l4/proxy/encode.ts";
+import { encodeProxyHeader, type ProxyExtras } from "../../l4/proxy/encode.ts";
 import { RouteTable } from "../../l4/tls/routes.ts";
 import type { ListenerCertificates } from "../../shared/certificates.ts";
-import type { TlsPlan, TlsServerPlan } from "../../shared/http-plan.ts";
+import type { LinkPlan, TlsPlan, TlsServerPlan } from "../../shared/http-plan.ts";
 import { formatIp } from "../../shared/ip.ts";
-import { FIRST_BYTES } from "../../shared/limits.ts";
+import { FIRST_BYTES, RELAY } from "../../shared/limits.ts";
 import type { LiveTable } from "../../shared/live-table.ts";
 import type { OpenRequest, TargetSlot } from "../../shared/messages.ts";
 import { Admission, type Visit } from "../admission.ts";
@@ -18,10 +19,10 @@ import type { GatewayHost, GatewayListener } from "../host.ts";
 import type { Peer } from "../live-rows.ts";
 import { setAndWarn } from "../set-options.ts";
 import { StreamSockets } from "../stream-sockets.ts";
+import { sweepTunnels, Tunnel, type TunnelOwner } from "../tunnel.ts";
 import { ServerTls } from "../wire/tls-context.ts";
 import { TlsError } from "../wire/tls-error.ts";
 import type { Wire, WireTls } from "../wire/wire.ts";
-import { Tunnel, type TunnelOwner } from "./tunnel.ts";
 
 export class TlsListener implements GatewayListener, TunnelOwner {
   readonly sockets: StreamSockets<Visit>;
@@ -29,24 +30,26 @@ export class TlsListener implements GatewayListener, TunnelOwner {
   readonly dialer: Dialer;
   readonly table: LiveTable;
   readonly #host: GatewayHost;
-  readonly #plan: TlsPlan;
-  readonly #tls: ServerTls;
+  readonly #plan: TlsPlan | LinkPlan;
+  /** null: in clear. */
+  readonly #tls: ServerTls | null;
   /** null: the first group is for all. */
   readonly #routes: RouteTable | null;
   readonly #tunnels = new Set<Tunnel>();
   #closing = false;
 
-  constructor(host: GatewayHost, request: OpenRequest<TlsPlan>) {
+  constructor(host: GatewayHost, request: OpenRequest<TlsPlan | LinkPlan>) {
     const plan = request.listener;
     this.#host = host;
     this.#plan = plan;
     this.table = host.rows.table;
     this.admission = new Admission(host, request);
-    this.#tls = new ServerTls(serverPlan(plan), request.certificates!.server!);
+    this.#tls =
+      plan.tls === null ? null : new ServerTls(serverPlan(plan), request.certificates!.server!);
     this.#routes = routesOf(plan);
     // The target is to know whether what it got is all that was sent.
     const setOptions = setAndWarn(host, plan.key);
-    const encryption = { tls: this.#tls, tellTruncation: true };
+    const encryption = this.#tls && { tls: this.#tls, tellTruncation: true };
     this.sockets = new StreamSockets(host, request, encryption, {
       setOptions,
       onAccept: (peer, fd) => this.#accept(peer, fd),
@@ -59,6 +62,7 @@ export class TlsListener implements GatewayListener, TunnelOwner {
       watermarks: { highBytes, lowBytes },
       setOptions,
       alpn: () => [],
+      brokeOff: (message) => this.admission.refuse("quic_target", message),
     });
   }
 
@@ -71,7 +75,7 @@ export class TlsListener implements GatewayListener, TunnelOwner {
   }
 
   setCertificates(certificates: ListenerCertificates): void {
-    if (certificates.server !== null) this.#tls.update(certificates.server);
+    if (certificates.server !== null) this.#tls?.update(certificates.server);
     this.dialer.setCertificates(certificates);
   }
 
@@ -80,19 +84,15 @@ export class TlsListener implements GatewayListener, TunnelOwner {
     this.#closing = true;
     this.sockets.close();
     this.admission.close();
+    this.dialer.close();
+    // The worker looks whether a listener is over when it has swept.
+    if (!this.over) this.#host.needSweep(RELAY.sweepMaxMs);
   }
 
   sweep(nowMs: number): boolean {
     const { idleMs, lifetimeMs } = this.#plan.timeouts;
-    if (idleMs === 0 && lifetimeMs === 0) return false;
-    const { activeMs, startedMs } = this.table;
-    for (const tunnel of this.#tunnels) {
-      const { row } = tunnel.visit;
-      if (lifetimeMs > 0 && nowMs - startedMs[row]! >= lifetimeMs) tunnel.end("lifetime");
-      else if (idleMs > 0 && tunnel.open && nowMs - activeMs[row]! >= idleMs) {
-        tunnel.end("idle");
-      }
-    }
+    if (idleMs === 0 && lifetimeMs === 0) return this.#closing && !this.over;
+    sweepTunnels(this.#tunnels, this.table, this.#plan.timeouts, nowMs);
     return this.#tunnels.size > 0;
   }
 
@@ -117,13 +117,13 @@ export class TlsListener implements GatewayListener, TunnelOwner {
     const { idleMs, lifetimeMs } = this.#plan.timeouts;
     for (const timeoutMs of [idleMs, lifetimeMs])
       if (timeoutMs > 0) this.#host.needSweep(timeoutMs);
-    const tls = wire.tls!;
-    const group = this.#groupFor(tls);
+    const { tls } = wire;
+    const group = tls === null ? 0 : this.#groupFor(tls);
     if (group >= 0) {
       this.#tunnels.add(new Tunnel(this, visit, wire, group));
       return;
     }
-    this.admission.refuse("no_route", aboutClient(visit, `no route for ${nameOf(tls)}`));
+    this.admission.refuse("no_route", aboutClient(visit, `no route for ${nameOf(tls!)}`));
     this.admission.leave(visit, -1, "no_route");
     wire.reset();
   }
@@ -146,11 +146,7 @@ export class TlsListener implements GatewayListener, TunnelOwner {
     const endOf = (end: Peer | null | undefined) =>
       isUnix || end == null ? UNKNOWN : ({ kind: "ip", ip: end.ip, port: end.port } as const);
     const endpoints = { source: endOf(peer), destination: endOf(local) };
-    const { serverName, alpn } = tls!;
-    const extras = {
-      authority: serverName || null,
-      alpn: alpn === "" ? null : Buffer.from(alpn, "latin1"),
-    };
+    const extras = tls === null ? {} : extrasOf(tls);
     const length = encodeProxyHeader(into, sendProxy === "v1" ? 1 : 2, endpoints, extras);
     return into.subarray(0, length);
   }
@@ -166,6 +162,14 @@ export class TlsListener implements GatewayListener, TunnelOwner {
   }
 }
 
+/** What a PROXY header of version 2 says of TLS. */
+function extrasOf({ serverName, alpn }: WireTls): ProxyExtras {
+  return {
+    authority: serverName || null,
+    alpn: alpn === "" ? null : Buffer.from(alpn, "latin1"),
+  };
+}
+
 /** A peer without an address. */
 const UNKNOWN = { kind: "unix", path: "" } as const;
 
@@ -175,7 +179,7 @@ function serverPlan({ tls, routes }: TlsPlan): TlsServerPlan {
   return { ...tls, alpn: [...new Set(routes.flatMap(({ alpn }) => alpn ?? []))] };
 }
 
-function routesOf({ routes }: TlsPlan): RouteTable | null {
+function routesOf({ routes }: TlsPlan | LinkPlan): RouteTable | null {
   if (routes.length === 0) return null;
   const rules = routes.map(({ sni, alpn }) => ({ sni: sni ?? undefined, alpn: alpn ?? undefined }));
   return new RouteTable(rules);

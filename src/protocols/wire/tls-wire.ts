@@ -1,6 +1,8 @@
 // A wire over TLS: a socket of the runtime that encrypts, after its handshake. Made by tls.ts; what differs from a wire in clear
 // is how it is reset, and that a stream that was cut off is no end.
 
+import type { X509Certificate } from "node:crypto";
+
 import type { Socket } from "bun";
 
 import type { SocketEvents } from "../../engine/bun/connection.ts";
@@ -89,6 +91,15 @@ export function describe(socket: TlsSocket, authorized: boolean): WireTls {
     version: socket.getTLSVersion(),
     cipher: (socket.getCipher() as unknown as { standardName: string }).standardName,
     resumed: socket.isSessionReused(),
+    ...certificateNames(certificate),
+  };
+}
+
+/** Of a client's certificate that was verified. */
+export function certificateNames(
+  certificate: X509Certificate | undefined,
+): Pick<WireTls, "clientSubject" | "clientFingerprint"> {
+  return {
     clientSubject: certificate === undefined ? "" : subjectOf(certificate.subject),
     clientFingerprint: certificate?.fingerprint256.replaceAll(":", "").toLowerCase() ?? "",
   };

@@ -1,5 +1,5 @@
 // One client's connection, decrypted, and the one to its target: each end of what one of them sends is the end of what the other
-// is sent, and what one does not take stops the other. Created by listener.ts.
+// is sent, and what one does not take stops the other. Created by the listeners of tls and quic.
 //
 //   client ── onData ──▶ pass ──▶ target.write ── false: client.pause, until the target's onDrain
 //   client ◀── client.write ◀── pass ◀── onData ── target
@@ -7,12 +7,13 @@
 // Invariant: the client is not read before its target is connected, but for what was on its way (`#early`). `ended` is told once,
 // when both wires are closed or reset.
 
-import { monotonicMs } from "../../shared/clock.ts";
-import type { LiveTable } from "../../shared/live-table.ts";
-import type { Admission, Visit } from "../admission.ts";
-import type { BackendTarget, Dial, Dialer, DialEvents, DialFailure } from "../dial.ts";
-import type { Resident } from "../live-rows.ts";
-import type { Wire, WireHandler } from "../wire/wire.ts";
+import { monotonicMs } from "../shared/clock.ts";
+import type { LiveTable } from "../shared/live-table.ts";
+import type { TimeoutsPlan } from "../shared/plan.ts";
+import type { Admission, Visit } from "./admission.ts";
+import type { BackendTarget, Dial, Dialer, DialEvents, DialFailure } from "./dial.ts";
+import type { Resident } from "./live-rows.ts";
+import type { Wire, WireHandler } from "./wire/wire.ts";
 
 /** What a tunnel needs of its listener. */
 export interface TunnelOwner {
@@ -157,6 +158,21 @@ export class Tunnel implements Resident, DialEvents, WireHandler {
     this.#dial?.cancel();
     this.#early = [];
     this.#owner.ended(this, this.#slot, reason);
+  }
+}
+
+/** Ends tunnels that have been idle, or open, for too long. Times of 0: never. */
+export function sweepTunnels(
+  tunnels: Iterable<Tunnel>,
+  { activeMs, startedMs }: LiveTable,
+  { idleMs, lifetimeMs }: Pick<TimeoutsPlan, "idleMs" | "lifetimeMs">,
+  nowMs: number,
+): void {
+  if (idleMs === 0 && lifetimeMs === 0) return;
+  for (const tunnel of tunnels) {
+    const { row } = tunnel.visit;
+    if (lifetimeMs > 0 && nowMs - startedMs[row]! >= lifetimeMs) tunnel.end("lifetime");
+    else if (idleMs > 0 && tunnel.open && nowMs - activeMs[row]! >= idleMs) tunnel.end("idle");
   }
 }
 
