@@ -355,6 +355,7 @@ export const QUICHE = {
   answersPerSecond: 1_000, // of stateless resets and version negotiations each: who floods with nonsense gets no echo
   datagramsQueued: 256, // DATAGRAM frames each way of a connection: as UDP.queueDatagrams
   flushPackets: 64, // of one connection before it is the next one's turn: a send buffer's worth
+  movedRestMs: 500, // after a peer's port changed, in which packets of the old one do not change it back
   stopScanMs: 20, // between two looks whether a peer stopped a stream that we have nothing to send on
   slabBytes: 64 * KIB, // what is read of streams is handed over in parts of one such piece of memory
   slabRestBytes: 8 * KIB, // of it, with less than which a new one is begun
@@ -362,6 +363,7 @@ export const QUICHE = {
   // repeated packets of a bad network are less, and whoever sends frames to fill our memory is cut off.
   surplusBytes: 4 * MIB,
   surplusShare: 1 / 8,
+  surplusStepBytes: 1 * MIB, // between two looks at it
   packetOverheadBytes: 64, // of a packet, that carry no stream: header, tag, acknowledgements
 } as const;
 

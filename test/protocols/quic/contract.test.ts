@@ -8,4 +8,5 @@ import { holdToSeam } from "./contract.ts";
 
 const quiche = pickDriver("quiche", new TestHost());
 
-describe("quiche with quiche", () => holdToSeam({ client: quiche, server: quiche }));
+describe("quiche with quiche", () =>
+  holdToSeam({ client: quiche, server: quiche }, { earlyData: true }));

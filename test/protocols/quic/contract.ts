@@ -5,18 +5,19 @@ import { describe } from "bun:test";
 
 import { holdToContract } from "../wire/contract.ts";
 import { closing } from "./contract/closing.ts";
-import { handshakes } from "./contract/handshakes.ts";
+import { handshakes, resumption } from "./contract/handshakes.ts";
+import { paths } from "./contract/paths.ts";
 import { streams } from "./contract/streams.ts";
 import { Link, type Players } from "./harness.ts";
 
-/** What a driver cannot do because of what is below it. */
+/** What only some drivers do, because of what is below them. */
 export interface Traits {
-  /** Its clients take up sessions, and send early data. */
+  /** Clients take up sessions and send early data, and servers take both. */
   readonly earlyData: boolean;
 }
 
 /** Declares the tests. */
-export function holdToSeam(players: Players): void {
+export function holdToSeam(players: Players, traits: Traits): void {
   describe("a stream is a wire: its", () => {
     holdToContract(async (watermarks) => {
       const link = await Link.make(players, { watermarks }, { watermarks });
@@ -26,5 +27,7 @@ export function holdToSeam(players: Players): void {
   });
   describe("streams", () => streams(players));
   describe("handshakes", () => handshakes(players));
+  if (traits.earlyData) describe("early data", () => resumption(players));
   describe("closing", () => closing(players));
+  describe("paths", () => paths(players));
 }

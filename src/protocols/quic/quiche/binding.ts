@@ -106,6 +106,8 @@ export interface Connection {
   isTimedOut(): boolean;
   peerError(): ConnectionError | null;
   localError(): ConnectionError | null;
+  /** Packets that were authentic, and their bytes. */
+  stats(): { readonly recv: number; readonly recvBytes: number };
   /** Of a PING, for the next packet. */
   sendAckEliciting(): void;
 }

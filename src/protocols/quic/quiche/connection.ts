@@ -1,12 +1,11 @@
 // A connection of quiche, on either side. Driven by a loop (loop.ts): packets come in through `receive`, its owner writes,
-// and both take effect when it is served. Made by endpoint.ts and dial.ts, which know when it is ready and what it is
-// called.
+// and both take effect when it is served. Made by endpoint.ts and dial.ts, which know what it is called.
 //
 //   handshake ──▶ open ──▶ closing ──▶ gone        closing: its peer may still send, and is told again that it is over
 //
 // Invariant: handlers are called from `serve` only; none is called after `close`, `destroy` or `onClose`.
 
-import { messageOf } from "../../../shared/errors.ts";
+import { monotonicMs } from "../../../shared/clock.ts";
 import { parseIp } from "../../../shared/ip.ts";
 import { QUICHE } from "../../../shared/limits.ts";
 import type { Peer } from "../../live-rows.ts";
@@ -17,10 +16,12 @@ import {
   QuicError,
   type QuicTransport,
 } from "../transport.ts";
+import { Addresses } from "./addresses.ts";
 import type { Connection, HostPort, PathInfo } from "./binding.ts";
-import { closedByPeer, closedHere, codeIn, refusedByPeer } from "./errors.ts";
+import { breakage, codeIn, CRYPTO_ERROR, endingOf } from "./errors.ts";
 import type { Loop, Member } from "./loop.ts";
 import { QuicheStream } from "./stream.ts";
+import { Surplus } from "./surplus.ts";
 
 const EMPTY = new Uint8Array(0);
 const ignore = (): void => {};
@@ -69,6 +70,8 @@ export class QuicheConnection implements QuicConnection, Member {
   readonly isServer: boolean;
   deadlineMs = 0;
   #peer: Peer;
+  /** The peer's, as quiche writes it. */
+  #host: string;
   readonly #local: HostPort;
   #tls: WireTls | null = null;
   readonly #loop: Loop;
@@ -82,9 +85,8 @@ export class QuicheConnection implements QuicConnection, Member {
   #nextBidirectional: number;
   #nextUnidirectional: number;
   #wantsStreams = false;
-  /** Of the last packet. */
-  #path: PathInfo;
-  /** A packet came from elsewhere: quiche knows whether the peer has moved. */
+  readonly #addresses: Addresses;
+  /** Packets came from several addresses: quiche knows whether the peer has moved. */
   #moving = false;
   #broken: QuicError | null = null;
   readonly #handshakeByMs: number;
@@ -92,9 +94,8 @@ export class QuicheConnection implements QuicConnection, Member {
   #stopScanMs = 0;
   /** Packets came since the last look for stopped streams. */
   #stopScanDue = false;
-  /** Bytes of packets that brought nothing to anybody, so far as is known (limits.ts). */
-  #surplus = 0;
-  #surplusMax: number;
+  readonly #surplus: Surplus;
+  #surplusDue = false;
 
   constructor(parts: ConnectionParts) {
     const { remote, local, transport, isServer, nowMs } = parts;
@@ -105,7 +106,7 @@ export class QuicheConnection implements QuicConnection, Member {
     this.#transport = transport;
     this.#watermarks = parts.watermarks;
     this.#local = local;
-    this.#path = { from: remote, to: local };
+    this.#addresses = new Addresses(remote, local);
     this.#peer = parts.peer;
     this.#nextBidirectional = isServer ? 1 : 0;
     this.#nextUnidirectional = isServer ? 3 : 2;
@@ -113,7 +114,8 @@ export class QuicheConnection implements QuicConnection, Member {
     this.#sentMs = nowMs;
     const { bidirectionalStreams, unidirectionalStreams, streamWindow } = transport;
     const windows = (bidirectionalStreams + unidirectionalStreams) * streamWindow;
-    this.#surplusMax = QUICHE.surplusBytes + windows;
+    this.#surplus = new Surplus(windows);
+    this.#host = remote.host;
   }
 
   get peer(): Peer {
@@ -217,7 +219,7 @@ export class QuicheConnection implements QuicConnection, Member {
 
   /** It was reset with bytes that nobody had read: no more than its window. */
   forgive(): void {
-    this.#surplus = Math.max(0, this.#surplus - this.#transport.streamWindow);
+    this.#surplus.forgive(this.#transport.streamWindow);
   }
 
   drop(stream: QuicheStream): void {
@@ -227,25 +229,27 @@ export class QuicheConnection implements QuicConnection, Member {
 
   /** One datagram, which is changed. */
   receive(datagram: Uint8Array, port: number, host: string): void {
-    const { from } = this.#path;
-    if (from.port !== port || from.host !== host) {
-      this.#path = { from: { host, port }, to: this.#local };
-      this.#moving = true;
-    }
-    this.#surplus += Math.max(0, datagram.length - QUICHE.packetOverheadBytes);
     this.#stopScanDue = true;
+    this.#surplusDue ||= this.#surplus.arrived(datagram.length);
     try {
-      this.native.recv(datagram, this.#path);
+      if (this.#addresses.isLast(port, host)) this.native.recv(datagram, this.#addresses.last);
+      else this.#receiveElsewhere(datagram, port, host);
     } catch (error) {
-      this.#broken ??= this.#breakage(error);
+      this.#broken ??= breakage(this.native, error);
     }
     this.touch();
   }
 
-  #breakage(error: unknown): QuicError {
-    const local = this.native.localError();
-    if (local !== null) return closedHere(local);
-    return new QuicError("ERR_QUIC_PROTOCOL", `the peer broke the rules: ${messageOf(error)}`);
+  #receiveElsewhere(datagram: Uint8Array, port: number, host: string): void {
+    const { native } = this;
+    const path = this.#addresses.pathOf(port, host);
+    const before = native.stats().recv;
+    native.recv(datagram, path);
+    if (native.stats().recv === before) return; // somebody else's, or a copy
+    this.#moving ||= path !== this.#addresses.last;
+    if (this.#addresses.moved(path, port, monotonicMs()) && host === this.#host) {
+      this.#peer = { ip: this.#peer.ip, port };
+    }
   }
 
   serve(nowMs: number): void {
@@ -290,10 +294,11 @@ export class QuicheConnection implements QuicConnection, Member {
     }
     if (this.#phase !== "open") return;
     this.#owner.turn(this);
-    if (this.#surplus > this.#surplusMax) {
+    if (this.#surplusDue && this.#surplus.isTooMuch(this.native.stats())) {
       this.#broken = new QuicError("ERR_QUIC_PROTOCOL", "the peer sends more than it may", 0x0a);
       this.native.close(false, 0x0a, EMPTY);
     }
+    this.#surplusDue = false;
   }
 
   #read(): void {
@@ -301,7 +306,7 @@ export class QuicheConnection implements QuicConnection, Member {
     for (const id of native.readable()) {
       const stream = this.#streams.get(id) ?? this.#arrive(id);
       if (stream === null) continue;
-      this.#delivered(stream.read());
+      this.#surplus.delivered(stream.read());
       if (this.#phase !== "open") return;
     }
   }
@@ -314,17 +319,12 @@ export class QuicheConnection implements QuicConnection, Member {
     return stream;
   }
 
-  #delivered(bytes: number): void {
-    this.#surplus = Math.max(0, this.#surplus - bytes);
-    this.#surplusMax += bytes * QUICHE.surplusShare;
-  }
-
   #readDatagrams(): void {
     const { native } = this;
     for (let i = 0; i < QUICHE.datagramsQueued && this.#phase === "open"; i++) {
       const bytes = native.dgramRecv(DATAGRAM);
       if (bytes === null) return;
-      this.#delivered(bytes);
+      this.#surplus.delivered(bytes);
       this.handler.onDatagram(DATAGRAM.subarray(0, bytes));
     }
   }
@@ -345,46 +345,38 @@ export class QuicheConnection implements QuicConnection, Member {
     }
   }
 
-  /** The peer's address changes when it has moved: quiche has asked the new one whether it is there. */
+  /** The peer's address changes when quiche has asked the new one whether it is there. */
   #follow(): void {
     for (let event = this.native.pathEventNext(); event !== null;) {
-      if (event.type === "PeerMigrated" && event.new !== undefined) this.#peer = peerOf(event.new);
+      if (event.type === "PeerMigrated" && event.new !== undefined) {
+        this.#host = event.new.host;
+        this.#peer = peerOf(this.#addresses.targetOf(event.new));
+      }
       event = this.native.pathEventNext();
     }
+  }
+
+  /** It is worth an answer: a packet was authentic, or TLS has something to say about it. */
+  #heard(): boolean {
+    if (this.#tls !== null || !this.isServer || this.native.stats().recv > 0) return true;
+    const error = this.native.localError();
+    return error !== null && !error.isApp && error.errorCode >= CRYPTO_ERROR;
   }
 
   /** Also of quiche's own doing: idle, a reset without a connection, CONNECTION_CLOSE. */
   #lookForEnd(): void {
     const { native } = this;
     if (this.#phase !== "closing" && this.#phase !== "gone") {
-      const error = this.#ending();
+      const error = this.#broken ?? endingOf(native, this.#phase === "open");
       if (error === undefined) return;
       this.#lose(error);
     }
-    if (this.#phase === "closing" && native.isClosed()) {
+    // Nobody is told of what began with a packet that was none.
+    if (this.#phase === "closing" && (native.isClosed() || !this.#heard())) {
       this.#phase = "gone";
       this.#loop.remove(this);
       this.#owner.gone(this);
     }
-  }
-
-  /** @returns why it is over: null without an error; undefined: it is not. */
-  #ending(): QuicError | null | undefined {
-    const { native } = this;
-    if (this.#broken !== null) return this.#broken;
-    if (!native.isDraining() && !native.isClosed()) return undefined;
-    const peerError = native.peerError();
-    if (peerError !== null) {
-      if (this.#phase === "handshake") return refusedByPeer(peerError);
-      return peerError.errorCode === 0 ? null : closedByPeer(peerError);
-    }
-    if (native.isTimedOut()) {
-      if (this.#phase === "open") return null;
-      return new QuicError("ERR_QUIC_TIMEOUT", "the peer does not answer");
-    }
-    const local = native.localError();
-    if (local !== null) return closedHere(local);
-    return new QuicError("ERR_QUIC_CLOSED", "the peer knows the connection no more");
   }
 
   #lose(error: QuicError | null): void {
@@ -431,9 +423,15 @@ export class QuicheConnection implements QuicConnection, Member {
   send(into: Uint8Array): [number, PathInfo] | null {
     if (this.#phase === "gone") return null;
     try {
-      return this.native.send(into);
+      const sent = this.native.send(into);
+      if (sent !== null && this.isServer) {
+        const { to } = sent[1];
+        const target = this.#addresses.targetOf(to);
+        if (target !== to) sent[1] = { from: this.#addresses.last.to, to: target };
+      }
+      return sent;
     } catch (error) {
-      this.#broken ??= this.#breakage(error);
+      this.#broken ??= breakage(this.native, error);
       this.touch();
       return null;
     }

@@ -2,15 +2,14 @@
 
 import { errnoOf, messageOf } from "../../../shared/errors.ts";
 import { QuicError, type QuicErrorCode } from "../transport.ts";
-import type { ConnectionError } from "./binding.ts";
+import type { Connection, ConnectionError } from "./binding.ts";
 
 /** RFC 9000 section 20.1: of TLS alerts. */
-const CRYPTO_ERROR = 0x100;
+export const CRYPTO_ERROR = 0x100;
 const CRYPTO_ERROR_END = 0x1ff;
 export const NO_APPLICATION_PROTOCOL = 0x178;
 export const BAD_CERTIFICATE = 0x12a;
 const CONNECTION_REFUSED = 0x02;
-const PROTOCOL_VIOLATION = 0x0a;
 
 /** TLS alerts (RFC 8446 section 6) by their numbers. */
 const ALERTS: Readonly<Record<number, string>> = {
@@ -72,25 +71,38 @@ function describe(whose: string, { isApp, errorCode, reason }: ConnectionError):
   return make("ERR_QUIC_CLOSED", `with ${word}`);
 }
 
-export function closedByPeer(error: ConnectionError): QuicError {
-  return describe("the peer closed the connection", error);
-}
-
 /** CONNECTION_REFUSED during a handshake is the peer's no. */
-export function refusedByPeer(error: ConnectionError): QuicError {
-  const { message, code, wireCode } = closedByPeer(error);
-  const refused = !error.isApp && error.errorCode === CONNECTION_REFUSED;
-  return refused
-    ? new QuicError("ERR_QUIC_HANDSHAKE", message, wireCode)
-    : new QuicError(code, message, wireCode);
+function closedByPeer(error: ConnectionError, wasOpen: boolean): QuicError {
+  const described = describe("the peer closed the connection", error);
+  if (wasOpen || error.isApp || error.errorCode !== CONNECTION_REFUSED) return described;
+  return new QuicError("ERR_QUIC_HANDSHAKE", described.message, CONNECTION_REFUSED);
 }
 
 /** quiche closed the connection over what the peer sent. */
-export function closedHere(error: ConnectionError | null): QuicError {
-  if (error === null) {
-    return new QuicError("ERR_QUIC_PROTOCOL", "the peer broke the rules", PROTOCOL_VIOLATION);
-  }
+function closedHere(error: ConnectionError): QuicError {
   const described = describe("the connection was closed", error);
   if (described.code === "ERR_QUIC_HANDSHAKE") return described;
   return new QuicError("ERR_QUIC_PROTOCOL", described.message, error.errorCode);
+}
+
+/** A call of quiche failed, and ended the connection. */
+export function breakage(native: Connection, error: unknown): QuicError {
+  const local = native.localError();
+  if (local !== null) return closedHere(local);
+  return new QuicError("ERR_QUIC_PROTOCOL", `the peer broke the rules: ${messageOf(error)}`);
+}
+
+/** @returns why a connection is over: null without an error; undefined: it is not over. */
+export function endingOf(native: Connection, wasOpen: boolean): QuicError | null | undefined {
+  if (!native.isDraining() && !native.isClosed()) return undefined;
+  const peerError = native.peerError();
+  if (peerError !== null) {
+    return wasOpen && peerError.errorCode === 0 ? null : closedByPeer(peerError, wasOpen);
+  }
+  if (native.isTimedOut()) {
+    return wasOpen ? null : new QuicError("ERR_QUIC_TIMEOUT", "the peer does not answer");
+  }
+  const local = native.localError();
+  if (local !== null) return closedHere(local);
+  return new QuicError("ERR_QUIC_CLOSED", "the peer knows the connection no more");
 }

@@ -1,8 +1,11 @@
 // The contract of ends: what is told to whom, in which order, and that nothing stays.
 
 import { expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
 
 import type { QuicError } from "../../../../src/protocols/quic/transport.ts";
+import type { SocketAddress } from "../../../../src/shared/address.ts";
+import { UdpPath } from "../../../support/udp-path.ts";
 import { until, within } from "../../../support/until.ts";
 import { Recorder } from "../../wire/recorder.ts";
 import { clientOptions, connect, Link, type Players, Server, TRANSPORT } from "../harness.ts";
@@ -45,6 +48,49 @@ export function closing(players: Players): void {
     expect(server.text).toBe("last words");
   });
 
+  test("a client whose server has forgotten it is told so", async () => {
+    await using link = await Link.make(players);
+    const { client } = await link.streams();
+    const { address, endpoint } = link.server;
+    // What the server says at its end is lost.
+    await using path = await UdpPath.open(address);
+    path.onServer = (data) => (silent ? null : data);
+    let silent = false;
+    const told = await connect(players.client, clientOptions(path.address));
+    const recorder = new Recorder();
+    recorder.adopt(told.connection.openStream()!);
+    recorder.write(Buffer.from("x"));
+    await until("the echo", () => recorder.text === "x");
+    silent = true;
+    endpoint.destroy();
+    await within("the other's close", client.closed);
+    await using next = await serverAt(players, address);
+    silent = false;
+    recorder.write(Buffer.from("y".repeat(100)));
+    const error = await within("the close", told.closed);
+    expect(error!.code).toBe("ERR_QUIC_CLOSED");
+    expect(next.told).toHaveLength(0);
+  });
+
+  test("many connections leave no descriptor and no timer", async () => {
+    await using server = await Server.listen(players.server);
+    const round = async (): Promise<void> => {
+      const clients = await Promise.all(
+        Array.from({ length: 10 }, () => connect(players.client, clientOptions(server.address))),
+      );
+      for (const { connection } of clients) connection.close(0, "");
+      await until("all are gone", () => server.told.every(({ closes }) => closes === 1));
+    };
+    const count = (): number => readdirSync("/proc/self/fd").length;
+    const idle = count();
+    await round();
+    // Whoever closes stays for three round trips, in case its peer did not hear it.
+    await until("the first clients' sockets are closed", () => count() <= idle);
+    const before = count();
+    for (let i = 0; i < 5; i++) await round();
+    await until("the others' sockets are closed", () => count() <= before);
+  }, 20_000);
+
   test("a connection without packets is over after its idle time, for both", async () => {
     const transport = { ...TRANSPORT, idleMs: 1_000 };
     await using link = await Link.make(players, { transport }, { transport });
@@ -84,15 +130,7 @@ export function closing(players: Players): void {
     expect(await within("the refusal", late.promise)).not.toBeNull();
     told.connection.close(0, "");
     await within("the server's close", server.told[0]!.closed);
-    await until("the address is free", async () => {
-      try {
-        const next = await Server.listen(players.server, { address: server.address });
-        next.endpoint.destroy();
-        return true;
-      } catch {
-        return false;
-      }
-    });
+    (await serverAt(players, server.address)).endpoint.destroy();
   });
 
   test("an endpoint that is destroyed tells its clients, and frees its address at once", async () => {
@@ -102,14 +140,20 @@ export function closing(players: Players): void {
     await within("the client's close", link.client.closed);
     await within("the stream's close", client.closed);
     expect(link.accepted.closes).toBe(0);
-    await until("the address is free", async () => {
-      try {
-        const next = await Server.listen(players.server, { address: link.server.address });
-        next.endpoint.destroy();
-        return true;
-      } catch {
-        return false;
-      }
-    });
+    (await serverAt(players, link.server.address)).endpoint.destroy();
   });
+}
+
+/** As soon as the address is free. */
+async function serverAt(players: Players, address: SocketAddress): Promise<Server> {
+  let server: Server | null = null;
+  await until("the address is free", async () => {
+    try {
+      server = await Server.listen(players.server, { address });
+    } catch (error) {
+      expect((error as { code?: string }).code).toBe("ERR_LISTEN");
+    }
+    return server !== null;
+  });
+  return server!;
 }

@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 
-import { QuicError } from "../../../../src/protocols/quic/transport.ts";
+import { QuicError, type QuicListenOptions } from "../../../../src/protocols/quic/transport.ts";
 import { Datagrams } from "../../../support/udp.ts";
 import { until, within } from "../../../support/until.ts";
 import { Recorder } from "../../wire/recorder.ts";
@@ -15,13 +15,95 @@ import {
   type Players,
   refusal,
   Server,
+  type Told,
   TRANSPORT,
   trusted,
 } from "../harness.ts";
 
+/** A second connection, after one that left its session. */
+async function resumed(
+  players: Players,
+  listen: Partial<QuicListenOptions>,
+  earlyData: boolean,
+): Promise<{ client: Told; server: Told; stream: Recorder } & AsyncDisposable> {
+  const server = await Server.listen(players.server, listen);
+  const options = clientOptions(server.address, { earlyData });
+  const first = await connect(players.client, options);
+  const recorder = new Recorder();
+  recorder.adopt(first.connection.openStream()!);
+  recorder.write(Buffer.from("x"));
+  await until("the echo", () => recorder.text === "x");
+  // The session comes behind the handshake; a further echo is behind the session.
+  recorder.write(Buffer.from("y"));
+  await until("the second echo", () => recorder.text === "xy");
+  first.connection.close(0, "");
+  const arrival = server.next();
+  const client = await connect(players.client, options);
+  const stream = new Recorder();
+  stream.adopt(client.connection.openStream()!);
+  stream.write(Buffer.from("early"));
+  const accepted = await arrival;
+  await until("the echo", () => stream.text === "early");
+  return {
+    client,
+    server: accepted,
+    stream,
+    async [Symbol.asyncDispose]() {
+      client.connection.destroy();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** For drivers that take up sessions. */
+export function resumption(players: Players): void {
+  test("a client that comes again sends early data, which is told apart", async () => {
+    await using link = await resumed(players, { earlyData: true }, true);
+    expect(link.server.streams[0]!.early).toBe(true);
+    expect(link.server.connection.tls.resumed).toBe(true);
+    const late = new Recorder();
+    late.adopt(link.client.connection.openStream()!);
+    late.write(Buffer.from("later"));
+    await until("the echo", () => late.text === "later");
+    expect(link.server.streams[1]!.early).toBe(false);
+  });
+
+  test("early data that a server does not take comes after the handshake", async () => {
+    await using link = await resumed(players, { earlyData: false }, true);
+    expect(link.server.streams[0]!.early).toBe(false);
+  });
+
+  test("a client that does not ask for it sends none", async () => {
+    await using link = await resumed(players, { earlyData: true }, false);
+    expect(link.server.streams[0]!.early).toBe(false);
+    expect(link.server.connection.tls.resumed).toBe(true);
+  });
+
+  test("a server with other certificates of clients takes no session of before", async () => {
+    const clientCa = trusted().ca;
+    const certificates = { certificates: [certificateOf().material], clientCa };
+    await using server = await Server.listen(players.server, {
+      clientAuth: "require",
+      certificates,
+    });
+    const certificate = trusted().issue(["client.test"]).material;
+    const own = { group: 0, index: 0, ca: trusted().ca, certificate };
+    const options = clientOptions(server.address, { certificates: own });
+    const first = await connect(players.client, options);
+    const recorder = new Recorder();
+    recorder.adopt(first.connection.openStream()!);
+    recorder.write(Buffer.from("x"));
+    await until("the echo", () => recorder.text === "x");
+    first.connection.close(0, "");
+    const other = trusted().selfSigned(["authority.test"], { authority: true }).cert;
+    server.endpoint.setCertificates({ ...certificates, clientCa: other });
+    expect((await refusal(players.client, options)).code).toBe("ERR_QUIC_HANDSHAKE");
+  });
+}
+
 export function handshakes(players: Players): void {
   agreements(players);
-  certificates(players);
+  shownCertificates(players);
   clientCertificates(players);
   refusals(players);
 }
@@ -82,7 +164,7 @@ function agreements(players: Players): void {
   });
 }
 
-function certificates(players: Players): void {
+function shownCertificates(players: Players): void {
   test("the certificate is chosen by name: exact, wildcard, first", async () => {
     const names = ["first.test", "second.test", "*.third.test"];
     const issued = names.map((name) => certificateOf(name));
