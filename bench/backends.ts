@@ -29,6 +29,9 @@ export interface Ports {
   h2cPort?: number;
   /** TLS, with HTTP/2 and HTTP/1.1 by ALPN. */
   tlsPort?: number;
+  /** UDP: HTTP/3, and raw QUIC. */
+  h3Port?: number;
+  quicPort?: number;
 }
 
 export interface Backend extends Ports {

@@ -1,6 +1,7 @@
 // The list of measurements, in the order in which they run.
 
 import { HTTP } from "../http/all.ts";
+import { QUIC } from "../quic/all.ts";
 import { UDP } from "../udp/all.ts";
 import { bulk } from "./bulk.ts";
 import { connect } from "./connect.ts";
@@ -25,4 +26,5 @@ export const MEASUREMENTS: readonly Measurement[] = [
   ...seed,
   ...UDP,
   ...HTTP,
+  ...QUIC,
 ];

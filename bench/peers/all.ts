@@ -12,6 +12,10 @@ import { proxyGateway } from "./http/proxy.ts";
 import { nginx, nginxDatagrams, nginxOfTwo, nginxTuned } from "./nginx.ts";
 import type { Peer } from "./peer.ts";
 import { proxyOfTwo, proxyPeer } from "./proxy.ts";
+import { caddyHttp3 } from "./quic/caddy.ts";
+import { quicGo } from "./quic/go.ts";
+import { matrixai } from "./quic/matrixai.ts";
+import { proxyQuic } from "./quic/proxy.ts";
 import { rathole } from "./rathole.ts";
 import { goDatagrams } from "./udp/go.ts";
 import { gostDatagrams } from "./udp/gost.ts";
@@ -44,5 +48,9 @@ export function peers(directory: string): Peer[] {
     nginxGateway,
     haproxyGateway,
     caddy,
+    proxyQuic,
+    caddyHttp3,
+    quicGo,
+    matrixai,
   ];
 }

@@ -15,6 +15,8 @@ interface GoTool {
   version: string;
   /** Programs: the last part of a package's path is the name. */
   packages: string[];
+  /** What it says of itself, where Go does not tell it. */
+  ldflags?: string;
   /** A module's own replacements hold only where it is the main one (go.dev/ref/mod). */
   replace?: string;
 }
@@ -64,6 +66,7 @@ export const TOOLS: readonly (GoTool | GoSource | RustTool)[] = [
     module: "github.com/caddyserver/caddy/v2",
     version: "v2.11.9",
     packages: ["cmd/caddy"],
+    ldflags: "-X github.com/caddyserver/caddy/v2.CustomVersion=v2.11.9",
   },
   { name: "quic-relay", ...QUIC_GO, source: new URL("./quic/relay.go", import.meta.url) },
   { name: "quic-load", ...QUIC_GO, source: new URL("../load/quic.go", import.meta.url) },
@@ -96,10 +99,19 @@ async function inModule(
   }
 }
 
-async function buildGo({ module, version, packages, replace }: GoTool): Promise<void> {
+async function buildGo({
+  module,
+  version,
+  packages,
+  replace,
+  ldflags = "",
+}: GoTool): Promise<void> {
   if (replace === undefined) {
     const programs = packages.map((path) => `${module}/${path}@${version}`);
-    await run(["go", "install", ...programs], { CGO_ENABLED: "0", GOBIN: CACHE });
+    await run(["go", "install", `-ldflags=${ldflags}`, ...programs], {
+      CGO_ENABLED: "0",
+      GOBIN: CACHE,
+    });
     return;
   }
   await inModule(async (go) => {

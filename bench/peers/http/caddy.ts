@@ -3,12 +3,12 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import type { Backend, Ports } from "../../backends.ts";
+import type { Backend } from "../../backends.ts";
 import { type Peer, programVersion } from "../peer.ts";
 import { certificate } from "./certificate.ts";
-import { HTTP_ONLY, startGateway } from "./gateway.ts";
+import { type GatewayPorts, HTTP_ONLY, startGateway } from "./gateway.ts";
 
-function configuration(backend: Backend, ports: Required<Ports>, directory: string): string {
+function configuration(backend: Backend, ports: GatewayPorts, directory: string): string {
   const { certFile, keyFile } = certificate(directory);
   const scheme = backend.name === "grpc" ? "h2c" : "http";
   const transport =

@@ -7,14 +7,17 @@ import { processTree } from "../../load/usage.ts";
 import { type RelayCommand, type RunningPeer, START_MS, startListening } from "../peer.ts";
 
 /** The measurements in bench/http. */
-export const HTTP_ONLY = /^(http|h2c|tls|websocket|grpc)/;
+export const HTTP_ONLY = /^(http[12]|h2c|tls|websocket|grpc)/;
+
+/** Where a gateway listens. */
+export type GatewayPorts = Required<Pick<Ports, "port" | "h2cPort" | "tlsPort">>;
 
 /** @param clearIsH2c the port in clear takes HTTP/2 by prior knowledge too. */
 export async function startGateway(
   name: string,
   directory: string,
   clearIsH2c: boolean,
-  relay: (ports: Required<Ports>) => RelayCommand,
+  relay: (ports: GatewayPorts) => RelayCommand,
 ): Promise<RunningPeer> {
   const [port, tlsPort] = [await freePort(), await freePort()];
   const ports = { port, h2cPort: clearIsH2c ? port : await freePort(), tlsPort };

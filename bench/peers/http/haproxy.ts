@@ -3,15 +3,15 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import type { Backend, Ports } from "../../backends.ts";
+import type { Backend } from "../../backends.ts";
 import { connectionsMax, type Peer, programVersion } from "../peer.ts";
 import { certificate } from "./certificate.ts";
-import { HTTP_ONLY, startGateway } from "./gateway.ts";
+import { type GatewayPorts, HTTP_ONLY, startGateway } from "./gateway.ts";
 
 const PIPES_MAX = 256;
 
 /** A connection in clear that begins as HTTP/2 does is taken for that. */
-function configuration(backend: Backend, ports: Required<Ports>, directory: string): string {
+function configuration(backend: Backend, ports: GatewayPorts, directory: string): string {
   const { bothFile } = certificate(directory);
   return `global
   nbthread 1

@@ -4,10 +4,10 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import type { Backend, Ports } from "../../backends.ts";
+import type { Backend } from "../../backends.ts";
 import { type Peer, programVersion } from "../peer.ts";
 import { certificate } from "./certificate.ts";
-import { HTTP_ONLY, startGateway } from "./gateway.ts";
+import { type GatewayPorts, HTTP_ONLY, startGateway } from "./gateway.ts";
 import { nginxHttp, nginxServer } from "./nginx-config.ts";
 
 /** The fields that every contestant adds. */
@@ -34,7 +34,7 @@ function location({ name }: Backend): string {
       ${forwarded("proxy_set_header")}`;
 }
 
-function configuration(backend: Backend, ports: Required<Ports>, directory: string): string {
+function configuration(backend: Backend, ports: GatewayPorts, directory: string): string {
   return nginxHttp(
     directory,
     ports.port,

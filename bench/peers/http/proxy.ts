@@ -3,10 +3,10 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import type { Backend, Ports } from "../../backends.ts";
+import type { Backend } from "../../backends.ts";
 import type { Availability, Peer, RunningPeer } from "../peer.ts";
 import { certificate } from "./certificate.ts";
-import { HTTP_ONLY, startGateway } from "./gateway.ts";
+import { type GatewayPorts, HTTP_ONLY, startGateway } from "./gateway.ts";
 
 const NAME = "proxy-http";
 const cli = Bun.fileURLToPath(new URL("../../../src/cli.ts", import.meta.url));
@@ -14,7 +14,7 @@ const cli = Bun.fileURLToPath(new URL("../../../src/cli.ts", import.meta.url));
 /** What the others add: X-Forwarded-*, and neither Via nor an id. */
 const FORWARDED = { via: false, request_id: false };
 
-function configuration(backend: Backend, ports: Required<Ports>, directory: string): string {
+function configuration(backend: Backend, ports: GatewayPorts, directory: string): string {
   const { certFile, keyFile } = certificate(directory);
   const target = `${backend.name === "grpc" ? "h2c" : "http"}://127.0.0.1:${backend.port}`;
   const listener = (name: string, port: number): object => ({

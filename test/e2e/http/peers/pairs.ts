@@ -1,6 +1,6 @@
-// HTTP/1.1 and HTTP/2 of Node.js, as clients and as backends of pairs.test.ts (see pairs/protocol.ts). It says the backends'
-// ports first; then each request that it is told to make is answered by what came of it, and each answer that nobody wants any more is
-// told as `cancelled`. Run as `pairs CERTIFICATE KEY`.
+// HTTP/1.1 and HTTP/2 of Node.js, as clients and as backends of pairs.test.ts: see pairs/protocol.ts. It says the backends' ports
+// first; then each request that it is told to make is answered by what came of it, and each answer that nobody wants any more
+// is told as `cancelled`. Run as `pairs CERTIFICATE KEY`.
 
 import { readFileSync } from "node:fs";
 import { createServer as createH1, type IncomingMessage, type ServerResponse } from "node:http";
