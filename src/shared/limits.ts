@@ -248,8 +248,10 @@ export const H2 = {
   headsKept: 256, // of requests that are over, for the next ones of a worker: two connections' worth of streams
   headKeptBytes: 16 * KIB, // of one such head; most have one or two
   frameBytes: 16 * KIB, // of DATA that we send, also where more is allowed: streams take turns, and a small answer waits for one
-  outputBytes: 64 * KIB, // in one write: three full frames of DATA and the heads around them; more gained nothing
-  outputsKept: 64, // buffers of that size that a worker keeps for its next turns: 4 MiB
+  // In one write: seven full frames of DATA and the heads around them. Answers of 1 MiB cost 26 % less CPU than with 64 KiB, 18 %
+  // over TLS; 256 KiB gained 1 and 4 % more, and small answers noticed nothing.
+  outputBytes: 128 * KIB,
+  outputsKept: 32, // buffers of that size that a worker keeps for its next turns: 4 MiB
   // What a peer may send into a stream that nobody reads from. 64 KiB to 1 MiB cost the same CPU (1 MiB answers of a local
   // backend); this much lets an upload go at 100 Mbit/s over 20 ms, and a thousand stalled streams hold 256 MiB, as stalled
   // wires do.
