@@ -61,12 +61,7 @@ async function bindOne(
 ): Promise<number> {
   const flags = request.reusePort || sharesPort(host) ? REUSE_PORT : 0;
   let port = wanted;
-  // SO_REUSEPORT would share the address with any process of the same user; bound without it first, nobody else has it.
-  if (request.exclusive && flags !== 0) {
-    const probe = await bindEither(host, port, 0, {});
-    port = probe.port;
-    probe.close();
-  }
+  if (request.exclusive && flags !== 0) port = await makeSure(host, port);
   await adopt(host, async (handlers) => {
     const socket = await bindEither(host, port, flags, handlers);
     port = socket.port;
@@ -74,6 +69,17 @@ async function bindOne(
   });
   if (sharesPort(host)) await bindEach(machineAddresses(host), port, adopt);
   return port;
+}
+
+/**
+ * SO_REUSEPORT would share an address with any process of the same user; bound without it first, nobody else has it.
+ * @returns the port, which may have been 0. @throws the system's error.
+ */
+export async function makeSure(host: string, port: number): Promise<number> {
+  const probe = await bindEither(host, port, 0, {});
+  const { port: free } = probe;
+  probe.close();
+  return free;
 }
 
 /** Whether sockets of single addresses stand beside this one. */

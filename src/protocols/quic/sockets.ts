@@ -7,13 +7,14 @@
 //
 // Invariant: whoever was given a ticket is told of once, by onConnection or onRefused, unless everything was aborted.
 
-import type { SocketAddress } from "../../shared/address.ts";
+import { formatSocketAddress, type SocketAddress } from "../../shared/address.ts";
 import type { ServerCertificates } from "../../shared/certificates.ts";
-import { messageOf, ProxyError } from "../../shared/errors.ts";
+import { errnoOf, messageOf, ProxyError } from "../../shared/errors.ts";
 import { QUIC } from "../../shared/limits.ts";
+import { listenError } from "../../shared/listen-error.ts";
 import type { BindRequest } from "../../shared/messages.ts";
 import type { BufferSizesPlan } from "../../shared/plan.ts";
-import { machineAddresses, sharesPort } from "../datagrams/bind.ts";
+import { machineAddresses, makeSure, sharesPort } from "../datagrams/bind.ts";
 import type { ListenerSockets } from "../host.ts";
 import type { Peer } from "../live-rows.ts";
 import type {
@@ -98,18 +99,26 @@ export class QuicSockets<Ticket> implements ListenerSockets {
   }
 
   async #openOne(address: SocketAddress & { kind: "ip" }): Promise<SocketAddress> {
-    const beside = sharesPort(address.host);
-    const bound = await this.#listen(address, beside);
-    if (!beside || bound.kind !== "ip") return bound;
+    if (!sharesPort(address.host)) return this.#listen(address, false);
+    const port = await this.#makeSure(address);
+    const bound = await this.#listen({ ...address, port }, true);
     for (const host of machineAddresses(address.host)) {
       try {
-        await this.#listen({ kind: "ip", host, port: bound.port }, true);
+        await this.#listen({ kind: "ip", host, port }, true);
       } catch (error) {
         // The wildcard's endpoint serves it.
         if (this.#closed) throw error;
       }
     }
     return bound;
+  }
+
+  async #makeSure(address: SocketAddress & { kind: "ip" }): Promise<number> {
+    try {
+      return await makeSure(address.host, address.port);
+    } catch (error) {
+      throw listenError(formatSocketAddress(address), errnoOf(error), error);
+    }
   }
 
   async #listen(address: SocketAddress, reusePort: boolean): Promise<SocketAddress> {

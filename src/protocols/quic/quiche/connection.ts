@@ -82,6 +82,8 @@ export class QuicheConnection implements QuicConnection, Member {
   readonly #streams = new Map<number, QuicheStream>();
   /** Streams that wait for room, or have something to tell. */
   #blocked = new Set<QuicheStream>();
+  /** Some of them since their last turn. */
+  #asked = false;
   #nextBidirectional: number;
   #nextUnidirectional: number;
   #wantsStreams = false;
@@ -186,7 +188,10 @@ export class QuicheConnection implements QuicConnection, Member {
 
   close(code: number, reason: string): void {
     if (this.#phase === "closing" || this.#phase === "gone") return;
-    if (this.#phase === "open") this.#loop.flush(this);
+    if (this.#phase === "open") {
+      for (const stream of this.#blocked) stream.finish();
+      this.#loop.flush(this);
+    }
     this.shut(true, code, reason);
   }
 
@@ -214,6 +219,7 @@ export class QuicheConnection implements QuicConnection, Member {
   /** It is served even if no packet came. */
   block(stream: QuicheStream): void {
     this.#blocked.add(stream);
+    this.#asked = true;
     this.touch();
   }
 
@@ -282,12 +288,13 @@ export class QuicheConnection implements QuicConnection, Member {
     this.#read();
     if (this.#transport.datagrams) this.#readDatagrams();
     this.#lookForStops(nowMs);
-    const blocked = this.#blocked;
-    if (blocked.size > 0) {
+    do {
+      this.#asked = false;
+      const blocked = this.#blocked;
       this.#blocked = new Set();
       // Whoever still waits goes behind those that asked meanwhile: they take turns.
       for (const stream of blocked) if (stream.serve()) this.#blocked.add(stream);
-    }
+    } while (this.#asked && this.#phase === "open");
     if (this.#wantsStreams && this.#mayOpen(this.native.peerStreamsLeftBidi())) {
       this.#wantsStreams = false;
       this.handler.onStreamsAvailable();

@@ -111,13 +111,32 @@ export class QuicheStream implements QuicStream {
   end(): void {
     if (this.#gone || this.#ending) return;
     this.#ending = true;
-    if (this.#pending.bytes === 0 && this.#stopped < 0) this.#finish();
+    this.connection.block(this);
   }
 
-  #finish(): void {
+  /**
+   * The FIN, if it is due. It is handed over right before packets are sent, and only if there is room for it: quiche takes a
+   * stream whose bytes are all acknowledged for complete as soon as it knows of a FIN, and forgets it with the next
+   * acknowledgement, sent or not.
+   * @returns false: it has to wait.
+   */
+  finish(): boolean {
+    if (!this.#ending || this.#writeOver || this.#stopped >= 0 || this.#pending.bytes > 0) {
+      return true;
+    }
+    if (!this.#hasRoom()) return false;
     this.#writeOver = true;
     this.#handOver(EMPTY, true);
-    if (this.#readOver) this.connection.block(this);
+    return true;
+  }
+
+  /** Of the congestion window and the peer's. */
+  #hasRoom(): boolean {
+    try {
+      return this.#native.streamCapacity(this.id) > 0;
+    } catch {
+      return true; // stopped by the peer: quiche says so when it is sent to
+    }
   }
 
   reset(): void {
@@ -234,14 +253,15 @@ export class QuicheStream implements QuicStream {
     if (this.#stopped >= 0 && !this.#tellStopped()) return false;
     if (this.#pending.bytes > 0) this.#pending.flush(this.#send);
     if (this.#stopped >= 0 && !this.#tellStopped()) return false;
-    if (this.#pending.bytes === 0 && this.#ending && !this.#writeOver) this.#finish();
+    let waits = !this.finish();
     if (this.#full && this.#pending.bytes <= this.#marks.lowBytes) {
       this.#full = false;
       if (!this.#ending) this.handler.onDrain();
     }
     this.#tellEnd();
+    if (!this.#gone) waits = !this.finish(); // its owner may have ended it just now
     this.#settle();
-    return !this.#gone && this.#pending.bytes > 0;
+    return !this.#gone && (waits || this.#pending.bytes > 0);
   }
 
   /** @returns false: that was the stream's end. */
