@@ -160,6 +160,11 @@ export interface QuicStream extends Wire {
    * request has no body. False where the driver does not know yet.
    */
   readonly finished: boolean;
+  /**
+   * FIN. @param last goes out before it, in one frame: a FIN by itself that is lost is not sent again by every driver, once all
+   * bytes before it were acknowledged. Whoever can say something that means nothing does so.
+   */
+  end(last?: Uint8Array): void;
   /** As `reset`, with an error code of the application. */
   abort(code: number): void;
   /** STOP_SENDING: what the peer still sends is not wanted, and nothing of it is told any more. Writing goes on. */

@@ -40,8 +40,9 @@ export class ClientStream extends Stream implements BackendStream {
   send(head: RequestHead, quic: QuicStream | null): void {
     if (quic !== null) this.attach(quic);
     else this.#waiting = new ByteQueue();
+    this.isLast = head.contentLength === 0 && !this.#upgrade;
     writeRequest(this, head);
-    if (head.contentLength === 0 && !this.#upgrade) this.finishSending();
+    if (this.isLast) this.finishSending();
   }
 
   /** The backend allows one more stream. */
@@ -50,9 +51,10 @@ export class ClientStream extends Stream implements BackendStream {
     this.#waiting = null;
     this.attach(quic);
     if (this.#paused) quic.pause();
-    quic.writeRange(waiting.bytes, waiting.start, waiting.start + waiting.length);
-    if (this.localEnded) quic.end();
-    else if (this.#owesDrain) this.tellDrain();
+    const all = waiting.takeAll();
+    if (this.localEnded) return quic.end(all);
+    quic.write(all);
+    if (this.#owesDrain) this.tellDrain();
   }
 
   override writeRange(bytes: Uint8Array, start: number, end: number): boolean {

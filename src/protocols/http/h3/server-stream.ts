@@ -77,6 +77,7 @@ export class ServerStream extends Stream implements ClientStream {
     const accepted = head.status === 101 || head.status === 200;
     const upgraded = this.#upgrade && accepted && !head.bodyless;
     if (!upgraded) this.#upgrade = false;
+    this.isLast = head.bodyless;
     writeResponse(this, head, upgraded);
     if (head.bodyless) this.finishSending();
   }

@@ -27,6 +27,9 @@ export interface StreamOwner {
   forget(stream: Stream): void;
 }
 
+/** A frame of a reserved type (RFC 9114 section 7.2.8), without contents. */
+const NOTHING = Uint8Array.of(0x21, 0);
+
 export abstract class Stream implements QuicStreamHandler, FrameSink, FrameTarget {
   protected readonly owner: StreamOwner;
   /** null: the peer allows no more streams now (clients only). */
@@ -35,6 +38,8 @@ export abstract class Stream implements QuicStreamHandler, FrameSink, FrameTarge
   over = false;
   /** Our FIN was sent, or nobody wants more of us. */
   localEnded = false;
+  /** The frame that is written next is our last. */
+  protected isLast = false;
   /** The peer's FIN came, and was told. */
   remoteEnded = false;
   /** A head that is not informational came. */
@@ -85,7 +90,9 @@ export abstract class Stream implements QuicStreamHandler, FrameSink, FrameTarge
   // What its owner sends.
 
   writeRange(bytes: Uint8Array, start: number, end: number): boolean {
-    return this.quic!.writeRange(bytes, start, end);
+    if (!this.isLast) return this.quic!.writeRange(bytes, start, end);
+    this.quic!.end(bytes.subarray(start, end));
+    return true;
   }
 
   sendBody(bytes: Uint8Array): boolean {
@@ -96,13 +103,17 @@ export abstract class Stream implements QuicStreamHandler, FrameSink, FrameTarge
 
   sendEnd(trailers: Fields | null): void {
     if (this.over || this.localEnded) return;
-    if (trailers !== null) writeTrailers(this, trailers);
+    if (trailers !== null) {
+      this.isLast = true;
+      writeTrailers(this, trailers);
+    }
     this.finishSending();
   }
 
+  /** FIN goes with bytes, see QuicStream.end: those of the last frame, or of one that means nothing. */
   protected finishSending(): void {
     this.localEnded = true;
-    this.quic?.end();
+    if (!this.isLast) this.quic?.end(NOTHING);
     this.closeIfDone();
   }
 

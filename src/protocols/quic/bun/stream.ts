@@ -163,8 +163,9 @@ export class BunQuicStream implements QuicStream {
     });
   }
 
-  end(): void {
+  end(last?: Uint8Array): void {
     if (this.#ending || this.#gone) return;
+    if (last !== undefined) this.write(last);
     this.#ending = true;
     if (this.#pending.bytes === 0) this.#shutdown();
   }

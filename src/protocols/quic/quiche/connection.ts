@@ -20,18 +20,11 @@ import { Addresses } from "./addresses.ts";
 import type { Connection, HostPort, PathInfo } from "./binding.ts";
 import { breakage, codeIn, CRYPTO_ERROR, endingOf } from "./errors.ts";
 import type { Loop, Member } from "./loop.ts";
+import { SILENT_CONNECTION } from "./silent.ts";
 import { QuicheStream } from "./stream.ts";
 import { Surplus } from "./surplus.ts";
 
 const EMPTY = new Uint8Array(0);
-const ignore = (): void => {};
-
-const SILENT_CONNECTION: QuicConnectionHandler = {
-  onStream: (stream) => stream.reset(),
-  onDatagram: ignore,
-  onStreamsAvailable: ignore,
-  onClose: ignore,
-};
 
 /** DATAGRAM frames are handed over in it. */
 const DATAGRAM = new Uint8Array(65_535);

@@ -44,7 +44,7 @@ export class QuicheStream implements QuicStream {
   #stopped = -1;
   #gone = false;
   readonly #send = (buffer: Uint8Array, start: number, length: number): number =>
-    this.#handOver(buffer.subarray(start, start + length), false);
+    this.#handOver(buffer.subarray(start, start + length), this.#ending);
 
   constructor(connection: QuicheConnection, id: number, marks: Watermarks, early: boolean) {
     this.connection = connection;
@@ -100,7 +100,9 @@ export class QuicheStream implements QuicStream {
   #handOver(bytes: Uint8Array, fin: boolean): number {
     this.connection.touch();
     try {
-      return this.#native.streamSend(this.id, bytes, fin) ?? 0;
+      const taken = this.#native.streamSend(this.id, bytes, fin) ?? 0;
+      if (fin && taken === bytes.length) this.#finished();
+      return taken;
     } catch (error) {
       this.#stopped = Math.max(0, codeIn(error));
       this.connection.block(this);
@@ -108,16 +110,26 @@ export class QuicheStream implements QuicStream {
     }
   }
 
-  end(): void {
+  end(last: Uint8Array = EMPTY): void {
     if (this.#gone || this.#ending) return;
     this.#ending = true;
+    let taken = 0;
+    if (last.length > 0 && this.#pending.bytes === 0) taken = this.#handOver(last, true);
+    if (taken < 0 || this.#writeOver) return;
+    if (taken < last.length) this.#pending.push(last, taken, last.length);
     this.connection.block(this);
   }
 
+  /** quiche has the FIN. */
+  #finished(): void {
+    this.#writeOver = true;
+    if (this.#readOver) this.connection.block(this);
+  }
+
   /**
-   * The FIN, if it is due. It is handed over right before packets are sent, and only if there is room for it: quiche takes a
-   * stream whose bytes are all acknowledged for complete as soon as it knows of a FIN, and forgets it with the next
-   * acknowledgement, sent or not.
+   * The FIN, if it is due and has no bytes to go with. It is handed over right before packets are sent, and only if there is
+   * room for it: quiche takes a stream whose bytes are all acknowledged for complete as soon as it knows of a FIN, and forgets
+   * it with the next acknowledgement, sent or not.
    * @returns false: it has to wait.
    */
   finish(): boolean {
@@ -125,7 +137,6 @@ export class QuicheStream implements QuicStream {
       return true;
     }
     if (!this.#hasRoom()) return false;
-    this.#writeOver = true;
     this.#handOver(EMPTY, true);
     return true;
   }

@@ -177,8 +177,9 @@ export class MemoryStream implements QuicStream {
     return this.write(bytes.subarray(start, end));
   }
 
-  end(): void {
+  end(last?: Uint8Array): void {
     if (this.#isOver || this.#ended) return;
+    if (last !== undefined) this.write(last);
     this.#ended = true;
     this.other.#finCame = true;
     this.other.#schedule();

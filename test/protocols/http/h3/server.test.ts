@@ -106,7 +106,7 @@ class Asked {
       const payload = at + 1 + varintLength(bytes[at + 1]!);
       const end = payload + readVarint(bytes, at + 1);
       if (type === C.DATA) all.push(`"${Buffer.from(bytes.subarray(payload, end)).toString()}"`);
-      else all.push(shown(bytes.subarray(payload, end)));
+      else if (type === C.HEADERS) all.push(shown(bytes.subarray(payload, end)));
       at = end;
     }
     return all;
