@@ -31,6 +31,7 @@ const ARROWS: Record<string, readonly string[]> = {
     "engine/bun/bind.ts",
     "engine/bun/connection.ts",
     "engine/bun/dial.ts",
+    "engine/bun/first-bytes.ts",
     "engine/bun/read-ahead.ts",
     "engine/bun/receive.ts",
     "l4",

@@ -3,16 +3,17 @@
 
 import { type RouteRule, RouteTable, shadowed } from "../l4/tls/routes.ts";
 import { ProxyError } from "../shared/errors.ts";
+import { isAtHome } from "./key-homes.ts";
 import type { Path, Report } from "./problems.ts";
 import type { ProtocolConfig } from "./schema.ts";
 
 export function checkEntrance(entry: ProtocolConfig, path: Path, report: Report): void {
   if (entry.listen.kind === "unix" && !acceptsHeaders(entry))
     checkWithoutAddress(entry, path, report);
+  if (isAtHome(["proxy_protocol"], entry.name)) checkProxyProtocol(entry, path, report);
   // Elsewhere routes are about requests, and the names that TLS clients ask for choose certificates.
   if (entry.name !== "tcp" && entry.name !== "tls") return;
   checkRoutes(entry, path, report);
-  checkProxyProtocol(entry, path, report);
   if (entry.name === "tcp" && entry.routes === undefined) {
     if (entry.timeouts?.client_hello === undefined) return;
     const message = "has no effect without routes: nothing is read of a client before its target";
@@ -61,6 +62,8 @@ function nameOf({ sni, alpn }: RouteRule): string {
   return parts.join(" with ");
 }
 
+const FORWARDED = ". For X-Forwarded-For, trusted stands beside listen";
+
 function checkProxyProtocol(entry: ProtocolConfig, path: Path, report: Report): void {
   const { accept, trusted } = entry.proxy_protocol ?? {};
   const at = [...path, "proxy_protocol"];
@@ -70,8 +73,11 @@ function checkProxyProtocol(entry: ProtocolConfig, path: Path, report: Report): 
       report([...path, "timeouts", "proxy_header"], message, "key");
     }
     // Beside accept: off it is meant to be there when that changes.
-    if (trusted !== undefined && accept === undefined)
-      report([...at, "trusted"], "has no effect without accept", "key");
+    if (trusted !== undefined && accept === undefined) {
+      // Its name is taken for that of the other one, of fields.
+      const cure = entry.name === "tcp" || entry.name === "tls" ? "" : FORWARDED;
+      report([...at, "trusted"], `has no effect without accept${cure}`, "key");
+    }
   } else if (entry.listen.kind === "unix") {
     if (trusted === undefined) return;
     report(

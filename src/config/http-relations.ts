@@ -43,14 +43,10 @@ export function checkRequests(entry: ProtocolConfig, path: Path, report: Report)
     const cure = "Write for example x-client-subject";
     report([...path, "client_subject_header"], `"${subject}" is another field's name. ${cure}`);
   }
-  const { accept = "off", send = "off", trusted } = entry.proxy_protocol ?? {};
+  const { send = "off" } = entry.proxy_protocol ?? {};
   if (send !== "off") {
     const message = `has no effect on ${entry.name}, whose targets are told of clients by X-Forwarded-For`;
     report([...path, "proxy_protocol", "send"], message, "key");
-  }
-  if (trusted !== undefined && accept === "off") {
-    const cure = "For X-Forwarded-For, trusted stands beside listen";
-    report([...path, "proxy_protocol", "trusted"], `has no effect without accept. ${cure}`, "key");
   }
 }
 

@@ -40,7 +40,7 @@ const HOMES: ReadonlyMap<string, readonly Name[]> = new Map(
     "limits.max_streams": [...REQUESTS, "quic"],
     "limits.max_requests": REQUESTS,
     "limits.min_rate": REQUESTS,
-    "timeouts.proxy_header": ["tcp"],
+    "timeouts.proxy_header": ["tcp", "tls", "http", "http2"],
     "timeouts.client_hello": ["tcp"],
     "timeouts.handshake": OVER_TLS,
     "timeouts.head": REQUESTS,

@@ -2,7 +2,7 @@
 // calls open theirs, duplicated for a successor, and written to when somebody else reads from them. Called by src/gateway.ts
 // and the engine bun.
 
-import { DatagramSender } from "../ffi/datagrams.ts";
+import { DatagramSender, lostDatagrams } from "../ffi/datagrams.ts";
 import { duplicate as duplicateAny } from "../ffi/duplicate.ts";
 import { datagramAddress, listeningAddress } from "../ffi/inherited.ts";
 import { SegmentSender } from "../ffi/segments.ts";
@@ -12,7 +12,7 @@ import type { BindRequest } from "../shared/messages.ts";
 import { bindAll, type Bindings, isKept } from "./linux/binding.ts";
 import { acceptBriefly } from "./linux/sockets.ts";
 
-export { isKept };
+export { isKept, lostDatagrams };
 
 /** @returns null where the runtime must bind. @throws ProxyError ERR_LISTEN; nothing stays open. */
 export function bind(request: BindRequest): Bindings | null {

@@ -1,17 +1,31 @@
-// Datagrams through a socket that nothing reads from here: the runtime's own sockets always read. Linux only. Called by gateway
-// workers, for listeners whose sockets another process serves already.
+// What the runtime's sockets of datagrams do not do: to send without reading, for listeners whose sockets another process serves
+// already, and to say how many datagrams were lost. Linux only. Called by gateway workers.
 
 import { isIP } from "node:net";
 
 import { EAGAIN, errnoName } from "./errno.ts";
 import { errno, libc } from "./libc.ts";
-import { MSG_DONTWAIT, MSG_NOSIGNAL } from "./linux.ts";
-import { addressOf, pinnedBytes } from "./memory.ts";
+import { MSG_DONTWAIT, MSG_NOSIGNAL, SO_MEMINFO, SOL_SOCKET } from "./linux.ts";
+import { addressOf, pinnedBytes, pinnedInt32 } from "./memory.ts";
 import { encodeSockaddr } from "./sockaddr.ts";
 
 /** The largest datagram of IPv6 without jumbograms. */
 const SCRATCH_BYTES = 65_535;
 const scratch = pinnedBytes(SCRATCH_BYTES);
+
+/** Of SO_MEMINFO (sock_diag(7), SK_MEMINFO_DROPS). */
+const DROPS_WORD = 8;
+const memory = pinnedInt32(DROPS_WORD + 1);
+const memoryBytes = pinnedInt32(1);
+
+/** How many datagrams have not fitted into a socket's receive buffer since it was made; 0 where that is not known. */
+export function lostDatagrams(fd: number): number {
+  if (process.platform !== "linux") return 0;
+  memoryBytes[0] = memory.byteLength;
+  const [into, length] = [addressOf(memory), addressOf(memoryBytes)];
+  const known = libc.getsockopt(fd, SOL_SOCKET, SO_MEMINFO, into, length) === 0;
+  return known && memoryBytes[0] === memory.byteLength ? memory[DROPS_WORD]! >>> 0 : 0;
+}
 
 export class DatagramSender {
   readonly #fd: number;

@@ -19,11 +19,13 @@ export const SO_OOBINLINE = 10;
 export const SO_LINGER = 13;
 export const SO_REUSEPORT = 15;
 export const IPPROTO_TCP = 6;
+export const TCP_DEFER_ACCEPT = 9;
 export const TCP_INFO = 11;
 /** tcpi_state, the first byte of struct tcp_info: include/net/tcp_states.h */
 export const TCP_SYN_SENT = 2;
 export const SO_PEERCRED = 17;
 export const SO_RCVTIMEO = 20;
+export const SO_MEMINFO = 55;
 export const SO_ACCEPTCONN = 30;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_V6ONLY = 26;

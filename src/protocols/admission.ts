@@ -4,11 +4,15 @@
 //
 //   enter ─▶ deny, allow, accept_rate ─▶ room in the table, descriptors ─▶ max_connections ─▶ max_per_ip ─▶ Visit ─▶ leave
 //
+// Behind proxies that send a PROXY header, `enter` is about the proxy, and `introduction` about the client that it names.
+//
 // Invariant: whoever `enter` returned a visit for is counted once, until `leave`.
 
-import { Entrance } from "../l4/entrance.ts";
+import { type Arrival, Entrance } from "../l4/entrance.ts";
+import type { Endpoints } from "../l4/peer.ts";
 import { monotonicMs } from "../shared/clock.ts";
 import { CounterWriter } from "../shared/counters.ts";
+import type { AcceptProxyPlan } from "../shared/http-plan.ts";
 import { FAMILY_UNIX } from "../shared/live-table.ts";
 import type { OpenRequest, Refusal } from "../shared/messages.ts";
 import {
@@ -19,7 +23,10 @@ import {
 } from "../shared/plan.ts";
 import { RefusalReports } from "../shared/refusal-reports.ts";
 import type { GatewayHost } from "./host.ts";
+import { HeaderIntroduction } from "./introduction.ts";
 import type { Peer, Resident } from "./live-rows.ts";
+import type { Introduction } from "./wire/introductions.ts";
+import type { Introduce } from "./wire/open.ts";
 
 /** What it needs of a listener's request. */
 export type AdmissionRequest = Pick<
@@ -29,6 +36,8 @@ export type AdmissionRequest = Pick<
   readonly listener: Pick<ListenerPlan, "key" | "listen"> & {
     readonly access: AccessPlan;
     readonly limits: Pick<LimitsPlan, "maxConnections" | "maxPerIp" | "acceptRate">;
+    readonly proxyProtocol?: AcceptProxyPlan;
+    readonly timeouts: { readonly idleMs: number; readonly proxyHeaderMs?: number };
   };
 };
 
@@ -36,19 +45,29 @@ type EntranceSource = Pick<OpenRequest, "clients" | "accepts"> & {
   readonly listener: Pick<ListenerPlan, "listen"> & {
     readonly access: AccessPlan;
     readonly limits: Pick<LimitsPlan, "maxPerIp" | "acceptRate">;
+    readonly proxyProtocol?: AcceptProxyPlan;
+    readonly timeouts: { readonly idleMs: number; readonly proxyHeaderMs?: number };
   };
 };
 
 /** One client that was let in. */
 export class Visit implements Resident {
-  readonly client: Peer;
+  /** Who connected; once it was introduced, whom the header names. */
+  client: Peer;
+  /** Of `client`; null if it has none, on a unix socket. */
+  ip: Uint8Array | null;
+  /** As the header says; null if it does not, or there is none. */
+  endpoints: Endpoints | null = null;
+  /** While its header is being read. */
+  arrival: Arrival | null = null;
   readonly row: number;
   /** Whom `disconnect` resets: set once there is a wire. */
   resident: Resident | null = null;
 
   /** @param openRow gives it its row. */
-  constructor(client: Peer, openRow: (visit: Visit) => number) {
+  constructor(client: Peer, ip: Uint8Array | null, openRow: (visit: Visit) => number) {
     this.client = client;
+    this.ip = ip;
     this.row = openRow(this);
   }
 
@@ -59,13 +78,20 @@ export class Visit implements Resident {
 
 /** No target yet, or none for the whole connection. */
 const NOBODY: Peer = { ip: new Uint8Array(0), port: 0 };
-/** No bytes are read before a client is let in. */
-const NO_FIRST_BYTES = { clientHelloMs: 0, proxyHeaderMs: 0 };
+const OFF = "off" as const;
 
 /** What a listener asks of its clients before it reads anything; null: nothing. */
 export function entranceOf({ listener, clients, accepts }: EntranceSource): Entrance | null {
-  const { listen, access, limits } = listener;
-  const asked = { ...ENTRANCE_DEFAULTS, listen, access, limits, timeouts: NO_FIRST_BYTES };
+  const { listen, access, limits, timeouts } = listener;
+  const { proxyHeaderMs = 0 } = timeouts;
+  const asked = {
+    ...ENTRANCE_DEFAULTS,
+    listen,
+    access,
+    limits,
+    ...(listener.proxyProtocol && { proxyProtocol: { ...listener.proxyProtocol, send: OFF } }),
+    timeouts: { proxyHeaderMs, clientHelloMs: 0 },
+  };
   return Entrance.of({ listener: asked, clients, accepts });
 }
 
@@ -110,11 +136,40 @@ export class Admission {
     this.counters.accepted();
     this.#visits++;
     const { slot } = this.#request;
-    const visit = new Visit(client, (resident) => rows.open(resident, slot, client, NOBODY));
+    const visit = new Visit(client, ip, (resident) => rows.open(resident, slot, client, NOBODY));
     const { table } = rows;
     if (ip === null) table.setAddress(table.clients, visit.row, FAMILY_UNIX, 0, NOBODY.ip);
     table.setCounted(visit.row, this.#countsPeers && ip !== null);
+    if (this.#entrance?.reads) visit.arrival = this.#entrance.arrive(ip, monotonicMs());
     return visit;
+  }
+
+  /** null: clients begin with no PROXY header. */
+  get introduce(): Introduce<Visit> | null {
+    if (this.#entrance?.reads !== true) return null;
+    const { proxyHeaderMs: waitMs = 0 } = this.#request.listener.timeouts;
+    return { waitMs, of: (visit) => this.#introduction(visit) };
+  }
+
+  #introduction(visit: Visit): Introduction {
+    return new HeaderIntroduction(visit.arrival!, {
+      introduced: (arrival) => this.#introduced(visit, arrival),
+      refused: ({ reason, detail }) => this.refuse(reason, detail),
+    });
+  }
+
+  #introduced(visit: Visit, { endpoints, counted }: Arrival): Peer {
+    const { rows } = this.#host;
+    const source = endpoints?.source;
+    if (source?.kind === "ip") {
+      visit.client = { ip: source.ip, port: source.port };
+      visit.ip = source.ip;
+      rows.setClient(visit.row, visit.client);
+    }
+    visit.endpoints = endpoints;
+    visit.arrival = null;
+    rows.table.setCounted(visit.row, counted && visit.ip !== null);
+    return visit.client;
   }
 
   get #countsPeers(): boolean {
@@ -158,11 +213,11 @@ export class Admission {
    * A further stream of a client that is in, with a row of its own.
    * @returns null: there is no room, which is counted and reported.
    */
-  enterStream({ client }: Visit): Visit | null {
+  enterStream({ client, ip }: Visit): Visit | null {
     const { rows } = this.#host;
     if (rows.full) return this.#turnAway("table_full", "");
     const { slot } = this.#request;
-    return new Visit(client, (resident) => rows.open(resident, slot, client, NOBODY));
+    return new Visit(client, ip, (resident) => rows.open(resident, slot, client, NOBODY));
   }
 
   /** As `leave`, of a visit that `enterStream` returned. */
@@ -187,7 +242,7 @@ export class Admission {
     Atomics.sub(this.#active, 0, 1);
     if (table.isCounted(visit.row)) {
       table.setCounted(visit.row, false);
-      this.#entrance?.leave(visit.client.ip);
+      this.#entrance?.leave(visit.ip!);
     }
     this.trace(visit, "close", reason);
     rows.close(visit.row);

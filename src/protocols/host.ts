@@ -33,6 +33,8 @@ export interface GatewayHost {
   duplicate(fd: number): number;
   /** Of a listening or UDP socket; both families at once is the empty host. */
   addressOf(fd: number): SocketAddress;
+  /** How many datagrams have not fitted into a socket's receive buffer so far. */
+  lostDatagrams(fd: number): number;
   /** Sends through a UDP socket and does not read from it. @param fd is its own from here on. */
   senderOf(fd: number): PacketSender;
   /** @param fd a UDP socket, which stays its owner's. @returns null where the system has no such call. */

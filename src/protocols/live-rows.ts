@@ -60,6 +60,11 @@ export class LiveRows {
     else table.setAddress(table.targets, row, FAMILY_UNIX, 0, NO_BYTES);
   }
 
+  /** Of a connection whose client has said who it is. */
+  setClient(row: number, client: Peer): void {
+    this.#write(this.table.clients, row, client);
+  }
+
   close(row: number): void {
     this.table.close(row);
     this.#residents[row] = undefined;

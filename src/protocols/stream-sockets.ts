@@ -7,7 +7,7 @@
 import { closeSync } from "node:fs";
 
 import type { SocketAddress } from "../shared/address.ts";
-import { messageOf } from "../shared/errors.ts";
+import { messageOf, ProxyError } from "../shared/errors.ts";
 import type { BindRequest } from "../shared/messages.ts";
 import type { BuffersPlan, SocketPlan } from "../shared/plan.ts";
 import type { GatewayHost, ListenerSockets } from "./host.ts";
@@ -26,6 +26,7 @@ export type Accepting<Ticket> = Omit<
 
 export type StreamRequest = BindRequest & {
   readonly listener: {
+    readonly key: string;
     readonly socket: SocketPlan;
     readonly buffers: BuffersPlan;
     readonly timeouts: { readonly handshakeMs: number };
@@ -64,6 +65,12 @@ export class StreamSockets<Ticket> implements ListenerSockets {
 
   async open(): Promise<readonly SocketAddress[]> {
     const opened = this.#host.bind(this.#request);
+    if (opened === null && this.#accepting.introduce != null) {
+      const why = `proxy_protocol.accept of ${this.#request.listener.key} needs Linux`;
+      throw new ProxyError("ERR_NOT_AVAILABLE", why, {
+        cure: "A tcp listener in front of it can accept them",
+      });
+    }
     if (opened === null) this.#bindAll();
     else {
       this.#bound = opened.bound;

@@ -21,7 +21,7 @@ export interface TunnelOwner {
   readonly dialer: Dialer;
   readonly table: LiveTable;
   /** What the target is sent before the client's first byte; null: nothing. */
-  greeting(client: Wire): Uint8Array | null;
+  greeting(client: Wire, visit: Visit): Uint8Array | null;
   /** Told before `ended`. */
   unreachable(tunnel: Tunnel, failure: DialFailure): void;
   /** @param slot of the target that was connected; -1: none was. */
@@ -65,7 +65,7 @@ export class Tunnel implements Resident, DialEvents, WireHandler {
     this.#slot = target.slot;
     wire.handler = new TargetSide(this);
     this.#owner.admission.connected(this.visit, target.slot, target.socket.peer);
-    const greeting = this.#owner.greeting(this.#client);
+    const greeting = this.#owner.greeting(this.#client, this.visit);
     if (greeting !== null) wire.write(greeting);
     const early = this.#early;
     this.#early = [];

@@ -78,8 +78,8 @@ export class CounterWriter {
     this.#add(REFUSED + REFUSALS.indexOf(reason), 1);
   }
 
-  dropped(reason: Drop): void {
-    this.#add(DROPPED + DROPS.indexOf(reason), 1);
+  dropped(reason: Drop, count = 1): void {
+    this.#add(DROPPED + DROPS.indexOf(reason), count);
   }
 
   error(errno: string): void {

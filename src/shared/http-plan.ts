@@ -8,11 +8,15 @@ import type {
   GroupPlan,
   LimitsPlan,
   ListenerPlan,
+  ProxyProtocolPlan,
   SocketPlan,
   TargetPlan,
   TimeoutsPlan,
 } from "./plan.ts";
 import type { QuicClientPlan } from "./quic-plan.ts";
+
+/** What clients begin with. */
+export type AcceptProxyPlan = Pick<ProxyProtocolPlan, "accept" | "trusted">;
 
 /** A TLS listener whose decrypted bytes go to a target as they are. */
 export interface TlsPlan extends StreamsPlan {
@@ -38,10 +42,11 @@ interface StreamsPlan {
     readonly group: number;
   }[];
   readonly access: AccessPlan;
+  readonly proxyProtocol: AcceptProxyPlan;
   /** Towards targets. */
-  readonly sendProxy: "off" | "v1" | "v2";
+  readonly sendProxy: ProxyProtocolPlan["send"];
   readonly limits: LimitsPlan;
-  readonly timeouts: Pick<TimeoutsPlan, "connectMs" | "idleMs" | "lifetimeMs"> & {
+  readonly timeouts: Omit<TimeoutsPlan, "clientHelloMs"> & {
     readonly handshakeMs: number;
   };
   readonly socket: SocketPlan;
@@ -107,6 +112,7 @@ export interface HttpPlan {
   readonly access: AccessPlan;
   /** Address blocks of proxies whose Forwarded and X-Forwarded-* are believed and added to; from others they are replaced. */
   readonly trusted: readonly string[];
+  readonly proxyProtocol: AcceptProxyPlan;
   readonly limits: HttpLimitsPlan;
   readonly timeouts: HttpTimeoutsPlan;
   readonly socket: SocketPlan;
@@ -248,6 +254,8 @@ export interface HttpLimitsPlan extends LimitsPlan {
 
 export interface HttpTimeoutsPlan {
   readonly connectMs: number;
+  /** With proxyProtocol.accept: for the header. */
+  readonly proxyHeaderMs: number;
   readonly handshakeMs: number;
   /** From a request's first byte (of a connection: from its beginning) to the end of its head. */
   readonly headMs: number;

@@ -129,6 +129,8 @@ export const RELAY = {
 
 /** What is read of a connection before its target is known. */
 export const FIRST_BYTES = {
+  lookMinMs: 1, // between two looks whether the rest of a PROXY header is there: of a local sender it is, by then
+  lookMaxMs: 100, // looks become rarer while nothing comes: of a thousand clients that say nothing, ten in a millisecond
   proxyHeaderMaxBytes: 536, // fits the smallest segment that any host must take: senders keep to it, so it comes at once
   proxyUniqueIdMaxBytes: 128, // proxy-protocol.txt section 2.2.5
   // Browsers send 2 KiB with a post-quantum key share; the largest share proposed, FrodoKEM-1344, has 21 KiB by itself.
@@ -170,6 +172,8 @@ export const HEALTH_DEFAULTS = {
 /** Protocol udp. */
 export const UDP = {
   batchDatagrams: 64, // in one system call; more gained nothing
+  // SO_RCVBUF of a listener, whose clients all arrive at one socket, if the system allows as much: its own holds 256 small ones.
+  receiveBufferBytes: 4 * MIB,
   queueDatagrams: 256, // that wait for one socket whose send buffer is full: a fifth of a second of video at 12 Mbit/s
   queuesMaxBytes: 32 * MIB, // that wait in a worker, over all sockets
   refusalsMax: 3, // ICMP errors in a row, without an answer between them, that end a session: one may be a restart

@@ -202,6 +202,7 @@ export const DROPS = [
   "queue_full", // the system's send buffer is full, and so is what may wait for it
   "too_large", // EMSGSIZE: larger than the way to the peer takes
   "send_failed", // any other error of sending
+  "receive_full", // it came while the receive buffer of a socket was full: the kernel dropped it, and says how many there were
 ] as const;
 export type Drop = (typeof DROPS)[number];
 

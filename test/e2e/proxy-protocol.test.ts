@@ -4,6 +4,7 @@ import { describe, expect } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
+import { connect as connectTls, type ConnectionOptions } from "node:tls";
 
 import type { Endpoints } from "../../src/l4/peer.ts";
 import { encodeProxyHeader, type ProxyExtras } from "../../src/l4/proxy/encode.ts";
@@ -11,9 +12,12 @@ import type { ProxyVersion } from "../../src/l4/proxy/header.ts";
 import { parseProxyHeader } from "../../src/l4/proxy/parse.ts";
 import { parseIp } from "../../src/shared/ip.ts";
 import { FIRST_BYTES } from "../../src/shared/limits.ts";
+import { Authority } from "../support/certificates.ts";
 import { Daemon } from "../support/daemon.ts";
+import { HttpProxy, Talk } from "../support/http-proxy.ts";
 import { program, testWith } from "../support/programs.ts";
 import { within } from "../support/until.ts";
+import { WireServer } from "../support/wire.ts";
 
 const TIMEOUTS = "  timeout connect 5s\n  timeout client 20s\n  timeout server 20s\n";
 
@@ -124,4 +128,39 @@ describe("haproxy takes", () => {
       }
     }
   });
+});
+
+describe("requests over TLS behind haproxy", () => {
+  for (const option of ["send-proxy", "send-proxy-v2"]) {
+    testWith(["haproxy", "openssl"], `carry its clients' addresses (${option})`, async () => {
+      using authority = new Authority();
+      const { certFile, keyFile } = authority.issue(["a.example"]);
+      await using target = await WireServer.listen();
+      await using proxy = await HttpProxy.start({
+        name: "http2",
+        target: `http://${target.target}`,
+        tls: { cert_file: certFile, key_file: keyFile },
+        proxy_protocol: { accept: "any", trusted: ["127.0.0.1"] },
+        // Whom haproxy names is not itself: its clients' connections come from another address.
+        allow: ["127.0.0.9"],
+      });
+      const { port } = proxy.address as { port: number };
+      await using haproxy = await startHaproxy(
+        (front) =>
+          `listen front\n  mode tcp\n  bind 127.0.0.1:${front}\n  server s 127.0.0.1:${port} ${option}\n`,
+      );
+      const client = connectTls({
+        port: haproxy.port,
+        host: "127.0.0.1",
+        localAddress: "127.0.0.9",
+        servername: "a.example",
+        ca: authority.ca,
+        ALPNProtocols: ["http/1.1"],
+      } as ConnectionOptions);
+      client.write("GET / HTTP/1.1\r\nhost: a.example\r\n\r\n");
+      const far = await within("the target's client", Talk.accept(target));
+      expect((await far.head()).toLowerCase()).toContain("x-forwarded-for: 127.0.0.9\r\n");
+      client.destroy();
+    });
+  }
 });

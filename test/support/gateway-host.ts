@@ -33,6 +33,7 @@ export class TestHost implements GatewayHost {
   readonly addressOf = listening.addressOf;
   readonly senderOf = listening.senderOf;
   readonly segmentsOf = listening.segmentsOf;
+  readonly lostDatagrams = listening.lostDatagrams;
 
   constructor(rows = 1_000) {
     this.rows = new LiveRows(rows);

@@ -26,6 +26,7 @@ export const LIMITS: HttpLimitsPlan = {
 
 export const TIMEOUTS: HttpTimeoutsPlan = {
   connectMs: 5_000,
+  proxyHeaderMs: 5_000,
   handshakeMs: 10_000,
   headMs: HTTP_DEFAULTS.headMs,
   keepaliveMs: HTTP_DEFAULTS.keepaliveMs,

@@ -18,7 +18,8 @@ export interface TlsOptions
 export function tlsPlan(options: TlsOptions): TlsPlan {
   const { groups, routes = [], target = "127.0.0.1:1", listen = "127.0.0.1:0", ...rest } = options;
   const common = listenerPlan({ ...rest, listen, target });
-  const { connectMs, idleMs, lifetimeMs } = common.timeouts;
+  const { connectMs, idleMs, lifetimeMs, proxyHeaderMs } = common.timeouts;
+  const { accept, trusted } = common.proxyProtocol;
   return {
     key: options.key ?? `tls ${listen}`,
     protocol: "tls",
@@ -33,9 +34,16 @@ export function tlsPlan(options: TlsOptions): TlsPlan {
     groups: groups ?? [groupOf(target)],
     routes,
     access: common.access,
+    proxyProtocol: { accept, trusted },
     sendProxy: options.sendProxy ?? "off",
     limits: common.limits,
-    timeouts: { connectMs, idleMs, lifetimeMs, handshakeMs: options.handshakeMs ?? 5_000 },
+    timeouts: {
+      connectMs,
+      idleMs,
+      lifetimeMs,
+      proxyHeaderMs,
+      handshakeMs: options.handshakeMs ?? 5_000,
+    },
     socket: common.socket,
     buffers: common.buffers,
   };

@@ -3,6 +3,7 @@
 
 import { formatDuration, formatSize } from "../../config/units.ts";
 import { formatEndpoint } from "../../shared/address.ts";
+import type { AcceptProxyPlan } from "../../shared/http-plan.ts";
 import type {
   AccessPlan,
   BufferSizesPlan,
@@ -10,6 +11,7 @@ import type {
   GroupPlan,
   HealthPlan,
   LimitsPlan,
+  ListenerPlan,
   SocketPlan,
   TimeoutsPlan,
 } from "../../shared/plan.ts";
@@ -109,4 +111,21 @@ export function formatSocket(socket: SocketPlan): string {
 export function table(rows: readonly Readonly<Row>[], indent = ""): string {
   const width = Math.max(...rows.map(([name]) => name.length));
   return rows.map(([name, value]) => `${indent}${name.padEnd(width)}  ${value}`).join("\n");
+}
+
+/** What clients begin with. */
+export function formatProxyHeader({
+  proxyProtocol,
+  listen,
+  timeouts,
+}: Pick<ListenerPlan, "listen"> & {
+  readonly proxyProtocol: AcceptProxyPlan;
+  readonly timeouts: Pick<TimeoutsPlan, "proxyHeaderMs">;
+}): Row[] {
+  const { accept, trusted } = proxyProtocol;
+  if (accept === "off") return [];
+  const whose = listen.kind === "unix" ? "whoever may open the socket" : trusted.join(", ");
+  const version = accept === "any" ? "of either version" : accept;
+  const time = `within ${formatDuration(timeouts.proxyHeaderMs)}`;
+  return [["PROXY header", `${version}, from ${whose}, ${time}`]];
 }

@@ -12,6 +12,7 @@ import {
   formatHealth,
   formatIdle,
   formatLifetime,
+  formatProxyHeader,
   formatSocket,
   type Row,
 } from "./rows.ts";
@@ -43,6 +44,7 @@ export function streamRows(listener: TlsPlan | LinkPlan): Row[] {
     ...(tls === null ? [] : [formatHandshake(timeouts)]),
     ...formatAccess(listener.access),
     ...formatConnections(limits),
+    ...formatProxyHeader(listener),
     ...formatSendProxy(listener.sendProxy),
     ...formatSecureTargets(targets),
     ["connect", `within ${formatDuration(timeouts.connectMs)}`],
@@ -51,16 +53,6 @@ export function streamRows(listener: TlsPlan | LinkPlan): Row[] {
     ["socket", formatSocket(socket)],
     formatBackpressure(buffers),
   ];
-}
-
-/** What clients begin with. */
-function formatProxyHeader({ proxyProtocol, listen, timeouts }: RelayPlan): Row[] {
-  const { accept, trusted } = proxyProtocol;
-  if (accept === "off") return [];
-  const whose = listen.kind === "unix" ? "whoever may open the socket" : trusted.join(", ");
-  const version = accept === "any" ? "of either version" : accept;
-  const time = `within ${formatDuration(timeouts.proxyHeaderMs)}`;
-  return [["PROXY header", `${version}, from ${whose}, ${time}`]];
 }
 
 function formatSendProxy(send: "off" | "v1" | "v2"): Row[] {

@@ -17,6 +17,7 @@ import {
 } from "../../shared/limits.ts";
 import { compileRoutes } from "./http-routes.ts";
 import {
+  compileAcceptProxy,
   compileAccess,
   compileBuffers,
   compileLimits,
@@ -45,6 +46,7 @@ export function compileHttp(
     ...compileRoutes(entry, { limits, timeouts }),
     access: compileAccess(entry),
     trusted: entry.trusted ?? [],
+    proxyProtocol: compileAcceptProxy(entry),
     limits,
     timeouts,
     socket: compileSocket(entry, platform),
@@ -77,6 +79,7 @@ function compileHttpTimeouts(entry: ProtocolConfig): HttpTimeoutsPlan {
   const { timeouts } = entry;
   return {
     connectMs: timeouts?.connect ?? LISTENER_DEFAULTS.connectMs,
+    proxyHeaderMs: timeouts?.proxy_header ?? LISTENER_DEFAULTS.proxyHeaderMs,
     handshakeMs: timeouts?.handshake ?? TLS_DEFAULTS.handshakeMs,
     headMs: timeouts?.head ?? HTTP_DEFAULTS.headMs,
     keepaliveMs: timeouts?.keepalive ?? HTTP_DEFAULTS.keepaliveMs,

@@ -6,6 +6,7 @@ import { LISTENER_DEFAULTS } from "../../shared/limits.ts";
 import type { RelayPlan } from "../../shared/plan.ts";
 import { compileNameRoutes, compileTarget } from "./groups.ts";
 import {
+  compileAcceptProxy,
   compileAccess,
   compileBuffers,
   compileLimits,
@@ -18,7 +19,8 @@ export function compileRelay(
   key: string,
   platform: NodeJS.Platform,
 ): RelayPlan {
-  const { timeouts, proxy_protocol: proxy, mirror } = entry;
+  const { timeouts, mirror } = entry;
+  const { accept, trusted } = compileAcceptProxy(entry);
   return {
     key,
     protocol: "tcp",
@@ -26,11 +28,7 @@ export function compileRelay(
     ...compileNameRoutes(entry, compileTarget),
     mirror: mirror === undefined ? null : addressOf(mirror.target).endpoint,
     access: compileAccess(entry),
-    proxyProtocol: {
-      accept: proxy?.accept ?? "off",
-      send: proxy?.send ?? "off",
-      trusted: proxy?.trusted ?? [],
-    },
+    proxyProtocol: { accept, send: entry.proxy_protocol?.send ?? "off", trusted },
     limits: compileLimits(entry),
     timeouts: {
       connectMs: timeouts?.connect ?? LISTENER_DEFAULTS.connectMs,

@@ -3,6 +3,7 @@
 
 import { type Preset, PRESET_VALUES, watermarks } from "../../config/presets.ts";
 import type { ProtocolConfig } from "../../config/schema.ts";
+import type { AcceptProxyPlan } from "../../shared/http-plan.ts";
 import { LISTENER_DEFAULTS } from "../../shared/limits.ts";
 import type { AccessPlan, BuffersPlan, LimitsPlan, SocketPlan } from "../../shared/plan.ts";
 
@@ -20,6 +21,11 @@ export function presetOf({ preset }: ProtocolConfig): Preset {
 
 export function compileAccess({ allow = [], deny = [] }: ProtocolConfig): AccessPlan {
   return { allow, deny };
+}
+
+export function compileAcceptProxy({ proxy_protocol: given }: ProtocolConfig): AcceptProxyPlan {
+  const { accept = "off", trusted = [] } = given ?? {};
+  return { accept, trusted };
 }
 
 export function compileLimits(entry: ProtocolConfig): LimitsPlan {

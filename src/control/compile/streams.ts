@@ -15,6 +15,7 @@ import {
 import type { QuicClientPlan } from "../../shared/quic-plan.ts";
 import { compileNameRoutes, compileTarget } from "./groups.ts";
 import {
+  compileAcceptProxy,
   compileAccess,
   compileBuffers,
   compileLimits,
@@ -56,15 +57,21 @@ function compileStreams(
   return {
     ...compileNameRoutes(entry, compileStreamTarget),
     access: compileAccess(entry),
+    proxyProtocol: compileAcceptProxy(entry),
     sendProxy: entry.proxy_protocol?.send ?? "off",
     limits: compileLimits(entry),
-    timeouts: compileStreamTimeouts(entry),
+    timeouts: {
+      ...compileStreamTimeouts(entry),
+      proxyHeaderMs: entry.timeouts?.proxy_header ?? LISTENER_DEFAULTS.proxyHeaderMs,
+    },
     socket: compileSocket(entry, platform),
     buffers: compileBuffers(entry),
   };
 }
 
-export function compileStreamTimeouts(entry: ProtocolConfig): TlsPlan["timeouts"] {
+export function compileStreamTimeouts(
+  entry: ProtocolConfig,
+): Omit<TlsPlan["timeouts"], "proxyHeaderMs"> {
   const { timeouts } = entry;
   return {
     connectMs: timeouts?.connect ?? LISTENER_DEFAULTS.connectMs,

@@ -7,10 +7,12 @@ import {
   AF_INET6,
   AF_UNIX,
   IPPROTO_IPV6,
+  IPPROTO_TCP,
   IPV6_V6ONLY,
   SO_REUSEADDR,
   SO_REUSEPORT,
   SOL_SOCKET,
+  TCP_DEFER_ACCEPT,
 } from "../../ffi/linux.ts";
 import { addressOf } from "../../ffi/memory.ts";
 import { encodeSockaddr } from "../../ffi/sockaddr.ts";
@@ -89,7 +91,10 @@ function adopt(
 ): number {
   const fd = duplicate(inherited);
   fds.push(fd);
-  prepare(fd, encodeSockaddr(localAddress(fd)).family);
+  const { family } = encodeSockaddr(localAddress(fd));
+  // Whoever had it before may have waited for first bytes; a listener that waits for them says so itself.
+  if (family !== AF_UNIX) setInteger(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 0);
+  prepare(fd, family);
   return fd;
 }
 

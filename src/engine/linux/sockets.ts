@@ -5,6 +5,7 @@ import { errno, libc } from "../../ffi/libc.ts";
 import {
   AF_UNIX,
   EPOLLPRI,
+  EPOLLRDHUP,
   F_DUPFD_CLOEXEC,
   F_GETFL,
   F_SETFL,
@@ -139,6 +140,13 @@ export function hasUrgent(fd: number): boolean {
 export function hasHungUp(fd: number): boolean {
   asked[0] = fd;
   asked[1] = 0; // POLLERR and POLLHUP are told without being asked for
+  return libc.poll(addressOf(asked), 1, 0) > 0;
+}
+
+/** Whether the peer has ended its direction, also behind bytes that were not read yet. */
+export function hasEnded(fd: number): boolean {
+  asked[0] = fd;
+  asked[1] = EPOLLRDHUP; // POLLRDHUP is the same bit
   return libc.poll(addressOf(asked), 1, 0) > 0;
 }
 

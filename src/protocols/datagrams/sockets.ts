@@ -36,6 +36,8 @@ export interface LocalSocket<Clients> {
   readonly outbox: Outbox;
   /** What its owner knows of those who send to it. */
   readonly clients: Clients;
+  /** Datagrams that were lost at it and are counted. */
+  lost: number;
   /** null until it is bound, and when it is another process's to read. */
   socket: udp.Socket<"buffer"> | null;
   /** What answers leave through then. */
@@ -147,6 +149,7 @@ export class DatagramSockets<Clients> implements ListenerSockets {
 
   /** What waits in the sockets is the successor's; answers still leave through them. */
   handOn(): void {
+    this.countLost();
     for (const local of this.#locals) {
       if (local.socket === null) continue;
       const sender = this.#host.senderOf(this.#host.duplicate(fdOf(local.socket)));
@@ -166,6 +169,7 @@ export class DatagramSockets<Clients> implements ListenerSockets {
   close(): void {
     this.#closed = true;
     this.drain();
+    this.countLost();
     for (const { socket, sender, outbox } of this.#locals) {
       outbox.flush();
       outbox.close();
@@ -188,7 +192,14 @@ export class DatagramSockets<Clients> implements ListenerSockets {
       },
     });
     const clients = this.#events.noClients();
-    const local: LocalSocket<Clients> = { host, outbox, clients, socket: null, sender: null };
+    const local: LocalSocket<Clients> = {
+      host,
+      outbox,
+      clients,
+      lost: 0,
+      socket: null,
+      sender: null,
+    };
     const socket = await make({
       data: (_socket, data, port, address) => this.#events.received(local, data, port, address),
       drain: () => outbox.resume(),
@@ -199,17 +210,35 @@ export class DatagramSockets<Clients> implements ListenerSockets {
       socket.close();
       throw new ProxyError("ERR_CLOSED", "the listener was closed");
     }
+    const fd = fdOf(socket);
     local.socket = socket;
+    local.lost = this.#host.lostDatagrams(fd); // of the process that had it before
     this.#locals.push(local);
-    this.setBuffers(fdOf(socket));
+    this.#setBuffers(fd, UDP.receiveBufferBytes);
     outbox.attach(socket);
   }
 
-  /** As the listener asks for them, also on a socket towards a target. */
+  /** As the listener asks for them, on a socket towards a target. */
   setBuffers(fd: number): void {
-    const { socket } = this.#request.listener;
-    if (socket.sendBufferBytes === null && socket.receiveBufferBytes === null) return;
-    this.#warnings.add(this.#host.setBuffers(fd, socket));
+    this.#setBuffers(fd, null);
+  }
+
+  /** @param fallback of what is received, if nothing is asked for. */
+  #setBuffers(fd: number, fallback: number | null): void {
+    const { sendBufferBytes, receiveBufferBytes: asked } = this.#request.listener.socket;
+    const receiveBufferBytes = asked ?? fallback;
+    if (sendBufferBytes === null && receiveBufferBytes === null) return;
+    this.#warnings.add(this.#host.setBuffers(fd, { sendBufferBytes, receiveBufferBytes }));
+  }
+
+  /** Counts what was lost since the last time. */
+  countLost(): void {
+    for (const local of this.#locals) {
+      if (local.socket === null) continue;
+      const lost = this.#host.lostDatagrams(fdOf(local.socket));
+      if (lost > local.lost) this.#counters.dropped("receive_full", lost - local.lost);
+      local.lost = lost;
+    }
   }
 
   /** The machine's addresses come and go. */

@@ -24,8 +24,8 @@ type OfListener = "limits" | "timeouts" | "nowMs";
 
 /** What a client's connection needs of its listener. */
 export interface ClientOwner {
-  readonly isUnix: boolean;
-  trusts(ip: Uint8Array): boolean;
+  /** @param ip null: it has none, on a unix socket. */
+  trusts(ip: Uint8Array | null): boolean;
   guide(client: Client): Guide;
   take(client: Client, stream: ClientStream, head: RequestHead): void;
   /** The codec of HTTP/1.1 or HTTP/2. */
@@ -57,11 +57,11 @@ export abstract class GatewayClient implements Client, ServerEvents, Resident {
     this.owner = owner;
     this.visit = visit;
     this.startedMs = now;
-    this.ip = owner.isUnix ? null : peer.ip;
-    this.address = this.ip === null ? "" : formatIp(peer.ip);
+    this.ip = visit.ip;
+    this.address = this.ip === null ? "" : formatIp(this.ip);
     this.port = peer.port;
     this.tls = tls;
-    this.trusted = owner.trusts(peer.ip);
+    this.trusted = owner.trusts(visit.ip);
     this.guide = owner.guide(this);
     visit.resident = this;
   }

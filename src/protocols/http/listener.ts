@@ -48,7 +48,6 @@ export interface HttpParts {
 }
 
 export class HttpListener implements GatewayListener, ClientOwner {
-  readonly isUnix: boolean;
   readonly sockets: HttpSockets;
   readonly #host: GatewayHost;
   readonly #plan: HttpPlan;
@@ -71,7 +70,6 @@ export class HttpListener implements GatewayListener, ClientOwner {
     this.#plan = plan;
     this.#parts = parts;
     this.#table = host.rows.table;
-    this.isUnix = plan.listen.kind === "unix";
     this.#trusted = new AddressSet(plan.trusted);
     this.#admission = new Admission(host, request);
     this.#timeoutMs = shortestOf(plan);
@@ -101,6 +99,7 @@ export class HttpListener implements GatewayListener, ClientOwner {
         ? null
         : new StreamSockets<Visit>(host, request, encryption, {
             setOptions,
+            introduce: this.#admission.introduce,
             onAccept: (peer, fd) => this.#accept(peer, fd),
             onWire: (wire, visit) =>
               this.#begin(new StreamClient(this, wire, visit, monotonicMs())),
@@ -191,8 +190,8 @@ export class HttpListener implements GatewayListener, ClientOwner {
 
   // What clients' connections need.
 
-  trusts(ip: Uint8Array): boolean {
-    return this.isUnix ? !this.#trusted.empty : this.#trusted.has(ip);
+  trusts(ip: Uint8Array | null): boolean {
+    return ip === null ? !this.#trusted.empty : this.#trusted.has(ip);
   }
 
   guide(client: Client): Guide {

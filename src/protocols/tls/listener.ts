@@ -52,6 +52,7 @@ export class TlsListener implements GatewayListener, TunnelOwner {
     const encryption = this.#tls && { tls: this.#tls, tellTruncation: true };
     this.sockets = new StreamSockets(host, request, encryption, {
       setOptions,
+      introduce: this.admission.introduce,
       onAccept: (peer, fd) => this.#accept(peer, fd),
       onWire: (wire, visit) => this.#begin(wire, visit),
       onRefused: (visit, error) => this.#refuse(visit, error),
@@ -138,14 +139,14 @@ export class TlsListener implements GatewayListener, TunnelOwner {
   // What tunnels need.
 
   /** What the target is sent before the client's first byte; null: nothing. */
-  greeting({ peer, local, tls }: Wire): Uint8Array | null {
+  greeting({ peer, local, tls }: Wire, { endpoints: told }: Visit): Uint8Array | null {
     const { sendProxy } = this.#plan;
     if (sendProxy === "off") return null;
     const into = new Uint8Array(FIRST_BYTES.proxyHeaderMaxBytes);
     const isUnix = this.#plan.listen.kind === "unix";
     const endOf = (end: Peer | null | undefined) =>
       isUnix || end == null ? UNKNOWN : ({ kind: "ip", ip: end.ip, port: end.port } as const);
-    const endpoints = { source: endOf(peer), destination: endOf(local) };
+    const endpoints = told ?? { source: endOf(peer), destination: endOf(local) };
     const extras = tls === null ? {} : extrasOf(tls);
     const length = encodeProxyHeader(into, sendProxy === "v1" ? 1 : 2, endpoints, extras);
     return into.subarray(0, length);

@@ -71,6 +71,7 @@ export class UdpListener implements GatewayListener, SessionOwner {
   /** A listener that closes does not wait for the idle timeout: UDP never says that it is done, but rest says it well enough. */
   sweep(nowMs: number): boolean {
     const { idleMs } = this.#request.listener.timeouts;
+    this.sockets.countLost();
     const restMs = this.#closing ? Math.min(UDP.drainQuietMs, idleMs) : idleMs;
     for (const { clients } of this.sockets.locals) {
       for (const session of clients.values()) {
@@ -167,6 +168,11 @@ export class UdpListener implements GatewayListener, SessionOwner {
     this.#host.rows.close(session.row);
     this.#sessions--;
     if (this.#closing && this.#sessions === 0) this.sockets.close();
+  }
+
+  countLost(fd: number): void {
+    const lost = this.#host.lostDatagrams(fd);
+    if (lost > 0) this.counters.dropped("receive_full", lost);
   }
 
   #trace(session: Session, phase: "open" | "close", reason: string): void {

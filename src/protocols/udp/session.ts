@@ -34,6 +34,8 @@ export interface SessionOwner {
   readonly sockets: { readonly flusher: Flusher; readonly backlog: Backlog };
   /** The socket towards the target is there. @returns false if it cannot be kept: too many descriptors. */
   admit(session: Session, fd: number): boolean;
+  /** Counts answers that did not fit into its socket, which is about to be closed. */
+  countLost(fd: number): void;
   /** It is over; called once. @param detail for the log, of a failure. */
   ended(session: Session, reason: string, detail: string): void;
 }
@@ -175,6 +177,7 @@ export class Session implements Resident {
     this.#up.flush();
     this.#over = true;
     this.#up.close();
+    if (this.#socket !== null) this.#owner.countLost(fdOf(this.#socket));
     this.#socket?.close();
     if (!this.decided) this.#attempt.abandoned();
     this.#owner.ended(this, reason, detail);

@@ -4,6 +4,7 @@
 import type { SocketAddress } from "../../shared/address.ts";
 import type { SocketPlan } from "../../shared/plan.ts";
 import type { Peer } from "../live-rows.ts";
+import type { Introduction } from "./introductions.ts";
 import type { Watermarks, Wire } from "./wire.ts";
 
 /**
@@ -32,10 +33,20 @@ export interface WireListenOptions<Ticket> {
    * Whatever else is returned comes back in exactly one of the two calls below.
    */
   onAccept(peer: Peer, fd: number): Ticket | null;
+  /**
+   * What the client is to say in clear before its wire begins; null where it says nothing of the kind. Linux only.
+   */
+  readonly introduce?: Introduce<Ticket> | null;
   /** The wire is ready: the handshake is over. Its handler must be set before this returns; it is not paused. */
   onWire(wire: Wire, ticket: Ticket): void;
-  /** The handshake failed, timed out, or the client left during it. */
+  /** The introduction or the handshake failed or timed out, or the client left during it. */
   onRefused(ticket: Ticket, error: Error & { code?: string }): void;
+}
+
+export interface Introduce<Ticket> {
+  /** Clients without a byte are not accepted for this long, where the system can wait for them. */
+  readonly waitMs: number;
+  of(ticket: Ticket): Introduction;
 }
 
 export interface WireServer {
@@ -43,7 +54,7 @@ export interface WireServer {
   readonly address: SocketAddress;
   /** Accepts nobody any more. Wires stay, and handshakes go on. */
   close(): void;
-  /** Resets those whose handshake goes on, without an event: nobody waits for their tickets any more. */
+  /** Resets those whose introduction or handshake goes on, without an event: nobody waits for their tickets any more. */
   abort(): void;
 }
 

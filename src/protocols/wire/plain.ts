@@ -13,11 +13,13 @@ import {
   type TargetAddress,
   toTargetAddress,
 } from "../../engine/bun/dial.ts";
+import { deferAccept } from "../../engine/bun/first-bytes.ts";
 import { AHEAD } from "../../engine/bun/read-ahead.ts";
 import { formatSocketAddress, type SocketAddress } from "../../shared/address.ts";
 import { IP_BYTES, parseIp } from "../../shared/ip.ts";
 import type { SocketPlan } from "../../shared/plan.ts";
 import type { Peer } from "../live-rows.ts";
+import { IntroductionError, Introductions } from "./introductions.ts";
 import type {
   Connected,
   Connecting,
@@ -63,17 +65,31 @@ export function listenSockets<Ticket>(
   own: SocketHandler<SocketEvents>,
   adopt: (socket: RelaySocket, peer: Peer, ticket: Ticket) => void,
 ): WireServer {
-  const { address } = options;
+  const { address, introduce = null } = options;
+  const introductions = new Introductions();
+  const begin = (socket: RelaySocket, peer: Peer, ticket: Ticket): void => {
+    if (introduce === null) return adopt(socket, peer, ticket);
+    introductions.begin(socket, fdOf(socket), introduce.of(ticket), (result) => {
+      if (!(result instanceof IntroductionError)) return adopt(socket, result.peer, ticket);
+      options.onRefused(ticket, result); // first, so that a client that was told finds it counted
+      socket.terminate();
+    });
+  };
   const handlers: SocketHandler<SocketEvents> = {
     ...own,
-    open: (socket) => accept(socket, options, adopt),
+    open: (socket) => accept(socket, options, begin),
   };
   const bound = bind(address, options, handlers);
   if (address.kind === "ip") {
     options.setOptions(bound.fd, options.socket, "listener");
     keepUrgentInline(bound.fd); // accepted sockets inherit it
+    if (introduce !== null) deferAccept(bound.fd, introduce.waitMs);
   }
-  return { address: bound.address, close: () => bound.stop(), abort: () => {} };
+  return {
+    address: bound.address,
+    close: () => bound.stop(),
+    abort: () => introductions.abort(),
+  };
 }
 
 function accept<Ticket>(

@@ -86,6 +86,7 @@ export function listenTls<Ticket>(options: TlsListenOptions<Ticket>): WireServer
     handshake.start(socket);
   });
   const abort = (): void => {
+    server.abort();
     for (const handshake of handshakes) handshake.cancel();
     handshakes.clear();
     sweep.stop();

@@ -417,6 +417,7 @@ export interface StageOptions {
 
 export const TIMEOUTS: HttpPlan["timeouts"] = {
   connectMs: 1_000,
+  proxyHeaderMs: 1_000,
   handshakeMs: 1_000,
   headMs: 1_000,
   keepaliveMs: 10_000,

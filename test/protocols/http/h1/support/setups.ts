@@ -26,6 +26,7 @@ export const LIMITS: HttpLimitsPlan = {
 
 export const TIMEOUTS: HttpTimeoutsPlan = {
   connectMs: 5_000,
+  proxyHeaderMs: 5_000,
   handshakeMs: 10_000,
   headMs: 10_000,
   keepaliveMs: 60_000,
