@@ -171,6 +171,8 @@ export const HEALTH_DEFAULTS = {
 
 /** Protocol udp. */
 export const UDP = {
+  loneTurns: 8, // that bring one datagram each, until the next ones are sent without waiting for the end of their turn
+  hastyDatagrams: 32, // so many, and the next waits: what a load that begins may send one by one
   batchDatagrams: 64, // in one system call; more gained nothing
   // SO_RCVBUF of a listener, whose clients all arrive at one socket, if the system allows as much: its own holds 256 small ones.
   receiveBufferBytes: 4 * MIB,
