@@ -8,6 +8,7 @@ import { raiseDescriptorLimit } from "./engine/linux/sockets.ts";
 import * as listening from "./engine/listening.ts";
 import { sharedMs } from "./ffi/clock.ts";
 import { cutBuffers, setSocketOptions } from "./ffi/socket-options.ts";
+import { Bandwidth } from "./protocols/bandwidth.ts";
 import type { GatewayHost, GatewayListener } from "./protocols/host.ts";
 import { createHttpListener } from "./protocols/http/compose.ts";
 import { LiveRows } from "./protocols/live-rows.ts";
@@ -57,10 +58,14 @@ let draining = false;
 
 const givenUp = new Int32Array(init.givenUp);
 
+const rows = new LiveRows(Math.min(RELAY.rowsMax, limit));
+const bandwidth = new Bandwidth(rows.table, sharedMs);
+
 const host: GatewayHost = {
   index: init.index,
   traceConnections: init.traceConnections,
-  rows: new LiveRows(Math.min(RELAY.rowsMax, limit)),
+  rows,
+  bandwidth,
   emit,
   hasRoom: (fd) => fd < ceiling,
   setBuffers: (fd, sizes) => setSocketOptions(fd, sizes, "accepted"),
@@ -140,6 +145,7 @@ function end(): void {
   draining = false; // `ended` says it all
   for (const listener of listeners.values()) listener.end();
   sweep.stop();
+  bandwidth.stop();
   emit({ type: "ended", connections });
   port.close();
 }

@@ -32,6 +32,7 @@ const ARROWS: Record<string, readonly string[]> = {
     "engine/bun/connection.ts",
     "engine/bun/dial.ts",
     "engine/bun/first-bytes.ts",
+    "engine/bun/pace-timer.ts",
     "engine/bun/read-ahead.ts",
     "engine/bun/receive.ts",
     "l4",

@@ -10,10 +10,7 @@ const TOP_KEYS: readonly string[] = ["admin", "auto_tls"];
 
 /** Below an entry, by protocol. */
 const UNAVAILABLE_KEYS: Readonly<Record<string, readonly string[]>> = {
-  tls: ["limits.bandwidth", "limits.connection_bandwidth"],
   quic: ["limits.bandwidth", "limits.connection_bandwidth"],
-  http: ["limits.bandwidth", "limits.connection_bandwidth"],
-  http2: ["limits.bandwidth", "limits.connection_bandwidth"],
   http3: ["limits.bandwidth", "limits.connection_bandwidth"],
 };
 

@@ -102,7 +102,7 @@ export class Listener {
       (target, up) => this.#targets.probed(target, up),
     );
     this.#retired = emptyStats(this.#targets.capacity);
-    const limited = plan.protocol === "tcp" && plan.limits.bytesPerSecond > 0;
+    const limited = "bytesPerSecond" in plan.limits && plan.limits.bytesPerSecond > 0;
     this.#bandwidth = limited ? new SharedArrayBuffer(bucketMemory(1)) : null;
   }
 

@@ -9,6 +9,7 @@
 // Invariant: whoever `enter` returned a visit for is counted once, until `leave`.
 
 import { type Arrival, Entrance } from "../l4/entrance.ts";
+import type { Pace } from "../l4/pacer.ts";
 import type { Endpoints } from "../l4/peer.ts";
 import { monotonicMs } from "../shared/clock.ts";
 import { CounterWriter } from "../shared/counters.ts";
@@ -27,15 +28,17 @@ import { HeaderIntroduction } from "./introduction.ts";
 import type { Peer, Resident } from "./live-rows.ts";
 import type { Introduction } from "./wire/introductions.ts";
 import type { Introduce } from "./wire/open.ts";
+import type { Watermarks, Wire } from "./wire/wire.ts";
 
 /** What it needs of a listener's request. */
 export type AdmissionRequest = Pick<
   OpenRequest,
-  "slot" | "counters" | "active" | "clients" | "accepts"
+  "slot" | "counters" | "active" | "clients" | "accepts" | "bandwidth"
 > & {
   readonly listener: Pick<ListenerPlan, "key" | "listen"> & {
     readonly access: AccessPlan;
-    readonly limits: Pick<LimitsPlan, "maxConnections" | "maxPerIp" | "acceptRate">;
+    readonly limits: Pick<LimitsPlan, "maxConnections" | "maxPerIp" | "acceptRate"> &
+      Partial<LimitsPlan>;
     readonly proxyProtocol?: AcceptProxyPlan;
     readonly timeouts: { readonly idleMs: number; readonly proxyHeaderMs?: number };
   };
@@ -103,6 +106,8 @@ export class Admission {
   readonly #active: Int32Array;
   readonly #entrance: Entrance | null;
   readonly #refusals: RefusalReports;
+  /** null: no limit of bandwidth. */
+  readonly #pace: Pace | null;
   #visits = 0;
 
   constructor(host: GatewayHost, request: AdmissionRequest) {
@@ -113,6 +118,7 @@ export class Admission {
     this.#isUnix = listen.kind === "unix";
     this.#active = new Int32Array(request.active);
     this.#entrance = entranceOf(request);
+    this.#pace = host.bandwidth.of(request.listener.limits, request.bandwidth);
     this.#refusals = new RefusalReports(key, (event) => host.emit(event));
   }
 
@@ -142,6 +148,12 @@ export class Admission {
     table.setCounted(visit.row, this.#countsPeers && ip !== null);
     if (this.#entrance?.reads) visit.arrival = this.#entrance.arrive(ip, monotonicMs());
     return visit;
+  }
+
+  /** The client's wire as its owner is to see it. */
+  paced(wire: Wire, { row }: Visit, marks: Watermarks): Wire {
+    const pace = this.#pace;
+    return pace === null ? wire : this.#host.bandwidth.paced(wire, row, pace, marks);
   }
 
   /** null: clients begin with no PROXY header. */

@@ -5,6 +5,7 @@ import type { SocketAddress } from "../shared/address.ts";
 import type { ListenerCertificates } from "../shared/certificates.ts";
 import type { BindRequest, TargetSlot, WorkerEvent } from "../shared/messages.ts";
 import type { BufferSizesPlan, SocketPlan } from "../shared/plan.ts";
+import type { Bandwidth } from "./bandwidth.ts";
 import type { LiveRows } from "./live-rows.ts";
 
 /** What the worker gives to its protocols. */
@@ -14,6 +15,7 @@ export interface GatewayHost {
   /** Emits `connection` events. */
   readonly traceConnections: boolean;
   readonly rows: LiveRows;
+  readonly bandwidth: Bandwidth;
   emit(event: WorkerEvent): void;
   /** False for a descriptor beyond those that connections may take: the last ones are kept for everything else. */
   hasRoom(fd: number): boolean;

@@ -3,6 +3,7 @@
 
 import { Admissions } from "../../src/control/admissions.ts";
 import * as listening from "../../src/engine/listening.ts";
+import { Bandwidth } from "../../src/protocols/bandwidth.ts";
 import type { GatewayHost } from "../../src/protocols/host.ts";
 import { LiveRows } from "../../src/protocols/live-rows.ts";
 import { formatEndpoint, parseEndpoint, type SocketAddress } from "../../src/shared/address.ts";
@@ -23,6 +24,7 @@ export class TestHost implements GatewayHost {
   readonly traceConnections = true;
   readonly events: WorkerEvent[] = [];
   readonly rows: LiveRows;
+  readonly bandwidth: Bandwidth;
   /** Of `sharedMs`. */
   nowMs = 1_000;
   /** Descriptors from here on are too many. */
@@ -37,6 +39,7 @@ export class TestHost implements GatewayHost {
 
   constructor(rows = 1_000) {
     this.rows = new LiveRows(rows);
+    this.bandwidth = new Bandwidth(this.rows.table, () => this.sharedMs());
   }
 
   emit(event: WorkerEvent): void {
@@ -89,6 +92,7 @@ export interface TestRequest {
   readonly active: SharedArrayBuffer;
   readonly clients: SharedArrayBuffer | null;
   readonly accepts: SharedArrayBuffer | null;
+  readonly bandwidth: SharedArrayBuffer | null;
   readonly certificates: ListenerCertificates | null;
   readonly targets: readonly TargetSlot[];
   readonly targetSlots: number;
@@ -112,6 +116,7 @@ export function testRequest({
     counters: createCounters(targets.length),
     active: new SharedArrayBuffer(4),
     ...memoryOf(listener),
+    bandwidth: null,
     certificates: certificates ?? null,
     targets,
     targetSlots: targets.length,

@@ -14,6 +14,7 @@ import type {
 import {
   formatAccess,
   formatBackpressure,
+  formatBandwidth,
   formatConnections,
   formatHealth,
   formatProxyHeader,
@@ -34,6 +35,7 @@ export function formatHttpListener(listener: HttpPlan): string {
     ...formatAccess(listener.access),
     ...formatConnections(listener.limits),
     ...formatProxyHeader(listener),
+    ...formatBandwidth(listener.limits),
     ...formatRequests(listener),
     ...formatTimes(listener),
     ...formatForwarded(listener),

@@ -129,3 +129,12 @@ export function formatProxyHeader({
   const time = `within ${formatDuration(timeouts.proxyHeaderMs)}`;
   return [["PROXY header", `${version}, from ${whose}, ${time}`]];
 }
+
+export function formatBandwidth(limits: LimitsPlan): Row[] {
+  const { bytesPerSecond: all, connectionBytesPerSecond: each } = limits;
+  const parts = [
+    ...(all > 0 ? [`${formatSize(all)}/s`] : []),
+    ...(each > 0 ? [`${formatSize(each)}/s for each connection`] : []),
+  ];
+  return parts.length > 0 ? [["bandwidth", parts.join(", ")]] : [];
+}

@@ -3,10 +3,11 @@
 import { formatDuration, formatSize } from "../../config/units.ts";
 import { type Endpoint, formatEndpoint } from "../../shared/address.ts";
 import type { LinkPlan, TlsPlan } from "../../shared/http-plan.ts";
-import type { LimitsPlan, RelayPlan } from "../../shared/plan.ts";
+import type { RelayPlan } from "../../shared/plan.ts";
 import {
   formatAccess,
   formatBackpressure,
+  formatBandwidth,
   formatConnections,
   formatDestination,
   formatHealth,
@@ -47,6 +48,7 @@ export function streamRows(listener: TlsPlan | LinkPlan): Row[] {
     ...formatProxyHeader(listener),
     ...formatSendProxy(listener.sendProxy),
     ...formatSecureTargets(targets),
+    ...formatBandwidth(limits),
     ["connect", `within ${formatDuration(timeouts.connectMs)}`],
     formatIdle(timeouts),
     ...formatLifetime(timeouts),
@@ -80,13 +82,4 @@ export function nameRoutes({ routes, groups }: Pick<RelayPlan, "routes" | "group
 function formatMirror(mirror: Endpoint | null): Row[] {
   if (mirror === null) return [];
   return [["mirror", `${formatEndpoint(mirror)} gets a copy of what clients send`]];
-}
-
-function formatBandwidth(limits: LimitsPlan): Row[] {
-  const { bytesPerSecond: all, connectionBytesPerSecond: each } = limits;
-  const parts = [
-    ...(all > 0 ? [`${formatSize(all)}/s`] : []),
-    ...(each > 0 ? [`${formatSize(each)}/s for each connection`] : []),
-  ];
-  return parts.length > 0 ? [["bandwidth", parts.join(", ")]] : [];
 }

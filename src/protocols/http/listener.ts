@@ -94,6 +94,8 @@ export class HttpListener implements GatewayListener, ClientOwner {
     this.#tls = serverTls(request);
     // Every message of HTTP has an end of its own, so that a cut needs no telling.
     const encryption = this.#tls && { tls: this.#tls, tellTruncation: false };
+    const { highWatermarkBytes: highBytes, lowWatermarkBytes: lowBytes } = plan.buffers;
+    const marks = { highBytes, lowBytes };
     const streams =
       plan.h3?.tcp === false
         ? null
@@ -101,8 +103,10 @@ export class HttpListener implements GatewayListener, ClientOwner {
             setOptions,
             introduce: this.#admission.introduce,
             onAccept: (peer, fd) => this.#accept(peer, fd),
-            onWire: (wire, visit) =>
-              this.#begin(new StreamClient(this, wire, visit, monotonicMs())),
+            onWire: (wire, visit) => {
+              const paced = this.#admission.paced(wire, visit, marks);
+              this.#begin(new StreamClient(this, paced, visit, monotonicMs()));
+            },
             onRefused: (visit, error) => this.#refuse(visit, error),
           });
     this.#quic = plan.h3 === null ? null : this.#quicSockets(request);

@@ -47,6 +47,8 @@ export class TlsListener implements GatewayListener, TunnelOwner {
     this.#tls =
       plan.tls === null ? null : new ServerTls(serverPlan(plan), request.certificates!.server!);
     this.#routes = routesOf(plan);
+    const { highWatermarkBytes: highBytes, lowWatermarkBytes: lowBytes } = plan.buffers;
+    const marks = { highBytes, lowBytes };
     // The target is to know whether what it got is all that was sent.
     const setOptions = setAndWarn(host, plan.key);
     const encryption = this.#tls && { tls: this.#tls, tellTruncation: true };
@@ -54,13 +56,12 @@ export class TlsListener implements GatewayListener, TunnelOwner {
       setOptions,
       introduce: this.admission.introduce,
       onAccept: (peer, fd) => this.#accept(peer, fd),
-      onWire: (wire, visit) => this.#begin(wire, visit),
+      onWire: (wire, visit) => this.#begin(this.admission.paced(wire, visit, marks), visit),
       onRefused: (visit, error) => this.#refuse(visit, error),
     });
-    const { highWatermarkBytes: highBytes, lowWatermarkBytes: lowBytes } = plan.buffers;
     this.dialer = new Dialer(host, request, {
       counters: this.admission.counters,
-      watermarks: { highBytes, lowBytes },
+      watermarks: marks,
       setOptions,
       alpn: () => [],
       brokeOff: (message) => this.admission.refuse("quic_target", message),

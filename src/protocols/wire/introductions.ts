@@ -127,13 +127,14 @@ class Waiting implements SocketEvents {
   }
 
   #result(now: number): Introduced | IntroductionError | null {
+    // Asked first: what came before its end is seen then. The end itself stands behind bytes that only a whole header takes away.
+    const hasNoMore = this.#paused && hasEnded(this.#fd);
     const bytes = peekFirst(this.#fd);
     if (bytes === ENDED) return this.#introduction.ended();
     if (typeof bytes === "string" && bytes !== NOTHING_YET) return new IntroductionError(bytes);
     const result = typeof bytes === "string" ? null : this.#introduction.take(bytes);
     if (result !== null) return result;
-    // Its end stands behind bytes that only a whole header takes away.
-    if (this.#paused && hasEnded(this.#fd)) return this.#introduction.ended();
+    if (hasNoMore) return this.#introduction.ended();
     return now >= this.#introduction.deadlineMs ? this.#introduction.expired() : null;
   }
 
