@@ -233,12 +233,14 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     if (status >= 500 && tries.isElsewhereBetter(status, this.#head!.method, host.coarseMs)) {
       return this.#repeat(head);
     }
-    tries.succeeded(host.coarseMs);
-    this.#activeMs = host.coarseMs;
+    tries.succeeded((this.#activeMs = host.coarseMs));
     this.#notes.status = status;
     if (host.accessLog !== null) this.#notes.headMs = this.#elapsed();
     // An upgrade that is not accepted has no body, and no end of it is told.
-    if (status !== 101 && this.#head!.upgrade !== "") this.#requestDone = this.#requestSent = true;
+    if (status !== 101 && this.#head!.upgrade !== "") {
+      this.#requestDone = this.#requestSent = true;
+      this.#notes.status = head.status = retry.refusedUpgrade(status, this.#head!.version);
+    }
     this.#client!.guide.editResponse(this.#route!, head);
     const stream = this.#stream;
     if (head.bodyless && status !== 101) this.#complete();

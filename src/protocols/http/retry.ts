@@ -3,6 +3,7 @@
 
 import type { Refusal } from "../../shared/messages.ts";
 import type { Failure, FailureCode } from "./exchange.ts";
+import type { Version } from "./message/heads.ts";
 
 const STATUS: Record<FailureCode, number> = {
   connect: 502,
@@ -25,6 +26,14 @@ export function statusOf(failure: Failure): number {
 }
 
 const NOT_OF_TARGET = new Set<FailureCode>(["internal", "drain", "stream_reset", "shortage"]);
+
+/**
+ * Of an upgrade that the backend did not accept. Who asked by extended CONNECT would take a success for a tunnel (RFC 8441
+ * section 4), and the answer's body for what comes through it.
+ */
+export function refusedUpgrade(status: number, version: Version): number {
+  return version >= 20 && status < 300 ? 501 : status;
+}
 
 /** Whether it shows that the target does not work: not what a client brings about, which could have every target left out. */
 export function isOfTarget(failure: Failure): boolean {

@@ -509,6 +509,21 @@ describe("an upgrade", () => {
   });
 });
 
+test("an upgrade that is answered with a success of another kind is no tunnel to a client of HTTP/2", () => {
+  for (const [version, status, expected] of [
+    [20, 200, 501],
+    [20, 204, 501],
+    [20, 101, 101],
+    [20, 404, 404],
+    [11, 200, 200],
+  ] as const) {
+    const stage = new Stage();
+    const client = asked(stage, { upgrade: "websocket", version });
+    stage.backend.last.respond(status);
+    expect(client.status).toBe(expected);
+  }
+});
+
 describe("bodies that are too large", () => {
   test("are refused by their length, before a backend hears of them", () => {
     const stage = new Stage({ bodyBytes: 10 });

@@ -16,7 +16,11 @@ import type {
 import { Exchanges } from "../../../../src/protocols/http/exchanges.ts";
 import type { Client } from "../../../../src/protocols/http/host.ts";
 import type { Fields } from "../../../../src/protocols/http/message/fields.ts";
-import { RequestHead, ResponseHead } from "../../../../src/protocols/http/message/heads.ts";
+import {
+  RequestHead,
+  ResponseHead,
+  type Version,
+} from "../../../../src/protocols/http/message/heads.ts";
 import { NOBODY } from "../../../../src/protocols/http/nobody.ts";
 import type { ExchangeRecord, Guide, Route } from "../../../../src/protocols/http/passage.ts";
 import type { Connected } from "../../../../src/protocols/wire/open.ts";
@@ -72,13 +76,14 @@ export class FakeClient implements ClientStream {
       method?: string;
       contentLength?: number;
       upgrade?: string;
+      version?: Version;
       fields?: readonly (readonly [name: string, value: string])[];
     },
   ) {
     this.connection = connection;
-    const { method = "GET", contentLength = 0, upgrade = "", fields = [] } = request;
+    const { method = "GET", contentLength = 0, upgrade = "", version = 11, fields = [] } = request;
     for (const [name, value] of fields) this.head.fields.add(name, value);
-    Object.assign(this.head, { method, contentLength, upgrade });
+    Object.assign(this.head, { method, contentLength, upgrade, version });
     this.head.authority = "a.example";
     this.head.path = "/";
   }
