@@ -58,6 +58,40 @@ function asTarget(name: string): Target {
   return target;
 }
 
+/** Which addon of the QUIC driver quiche a platform has; others have none, and speak QUIC by the driver bun. */
+const ADDONS: Partial<Record<Target, string>> = {
+  "linux-x64": "linux-x64",
+  "darwin-x64": "darwin-x64",
+  "darwin-arm64": "darwin-arm64",
+  "windows-x64": "win32-x64",
+};
+
+/** @returns null: the platform has none, or its package is not installed on this one. */
+function addonOf(target: Target): string | null {
+  const name = ADDONS[target];
+  if (name === undefined) return null;
+  const path = join(root, "node_modules", "@matrixai", `quic-${name}`, "node.napi.node");
+  return existsSync(path) ? path : null;
+}
+
+/** Of the addons that the sources name, the target's own is carried, and the others are modules that say that they are not. */
+function addons(target: Target): Bun.BunPlugin {
+  const own = `@matrixai/quic-${ADDONS[target] ?? ""}/node.napi.node`;
+  const path = addonOf(target);
+  return {
+    name: "addons",
+    setup(build) {
+      build.onResolve({ filter: /^@matrixai\/quic-.*\.node$/ }, ({ path: asked }) =>
+        asked === own && path !== null ? { path } : { path: asked, namespace: "left-out" },
+      );
+      build.onLoad({ filter: /.*/, namespace: "left-out" }, () => ({
+        contents: 'throw new Error("this executable was built without it");',
+        loader: "js",
+      }));
+    },
+  };
+}
+
 function fileName(name: string, target: Target): string {
   return target.startsWith("windows") ? `${name}.exe` : name;
 }
@@ -69,6 +103,7 @@ async function build(target: Target, dist: string): Promise<string> {
   try {
     await Bun.build({
       entrypoints,
+      plugins: [addons(target)],
       // Without "esm", bytecode turns modules into CommonJS, which has no top-level await and fixes import.meta.url.
       format: "esm",
       minify: true,
@@ -94,6 +129,13 @@ async function build(target: Target, dist: string): Promise<string> {
     // Source maps are written beside the executable, and are also inside it.
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+function withoutAddon(target: Target): string {
+  const name = ADDONS[target];
+  if (name === undefined) return "  QUIC by the driver bun: there is no addon for it";
+  const [os, cpu] = name.split("-");
+  return `  QUIC by the driver bun: without its addon (bun install --os ${os} --cpu ${cpu} installs it)`;
 }
 
 /** Sums of every executable in `dist`, in the form that `sha256sum --check` reads. */
@@ -138,7 +180,8 @@ async function main(): Promise<void> {
     const path = await build(target, dist);
     const seconds = ((performance.now() - begin) / 1000).toFixed(1);
     const megabytes = (Bun.file(path).size / 1e6).toFixed(0);
-    console.log(`${target.padEnd(18)} ${megabytes.padStart(4)} MB  ${seconds} s`);
+    const quic = addonOf(target) === null ? withoutAddon(target) : "";
+    console.log(`${target.padEnd(18)} ${megabytes.padStart(4)} MB  ${seconds} s${quic}`);
   }
   const own = join(dist, fileName(`proxy-${host}`, host));
   if (existsSync(own)) copyFileSync(own, join(dist, fileName("proxy", host)));

@@ -7,7 +7,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import manifest from "../../package.json" with { type: "json" };
+import { loadBinding } from "../../src/protocols/quic/quiche/binding.ts";
+import { Authority } from "../support/certificates.ts";
+import { freePort } from "../support/daemon.ts";
 import { Datagrams } from "../support/udp.ts";
+import { Wire, WireServer } from "../support/wire.ts";
 
 const MESSAGE = new Uint8Array(1 << 20).map((_, i) => i * 31 + (i >>> 8));
 const windows = process.platform === "win32";
@@ -15,6 +19,9 @@ const script = Bun.fileURLToPath(new URL("../../scripts/build.ts", import.meta.u
 const directory = mkdtempSync(join(tmpdir(), "proxy-build-"));
 const empty = join(directory, "empty");
 const executable = join(directory, windows ? "proxy.exe" : "proxy");
+
+/** The package of the QUIC driver quiche is for this machine. */
+const hasAddon = !(loadBinding() instanceof Error);
 
 // Windows finds its sockets through SystemRoot.
 const env: Record<string, string> = windows ? { SystemRoot: process.env.SystemRoot ?? "" } : {};
@@ -75,13 +82,21 @@ test("files of other programs in the working directory change nothing", () => {
 });
 
 /** The port in the `listening` line of a proxy's JSON log. */
-async function listeningPort(log: ReadableStream<Uint8Array>): Promise<number> {
+function listeningPort(log: ReadableStream<Uint8Array>): Promise<number> {
+  return listening(log, "(\\d+)");
+}
+
+/** @param wanted the port; a pattern: of any listener that fits. */
+async function listening(
+  log: ReadableStream<Uint8Array>,
+  wanted: number | string,
+): Promise<number> {
   let text = "";
   const decoder = new TextDecoder();
   for await (const chunk of log.values({ preventCancel: true })) {
     text += decoder.decode(chunk, { stream: true });
-    const port = /"listen":"127\.0\.0\.1:(\d+)"/.exec(text)?.[1];
-    if (port !== undefined) return Number(port);
+    const found = new RegExp(`"listen":"127\\.0\\.0\\.1:${wanted}"`).exec(text);
+    if (found !== null) return Number(found[1] ?? wanted);
   }
   throw new Error(`the proxy ended before it listened: ${text}`);
 }
@@ -103,6 +118,46 @@ test("it forwards datagrams: the gateway worker is in it too", async () => {
   const code = await proxy.exited;
   if (!windows) expect(code).toBe(0);
 });
+
+test.skipIf(!hasAddon)(
+  "it carries the addon of QUIC: bytes go over a link of the driver quiche and back",
+  async () => {
+    await using backend = await WireServer.echo();
+    using authority = new Authority();
+    const { certFile, keyFile } = authority.issue(["localhost", "IP:127.0.0.1"]);
+    const [quicPort, port] = [await freePort(), await freePort()];
+    const config = authority.file(
+      "link.yaml",
+      `log_format: json
+protocols:
+  - name: quic
+    listen: 127.0.0.1:${quicPort}
+    tls: { cert_file: ${certFile}, key_file: ${keyFile} }
+    quic: { driver: quiche }
+    target: ${backend.target}
+  - name: tcp
+    listen: 127.0.0.1:${port}
+    targets:
+      - address: quic://127.0.0.1:${quicPort}
+        tls: { ca_file: ${authority.caFile} }
+        quic: { driver: quiche }
+`,
+    );
+    const proxy = Bun.spawn([executable, "-config", config], {
+      cwd: empty,
+      env,
+      stdout: "ignore",
+      stderr: "pipe",
+    });
+    await listening(proxy.stderr, port);
+    const client = await Wire.connect({ host: "127.0.0.1", port });
+    void client.sendStream(1, 4 << 20).then(() => client.end());
+    await client.expectStream(1, 4 << 20);
+    proxy.kill("SIGTERM");
+    const code = await proxy.exited;
+    if (!windows) expect(code).toBe(0);
+  },
+);
 
 test("it forwards every byte both ways, and ends by SIGTERM with exit code 0", async () => {
   await using backend = Bun.serve({

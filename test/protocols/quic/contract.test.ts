@@ -8,5 +8,4 @@ import { holdToSeam } from "./contract.ts";
 
 const quiche = pickDriver("quiche", new TestHost());
 
-describe("quiche with quiche", () =>
-  holdToSeam({ client: quiche, server: quiche }, { earlyData: true }));
+describe("quiche with quiche", () => holdToSeam({ client: quiche, server: quiche }));

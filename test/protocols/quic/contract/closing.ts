@@ -1,6 +1,6 @@
 // The contract of ends: what is told to whom, in which order, and that nothing stays.
 
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { readdirSync } from "node:fs";
 
 import type { QuicError } from "../../../../src/protocols/quic/transport.ts";
@@ -11,6 +11,7 @@ import { Recorder } from "../../wire/recorder.ts";
 import { clientOptions, connect, Link, type Players, Server, TRANSPORT } from "../harness.ts";
 
 export function closing(players: Players): void {
+  const { test } = players;
   test("close tells the peer its code and reason, after its streams, and nobody else", async () => {
     await using link = await Link.make(players);
     const { client, server } = await link.streams();

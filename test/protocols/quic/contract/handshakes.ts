@@ -1,6 +1,6 @@
 // The contract of handshakes: who is let in, what is agreed upon, and what is refused with which words.
 
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 
 import { QuicError, type QuicListenOptions } from "../../../../src/protocols/quic/transport.ts";
 import { Datagrams } from "../../../support/udp.ts";
@@ -57,6 +57,7 @@ async function resumed(
 
 /** For drivers that take up sessions. */
 export function resumption(players: Players): void {
+  const { test } = players;
   test("a client that comes again sends early data, which is told apart", async () => {
     await using link = await resumed(players, { earlyData: true }, true);
     expect(link.server.streams[0]!.early).toBe(true);
@@ -117,6 +118,7 @@ async function converse(link: Link): Promise<void> {
 }
 
 function agreements(players: Players): void {
+  const { test } = players;
   test("both know what was agreed upon, and each other", async () => {
     await using link = await Link.make(players, { alpn: ["other", "echo"] }, { alpn: ["echo"] });
     const { tls: client } = link.client.connection;
@@ -165,6 +167,7 @@ function agreements(players: Players): void {
 }
 
 function shownCertificates(players: Players): void {
+  const { test } = players;
   test("the certificate is chosen by name: exact, wildcard, first", async () => {
     const names = ["first.test", "second.test", "*.third.test"];
     const issued = names.map((name) => certificateOf(name));
@@ -228,6 +231,7 @@ function shownCertificates(players: Players): void {
 }
 
 function clientCertificates(players: Players): void {
+  const { test } = players;
   const clientCa = (): string => trusted().ca;
   const own = (): ReturnType<typeof certificateOf> =>
     trusted().issue(["client.test"], { subject: "/O=Example/CN=client" });
@@ -280,6 +284,7 @@ function clientCertificates(players: Players): void {
 }
 
 function refusals(players: Players): void {
+  const { test } = players;
   test("a client that offers no protocol in common is refused", async () => {
     await using server = await Server.listen(players.server, { alpn: ["echo"] });
     const error = await refusal(players.client, clientOptions(server.address, { alpn: ["other"] }));

@@ -1,6 +1,6 @@
 // The contract of streams beyond that of wires: codes, limits, directions, datagrams, and what a connection holds.
 
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 
 import type { QuicError } from "../../../../src/protocols/quic/transport.ts";
 import { streamBytes, StreamCheck } from "../../../support/bytes.ts";
@@ -16,6 +16,7 @@ export function streams(players: Players): void {
 }
 
 function echoes(players: Players): void {
+  const { test } = players;
   test("bytes of every size come back, and the end behind them", async () => {
     await using link = await Link.make(players);
     const sizes = [0, 1, 63, 1_199, 1_200, 1_201, 16_383, 16_384, 70_000, 1_000_000];
@@ -102,6 +103,7 @@ async function failure(recorder: Recorder): Promise<QuicError> {
 }
 
 function codes(players: Players): void {
+  const { test } = players;
   test("abort is a reset with a code, from either side", async () => {
     await using link = await Link.make(players);
     const first = await link.streams();
@@ -177,6 +179,7 @@ function codes(players: Players): void {
 }
 
 function limits(players: Players): void {
+  const { test } = players;
   test("no more streams are opened than the peer allows, and it is told when more are", async () => {
     const transport = { ...TRANSPORT, bidirectionalStreams: 3 };
     await using link = await Link.make(players, { transport });
@@ -230,6 +233,7 @@ function limits(players: Players): void {
 }
 
 function others(players: Players): void {
+  const { test } = players;
   test("datagrams arrive whole, and those that are too long are refused", async () => {
     await using link = await Link.make(players);
     expect(link.client.connection.sendDatagram(Buffer.from("ping"))).toBe(true);
