@@ -4,10 +4,18 @@ import { type Column, cpuColumns } from "../engine/measurement.ts";
 import type { RunningPeer } from "../peers/peer.ts";
 
 /** Who takes part: relays of bytes do not. */
-export const GATEWAYS = /^(direct|proxy-http|nginx-http|haproxy-http|caddy)$/;
+const GATEWAYS = /^(direct|proxy-http|nginx-http|haproxy-http|caddy)$/;
 
 /** Until what serves requests is compiled to its last tier, which takes some 50,000 of them. */
-export const RELAY_WARM_MS = 5_000;
+const RELAY_WARM_MS = 5_000;
+
+/** What every measurement of gateways begins with. */
+export const OF_GATEWAYS = {
+  group: "http",
+  freshPeer: false,
+  contestants: GATEWAYS,
+  relayWarmMs: RELAY_WARM_MS,
+} as const;
 
 export const LATENCY: readonly Column[] = [
   { key: "p50Us", title: "median µs", digits: 0, better: "lower" },

@@ -3,7 +3,7 @@
 
 import { grpcMessage, SMALL_BYTES, UNARY_PATH } from "../backends.ts";
 import { cpuPer, type Measurement } from "../engine/measurement.ts";
-import { GATEWAYS, rateOf, RELAY_WARM_MS, urlOf } from "./contestants.ts";
+import { OF_GATEWAYS, rateOf, urlOf } from "./contestants.ts";
 import { h2load } from "./h2load.ts";
 
 const CONNECTIONS = 16;
@@ -11,12 +11,9 @@ const STREAMS = 16;
 
 export const grpcUnary: Measurement = {
   name: "grpc-unary",
-  group: "http",
+  ...OF_GATEWAYS,
   title: `gRPC unary, ${CONNECTIONS} connections × ${STREAMS} streams, messages of 100 B, h2c to h2c`,
   backend: "grpc",
-  freshPeer: false,
-  contestants: GATEWAYS,
-  relayWarmMs: RELAY_WARM_MS,
   columns: rateOf("calls/s", "call"),
   async run(peer, scale) {
     const result = await h2load(peer, scale, urlOf(peer, "h2cPort", UNARY_PATH), {

@@ -4,18 +4,15 @@
 
 import { cpuPer, loadOn, type Measurement, runLoad } from "../engine/measurement.ts";
 import type { HandshakesRequest, HandshakesResult } from "../load/handshakes.ts";
-import { GATEWAYS, rateOf, RELAY_WARM_MS } from "./contestants.ts";
+import { OF_GATEWAYS, rateOf } from "./contestants.ts";
 
 const IN_FLIGHT = 16;
 
 export const handshakes: Measurement = {
   name: "tls-handshakes",
-  group: "http",
+  ...OF_GATEWAYS,
   title: `Full TLS 1.3 handshakes, ${IN_FLIGHT} at once, ECDSA P-256`,
   backend: "http",
-  freshPeer: false,
-  contestants: GATEWAYS,
-  relayWarmMs: RELAY_WARM_MS,
   columns: rateOf("handshakes/s", "handshake"),
   async run(peer, scale) {
     if (peer.tlsPort === undefined) throw new Error("no tlsPort");

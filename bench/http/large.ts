@@ -3,7 +3,7 @@
 import { LARGE_BYTES, LARGE_PATH } from "../backends.ts";
 import { loadOn, type Measurement, runLoad } from "../engine/measurement.ts";
 import type { DownloadRequest, DownloadResult } from "../load/download.ts";
-import { BULK_COLUMNS, bulkSample, GATEWAYS, RELAY_WARM_MS, urlOf } from "./contestants.ts";
+import { BULK_COLUMNS, bulkSample, OF_GATEWAYS, urlOf } from "./contestants.ts";
 import { h2load } from "./h2load.ts";
 
 const CONNECTIONS = 16;
@@ -11,11 +11,8 @@ const H2_CONNECTIONS = 4;
 const H2_STREAMS = 4;
 
 const common = {
-  group: "http",
+  ...OF_GATEWAYS,
   backend: "http",
-  freshPeer: false,
-  contestants: GATEWAYS,
-  relayWarmMs: RELAY_WARM_MS,
   columns: BULK_COLUMNS,
 } as const;
 

@@ -2,7 +2,7 @@
 
 import { SMALL_PATH } from "../backends.ts";
 import { cpuPer, type Measurement } from "../engine/measurement.ts";
-import { GATEWAYS, rateOf, RELAY_WARM_MS, urlOf } from "./contestants.ts";
+import { OF_GATEWAYS, rateOf, urlOf } from "./contestants.ts";
 import { h2load } from "./h2load.ts";
 import { wrk } from "./wrk.ts";
 
@@ -11,11 +11,8 @@ const H2_CONNECTIONS = 16;
 const H2_STREAMS = 16;
 
 const common = {
-  group: "http",
+  ...OF_GATEWAYS,
   backend: "http",
-  freshPeer: false,
-  contestants: GATEWAYS,
-  relayWarmMs: RELAY_WARM_MS,
   columns: rateOf("requests/s", "request"),
 } as const;
 

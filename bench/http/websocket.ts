@@ -3,19 +3,16 @@
 import { cpuPer, loadOn, type Measurement, runLoad } from "../engine/measurement.ts";
 import { perSecond } from "../engine/pingpong.ts";
 import type { PingPongRequest, PingPongResult } from "../load/pingpong.ts";
-import { GATEWAYS, rateOf, RELAY_WARM_MS } from "./contestants.ts";
+import { OF_GATEWAYS, rateOf } from "./contestants.ts";
 
 const CONNECTIONS = 64;
 const MESSAGE_BYTES = 64;
 
 export const websocketEcho: Measurement = {
   name: "websocket-echo",
-  group: "http",
+  ...OF_GATEWAYS,
   title: `WebSocket echo, ${CONNECTIONS} connections × ${MESSAGE_BYTES} B`,
   backend: "websocket",
-  freshPeer: false,
-  contestants: GATEWAYS,
-  relayWarmMs: RELAY_WARM_MS,
   columns: rateOf("messages/s", "message"),
   async run(peer, scale) {
     const request: PingPongRequest = {

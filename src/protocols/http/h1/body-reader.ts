@@ -6,7 +6,7 @@
 import type { Fields } from "../message/fields.ts";
 import { UNKNOWN_LENGTH } from "../message/heads.ts";
 import { BROKEN, ChunkedReader, DATA, END } from "./chunked-reader.ts";
-import type { HeadLimits } from "./request-reader.ts";
+import type { HeadLimits } from "./head-reader.ts";
 import type { Refused } from "./section-reader.ts";
 
 export class BodyReader {

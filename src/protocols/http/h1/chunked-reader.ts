@@ -8,8 +8,8 @@
 
 import { H1 } from "../../../shared/limits.ts";
 import type { Fields } from "../message/fields.ts";
+import type { HeadLimits } from "./head-reader.ts";
 import { CLASSES, CR, LF, VALUE } from "./octets.ts";
-import type { HeadLimits } from "./request-reader.ts";
 import { MORE, REFUSED, type Refused } from "./section-reader.ts";
 import { TrailerReader } from "./trailer-reader.ts";
 

@@ -2,7 +2,8 @@
 // Invariant: a reader that is here is empty, and its arena is small. One pool for each listener or group, by its limits.
 
 import { H1 } from "../../../shared/limits.ts";
-import { type HeadLimits, RequestReader } from "./request-reader.ts";
+import type { HeadLimits } from "./head-reader.ts";
+import { RequestReader } from "./request-reader.ts";
 import { ResponseReader } from "./response-reader.ts";
 import type { SectionReader } from "./section-reader.ts";
 

@@ -6,7 +6,7 @@ import { H1 } from "../../../shared/limits.ts";
 import { RequestHead, UNKNOWN_LENGTH } from "../message/heads.ts";
 import { idOf } from "../message/names.ts";
 import { codingOf } from "./coding.ts";
-import { ConnectionOptions } from "./connection-options.ts";
+import { type HeadLimits, HeadReader } from "./head-reader.ts";
 import { LIST } from "./list.ts";
 import {
   all,
@@ -22,7 +22,7 @@ import {
   TOKEN,
 } from "./octets.ts";
 import * as line from "./request-line.ts";
-import { MORE, SectionReader, UNANSWERED } from "./section-reader.ts";
+import { MORE, UNANSWERED } from "./section-reader.ts";
 
 const CONNECTION = idOf("connection");
 const TRANSFER_ENCODING = idOf("transfer-encoding");
@@ -36,17 +36,8 @@ const EXPECT = idOf("expect");
 const CONTINUE = octetsOf("100-continue");
 const TRAILERS = octetsOf("trailers");
 
-export interface HeadLimits {
-  readonly headBytes: number;
-  readonly headFields: number;
-}
-
-export class RequestReader extends SectionReader {
-  readonly head: RequestHead;
-  /** The client would take another request on this connection (RFC 9112 section 9.3). */
-  keepAlive = false;
+export class RequestReader extends HeadReader<RequestHead> {
   protected readonly lastOwn = EXPECT;
-  readonly #options = new ConnectionOptions();
   #form = line.ORIGIN_FORM;
   /** Of the target, and of Host and Upgrade: relative to the section; -1: there was none. */
   #targetStart = 0;
@@ -57,19 +48,13 @@ export class RequestReader extends SectionReader {
   #upgradeEnd = 0;
   /** -1: there was none. */
   #contentLength = -1;
-  #chunked = false;
 
-  constructor({ headBytes, headFields }: HeadLimits) {
-    const head = new RequestHead();
-    super(head.fields, headBytes, headFields, true);
-    this.head = head;
+  constructor(limits: HeadLimits) {
+    super(new RequestHead(), limits);
   }
 
   override reset(): void {
     super.reset();
-    this.head.clear();
-    this.#options.reset();
-    this.keepAlive = this.#chunked = false;
     this.#hostStart = this.#upgradeStart = this.#contentLength = -1;
     this.#targetEnd = 0;
   }
@@ -150,7 +135,7 @@ export class RequestReader extends SectionReader {
       case EXPECT:
         if (this.head.version === 10) return true; // RFC 9110 section 10.1.1
         this.head.expectsContinue = true;
-        return isText(bytes, start, end, CONTINUE) || this.#no(417, "an expectation is not known");
+        return isText(bytes, start, end, CONTINUE) || this.no(417, "an expectation is not known");
       case TE:
         if (takesTrailers(bytes, start, end)) this.head.takesTrailers = true;
         return true;
@@ -167,51 +152,44 @@ export class RequestReader extends SectionReader {
     }
   }
 
-  #no(status: number, message: string): boolean {
-    this.refuse(status, message);
-    return false;
-  }
-
   #takeHost(bytes: Uint8Array, start: number, end: number, origin: number): boolean {
-    if (this.#hostStart >= 0) return this.#no(400, "Host came twice");
-    if (!isAuthority(bytes, start, end)) return this.#no(400, "Host is malformed");
+    if (this.#hostStart >= 0) return this.no(400, "Host came twice");
+    if (!isAuthority(bytes, start, end)) return this.no(400, "Host is malformed");
     this.#hostStart = start - origin;
     this.#hostEnd = end - origin;
     return true;
   }
 
   #takeConnection(bytes: Uint8Array, start: number, end: number, origin: number): boolean {
-    const problem = this.#options.take(bytes, start, end, origin, true);
-    return problem === null || this.#no(400, problem);
+    const problem = this.options.take(bytes, start, end, origin, true);
+    return problem === null || this.no(400, problem);
   }
 
   #takeContentLength(bytes: Uint8Array, start: number, end: number): boolean {
-    if (this.#contentLength >= 0) return this.#no(400, "Content-Length came twice");
+    if (this.#contentLength >= 0) return this.no(400, "Content-Length came twice");
     this.#contentLength = decimal(bytes, start, end);
-    return this.#contentLength >= 0 || this.#no(400, "Content-Length is malformed");
+    return this.#contentLength >= 0 || this.no(400, "Content-Length is malformed");
   }
 
   #takeTransferEncoding(bytes: Uint8Array, start: number, end: number): boolean {
-    if (this.#chunked) return this.#no(400, "Transfer-Encoding came twice");
+    if (this.chunked) return this.no(400, "Transfer-Encoding came twice");
     const status = codingOf(bytes, start, end);
-    if (status !== 0) return this.#no(status, "Transfer-Encoding is not chunked");
-    this.#chunked = true;
+    if (status !== 0) return this.no(status, "Transfer-Encoding is not chunked");
+    this.chunked = true;
     return true;
   }
 
   protected override finish(): boolean {
-    const { head } = this;
-    const options = this.#options;
-    if (this.#chunked) {
-      if (head.version === 10) return this.#no(400, "HTTP/1.0 has no Transfer-Encoding");
+    const { head, options } = this;
+    if (this.chunked) {
+      if (head.version === 10) return this.no(400, "HTTP/1.0 has no Transfer-Encoding");
       if (this.#contentLength >= 0) {
-        return this.#no(400, "Content-Length beside Transfer-Encoding");
+        return this.no(400, "Content-Length beside Transfer-Encoding");
       }
       head.contentLength = UNKNOWN_LENGTH;
     } else head.contentLength = Math.max(0, this.#contentLength);
     if (head.contentLength === 0) head.expectsContinue = false;
-    this.keepAlive = !options.close && (head.version === 11 || options.keepAlive);
-    options.apply(this.fields);
+    this.applyOptions();
     if (!this.#setTarget()) return false;
     if (this.#upgradeStart >= 0 && options.upgrade) this.#setUpgrade();
     return true;
@@ -219,7 +197,7 @@ export class RequestReader extends SectionReader {
 
   #setTarget(): boolean {
     const { head } = this;
-    if (this.#hostStart < 0 && head.version === 11) return this.#no(400, "Host is missing");
+    if (this.#hostStart < 0 && head.version === 11) return this.no(400, "Host is missing");
     head.authorityStart = Math.max(0, this.#hostStart);
     head.authorityEnd = this.#hostStart < 0 ? 0 : this.#hostEnd;
     head.pathStart = this.#targetStart;
@@ -227,7 +205,7 @@ export class RequestReader extends SectionReader {
     if (this.#form === line.ABSOLUTE_FORM) this.#setAbsolute();
     else if (this.#form === line.AUTHORITY_FORM) {
       // RFC 9110 section 9.3.6: a request without content, and what follows is not for HTTP.
-      if (head.contentLength !== 0) return this.#no(400, "CONNECT has content");
+      if (head.contentLength !== 0) return this.no(400, "CONNECT has content");
       head.authorityStart = this.#targetStart;
       head.authorityEnd = this.#targetEnd;
       head.pathStart = head.pathEnd = this.#targetEnd;

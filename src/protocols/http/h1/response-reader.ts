@@ -5,10 +5,9 @@
 import { ResponseHead, UNKNOWN_LENGTH } from "../message/heads.ts";
 import { idOf } from "../message/names.ts";
 import { codingOf } from "./coding.ts";
-import { ConnectionOptions } from "./connection-options.ts";
+import { type HeadLimits, HeadReader } from "./head-reader.ts";
 import { CLASSES, CR, decimal, LF, octetsOf, SP, VALUE } from "./octets.ts";
-import type { HeadLimits } from "./request-reader.ts";
-import { MORE, SectionReader } from "./section-reader.ts";
+import { MORE } from "./section-reader.ts";
 
 const CONNECTION = idOf("connection");
 const TRANSFER_ENCODING = idOf("transfer-encoding");
@@ -21,29 +20,19 @@ const MINOR = 7;
 /** Of the version, the status and what follows it. */
 const STATUS_LINE_MIN = VERSION.length + 4;
 
-export class ResponseReader extends SectionReader {
-  readonly head: ResponseHead;
-  /** The backend would take another request on this connection. */
-  keepAlive = false;
-  /** The body is chunked. */
-  chunked = false;
+export class ResponseReader extends HeadReader<ResponseHead> {
   /** Of a 101: what it accepts, in lower case; empty without it. */
   upgrade = "";
   protected readonly lastOwn = CONTENT_LENGTH;
-  readonly #options = new ConnectionOptions();
   #hasLength = false;
 
-  constructor({ headBytes, headFields }: HeadLimits) {
-    const head = new ResponseHead();
-    super(head.fields, headBytes, headFields, true);
-    this.head = head;
+  constructor(limits: HeadLimits) {
+    super(new ResponseHead(), limits);
   }
 
   override reset(): void {
     super.reset();
-    this.head.clear();
-    this.#options.reset();
-    this.keepAlive = this.chunked = this.#hasLength = false;
+    this.#hasLength = false;
     this.upgrade = "";
   }
 
@@ -89,14 +78,16 @@ export class ResponseReader extends SectionReader {
       case CONNECTION:
         return this.#takeConnection(bytes, start, end, origin);
       case CONTENT_LENGTH:
-        if (this.#hasLength) return this.#no("Content-Length came twice");
+        if (this.#hasLength) return this.no(502, "Content-Length came twice");
         this.#hasLength = true;
         this.head.contentLength = decimal(bytes, start, end);
-        return this.head.contentLength >= 0 || this.#no("Content-Length is malformed");
+        return this.head.contentLength >= 0 || this.no(502, "Content-Length is malformed");
       case TRANSFER_ENCODING:
-        if (this.chunked) return this.#no("Transfer-Encoding came twice");
+        if (this.chunked) return this.no(502, "Transfer-Encoding came twice");
         this.chunked = true;
-        return codingOf(bytes, start, end) === 0 || this.#no("Transfer-Encoding is not chunked");
+        return (
+          codingOf(bytes, start, end) === 0 || this.no(502, "Transfer-Encoding is not chunked")
+        );
       case UPGRADE:
         this.upgrade = Buffer.from(bytes.subarray(start, end)).toString("latin1").toLowerCase();
         return true;
@@ -108,29 +99,25 @@ export class ResponseReader extends SectionReader {
     }
   }
 
-  #no(message: string): boolean {
-    this.refuse(502, message);
-    return false;
-  }
-
   #takeConnection(bytes: Uint8Array, start: number, end: number, origin: number): boolean {
-    const problem = this.#options.take(bytes, start, end, origin, false);
-    return problem === null || this.#no(problem);
+    const problem = this.options.take(bytes, start, end, origin, false);
+    return problem === null || this.no(502, problem);
   }
 
   protected override finish(): boolean {
     const { head } = this;
-    if (this.chunked && this.#hasLength) return this.#no("Content-Length beside Transfer-Encoding");
-    if (this.chunked && head.version === 10) return this.#no("HTTP/1.0 has no Transfer-Encoding");
+    if (this.chunked && this.#hasLength)
+      return this.no(502, "Content-Length beside Transfer-Encoding");
+    if (this.chunked && head.version === 10)
+      return this.no(502, "HTTP/1.0 has no Transfer-Encoding");
     if (!this.#hasLength) head.contentLength = UNKNOWN_LENGTH;
-    this.keepAlive = !this.#options.close && (head.version === 11 || this.#options.keepAlive);
-    this.#options.apply(this.fields);
+    this.applyOptions();
     return true;
   }
 
   /** A 101 that accepts what was asked for (RFC 9110 section 7.8). */
   accepts(upgrade: string): boolean {
-    return upgrade !== "" && this.#options.upgrade && this.upgrade === upgrade;
+    return upgrade !== "" && this.options.upgrade && this.upgrade === upgrade;
   }
 }
 
