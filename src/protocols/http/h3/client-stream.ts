@@ -59,9 +59,20 @@ export class ClientStream extends Stream implements BackendStream {
 
   override writeRange(bytes: Uint8Array, start: number, end: number): boolean {
     if (this.#waiting === null) return super.writeRange(bytes, start, end);
+    if (this.over) return false;
     this.#waiting.append(bytes.subarray(start, end), 0);
     this.#owesDrain = true;
     return false;
+  }
+
+  override abort(code: number): void {
+    super.abort(code);
+    this.#waiting?.clear();
+  }
+
+  override lose(failure: Failure): void {
+    super.lose(failure);
+    this.#waiting?.clear();
   }
 
   override pause(): void {

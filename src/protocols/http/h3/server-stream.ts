@@ -203,6 +203,7 @@ export class ServerStream extends Stream implements ClientStream {
   }
 
   #drop(): void {
+    this.#held?.clear();
     this.#held = null;
     this.#endHeld = false;
     this.#trailersHeld = null;

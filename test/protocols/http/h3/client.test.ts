@@ -19,6 +19,7 @@ import {
   UNKNOWN_LENGTH,
 } from "../../../../src/protocols/http/message/heads.ts";
 import { QuicError } from "../../../../src/protocols/quic/transport.ts";
+import { HELD } from "../../../../src/protocols/wire/held.ts";
 import { H3 } from "../../../../src/shared/limits.ts";
 import { entriesOf } from "../h2/hpack/codec.ts";
 import { frame, section, settings } from "./frames.ts";
@@ -544,11 +545,16 @@ describe("flow", () => {
   test("one that waits for a stream is unprocessed when the backend goes away", async () => {
     const scene = await new Scene().start();
     scene.quic.client.allowed = 0;
-    const told = new Told();
+    const before = HELD.bytes;
+    const [told, other] = [new Told(), new Told()];
     scene.ask(told);
+    const stream = scene.ask(other);
+    expect(HELD.bytes).toBeGreaterThan(before); // their heads
+    stream.reset({ code: "reset", message: "", unprocessed: false });
     scene.control.write(frame(C.GOAWAY, "\0"));
     await scene.quic.network.run();
     expect(told.failure).toMatchObject({ code: "closed", unprocessed: true });
     expect(scene.gone).toBeNull();
+    expect(HELD.bytes).toBe(before);
   });
 });
