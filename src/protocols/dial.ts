@@ -176,6 +176,11 @@ export class Dialer {
     this.#links.close();
   }
 
+  /** Whether such connections have ended, after `close`. */
+  get closed(): boolean {
+    return this.#links.closed;
+  }
+
   /** Gives up whatever is under way, without an event. */
   end(): void {
     for (const dial of this.#dials) dial.cancel();

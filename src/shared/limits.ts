@@ -292,6 +292,8 @@ export const QUIC = {
   retryFrom: 1_000,
   windowStreams: 16, // of one connection's window, in windows of streams: so many may stall before the others of it do
   linkConnectionsMax: 16, // to one target, in a worker: sixteen times what it allows on one
+  // A connection rests this long after its last stream before it is closed: what is on its way would be lost. Some round trips.
+  lingerMs: 1_000,
   linkLookMs: 100, // whether a connection that nobody needs any more has a stream left
 } as const;
 

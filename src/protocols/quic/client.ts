@@ -4,6 +4,7 @@
 // Invariant: `#tunnels` are the streams that are not over; while draining, the last of them closes the connection.
 
 import { monotonicMs } from "../../shared/clock.ts";
+import { QUIC } from "../../shared/limits.ts";
 import type { Visit } from "../admission.ts";
 import type { Resident } from "../live-rows.ts";
 import type { Tunnel } from "../tunnel.ts";
@@ -39,6 +40,9 @@ export class QuicClient implements QuicConnectionHandler, Resident {
   #authorized: boolean;
   #shown: ShownToken | null = null;
   #draining = false;
+  /** Since when it has no stream; before its first one, for ever. */
+  #restsMs = -Infinity;
+  #closing: ReturnType<typeof setTimeout> | undefined;
   #over = false;
 
   constructor(owner: QuicClientOwner, connection: QuicConnection, visit: Visit) {
@@ -98,6 +102,7 @@ export class QuicClient implements QuicConnectionHandler, Resident {
   /** A tunnel of it is over. */
   ended(tunnel: Tunnel): void {
     this.tunnels.delete(tunnel);
+    this.#restsMs = monotonicMs();
     if (this.#draining) this.#closeIfUnused();
   }
 
@@ -109,6 +114,13 @@ export class QuicClient implements QuicConnectionHandler, Resident {
 
   #closeIfUnused(): void {
     if (this.tunnels.size > 0 || this.#over) return;
+    // CONNECTION_CLOSE ends also what is still on its way.
+    const leftMs = this.#restsMs + QUIC.lingerMs - monotonicMs();
+    if (leftMs > 0) {
+      clearTimeout(this.#closing);
+      this.#closing = setTimeout(() => this.#closeIfUnused(), leftMs);
+      return;
+    }
     this.#connection.close(QUIC_CODES.none, "shutting down");
     this.#leave("end");
   }
@@ -129,6 +141,7 @@ export class QuicClient implements QuicConnectionHandler, Resident {
   #leave(reason: string): void {
     if (this.#over) return;
     this.#over = true;
+    clearTimeout(this.#closing);
     for (const tunnel of this.tunnels) tunnel.end(reason);
     this.#owner.gone(this, reason);
   }

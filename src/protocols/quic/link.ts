@@ -8,6 +8,7 @@
 
 import type { SocketAddress } from "../../shared/address.ts";
 import type { TargetCertificates } from "../../shared/certificates.ts";
+import { monotonicMs } from "../../shared/clock.ts";
 import { QUIC } from "../../shared/limits.ts";
 import type { QuicClientPlan } from "../../shared/quic-plan.ts";
 import { SILENT } from "../wire/handler.ts";
@@ -59,6 +60,7 @@ export class QuicLink {
   #waiting: Waiting[] = [];
   #making: LinkConnection | null = null;
   #closing = false;
+  #look: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: LinkOptions) {
     this.options = options;
@@ -89,11 +91,8 @@ export class QuicLink {
   }
 
   #make(): void {
-    if (this.#connections.size >= QUIC.linkConnectionsMax) {
-      const text = `${QUIC.linkConnectionsMax} QUIC connections have no stream left`;
-      return this.#fail(Object.assign(new Error(text), { code: "EAGAIN" }));
-    }
-    this.#making = new LinkConnection(this);
+    // Otherwise they wait for one of their streams, as long as those who dial do.
+    if (this.#connections.size < QUIC.linkConnectionsMax) this.#making = new LinkConnection(this);
   }
 
   /** Called by a connection that has its first stream to give. */
@@ -101,6 +100,11 @@ export class QuicLink {
     this.#making = null;
     this.#connections.add(connection);
     this.#serve();
+  }
+
+  /** Called by a connection that has streams again. */
+  more(): void {
+    if (this.#waiting.length > 0) this.#serve();
   }
 
   /** Called by a connection that did not come about. */
@@ -127,18 +131,27 @@ export class QuicLink {
   }
 
   #closeUnused(): void {
-    if (this.#waiting.some(({ done }) => done !== null)) return;
+    this.#waiting = this.#waiting.filter(({ done }) => done !== null);
+    if (this.#waiting.length > 0) return;
     this.#making?.destroy();
     this.#making = null;
-    for (const connection of this.#connections) connection.closeIfUnused();
+    const now = monotonicMs();
+    for (const connection of this.#connections) connection.closeIfUnused(now);
+    clearTimeout(this.#look);
     if (this.#connections.size === 0) return;
     // Whoever has a stream does not say when it is over.
-    setTimeout(() => this.#closeUnused(), QUIC.linkLookMs).unref();
+    this.#look = setTimeout(() => this.#closeUnused(), QUIC.linkLookMs);
+  }
+
+  /** Nothing is left of it. */
+  get closed(): boolean {
+    return this.#connections.size === 0 && this.#making === null && this.#waiting.length === 0;
   }
 
   /** At once, and nobody is told. */
   destroy(): void {
     this.#closing = true;
+    clearTimeout(this.#look);
     this.#waiting = [];
     this.#making?.destroy();
     this.#making = null;
@@ -152,6 +165,8 @@ class LinkConnection implements QuicConnectionHandler {
   readonly #connecting: QuicConnecting;
   #connection: QuicConnection | null = null;
   #ready = false;
+  /** When it was last seen with a stream. */
+  #usedMs = -Infinity;
   #over = false;
 
   constructor(link: QuicLink) {
@@ -216,7 +231,9 @@ class LinkConnection implements QuicConnectionHandler {
 
   /** @returns null: it has none left. */
   open(): QuicStream | null {
-    return this.#over ? null : this.#connection!.openStream();
+    if (this.#over) return null;
+    this.#usedMs = monotonicMs();
+    return this.#connection!.openStream();
   }
 
   /** The answer to a token; targets open no other streams. */
@@ -232,7 +249,9 @@ class LinkConnection implements QuicConnectionHandler {
 
   onDatagram(): void {}
 
-  onStreamsAvailable(): void {}
+  onStreamsAvailable(): void {
+    this.#link.more();
+  }
 
   onClose(error: QuicError | null): void {
     if (this.#over) return;
@@ -242,8 +261,11 @@ class LinkConnection implements QuicConnectionHandler {
     if (error !== null) this.#link.options.brokeOff(error.message);
   }
 
-  closeIfUnused(): void {
-    if (this.#over || this.#connection!.streams > 0) return;
+  /** Some time after its last stream: CONNECTION_CLOSE ends also what is still on its way. */
+  closeIfUnused(nowMs: number): void {
+    if (this.#over) return;
+    if (this.#connection!.streams > 0) this.#usedMs = nowMs;
+    if (nowMs - this.#usedMs < QUIC.lingerMs) return;
     this.destroy();
     this.#link.left(this);
   }

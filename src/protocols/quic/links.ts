@@ -57,8 +57,8 @@ export class QuicLinks {
   retain(targets: readonly TargetSlot[]): void {
     for (const [link, { slot, name }] of this.#links) {
       if (targets.some((target) => target.slot === slot && target.name === name)) continue;
-      this.#links.delete(link);
       link.close();
+      if (link.closed) this.#links.delete(link);
     }
   }
 
@@ -70,6 +70,12 @@ export class QuicLinks {
   /** Connections end with their last stream. */
   close(): void {
     for (const link of this.#links.keys()) link.close();
+  }
+
+  /** Whether nothing is left of them, after `close`. */
+  get closed(): boolean {
+    for (const link of this.#links.keys()) if (!link.closed) return false;
+    return true;
   }
 
   /** At once. */

@@ -90,7 +90,7 @@ export class QuicListener implements GatewayListener, QuicClientOwner, TunnelOwn
   }
 
   get over(): boolean {
-    return this.#closing && this.admission.visits === 0;
+    return this.#closing && this.admission.visits === 0 && this.dialer.closed;
   }
 
   setTargets(targets: readonly TargetSlot[]): void {
@@ -120,7 +120,7 @@ export class QuicListener implements GatewayListener, QuicClientOwner, TunnelOwn
     sweepTunnels(this.#tunnels.keys(), this.table, this.#plan.timeouts, nowMs);
     const { handshakeMs } = this.#plan.timeouts;
     for (const client of this.#clients) client.expire(nowMs, handshakeMs);
-    return this.#clients.size > 0;
+    return this.#clients.size > 0 || (this.#closing && !this.over);
   }
 
   end(): void {

@@ -69,7 +69,7 @@ export class TlsListener implements GatewayListener, TunnelOwner {
   }
 
   get over(): boolean {
-    return this.#closing && this.admission.visits === 0;
+    return this.#closing && this.admission.visits === 0 && this.dialer.closed;
   }
 
   setTargets(targets: readonly TargetSlot[]): void {
@@ -95,7 +95,7 @@ export class TlsListener implements GatewayListener, TunnelOwner {
     const { idleMs, lifetimeMs } = this.#plan.timeouts;
     if (idleMs === 0 && lifetimeMs === 0) return this.#closing && !this.over;
     sweepTunnels(this.#tunnels, this.table, this.#plan.timeouts, nowMs);
-    return this.#tunnels.size > 0;
+    return this.#tunnels.size > 0 || (this.#closing && !this.over);
   }
 
   end(): void {
