@@ -302,6 +302,7 @@ export const BUN_QUIC = {
   writeBytes: 64 * KIB, // what the runtime holds of a stream before it says that it is full; the rest is pending
   // Of a connection, that wait for readers and are received all the same: two seconds at 250 Mbit/s. Then a stream is broken off.
   unreadMaxBytes: 64 * MIB,
+  cutLookMs: 20, // until the runtime tells that a connection is gone whose streams are: two or three, measured
   sweepMs: 50, // between two looks at that: a gigabit brings 6 MiB in it
   datagramBytes: 1_200, // of one DATAGRAM frame, which fits any path (RFC 9000 section 14)
 } as const;

@@ -234,14 +234,24 @@ export class BunQuicStream implements QuicStream {
     } catch {
       return; // `onreset` or the end of the connection says why
     }
-    // The iterator also ends when the connection does, and some steps before anybody is told: that is no FIN.
-    await new Promise((resolve) => setImmediate(resolve));
-    if (stream.destroyed && this.connection.ended) return;
+    if (await this.#wasCut(stream)) return;
     await this.#allowed();
     if (this.#gone || this.#unwanted) return;
     this.#ended = true;
     this.handler.onEnd();
     this.#checkOver();
+  }
+
+  /**
+   * The iterator also ends when the connection does, some milliseconds before anybody is told: that is no FIN. A stream that is
+   * gone has ended both ways or was cut off; which of them, the connection tells.
+   */
+  async #wasCut(stream: NodeStream): Promise<boolean> {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (!stream.destroyed) return false;
+    if (!this.#endSent) return true;
+    await new Promise((resolve) => setTimeout(resolve, BUN_QUIC.cutLookMs));
+    return this.connection.ended;
   }
 
   /** Settles when the owner reads. */
