@@ -10,7 +10,6 @@ const TOP_KEYS: readonly string[] = ["admin", "auto_tls"];
 
 /** Below an entry, by protocol. */
 const UNAVAILABLE_KEYS: Readonly<Record<string, readonly string[]>> = {
-  quic: ["limits.bandwidth", "limits.connection_bandwidth"],
   http3: ["limits.bandwidth", "limits.connection_bandwidth"],
 };
 

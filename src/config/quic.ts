@@ -13,13 +13,7 @@ import { formatDuration } from "./units.ts";
 type Written = TargetConfig | NonNullable<Destination["target"]>;
 
 /** Beside a quic:// target: what only the engines of raw TCP do, which speak no QUIC. */
-const OF_ENGINES: readonly string[] = [
-  "routes",
-  "mirror",
-  "limits.bandwidth",
-  "limits.connection_bandwidth",
-  "proxy_protocol.accept",
-];
+const OF_ENGINES = ["routes", "mirror"] as const;
 
 export function isQuic(written: Written): boolean {
   return addressOf(written).scheme === "quic";
@@ -104,11 +98,8 @@ function checkTarget(written: Written, at: Path, report: Report): void {
 
 function checkRelay(entry: ProtocolConfig, path: Path, report: Report): void {
   for (const key of OF_ENGINES) {
-    const steps = key.split(".");
-    let at: unknown = entry;
-    for (const step of steps) at = (at as Record<string, unknown> | undefined)?.[step];
-    if (at === undefined || at === "off") continue;
+    if (entry[key] === undefined) continue;
     const message = "is not available in this version beside quic:// targets";
-    report([...path, ...steps], message, "key");
+    report([...path, key], message, "key");
   }
 }

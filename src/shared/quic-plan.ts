@@ -19,8 +19,8 @@ export interface QuicPlan {
   /** One. */
   readonly groups: readonly StreamGroupPlan[];
   readonly access: AccessPlan;
-  /** QUIC connections are what is counted, not their streams. */
-  readonly limits: Pick<LimitsPlan, "maxConnections" | "maxPerIp" | "acceptRate">;
+  /** QUIC connections are what is counted; connectionBytesPerSecond is of each stream. */
+  readonly limits: LimitsPlan;
   /** idleMs and lifetimeMs are of a stream, connectMs of its way to the target. */
   readonly timeouts: Pick<TimeoutsPlan, "connectMs" | "idleMs" | "lifetimeMs"> & {
     readonly handshakeMs: number;

@@ -5,6 +5,7 @@ import type { QuicPlan } from "../../shared/quic-plan.ts";
 import {
   formatAccess,
   formatBackpressure,
+  formatBandwidth,
   formatConnections,
   formatIdle,
   formatLifetime,
@@ -21,6 +22,7 @@ export function quicRows(listener: QuicPlan): Row[] {
     formatHandshake(timeouts),
     ...formatAccess(access),
     ...formatConnections(limits),
+    ...formatBandwidth(limits),
     ["QUIC", [...formatTransport(quic), ...early].join(", ")],
     ["streams", `at most ${quic.streams} of one connection`],
     ...formatSecureTargets(groups.flatMap(({ targets }) => targets)),

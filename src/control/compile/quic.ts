@@ -17,7 +17,6 @@ export function compileQuic(
   platform: NodeJS.Platform,
 ): QuicPlan {
   const { quic: given, limits } = entry;
-  const { maxConnections, maxPerIp, acceptRate } = compileLimits(entry);
   return {
     key,
     protocol: "quic",
@@ -25,7 +24,7 @@ export function compileQuic(
     tls: { ...compileServerTls(entry, top, entry.alpn ?? QUIC_DEFAULTS.alpn), minVersion: "1.3" },
     groups: [compileGroup(entry, compileStreamTarget)],
     access: compileAccess(entry),
-    limits: { maxConnections, maxPerIp, acceptRate },
+    limits: compileLimits(entry),
     timeouts: compileStreamTimeouts(entry),
     socket: compileSocket(entry, platform),
     buffers: compileBuffers(entry),

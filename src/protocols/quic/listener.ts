@@ -19,6 +19,7 @@ import { Dialer, type DialFailure } from "../dial.ts";
 import type { GatewayHost, GatewayListener } from "../host.ts";
 import { setAndWarn } from "../set-options.ts";
 import { sweepTunnels, Tunnel, type TunnelOwner } from "../tunnel.ts";
+import type { Watermarks } from "../wire/wire.ts";
 import { QuicClient, type QuicClientOwner } from "./client.ts";
 import { pickDriver } from "./pick.ts";
 import { QuicSockets } from "./sockets.ts";
@@ -38,6 +39,7 @@ export class QuicListener implements GatewayListener, QuicClientOwner, TunnelOwn
   token: ArrayBuffer | null;
   readonly #host: GatewayHost;
   readonly #plan: QuicPlan;
+  readonly #marks: Watermarks;
   readonly #clients = new Set<QuicClient>();
   readonly #tunnels = new Map<Tunnel, QuicClient>();
   /** The shortest time that `sweep` keeps. */
@@ -53,10 +55,9 @@ export class QuicListener implements GatewayListener, QuicClientOwner, TunnelOwn
     this.table = host.rows.table;
     this.token = certificates.token ?? null;
     this.admission = new Admission(host, request);
-    const watermarks = {
-      highBytes: buffers.highWatermarkBytes,
-      lowBytes: buffers.lowWatermarkBytes,
-    };
+    const { highWatermarkBytes: highBytes, lowWatermarkBytes: lowBytes } = buffers;
+    const watermarks = { highBytes, lowBytes };
+    this.#marks = watermarks;
     const agreement = {
       alpn: tls.alpn,
       clientAuth: tls.clientAuth,
@@ -149,7 +150,8 @@ export class QuicListener implements GatewayListener, QuicClientOwner, TunnelOwn
   tunnel(client: QuicClient, stream: QuicStream): Tunnel | null {
     const visit = this.admission.enterStream(client.visit);
     if (visit === null) return null;
-    const tunnel = new Tunnel(this, visit, stream, 0);
+    const wire = this.admission.paced(stream, visit, this.#marks);
+    const tunnel = new Tunnel(this, visit, wire, 0);
     this.#tunnels.set(tunnel, client);
     return tunnel;
   }
