@@ -75,6 +75,7 @@ const DATAGRAM_ROWS = [
   ["udp-64", "cpuUs", "CPU µs for one question"],
   ["udp-512", "rate", "512 clients"],
   ["udp-512", "cpuUs", "CPU µs for one question"],
+  ["udp-512", "lost", "questions lost in a run"],
   ["udp-512-1200", "rate", "512 clients, 1,200 B"],
   ["udp-512-1200", "cpuUs", "CPU µs for one question"],
   ["udp-flow", "rate", "One way, 1,200 B, datagrams/s that arrive"],
