@@ -198,7 +198,7 @@ export const WIRE = {
   heldBytes: 64 * MIB, // in a worker, of what peers do not take: beyond, targets are read in sips; a hundred reads of the runtime
   sipMs: 1, // between two rounds of sips then: what a small answer waits at most
   endLookMs: 5, // between two looks whether a stalled socket has room for the end of a TLS stream: as long as a round trip
-  poolMaxBytes: 16 * MIB, // of buffers that nobody uses, in a worker: sixteen stalled readers' at the usual watermark
+  poolMaxBytes: 16 * MIB, // of buffers that nobody uses, in a worker: thirty-two reads of the runtime that nobody took
 } as const;
 
 /** Sockets of the runtime that are read before it does (engine/bun/read-ahead.ts). */
