@@ -15,11 +15,6 @@ const [port, targetPort, certFile, keyFile, alpn] = process.argv.slice(2) as [
   string,
 ];
 
-// Its socket has nobody who hears of errors, and clients that are gone bring them (ICMP).
-process.on("uncaughtException", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "ECONNREFUSED") throw error;
-});
-
 const algorithm = { name: "HMAC", hash: "SHA-256" } as const;
 const imported = (key: ArrayBuffer): Promise<CryptoKey> =>
   crypto.subtle.importKey("raw", key, algorithm, false, ["sign", "verify"]);
@@ -34,27 +29,34 @@ function forward(stream: QUICStream): void {
   socket.pipe(Writable.fromWeb(stream.writable).on("error", end));
 }
 
-const server = new QUICServer({
-  crypto: {
-    key: crypto.getRandomValues(new Uint8Array(32)).buffer,
-    ops: {
-      sign: async (key, data) => crypto.subtle.sign(algorithm, await imported(key), data),
-      verify: async (key, data, signature) =>
-        crypto.subtle.verify(algorithm, await imported(key), signature, data),
+async function serve(): Promise<void> {
+  const server = new QUICServer({
+    crypto: {
+      key: crypto.getRandomValues(new Uint8Array(32)).buffer,
+      ops: {
+        sign: async (key, data) => crypto.subtle.sign(algorithm, await imported(key), data),
+        verify: async (key, data, signature) =>
+          crypto.subtle.verify(algorithm, await imported(key), signature, data),
+      },
     },
-  },
-  config: {
-    key: readFileSync(keyFile, "utf8"),
-    cert: readFileSync(certFile, "utf8"),
-    verifyPeer: false,
-    applicationProtos: [alpn],
-    maxIdleTimeout: 30_000,
-  },
-});
-server.addEventListener(events.EventQUICServerConnection.name, (event: Event) => {
-  const connection = (event as events.EventQUICServerConnection).detail;
-  connection.addEventListener(events.EventQUICConnectionStream.name, (opened: Event) => {
-    forward((opened as events.EventQUICConnectionStream).detail);
+    config: {
+      key: readFileSync(keyFile, "utf8"),
+      cert: readFileSync(certFile, "utf8"),
+      verifyPeer: false,
+      applicationProtos: [alpn],
+      maxIdleTimeout: 30_000,
+    },
   });
-});
-await server.start({ host: "127.0.0.1", port: Number(port) });
+  server.addEventListener(events.EventQUICServerConnection.name, (event: Event) => {
+    const connection = (event as events.EventQUICServerConnection).detail;
+    connection.addEventListener(events.EventQUICConnectionStream.name, (opened: Event) => {
+      forward((opened as events.EventQUICConnectionStream).detail);
+    });
+  });
+  await server.start({ host: "127.0.0.1", port: Number(port) });
+}
+
+// A client that is gone ends its socket (ICMP), of which nobody there hears, and with it the server: another takes its place,
+// unless it goes on after all and has the port.
+process.on("uncaughtException", () => void serve().catch(() => {}));
+await serve();

@@ -87,17 +87,16 @@ for (const client of CLIENTS) {
   for (const backend of BACKENDS) {
     describe(`${client} to ${backend}`, () => {
       for (const bytes of SIZES) {
-        testWith(
-          ["node", "openssl"],
-          `a body of ${bytes} bytes both ways, and trailers both ways`,
-          async () => {
-            const path = `/${backend}/echo`;
-            const answer = await ask(client, { method: "POST", path, bytes, trailers: true });
-            const sum = sumOf(bytesOf(bytes));
-            expect(answer).toMatchObject({ status: 200, bytes, sha256: sum, whole: true });
-            expect(answer.trailers).toEqual({ "x-sum": sum, "x-asked": "asked" });
-          },
-        );
+        // See pairs/quic.ts.
+        const trailers = bytes <= 1 || (client !== "h3" && backend !== "h3");
+        const what = trailers ? "both ways, and trailers both ways" : "both ways";
+        testWith(["node", "openssl"], `a body of ${bytes} bytes ${what}`, async () => {
+          const path = `/${backend}/${trailers ? "trailers" : "echo"}`;
+          const answer = await ask(client, { method: "POST", path, bytes, trailers });
+          const sum = sumOf(bytesOf(bytes));
+          expect(answer).toMatchObject({ status: 200, bytes, sha256: sum, whole: true });
+          expect(answer.trailers).toEqual(trailers ? { "x-sum": sum, "x-asked": "asked" } : {});
+        });
       }
 
       testWith(["node", "openssl"], "HEAD has the length and no body", async () => {

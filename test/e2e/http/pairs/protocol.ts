@@ -1,7 +1,8 @@
 // What clients and backends of pairs.test.ts say to each other, whatever version they speak. The last part of a path is what the
 // backend does:
 //
-//   echo     sends the body back as it comes; in trailers its checksum (x-sum) and what the request's trailers said (x-asked)
+//   echo     sends the body back as it comes
+//   trailers the same, and in trailers its checksum (x-sum) and what the request's trailers said (x-asked)
 //   hints    103, and then 200 with what `hints` has
 //   length   an answer of LENGTH bytes, with content-length
 //   endless  bytes without end; told as `cancelled` when nobody wants them any more

@@ -1,5 +1,6 @@
 // HTTP/3 of the runtime's node:quic, which the proxy does not use, as a client and as a backend of pairs.test.ts: see
-// protocol.ts.
+// protocol.ts. It tells trailers whose frame comes in parts as a part of the body, in either role: nobody here sends it trailers
+// behind a body that takes more than a packet.
 
 import { createPrivateKey } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -67,6 +68,7 @@ export class QuicBackend implements AsyncDisposable {
     certFile: string,
     keyFile: string,
     cancelled: (what: string) => void,
+    host = "127.0.0.1",
   ): Promise<QuicBackend> {
     const identity = {
       keys: [createPrivateKey(readFileSync(keyFile))],
@@ -76,7 +78,7 @@ export class QuicBackend implements AsyncDisposable {
     const endpoint = await listen((session) => backend!.#serve(session), {
       alpn: ["h3"],
       sni: { "*": identity },
-      endpoint: { address: "127.0.0.1:0" },
+      endpoint: { address: `${host}:0` },
       transportParams: { maxIdleTimeout: IDLE_MS },
       onerror: () => {},
     });
@@ -107,7 +109,9 @@ export class QuicBackend implements AsyncDisposable {
     asked: () => Headers,
   ): Promise<void> {
     const ok = { ":status": "200" };
-    if (name === "echo") return this.#echo(stream, asked);
+    if (name === "echo" || name === "trailers") {
+      return this.#echo(stream, name === "trailers" ? asked : null);
+    }
     if (name === "hints") {
       stream.sendInformationalHeaders({ ":status": "103", link: "</a.css>; rel=preload" });
       stream.sendHeaders({ ...ok, "content-length": String(HINTS.length) });
@@ -136,10 +140,13 @@ export class QuicBackend implements AsyncDisposable {
     while (await write(stream, part));
   }
 
-  async #echo(stream: QuicStream, asked: () => Headers): Promise<void> {
+  /** @param asked the request's trailers; null: neither side sends any. */
+  async #echo(stream: QuicStream, asked: (() => Headers) | null): Promise<void> {
     const sum = new Sum();
-    stream.onwanttrailers = () =>
-      void stream.sendTrailers({ "x-sum": sum.hex(), "x-asked": String(asked()["x-t"] ?? "") });
+    if (asked !== null) {
+      stream.onwanttrailers = () =>
+        void stream.sendTrailers({ "x-sum": sum.hex(), "x-asked": String(asked()["x-t"] ?? "") });
+    }
     stream.sendHeaders({ ":status": "200" });
     for await (const batch of stream) {
       for (const chunk of batch) {
@@ -157,11 +164,12 @@ export class QuicBackend implements AsyncDisposable {
 }
 
 /** One request on a connection of its own. */
-export async function askQuic(port: number, asked: Ask): Promise<Answer> {
-  const session = await connect(`127.0.0.1:${port}`, {
+export async function askQuic(port: number, asked: Ask, host = "127.0.0.1"): Promise<Answer> {
+  const session = await connect(`${host}:${port}`, {
     alpn: "h3",
     servername: "localhost",
     verifyPeer: "manual",
+    endpoint: { address: "0.0.0.0:0" }, // its default reaches this machine only
     onerror: () => {},
   });
   await session.opened;

@@ -41,7 +41,8 @@ interface Exchange {
 function serve(name: string, head: boolean, exchange: Exchange): void {
   switch (name) {
     case "echo":
-      return echo(exchange);
+    case "trailers":
+      return echo(exchange, name === "trailers");
     case "hints":
       exchange.hints();
       exchange.head(200, HINTS.length, false);
@@ -60,15 +61,18 @@ function serve(name: string, head: boolean, exchange: Exchange): void {
   }
 }
 
-function echo(exchange: Exchange): void {
+function echo(exchange: Exchange, withTrailers: boolean): void {
   const sum = new Sum();
-  exchange.head(200, -1, true);
+  exchange.head(200, -1, withTrailers);
   exchange.onData(
     (chunk) => {
       sum.add(chunk);
       return exchange.write(chunk);
     },
-    (trailers) => exchange.end({ "x-sum": sum.hex(), "x-asked": String(trailers["x-t"] ?? "") }),
+    (trailers) => {
+      const last = { "x-sum": sum.hex(), "x-asked": String(trailers["x-t"] ?? "") };
+      exchange.end(withTrailers ? last : {});
+    },
   );
   exchange.onDrain(() => exchange.resume());
 }
