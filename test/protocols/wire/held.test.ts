@@ -116,6 +116,18 @@ describe("while much is held, a wire", () => {
   });
 });
 
+test("a reset that a sip finds is told as one, and not as the end that the runtime would take it for", async () => {
+  await using pair = await makePair(MARKS);
+  const { client, server } = pair;
+  client.wire.pause();
+  server.write(Buffer.from("the last bytes"));
+  server.wire.reset();
+  client.wire.resume(); // the sip comes before the runtime looks at the socket
+  const error = await within("the close", client.closed);
+  expect(error?.code).toBe("ECONNRESET");
+  expect(client.hasEnded).toBe(false);
+});
+
 test("what waits for a reader is counted, and no more once it is gone", async () => {
   const before = HELD.bytes;
   const pair = await makePair(MARKS);
