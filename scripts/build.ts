@@ -80,11 +80,11 @@ function addons(target: Target): Bun.BunPlugin {
   const path = addonOf(target);
   return {
     name: "addons",
-    setup(build) {
-      build.onResolve({ filter: /^@matrixai\/quic-.*\.node$/ }, ({ path: asked }) =>
+    setup(builder) {
+      builder.onResolve({ filter: /^@matrixai\/quic-.*\.node$/ }, ({ path: asked }) =>
         asked === own && path !== null ? { path } : { path: asked, namespace: "left-out" },
       );
-      build.onLoad({ filter: /.*/, namespace: "left-out" }, () => ({
+      builder.onLoad({ filter: /.*/, namespace: "left-out" }, () => ({
         contents: 'throw new Error("this executable was built without it");',
         loader: "js",
       }));

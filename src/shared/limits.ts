@@ -367,6 +367,9 @@ export const QUICHE = {
   datagramsQueued: 256, // DATAGRAM frames each way of a connection: as UDP.queueDatagrams
   flushPackets: 64, // of one connection before it is the next one's turn: a send buffer's worth
   movedRestMs: 500, // after a peer's port changed, in which packets of the old one do not change it back
+  firstTurns: 8, // of a connection, in each of which ids and sessions are looked for: they come right after the handshake
+  turnsBetween: 32, // and then between two looks: a client that moves uses up one id
+  farewells: 4, // packets of a connection that was closed: one tells of it
   stopScanMs: 20, // between two looks whether a peer stopped a stream that we have nothing to send on
   slabBytes: 64 * KIB, // what is read of streams is handed over in parts of one such piece of memory
   slabRestBytes: 8 * KIB, // of it, with less than which a new one is begun

@@ -20,6 +20,7 @@ import { Addresses } from "./addresses.ts";
 import type { Connection, HostPort, PathInfo } from "./binding.ts";
 import { breakage, codeIn, CRYPTO_ERROR, endingOf } from "./errors.ts";
 import type { Loop, Member } from "./loop.ts";
+import type { ConnectionOwner, ConnectionParts } from "./parts.ts";
 import { SILENT_CONNECTION } from "./silent.ts";
 import { QuicheStream } from "./stream.ts";
 import { Surplus } from "./surplus.ts";
@@ -28,34 +29,6 @@ const EMPTY = new Uint8Array(0);
 
 /** DATAGRAM frames are handed over in it. */
 const DATAGRAM = new Uint8Array(65_535);
-
-/** Who made it. */
-export interface ConnectionOwner {
-  /** Asked at each turn of the handshake. @returns what was agreed upon; null: it is not ready; an error: it must not go on. */
-  agree(connection: QuicheConnection): WireTls | QuicError | null;
-  /** It is open. Its handler must be set before this returns. */
-  ready(connection: QuicheConnection): void;
-  /** There is no handshake any more. */
-  failed(connection: QuicheConnection, error: QuicError): void;
-  /** At each turn of an open connection, for ids and sessions. */
-  turn(connection: QuicheConnection): void;
-  /** Nothing of it is left. */
-  gone(connection: QuicheConnection): void;
-}
-
-export interface ConnectionParts {
-  readonly native: Connection;
-  readonly loop: Loop;
-  readonly owner: ConnectionOwner;
-  readonly isServer: boolean;
-  readonly remote: HostPort;
-  /** The same. */
-  readonly peer: Peer;
-  readonly local: HostPort;
-  readonly transport: QuicTransport;
-  readonly watermarks: Watermarks;
-  readonly nowMs: number;
-}
 
 export class QuicheConnection implements QuicConnection, Member {
   handler: QuicConnectionHandler = SILENT_CONNECTION;
@@ -80,6 +53,8 @@ export class QuicheConnection implements QuicConnection, Member {
   #nextBidirectional: number;
   #nextUnidirectional: number;
   #wantsStreams = false;
+  /** Packets that may still go out when it is closing. */
+  #farewells: number = QUICHE.farewells;
   readonly #addresses: Addresses;
   /** Packets came from several addresses: quiche knows whether the peer has moved. */
   #moving = false;
@@ -89,6 +64,7 @@ export class QuicheConnection implements QuicConnection, Member {
   #stopScanMs = 0;
   /** Packets came since the last look for stopped streams. */
   #stopScanDue = false;
+  #turns = 0;
   readonly #surplus: Surplus;
   #surplusDue = false;
 
@@ -202,6 +178,8 @@ export class QuicheConnection implements QuicConnection, Member {
     } catch {
       // it was closed by its peer meanwhile
     }
+    // At once: quiche 0.18 goes on repeating a lost part of the handshake for ever if it finds one before the close is out.
+    this.#loop.flush(this);
     this.touch();
   }
 
@@ -293,7 +271,9 @@ export class QuicheConnection implements QuicConnection, Member {
       this.handler.onStreamsAvailable();
     }
     if (this.#phase !== "open") return;
-    this.#owner.turn(this);
+    if (this.#turns++ < QUICHE.firstTurns || this.#turns % QUICHE.turnsBetween === 0) {
+      this.#owner.turn(this);
+    }
     if (this.#surplusDue && this.#surplus.isTooMuch(this.native.stats())) {
       this.#broken = new QuicError("ERR_QUIC_PROTOCOL", "the peer sends more than it may", 0x0a);
       this.native.close(false, 0x0a, EMPTY);
@@ -356,11 +336,13 @@ export class QuicheConnection implements QuicConnection, Member {
     }
   }
 
-  /** It is worth an answer: a packet was authentic, or TLS has something to say about it. */
-  #heard(): boolean {
-    if (this.#tls !== null || !this.isServer || this.native.stats().recv > 0) return true;
-    const error = this.native.localError();
-    return error !== null && !error.isApp && error.errorCode >= CRYPTO_ERROR;
+  /** Nor does it wait for its peer: nobody is told of what began with a packet that was none. */
+  #hasNoMoreToSay(): boolean {
+    const { native } = this;
+    if (this.#farewells <= 0 && !native.isDraining()) return true;
+    if (this.#tls !== null || !this.isServer || native.stats().recv > 0) return false;
+    const error = native.localError();
+    return error === null || error.isApp || error.errorCode < CRYPTO_ERROR;
   }
 
   /** Also of quiche's own doing: idle, a reset without a connection, CONNECTION_CLOSE. */
@@ -371,8 +353,7 @@ export class QuicheConnection implements QuicConnection, Member {
       if (error === undefined) return;
       this.#lose(error);
     }
-    // Nobody is told of what began with a packet that was none.
-    if (this.#phase === "closing" && (native.isClosed() || !this.#heard())) {
+    if (this.#phase === "closing" && (native.isClosed() || this.#hasNoMoreToSay())) {
       this.#phase = "gone";
       this.#loop.remove(this);
       this.#owner.gone(this);
@@ -422,6 +403,7 @@ export class QuicheConnection implements QuicConnection, Member {
 
   send(into: Uint8Array): [number, PathInfo] | null {
     if (this.#phase === "gone") return null;
+    if (this.#phase === "closing" && this.#farewells-- <= 0) return null;
     try {
       const sent = this.native.send(into);
       if (sent !== null && this.isServer) {

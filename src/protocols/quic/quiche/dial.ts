@@ -20,11 +20,12 @@ import {
 } from "../transport.ts";
 import type { Binding, HostPort } from "./binding.ts";
 import { type Client, clientConfig } from "./config.ts";
-import { type ConnectionOwner, QuicheConnection } from "./connection.ts";
+import { QuicheConnection } from "./connection.ts";
 import { passBugs } from "./errors.ts";
 import { giveIds, newCid } from "./ids.ts";
 import { KeyLog } from "./key-log.ts";
 import { Loop } from "./loop.ts";
+import type { ConnectionOwner } from "./parts.ts";
 import { agreedByServer } from "./tls.ts";
 
 type Socket = udp.ConnectedSocket<"buffer">;

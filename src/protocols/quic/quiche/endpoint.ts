@@ -20,7 +20,7 @@ import { type QuicEndpoint, QuicError, type QuicListenOptions } from "../transpo
 import { Arrivals } from "./arrivals.ts";
 import type { Binding, HostPort } from "./binding.ts";
 import { ServerConfigs } from "./config.ts";
-import { type ConnectionOwner, QuicheConnection } from "./connection.ts";
+import { QuicheConnection } from "./connection.ts";
 import { passBugs } from "./errors.ts";
 import { giveIds, newCid } from "./ids.ts";
 import { KeyLog } from "./key-log.ts";
@@ -37,6 +37,7 @@ import {
   writeStatelessReset,
   writeVersionNegotiation,
 } from "./packets.ts";
+import type { ConnectionOwner } from "./parts.ts";
 import { Rate } from "./rate.ts";
 import { agreedByClient } from "./tls.ts";
 import { TOKENS } from "./tokens.ts";

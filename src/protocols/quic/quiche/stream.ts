@@ -214,7 +214,7 @@ export class QuicheStream implements QuicStream {
       this.finished = fin;
       if (bytes > 0) this.handler.onData(SLAB.take(bytes));
       if (fin) this.#sawEnd();
-      if (this.#paused) break;
+      if (this.#paused || bytes < into.length) break; // that was all
     }
     return told;
   }
