@@ -147,7 +147,7 @@ export class QuicSockets<Ticket> implements ListenerSockets {
       this.#openAll(binds).catch((error: unknown) => {
         if (this.#closed) return;
         for (const endpoint of this.#endpoints.splice(0)) endpoint.destroy();
-        if (!told) this.#accepting.onWarning(`QUIC waits for its port: ${messageOf(error)}`);
+        if (!told) this.#accepting.onWarning(`QUIC waits: ${reasonOf(error)}`);
         this.#openLater(binds, Math.min(delayMs * 2, QUIC.reopenMaxMs), true);
       });
     }, delayMs);
@@ -210,4 +210,12 @@ export class QuicSockets<Ticket> implements ListenerSockets {
     this.#tickets.clear();
     for (const endpoint of this.#endpoints.splice(0)) endpoint.destroy();
   }
+}
+
+/** Mostly that its predecessor still has the port. */
+function reasonOf(error: unknown): string {
+  const { cause } = error as { cause?: unknown };
+  return errnoOf(cause) === "EADDRINUSE"
+    ? "the process that is replaced has its port until its connections are over (EADDRINUSE)"
+    : messageOf(error);
 }
