@@ -244,7 +244,7 @@ export interface HttpLimitsPlan extends LimitsPlan {
   readonly headFields: number;
   /** A request's body; 413 beyond; 0: no limit. */
   readonly bodyBytes: number;
-  /** Streams at once on one HTTP/2 connection. */
+  /** Streams at once on one connection of HTTP/2 or HTTP/3. */
   readonly streams: number;
   /** Requests on one connection before it is closed; 0: no limit. */
   readonly requestsPerConnection: number;
