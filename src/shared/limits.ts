@@ -205,6 +205,8 @@ export const WIRE = {
 export const READ_AHEAD = {
   batch: 128, // sockets that one system call tells to have bytes
   readBytes: 16 * KIB, // of one read: most messages; what is larger is bulk, for which the runtime reads 512 KiB at once
+  batchBytes: 64 * KIB, // that are written meanwhile, and sent together
+  gatheredMax: 32, // messages of these: few enough that peers have something to do, many enough that caches are warm
   eventsMax: 256, // before the runtime has its turn, for timers, new clients and TLS: two or three milliseconds
   skipsMax: 31, // events of the runtime in a row behind which it is not tried: a connection by itself pays a thirtieth of a call
 } as const;

@@ -4,6 +4,8 @@
 //
 //   runtime ── one socket's data ──▶ its handler, then drain ── recv ──▶ handlers of the others, while any have bytes
 //
+// What their handlers write is gathered, and sent at the end of a round (send-batch.ts).
+//
 // Invariants:
 // 1. The runtime watches every socket too, and finds nothing where this has read. So anything may be left to it: ends, errors,
 //    and sockets whose owner is paused or moves bulk, for which the runtime's larger reads are better.
@@ -11,8 +13,7 @@
 //
 // Used by the wires of protocols (protocols/wire/plain-wire.ts), in their worker's thread.
 
-import { EAGAIN, EINTR, ENOBUFS, ENOMEM, errnoName } from "../../ffi/errno.ts";
-import { errno, libc } from "../../ffi/libc.ts";
+import { libc } from "../../ffi/libc.ts";
 import {
   EPOLL_CLOEXEC,
   EPOLL_CTL_ADD,
@@ -21,19 +22,17 @@ import {
   EPOLLET,
   EPOLLIN,
   MSG_DONTWAIT,
-  MSG_NOSIGNAL,
 } from "../../ffi/linux.ts";
 import { addressOf, pinnedBytes, pinnedInt32 } from "../../ffi/memory.ts";
 import { READ_AHEAD } from "../../shared/limits.ts";
+import { type BatchWriter, SendBatch, tellLoss } from "./send-batch.ts";
 
 /** Whose socket is watched. */
-export interface AheadReader {
+export interface AheadReader extends BatchWriter {
   /** Whether it takes bytes now, and those of a message rather than of bulk. */
   readonly readsAhead: boolean;
   /** The bytes are its own. */
   receive(bytes: Uint8Array): void;
-  /** The socket has this error, which the runtime will tell as an end. */
-  lost(code: string): void;
 }
 
 const { batch, readBytes, eventsMax, skipsMax } = READ_AHEAD;
@@ -44,6 +43,7 @@ export class ReadAhead {
   #made = false;
   /** By descriptor. */
   readonly #readers: (AheadReader | undefined)[] = [];
+  readonly #batch = new SendBatch();
   readonly #events = pinnedInt32(batch * EPOLL_EVENT_WORDS);
   readonly #memory = pinnedBytes(readBytes);
   readonly #eventsAddress = addressOf(this.#events);
@@ -70,7 +70,22 @@ export class ReadAhead {
 
   /** Its socket is closed, or is about to be: the kernel forgets it then. */
   forget(fd: number, reader: AheadReader): void {
-    if (this.#readers[fd] === reader) this.#readers[fd] = undefined;
+    if (this.#readers[fd] !== reader) return;
+    this.#readers[fd] = undefined;
+    this.#batch.drop(reader);
+  }
+
+  /**
+   * Writes to a watched socket: now, or soon, with what others write in this round.
+   * @returns where what the caller has to write itself begins.
+   */
+  write(reader: AheadReader, fd: number, bytes: Uint8Array, start: number, end: number): number {
+    return this.#batch.write(reader, fd, bytes, start, end);
+  }
+
+  /** What was written goes out, since something else is to be done with a socket. */
+  flush(): void {
+    this.#batch.flush();
   }
 
   /** Called when an event of the runtime was handled, not from within what handles one. */
@@ -84,7 +99,10 @@ export class ReadAhead {
     for (let left = eventsMax; left > 0;) {
       const count = libc.epoll_wait(this.#epoll, this.#eventsAddress, batch, 0);
       if (count <= 0) break;
+      this.#batch.gathers = true;
       for (let i = 0; i < count; i++) found += this.#read(i);
+      this.#batch.gathers = false;
+      this.#batch.flush();
       left -= count;
     }
     this.#nextSkips = found > 0 ? 0 : Math.min(this.#nextSkips * 2 + 1, skipsMax);
@@ -105,26 +123,6 @@ export class ReadAhead {
     if (count < 0) tellLoss(reader);
     return 0;
   }
-}
-
-/** Writes bytes [0, length) to a watched socket. @returns how many it took. */
-export function sendAhead(
-  reader: AheadReader,
-  fd: number,
-  bytes: Uint8Array,
-  length: number,
-): number {
-  const sent = libc.send(fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (sent >= 0) return sent;
-  tellLoss(reader);
-  return 0;
-}
-
-/** Of a call that has failed, right behind it. */
-function tellLoss(reader: AheadReader): void {
-  const code = errno();
-  const isLost = code !== EAGAIN && code !== EINTR && code !== ENOBUFS && code !== ENOMEM;
-  if (isLost) reader.lost(errnoName(code));
 }
 
 /** Of this thread. */

@@ -5,7 +5,7 @@
 
 import type { RelaySocket } from "../../engine/bun/connection.ts";
 import type { AttemptSide } from "../../engine/bun/dial.ts";
-import { AHEAD, type AheadReader, sendAhead } from "../../engine/bun/read-ahead.ts";
+import { AHEAD, type AheadReader } from "../../engine/bun/read-ahead.ts";
 import { CAN_RECEIVE, ENDED, NOTHING_YET, receive } from "../../engine/bun/receive.ts";
 import { parseIp } from "../../shared/ip.ts";
 import { READ_AHEAD, WIRE } from "../../shared/limits.ts";
@@ -95,22 +95,30 @@ export class PlainWire implements Wire, AttemptSide, AheadReader, Sipper {
     if (this.#gone || this.#closed !== null || this.#ending) return false;
     if (this.isTarget && HELD.isMuch && !this.#sparing && this.canSip) this.#spare();
     if (this.#pending.bytes === 0) {
-      if (this.#fd >= 0 && start === 0) start = sendAhead(this, this.#fd, bytes, end);
-      if (start === end) return true;
+      if (this.#fd >= 0) start = AHEAD.write(this, this.#fd, bytes, start, end);
+      if (start === end) return !this.#full;
+    }
+    this.unsent(bytes, start, end);
+    return !this.#full && this.#closed === null;
+  }
+
+  /** What the socket does not take now waits, and the runtime tells when there is room. */
+  unsent(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#pending.bytes === 0) {
       this.#calling = true;
       const written = this.socket!.write(bytes, start, end - start);
       this.#calling = false;
-      if (written === end - start) return true;
-      if (this.#closed !== null) return false;
-      this.#pending.push(bytes, start + Math.max(0, written), end);
-    } else this.#pending.push(bytes, start, end);
+      if (written === end - start || this.#closed !== null) return;
+      start += Math.max(0, written);
+    }
+    this.#pending.push(bytes, start, end);
     this.#full ||= this.#pending.bytes >= this.#marks.highBytes;
-    return !this.#full;
   }
 
   end(): void {
     if (this.#ending) return;
     this.#ending = true;
+    if (this.#fd >= 0) AHEAD.flush();
     if (this.#pending.bytes === 0) this.#shutdown();
   }
 
@@ -141,6 +149,7 @@ export class PlainWire implements Wire, AttemptSide, AheadReader, Sipper {
 
   reset(): void {
     if (this.#gone) return;
+    if (this.#fd >= 0) AHEAD.flush();
     this.#gone = true;
     this.handler = SILENT;
     this.#pending.clear();
