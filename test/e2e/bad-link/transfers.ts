@@ -75,7 +75,7 @@ await inFolder(async (folder) => {
   await Proxy.start(compile(checkSource(source), machine), {});
   const all = Array.from({ length: AT_ONCE }, () => [overHttp3(), overLink()]).flat();
   const intact = await Promise.all(all);
-  console.log(JSON.stringify({ intact, ...counts }));
+  process.stdout.write(JSON.stringify({ intact, ...counts }));
 });
 // Ends at once what is still open, and the link, which would be read from for ever.
 process.exit(0);
