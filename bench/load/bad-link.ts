@@ -1,5 +1,5 @@
-// HTTP/2 and HTTP/3 in turn over the same bad link (test/support/bad-link.ts), through the same listener of the proxy, in a network
-// namespace of their own. Prints one JSON line. Started by bench/quic/loss.ts:
+// HTTP/2 and HTTP/3 in turn over the same bad link (test/support/bad-link.ts), through the same listener of the proxy, in a
+// network namespace of their own. Prints one JSON line. Started by bench/quic/loss.ts:
 //   bun bad-link.ts DELAY_MS LOSS ROUNDS OBJECTS BYTES CERT KEY DIRECTORY
 
 import { existsSync, writeFileSync } from "node:fs";

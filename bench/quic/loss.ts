@@ -1,5 +1,5 @@
-// A page over a link 50 ms away that loses packets, by HTTP/2 and by HTTP/3 from the same listener: what QUIC is for. One lost packet
-// holds up everything behind it over TCP, and over QUIC the object that it is of.
+// A page over a link 50 ms away that loses packets, by HTTP/2 and by HTTP/3 from the same listener: what QUIC is for. One lost
+// packet holds up everything behind it over TCP, and over QUIC the object that it is of.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -44,7 +44,9 @@ export const http3Loss: Measurement = {
   contestants: /^proxy-quic$/,
   relayWarmMs: 1,
   runs: 3,
-  title: `A page of ${OBJECTS} objects of ${BYTES / 1000} kB over a new connection, ${2 * DELAY_MS} ms away, ${LOSS * 100} % of packets lost each way`,
+  title:
+    `A page of ${OBJECTS} objects of ${BYTES / 1000} kB over a new connection, ` +
+    `${2 * DELAY_MS} ms away, ${LOSS * 100} % of packets lost each way`,
   columns: [
     { key: "h3Ms", title: "ms by HTTP/3", digits: 0, better: "lower" },
     { key: "h2Ms", title: "ms by HTTP/2", digits: 0, better: "lower" },
