@@ -375,6 +375,7 @@ export const QUICHE = {
   stopScanMs: 20, // between two looks whether a peer stopped a stream that we have nothing to send on
   slabBytes: 64 * KIB, // what is read of streams is handed over in parts of one such piece of memory
   slabRestBytes: 8 * KIB, // of it, with less than which a new one is begun
+  firstWindowBytes: 64 * KIB, // of a stream, at least: quiche doubles it with each round trip in which all of it is read
   // What a connection's packets may bring that is nothing we asked for, beyond its windows and an eighth of what it delivered:
   // repeated packets of a bad network are less, and whoever sends frames to fill our memory is cut off.
   surplusBytes: 4 * MIB,

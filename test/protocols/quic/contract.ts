@@ -8,7 +8,7 @@ import { closing } from "./contract/closing.ts";
 import { handshakes, resumption } from "./contract/handshakes.ts";
 import { paths } from "./contract/paths.ts";
 import { streams } from "./contract/streams.ts";
-import { Link, type Players } from "./harness.ts";
+import { Link, type Players, TRANSPORT } from "./harness.ts";
 
 /**
  * Declares the tests.
@@ -27,7 +27,9 @@ export function holdToSeam(
   };
   describe("a stream is a wire: its", () => {
     holdToContract(async (watermarks) => {
-      const link = await Link.make(players, { watermarks }, { watermarks });
+      // Few, so that each may have its whole window at once.
+      const transport = { ...TRANSPORT, bidirectionalStreams: 4, unidirectionalStreams: 0 };
+      const link = await Link.make(players, { watermarks, transport }, { watermarks });
       const { client, server } = await link.streams();
       return { client, server, [Symbol.asyncDispose]: () => link[Symbol.asyncDispose]() };
     });

@@ -156,6 +156,13 @@ function makeTls(make: () => Config): Config {
   }
 }
 
+/** Of a stream that nothing was read of: the sum over all streams is what a peer may fill without being read. */
+function firstWindow(transport: QuicTransport): number {
+  const { streamWindow, connectionWindow, bidirectionalStreams, unidirectionalStreams } = transport;
+  const share = Math.floor(connectionWindow / (bidirectionalStreams + unidirectionalStreams));
+  return Math.min(streamWindow, Math.max(QUICHE.firstWindowBytes, share));
+}
+
 function setTransport(
   config: Config,
   alpn: readonly string[],
@@ -165,12 +172,14 @@ function setTransport(
   config.setApplicationProtos(alpn);
   config.setMaxIdleTimeout(transport.idleMs);
   // quiche 0.18 never gives back what a stream that was reset had not been read of: a window of the connection would close
-  // for good. So streams have windows alone, and a connection may hold as many as it may have streams.
+  // for good. So streams have windows alone, which begin with a share of the connection's, and grow as they
+  // are read.
   config.setInitialMaxData(UNLIMITED);
   config.setMaxConnectionWindow(UNLIMITED);
-  config.setInitialMaxStreamDataBidiLocal(transport.streamWindow);
-  config.setInitialMaxStreamDataBidiRemote(transport.streamWindow);
-  config.setInitialMaxStreamDataUni(transport.streamWindow);
+  const first = firstWindow(transport);
+  config.setInitialMaxStreamDataBidiLocal(first);
+  config.setInitialMaxStreamDataBidiRemote(first);
+  config.setInitialMaxStreamDataUni(first);
   config.setMaxStreamWindow(transport.streamWindow);
   config.setInitialMaxStreamsBidi(transport.bidirectionalStreams);
   config.setInitialMaxStreamsUni(transport.unidirectionalStreams);
