@@ -163,6 +163,13 @@ function checkPath(written: string, example: string): void {
     const cure = `Write it percent-encoded: ${encodeURI(written)}`;
     throw bad(written, "holds a character that a path may not have", cure);
   }
+  if (written.includes("%00")) {
+    throw bad(written, "holds a zero byte, and no request's path may", "Leave %00 out");
+  }
+  if (climbs(written)) {
+    const reason = "leads above the root for who takes %2F, \\ and ; as separators, and is refused";
+    throw bad(written, reason, "Leave the segments with .. out");
+  }
   // As requests are compared: RFC 3986 section 5.2.4, and nginx's merge_slashes.
   const plain = new URL(`http://a${written}`).pathname.replace(/\/{2,}/g, "/");
   if (plain !== written) {
@@ -172,6 +179,21 @@ function checkPath(written: string, example: string): void {
       `Write ${plain}`,
     );
   }
+}
+
+/** Whether `..` leads above the root in the loosest reading that a target may have: the gateway refuses such requests. */
+function climbs(written: string): boolean {
+  const decoded = written.replace(/%(..)/g, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+  let depth = 0;
+  for (const segment of decoded.split(/[/\\]/)) {
+    const name = segment.replace(/;.*/s, "");
+    if (name === "..") depth--;
+    else if (name !== "" && name !== ".") depth++;
+    if (depth < 0) return true;
+  }
+  return false;
 }
 
 /** A path, or with a `*` at its end every path that begins so. */
