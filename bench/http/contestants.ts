@@ -6,8 +6,8 @@ import type { RunningPeer } from "../peers/peer.ts";
 /** Who takes part: relays of bytes do not. */
 const GATEWAYS = /^(direct|proxy-http|nginx-http|haproxy-http|caddy)$/;
 
-/** Until what serves requests is compiled to its last tier, which takes some 50,000 of them. */
-const RELAY_WARM_MS = 5_000;
+/** Until what serves requests is compiled to its last tier, which takes some 60,000 of them. */
+const RELAY_WARM_MS = 8_000;
 
 /** What every measurement of gateways begins with. */
 export const OF_GATEWAYS = {

@@ -210,7 +210,7 @@ export function clientOptions(
   };
 }
 
-/** @returns what was connected, or why not. */
+/** @returns what was connected, or why not, unless it is cancelled. */
 export function attempt(
   driver: QuicDriver,
   options: QuicConnectOptions,
@@ -222,19 +222,19 @@ export function attempt(
     resolve(connection === null ? error! : new Told(connection));
   });
   returned = true;
-  return { connecting, outcome: within("the handshake", promise) };
+  return { connecting, outcome: promise };
 }
 
 /** @throws QuicError */
 export async function connect(driver: QuicDriver, options: QuicConnectOptions): Promise<Told> {
-  const outcome = await attempt(driver, options).outcome;
+  const outcome = await within("the handshake", attempt(driver, options).outcome);
   if (outcome instanceof Told) return outcome;
   throw outcome;
 }
 
 /** @throws Error if it connects. */
 export async function refusal(driver: QuicDriver, options: QuicConnectOptions): Promise<QuicError> {
-  const outcome = await attempt(driver, options).outcome;
+  const outcome = await within("the handshake", attempt(driver, options).outcome);
   if (!(outcome instanceof Told)) return outcome;
   // Of TLS 1.3, a client may be done before the server has looked at its certificate.
   const error = await within("the refusal", outcome.closed);
