@@ -57,16 +57,21 @@ function readResults(): Published[] {
   });
 }
 
-function describeMachine(published: readonly Published[]): string {
-  const machines = new Map(
-    published.map(({ machine }) => [machine.commit + machine.date, machine]),
-  );
-  return [...machines.values()].map(describe).join("; ");
+/** Every machine once, with the commits that were measured on it. */
+function describeMachines(published: readonly Published[]): string {
+  const commits = new Map<string, Set<string>>();
+  for (const { machine } of published) {
+    const where = describe(machine);
+    commits.set(where, (commits.get(where) ?? new Set()).add(machine.commit));
+  }
+  return [...commits]
+    .map(([where, of]) => `${where}, ${of.size === 1 ? "commit" : "commits"} ${[...of].join(", ")}`)
+    .join("; ");
 }
 
 function describe(m: Machine): string {
   const bun = `Bun ${m.bun}, iperf ${m.iperf3}`;
-  return `${m.cores} cores of ${m.cpu}, ${m.memoryGib} GiB, ${m.system}, ${bun}, ${m.date}, commit ${m.commit}`;
+  return `${m.cores} cores of ${m.cpu}, ${m.memoryGib} GiB, ${m.system}, ${bun}, ${m.date}`;
 }
 
 function describeRuns(published: readonly Published[]): string {
@@ -94,7 +99,7 @@ export function publish(): void {
   const peers = [...setups.values()].map(({ name, version, setup }) =>
     `- ${name} ${version}`.trimEnd().concat(`: ${setup}`),
   );
-  const where = `${describeRuns(published)} ${describeMachine(published)}.`;
+  const where = `${describeRuns(published)} ${describeMachines(published)}.`;
   const head = "<!-- Written by `bun bench/main.ts`. Do not edit. -->\n\n# Benchmark results";
   const all = published.map(formatTable);
   const compared = readComparison();

@@ -210,10 +210,11 @@ export function scaling(published: readonly Published[]): string {
   return `${what}, times those of one: ${factors.join("; ")}.`;
 }
 
-/** The sentence on the README's first screen: bulk, where the figures say most, against the peers of the same run. */
+/** The sentence on the README's first screen: bulk, idle connections and small requests, against the peers of the same run. */
 export function headline(published: readonly Published[]): string {
   const bulk = find(published, "bulk-1");
   const idle = find(published, "idle");
+  const http = find(published, "http1-small");
   if (bulk === undefined) return "";
   const { engine, cores } = bulk.machine;
   const figure = (result: Result | undefined, name: string, key: string): string => {
@@ -221,19 +222,19 @@ export function headline(published: readonly Published[]): string {
     const digits = result?.columns.find((column) => column.key === key)?.digits ?? 0;
     return value === undefined ? "" : formatNumber(value, digits);
   };
-  const against = (result: Result | undefined, key: string, unit: string): string => {
-    const [own, nginx, haproxy] = [`proxy-${engine}`, "nginx", "haproxy"].map((name) =>
-      figure(result, name, key),
-    );
+  const relays = [`proxy-${engine}`, "nginx", "haproxy"];
+  const against = (result: Result | undefined, key: string, unit: string, names = relays) => {
+    const [own, nginx, haproxy] = names.map((name) => figure(result, name, key));
     return own === "" ? "" : `**${own} ${unit}** (nginx ${nginx}, haproxy ${haproxy})`;
   };
   const parts = [
     ["One stream of bulk data: ", against(bulk, "rate", "Gbit/s")],
     ["with ", against(bulk, "cpuMs", "ms of CPU for a gigabyte")],
-    ["and ", against(idle, "userKib", "KiB for an idle connection")],
+    ["", against(idle, "userKib", "KiB for an idle connection")],
+    ["HTTP/1.1: ", against(http, "rate", "requests a second", GATEWAYS)],
   ]
     .filter(([, figures]) => figures !== "")
     .map(([words, figures]) => `${words}${figures}`);
   if (parts.length === 0) return "";
-  return `${parts.join(", ")}: [measured](#benchmark) side by side on ${cores} cores, one worker each.`;
+  return `${parts.join(", ")}. [Measured](#benchmark) side by side on ${cores} cores, one worker each.`;
 }
