@@ -88,6 +88,7 @@ export class Http3Backend extends Connection implements BackendConnection {
   }
 
   onSettings(settings: ReadonlyMap<number, number>): void {
+    if (!this.isOpen) return; // what came before them broke the rules
     this.#connectProtocol = settings.get(C.SETTINGS_ENABLE_CONNECT_PROTOCOL) === 1;
     this.#ready = true;
     this.#events.onReady(this);

@@ -175,8 +175,7 @@ export abstract class Stream implements QuicStreamHandler, FrameSink, FrameTarge
     if (type === C.HEADERS) {
       if (this.#trailers !== null) return this.#unexpected("HEADERS");
       if (length <= this.owner.headBytes) return "whole";
-      this.#headTooLarge = true;
-      this.headTooLarge();
+      this.#sectionTooLarge();
       return "nothing";
     }
     if (type === C.PUSH_PROMISE || type === C.CANCEL_PUSH || type === C.MAX_PUSH_ID) {
@@ -217,11 +216,14 @@ export abstract class Stream implements QuicStreamHandler, FrameSink, FrameTarge
     if (outcome === BROKEN) {
       this.#reader.stop();
       this.owner.fail(C.QPACK_DECOMPRESSION_FAILED, "a field section that cannot be decoded");
-    } else if (!this.#headTooLarge) {
-      this.#headTooLarge = true;
-      this.headTooLarge();
-    }
+    } else if (!this.#headTooLarge) this.#sectionTooLarge();
     return false;
+  }
+
+  #sectionTooLarge(): void {
+    this.#headTooLarge = true;
+    if (this.hasHead) this.malformed("trailers that are too large");
+    else this.headTooLarge();
   }
 
   /** A stream error: H3_MESSAGE_ERROR (section 4.1.2). */

@@ -181,6 +181,13 @@ describe("requests and answers", () => {
     expect(scene.backend.free).toBe(H3.backendStreams);
   });
 
+  test("settings behind what broke the rules make no connection ready", async () => {
+    const scene = new Scene();
+    await scene.say(C.CONTROL_STREAM, Buffer.concat([frame(C.DATA, "x"), settings()]));
+    expect(scene.gone?.message).toContain("H3_MISSING_SETTINGS");
+    expect(scene.seen).toEqual([]);
+  });
+
   test("a request without a body ends with its head", async () => {
     const scene = await new Scene().start();
     const { told, asked } = await scene.get((request) => request.fields.add("x-a", "1"));
@@ -445,6 +452,21 @@ describe("what breaks off", () => {
     await scene.answer(first.asked, Buffer.concat([head(200), frame(C.DATA, "x")]));
     expect(first.told.all).toEqual(["200 -1", '"x"', "end"]);
     expect(scene.gone).toBeNull();
+    expect(scene.quic.client.closedWith?.code).toBe(C.H3_NO_ERROR);
+  });
+
+  test("a GOAWAY with the last id of all excludes nothing, and the next one counts", async () => {
+    const scene = await new Scene().start();
+    const first = await scene.get();
+    const second = await scene.get();
+    const last = Buffer.from("fffffffffffffffc", "hex"); // 2^62-4
+    scene.control.write(frame(C.GOAWAY, last));
+    await scene.quic.network.run();
+    expect([scene.gone, scene.backend.active]).toEqual([undefined, 2]);
+    scene.control.write(frame(C.GOAWAY, "\x04"));
+    await scene.quic.network.run();
+    expect(second.told.failure).toMatchObject({ code: "closed", unprocessed: true });
+    await scene.answer(first.asked, head(200));
     expect(scene.quic.client.closedWith?.code).toBe(C.H3_NO_ERROR);
   });
 

@@ -363,7 +363,22 @@ describe("requests", () => {
     expect(scene.gone).toBeUndefined();
   });
 
-  test("streams beyond their number are rejected, and may be sent again", async () => {
+  test("trailers beyond the limits end the request, of which its taker is told", async () => {
+    const long = head(["a", "x".repeat(5_000)]);
+    const many = head(...Array.from({ length: 40 }, (): Entry => ["a", "b"]));
+    for (const trailers of [long, many]) {
+      const scene = await new Scene().start();
+      const asked = await scene.ask(join(head(...POST), data("ab")), false);
+      scene.taken[0]!.stream.resume();
+      await scene.add(asked, trailers, false);
+      expect(scene.taken[0]!.told.at(-1)).toBe("failure malformed");
+      expect(asked.closed?.wireCode).toBe(C.H3_MESSAGE_ERROR);
+      expect(scene.refused).toEqual(["http_malformed"]);
+      expect(scene.requests).toEqual([]);
+    }
+  });
+
+  test("streams beyond their number are rejected, and may be sent again async () => {
     const scene = await new Scene({ streams: 1 }).start();
     await scene.ask(head(...GET));
     const second = await scene.ask(head(...GET));
