@@ -165,6 +165,8 @@ class LinkConnection implements QuicConnectionHandler {
   readonly #connecting: QuicConnecting;
   #connection: QuicConnection | null = null;
   #ready = false;
+  /** For the answer to a token. */
+  #grant: ReturnType<typeof setTimeout> | undefined;
   /** When it was last seen with a stream. */
   #usedMs = -Infinity;
   #over = false;
@@ -215,16 +217,22 @@ class LinkConnection implements QuicConnectionHandler {
     stream.handler = SILENT;
     stream.write(new Uint8Array(token));
     stream.end();
+    this.#grant = setTimeout(() => {
+      connection.close(QUIC_CODES.none, "no answer to the token");
+      this.#fail(new TlsError("ERR_QUIC_TOKEN", "it did not answer the token in time"));
+    }, this.#link.options.connectMs);
   }
 
   #become(): void {
     if (this.#over || this.#ready) return;
+    clearTimeout(this.#grant);
     this.#ready = true;
     this.#link.ready(this);
   }
 
   #fail(error: Error & { code?: string }): void {
     if (this.#over) return;
+    clearTimeout(this.#grant);
     this.#over = true;
     this.#link.failed(error);
   }
@@ -272,6 +280,7 @@ class LinkConnection implements QuicConnectionHandler {
 
   destroy(): void {
     if (this.#over) return;
+    clearTimeout(this.#grant);
     this.#over = true;
     if (this.#connection === null) this.#connecting.cancel();
     else this.#connection.close(QUIC_CODES.none, "");

@@ -3,8 +3,10 @@
 
 import { afterAll, describe, expect, test } from "bun:test";
 
+import { pickDriver } from "../../../src/protocols/quic/pick.ts";
 import { Authority } from "../../support/certificates.ts";
 import { freePort } from "../../support/daemon.ts";
+import { TestHost } from "../../support/gateway-host.ts";
 import {
   type LinkOptions,
   type QuicOptions,
@@ -14,6 +16,7 @@ import {
 } from "../../support/quic-relay.ts";
 import { until, within } from "../../support/until.ts";
 import { WireServer } from "../../support/wire.ts";
+import { Server } from "./harness.ts";
 
 const authority = new Authority();
 const OWN = authority.issue(["a.example"]);
@@ -253,6 +256,22 @@ test("a target that cannot be reached is passed over for the next one", async ()
   for (let i = 0; i < 4; i++) expect(await conversation(link)).toBe("x");
   expect(link.stats.targets.map(({ connects }) => connects)).toEqual([0, 4]);
   expect(link.stats.targets[0]!.failures).toBeGreaterThan(0);
+});
+
+test("a target that does not answer a token is given up in time, and tried anew", async () => {
+  const driver = pickDriver("quiche", new TestHost());
+  await using server = await Server.listen(driver, {
+    alpn: ["quic-proxy"],
+    certificates: { certificates: [OWN.material], clientCa: null },
+  });
+  const targets = [`127.0.0.1:${server.address.port}`];
+  const options = { targets, tls: TRUST, quic: { tokenFile }, connectMs: 300 };
+  await using link = await startLink(options);
+  await until("a second connection", async () => {
+    await refusedClient(link);
+    return server.told.length > 1;
+  });
+  await server.told[0]!.closed;
 });
 
 test("every worker has a connection of its own", async () => {
