@@ -179,7 +179,15 @@ export class QuicSockets<Ticket> implements ListenerSockets {
 
   setCertificates(certificates: ServerCertificates): void {
     this.#certificates = certificates;
-    for (const endpoint of this.#endpoints) endpoint.setCertificates(certificates);
+    for (const endpoint of this.#endpoints) {
+      try {
+        endpoint.setCertificates(certificates);
+      } catch (error) {
+        // TLS over TCP may take what a driver does not: no reason to end whoever is connected.
+        if (!(error instanceof ProxyError)) throw error;
+        this.#accepting.onWarning(`QUIC keeps the certificates that it had: ${error.message}`);
+      }
+    }
   }
 
   /** What is bound already by somebody else is tried again by itself (see `openOn`). */

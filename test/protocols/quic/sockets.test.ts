@@ -15,6 +15,7 @@ import {
 } from "../../../src/protocols/quic/transport.ts";
 import type { SocketAddress } from "../../../src/shared/address.ts";
 import type { ServerCertificates } from "../../../src/shared/certificates.ts";
+import { ProxyError } from "../../../src/shared/errors.ts";
 import { Datagrams } from "../../support/udp.ts";
 import { until } from "../../support/until.ts";
 
@@ -147,6 +148,19 @@ describe("endpoints", () => {
     await sockets.open();
     sockets.setCertificates(NEW);
     expect(driver.endpoints.map(({ certificates }) => certificates)).toEqual([NEW, NEW]);
+  });
+
+  test("keep theirs where new ones cannot be used, which is told", async () => {
+    const { sockets, driver, told } = scene({ binds: [ip("127.0.0.1", 1), ip("127.0.0.2", 1)] });
+    await sockets.open();
+    driver.endpoints[0]!.setCertificates = () => {
+      throw new ProxyError("ERR_CERTIFICATE", "a key of a kind that nobody knows");
+    };
+    sockets.setCertificates(NEW);
+    expect(driver.endpoints.map(({ certificates }) => certificates)).toEqual([OLD, NEW]);
+    expect(told).toEqual([
+      "QUIC keeps the certificates that it had: a key of a kind that nobody knows",
+    ]);
   });
 
   test("are closed when they drain, and destroyed at the end", async () => {
