@@ -362,8 +362,10 @@ export const QUICHE = {
   localPayloadBytes: 16 * KIB, // over the loopback interface, whose MTU is 64 KiB: larger ones gained nothing
   cidsMax: 4, // ids that a peer may call us by at once: two paths, and a spare one for each
   retryTokenMs: 10_000, // for a client to come back with its token: three round trips, and a packet lost twice
-  arrivalsMax: 1_024, // clients whose hello has not come whole, each up to arrivalDatagrams: 8 MiB at most
+  arrivalsMax: 1_024, // clients whose hello has not come whole, each up to arrivalDatagrams and arrivalBytes
   arrivalDatagrams: 6, // of one hello: a post-quantum key share takes two, the largest share proposed would need more
+  arrivalBytes: 16 * KIB, // of one hello's datagrams: ten of Ethernet's; over a network with larger ones, 16 MiB of all at most
+  helloPartsMax: 64, // of a hello, apart from each other at once: clients that shuffle it on purpose make some twenty
   arrivalMs: 3_000, // for the rest of a hello: three retransmissions of a client (RFC 9002 section 6.2.2)
   answersPerSecond: 1_000, // of stateless resets and version negotiations each: who floods with nonsense gets no echo
   datagramsQueued: 256, // DATAGRAM frames each way of a connection: as UDP.queueDatagrams

@@ -13,6 +13,7 @@ export interface Arrival {
   readonly originalCid: Uint8Array | null;
   /** Whole, in the order in which they came. */
   readonly datagrams: Uint8Array[];
+  bytes: number;
   readonly collector: HelloCollector;
   readonly untilMs: number;
 }
@@ -40,17 +41,20 @@ export class Arrivals {
     nowMs: number,
   ): Arrival {
     const collector = new HelloCollector(dcid);
-    const arrival = { ...about, datagrams: [], collector, untilMs: nowMs + QUICHE.arrivalMs };
+    const untilMs = nowMs + QUICHE.arrivalMs;
+    const arrival = { ...about, datagrams: [], bytes: 0, collector, untilMs };
     this.#waiting.set(cid, arrival);
     return arrival;
   }
 
   /**
    * @param header of the datagram, an Initial. @returns the name that is asked for, empty if there is none or the hello
-   * cannot be read, which TLS will say better; null: more is to come.
+   * cannot be read or is too long, which TLS will say better; null: more is to come.
    */
   add(arrival: Arrival, datagram: Uint8Array, header: LongHeader): string | null {
     arrival.datagrams.push(datagram);
+    arrival.bytes += datagram.length;
+    if (arrival.bytes > QUICHE.arrivalBytes) return "";
     const outcome = arrival.collector.add(datagram, header);
     if (outcome.type === "hello") return outcome.hello.sni ?? "";
     if (outcome.type === "more" && arrival.datagrams.length < QUICHE.arrivalDatagrams) return null;

@@ -36,6 +36,8 @@ export class QuicheConnection implements QuicConnection, Member {
   readonly isServer: boolean;
   deadlineMs = 0;
   #peer: Peer;
+  /** It moved before the handshake was over, until when its owner knows it by where it began. */
+  #movedTo: Peer | null = null;
   /** The peer's, as quiche writes it. */
   #host: string;
   readonly #local: HostPort;
@@ -225,7 +227,9 @@ export class QuicheConnection implements QuicConnection, Member {
     if (native.stats().recv === before) return; // somebody else's, or a copy
     this.#moving ||= path !== this.#addresses.last;
     if (this.#addresses.moved(path, port, monotonicMs()) && host === this.#host) {
-      this.#peer = { ip: this.#peer.ip, port };
+      const peer = { ip: this.#peer.ip, port };
+      if (this.#phase === "handshake") this.#movedTo = peer;
+      else this.#peer = peer;
     }
   }
 
@@ -251,6 +255,7 @@ export class QuicheConnection implements QuicConnection, Member {
       this.#tls = agreed;
       this.#phase = "open";
       this.#owner.ready(this);
+      this.#peer = this.#movedTo ?? this.#peer;
     }
   }
 

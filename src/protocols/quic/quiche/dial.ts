@@ -37,6 +37,7 @@ export class Dial implements QuicConnecting, ConnectionOwner {
   readonly #binding: Binding;
   readonly #options: QuicConnectOptions;
   readonly #segmentsOf: (fd: number) => SegmentSender | null;
+  #local: HostPort = { host: "", port: 0 };
   #connected: QuicConnected | null;
   #client: Client | null = null;
   #socket: Socket | null = null;
@@ -65,9 +66,17 @@ export class Dial implements QuicConnecting, ConnectionOwner {
       return queueMicrotask(() => this.#fail(new QuicError("ERR_QUIC_NETWORK", message)));
     }
     this.#remote = { host: address.host.split("%")[0] ?? "", port: address.port };
-    const connecting = Bun.udpSocket({
+    this.#openSocket(address.host, address.port).then(
+      (socket) => this.#begin(socket),
+      (error) => this.#socketFailed(error),
+    );
+  }
+
+  /** Async: the runtime throws at once for some addresses (EAFNOSUPPORT). */
+  async #openSocket(hostname: string, port: number): Promise<Socket> {
+    return Bun.udpSocket({
       binaryType: "buffer",
-      connect: { hostname: address.host, port: address.port },
+      connect: { hostname, port },
       socket: {
         data: (_socket, datagram) => {
           this.#connection?.receive(datagram, this.#remote.port, this.#remote.host);
@@ -79,10 +88,6 @@ export class Dial implements QuicConnecting, ConnectionOwner {
         },
       },
     });
-    connecting.then(
-      (socket) => this.#begin(socket),
-      (error) => this.#socketFailed(error),
-    );
   }
 
   cancel(): void {
@@ -108,6 +113,7 @@ export class Dial implements QuicConnecting, ConnectionOwner {
     const peer = { ip: parseIp(remote.host)!, port: remote.port };
     this.#client = clientConfig(this.#binding, this.#options, isLoopback(peer.ip));
     const local = { host: socket.address.address.split("%")[0]!, port: socket.port };
+    this.#local = local;
     const name = isIP(serverName) === 0 && serverName !== "" ? serverName : null;
     const native = this.#binding.Connection.connect(
       name,
@@ -187,7 +193,7 @@ export class Dial implements QuicConnecting, ConnectionOwner {
     const { native } = connection;
     if (!native.isEstablished()) return;
     while (native.retiredScidNext() !== null); // everything that comes through the socket is the connection's
-    giveIds(connection, () => {});
+    giveIds(connection, this.#local, () => {});
     if (this.#sessionTurns === 0) return;
     this.#sessionTurns--;
     const session = native.session();

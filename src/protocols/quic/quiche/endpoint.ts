@@ -9,7 +9,7 @@ import type { udp } from "bun";
 import { formatSocketAddress, type SocketAddress } from "../../../shared/address.ts";
 import type { ServerCertificates } from "../../../shared/certificates.ts";
 import { monotonicMs } from "../../../shared/clock.ts";
-import { errnoOf } from "../../../shared/errors.ts";
+import { errnoOf, messageOf } from "../../../shared/errors.ts";
 import { isLoopback, parseIp } from "../../../shared/ip.ts";
 import { QUICHE } from "../../../shared/limits.ts";
 import { listenError } from "../../../shared/listen-error.ts";
@@ -18,7 +18,7 @@ import type { SegmentSender } from "../../host.ts";
 import type { WireTls } from "../../wire/wire.ts";
 import { type QuicEndpoint, QuicError, type QuicListenOptions } from "../transport.ts";
 import { Arrivals } from "./arrivals.ts";
-import type { Binding, HostPort } from "./binding.ts";
+import type { Binding, Connection, HostPort } from "./binding.ts";
 import { ServerConfigs } from "./config.ts";
 import { QuicheConnection } from "./connection.ts";
 import { passBugs } from "./errors.ts";
@@ -146,6 +146,8 @@ export class QuicheEndpoint implements QuicEndpoint, ConnectionOwner {
 
   #receive(datagram: Buffer, port: number, host: string): void {
     if (datagram.length === 0 || this.#socket === null) return;
+    // quiche's addresses have no zone: a neighbour by a link-local address would have no way back.
+    if (host.includes("%")) return;
     if (isLong(datagram)) {
       const dcid = datagram.toString("latin1", 6, 6 + (datagram[5] ?? 0));
       const connection = this.#byCid.get(dcid);
@@ -162,7 +164,7 @@ export class QuicheEndpoint implements QuicEndpoint, ConnectionOwner {
   /** A packet of a connection that is not there any more (RFC 9000 section 10.3). */
   #disown(datagram: Buffer, port: number, host: string): void {
     if (datagram.length < 1 + CID_BYTES || !this.#resets.take(monotonicMs())) return;
-    const token = TOKENS.reset(datagram.subarray(1, 1 + CID_BYTES));
+    const token = TOKENS.reset(datagram.subarray(1, 1 + CID_BYTES), this.#local);
     const reset = writeStatelessReset(datagram.length, token, randomBytes(43));
     if (reset !== null) this.#loop.sendAlone(reset, { host, port });
   }
@@ -244,9 +246,15 @@ export class QuicheEndpoint implements QuicEndpoint, ConnectionOwner {
     const config = isLoopback(peer.ip) ? configs.loopback : configs.network;
     // After a Retry it goes on to call us what we told it to.
     const cid = originalCid === null ? newCid() : Buffer.from(dcid, "latin1");
-    config.setStatelessResetToken(TOKENS.resetNumber(cid));
+    config.setStatelessResetToken(TOKENS.resetNumber(cid, this.#local));
     const remote = { host, port: peer.port };
-    const native = this.#binding.Connection.accept(cid, originalCid, this.#local, remote, config);
+    let native: Connection;
+    try {
+      native = this.#binding.Connection.accept(cid, originalCid, this.#local, remote, config);
+    } catch (error) {
+      const message = `quiche does not take it: ${messageOf(error)}`;
+      return this.#options.onRefused(peer, new QuicError("ERR_QUIC_PROTOCOL", message));
+    }
     const connection = new QuicheConnection({
       native,
       loop: this.#loop,
@@ -296,7 +304,7 @@ export class QuicheEndpoint implements QuicEndpoint, ConnectionOwner {
       this.#byCid.delete(key);
       this.#cids.get(connection)!.delete(key);
     }
-    giveIds(connection, (cid) => this.#name(connection, cid.toString("latin1")));
+    giveIds(connection, this.#local, (cid) => this.#name(connection, cid.toString("latin1")));
   }
 
   gone(connection: QuicheConnection): void {

@@ -3,6 +3,7 @@
 
 import { randomBytes } from "node:crypto";
 
+import type { HostPort } from "./binding.ts";
 import type { QuicheConnection } from "./connection.ts";
 import { CID_BYTES } from "./packets.ts";
 import { TOKENS } from "./tokens.ts";
@@ -12,11 +13,15 @@ export function newCid(): Buffer {
 }
 
 /** Gives the peer as many ids as it takes, each once. */
-export function giveIds({ native }: QuicheConnection, given: (cid: Buffer) => void): void {
+export function giveIds(
+  { native }: QuicheConnection,
+  local: HostPort,
+  given: (cid: Buffer) => void,
+): void {
   while (native.sourceCidsLeft() > 0) {
     const cid = newCid();
     try {
-      native.newSourceCid(cid, TOKENS.resetNumber(cid), false);
+      native.newSourceCid(cid, TOKENS.resetNumber(cid, local), false);
     } catch {
       return; // it takes no more
     }

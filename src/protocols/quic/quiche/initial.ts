@@ -5,7 +5,7 @@
 import { createCipheriv, createDecipheriv, createHmac } from "node:crypto";
 
 import { type HelloOutcome, parseBareHello } from "../../../l4/tls/client-hello.ts";
-import { FIRST_BYTES } from "../../../shared/limits.ts";
+import { FIRST_BYTES, QUICHE } from "../../../shared/limits.ts";
 import { type LongHeader, readVarint } from "./packets.ts";
 
 const SALT = Buffer.from("38762cf7f55934b34d179ae6a4c80cadccbb7f0a", "hex");
@@ -95,7 +95,7 @@ export class HelloCollector {
     return parseBareHello(this.#bytes.subarray(0, first?.[0] === 0 ? first[1] : 0));
   }
 
-  /** @returns false: a frame that an Initial may not have, or a hello that is too long. */
+  /** @returns false: a frame that an Initial may not have, or a hello that is too long or in too many pieces. */
   #readFrames(frames: Uint8Array): boolean {
     for (let at = 0; at < frames.length;) {
       const type = frames[at++]!;
@@ -106,7 +106,7 @@ export class HelloCollector {
           : type === ACK || type === ACK_ECN
             ? skipAck(frames, at, type === ACK_ECN)
             : -1;
-      if (next < 0) return false;
+      if (next < 0 || this.#parts.length > QUICHE.helloPartsMax) return false;
       at = next;
     }
     return true;

@@ -7,6 +7,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 
 import type { Peer } from "../../live-rows.ts";
+import type { HostPort } from "./binding.ts";
 import { RESET_TOKEN_BYTES } from "./packets.ts";
 
 const MAC_BYTES = 16;
@@ -48,14 +49,18 @@ export class Tokens {
     return hmac.digest().subarray(0, MAC_BYTES);
   }
 
-  /** Which ends the connection that we call `cid`. */
-  reset(cid: Uint8Array): Uint8Array {
-    return createHmac("sha256", this.#resetKey).update(cid).digest().subarray(0, RESET_TOKEN_BYTES);
+  /**
+   * Which ends the connection that we call `cid`. @param local where it comes to: whoever saw an id of it must not get its token
+   * from another endpoint, which does not know it (RFC 9000 section 21.11).
+   */
+  reset(cid: Uint8Array, { host, port }: HostPort): Uint8Array {
+    const hmac = createHmac("sha256", this.#resetKey).update(`${host} ${port} `).update(cid);
+    return hmac.digest().subarray(0, RESET_TOKEN_BYTES);
   }
 
   /** `reset` as the binding takes it. */
-  resetNumber(cid: Uint8Array): bigint {
-    return BigInt(`0x${Buffer.from(this.reset(cid)).toString("hex")}`);
+  resetNumber(cid: Uint8Array, local: HostPort): bigint {
+    return BigInt(`0x${Buffer.from(this.reset(cid, local)).toString("hex")}`);
   }
 }
 

@@ -8,7 +8,7 @@ import fc from "fast-check";
 
 import { HelloCollector } from "../../../../src/protocols/quic/quiche/initial.ts";
 import { parseLongHeader } from "../../../../src/protocols/quic/quiche/packets.ts";
-import { FIRST_BYTES } from "../../../../src/shared/limits.ts";
+import { FIRST_BYTES, QUICHE } from "../../../../src/shared/limits.ts";
 
 const DCID = Buffer.from("8394c8f03e515708", "hex");
 /** RFC 9001 appendix A.1. */
@@ -146,6 +146,16 @@ describe("a hello", () => {
     expect(open(collector, seal(crypto(message, 0, 400)))).toBe("more");
     expect(open(collector, seal(crypto(message, 0, 400), 1))).toBe("more");
     expect(open(collector, seal(crypto(message, 200, message.length), 2))).toEqual(READ);
+  });
+
+  test("in more pieces than anybody makes of it is none", () => {
+    const message = hello("example.com", 700);
+    const pieces = Array.from({ length: QUICHE.helloPartsMax + 1 }, (_, i) =>
+      crypto(message, 2 * i, 2 * i + 1),
+    );
+    const few = new HelloCollector(DCID);
+    expect(open(few, seal(Buffer.concat(pieces.slice(1))))).toBe("more");
+    expect(open(few, seal(pieces[0]!, 1))).toBe("invalid");
   });
 
   test("beyond the longest that is read is none", () => {

@@ -9,6 +9,7 @@ import { parseIp } from "../../../../src/shared/ip.ts";
 
 const PEER = { ip: parseIp("192.0.2.1")!, port: 4433 };
 const ORIGINAL = Buffer.from("original");
+const LOCAL = { host: "192.0.2.3", port: 4433 };
 const CID = Buffer.from("retry-id");
 
 test("a Retry token is good for its address, its id and its time", () => {
@@ -40,14 +41,16 @@ test("a Retry token that was changed, or is none, opens nothing", () => {
   );
 });
 
-test("a reset's token is of one id and one process", () => {
+test("a reset's token is of one id, one endpoint and one process", () => {
   const tokens = new Tokens();
-  const token = tokens.reset(CID);
+  const token = tokens.reset(CID, LOCAL);
   expect(token).toHaveLength(16);
-  expect(tokens.reset(Buffer.from(CID))).toEqual(token);
-  expect(tokens.reset(ORIGINAL)).not.toEqual(token);
-  expect(new Tokens().reset(CID)).not.toEqual(token);
-  expect(tokens.resetNumber(CID).toString(16).padStart(32, "0")).toBe(
+  expect(tokens.reset(Buffer.from(CID), { ...LOCAL })).toEqual(token);
+  expect(tokens.reset(ORIGINAL, LOCAL)).not.toEqual(token);
+  expect(new Tokens().reset(CID, LOCAL)).not.toEqual(token);
+  expect(tokens.reset(CID, { ...LOCAL, port: 4434 })).not.toEqual(token);
+  expect(tokens.reset(CID, { ...LOCAL, host: "192.0.2.4" })).not.toEqual(token);
+  expect(tokens.resetNumber(CID, LOCAL).toString(16).padStart(32, "0")).toBe(
     Buffer.from(token).toString("hex"),
   );
 });
