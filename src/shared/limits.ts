@@ -78,7 +78,9 @@ export const QUIC_DEFAULTS = {
   alpn: ["quic-proxy"],
   keepAliveMs: 0, // never: clients know whether they mean to stay, and a client that is gone costs memory
   idleMs: 30_000, // as most stacks, and what many NATs keep a mapping of UDP for
-  streams: 1_024, // of one client, which may be a proxy for many; each is a connection to a target
+  // Of one client, which may be a proxy for many, and then has QUIC.linkConnectionsMax connections. Each is a connection to a
+  // target, and holds QUICHE.firstWindowBytes where the target reads nothing: 16 MiB of one client.
+  streams: 256,
 } as const;
 
 /** Towards quic:// targets. */
