@@ -378,7 +378,7 @@ describe("requests", () => {
     }
   });
 
-  test("streams beyond their number are rejected, and may be sent again async () => {
+  test("streams beyond their number are rejected, and may be sent again", async () => {
     const scene = await new Scene({ streams: 1 }).start();
     await scene.ask(head(...GET));
     const second = await scene.ask(head(...GET));

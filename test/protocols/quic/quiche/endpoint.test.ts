@@ -104,7 +104,8 @@ async function open(over: Binding): Promise<Opened> {
   return {
     accepted,
     refused,
-    receive: (datagram, host) => void handlers.data!(socket, datagram, 1, host),
+    receive: (datagram, host) =>
+      void handlers.data!(socket, datagram, 1, host, { truncated: false, ipv6: false }),
     async [Symbol.asyncDispose]() {
       endpoint.destroy();
     },
