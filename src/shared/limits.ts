@@ -303,6 +303,7 @@ export const QUIC = {
 
 /** The driver `bun` of QUIC. */
 export const BUN_QUIC = {
+  handshakeMaxMs: 16_000, // the runtime begins nothing with more: it counts microseconds in 24 bits
   writeBytes: 64 * KIB, // what the runtime holds of a stream before it says that it is full; the rest is pending
   // Of a connection, that wait for readers and are received all the same: two seconds at 250 Mbit/s. Then a stream is broken off.
   unreadMaxBytes: 64 * MIB,

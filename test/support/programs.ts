@@ -12,6 +12,7 @@ const PACKAGES = {
   node: "nodejs",
   gtlsclient: "ngtcp2-client",
   h2spec: "golang-go and run .ci/run, which builds it",
+  "quic-peer": "golang-go and run .ci/run, which builds it",
   curl: "curl",
   haproxy: "haproxy",
   openssl: "openssl",

@@ -43,7 +43,7 @@ export const bunDriver: QuicDriver = { name: "bun", listen, connect };
 function sessionOptions(transport: QuicTransport): SessionOptions {
   const { idleMs, keepAliveMs, handshakeMs, streamWindow, connectionWindow } = transport;
   const options: SessionOptions & { keepAlive?: number } = {
-    handshakeTimeout: handshakeMs,
+    handshakeTimeout: Math.min(handshakeMs, BUN_QUIC.handshakeMaxMs),
     maxStreamWindow: streamWindow,
     maxWindow: connectionWindow,
     transportParams: {
