@@ -9,10 +9,23 @@ import { join } from "node:path";
 import { until, within } from "./until.ts";
 import { WireServer } from "./wire.ts";
 
-/** A port that was free a moment ago, for servers that cannot choose one themselves. */
+/** Below those that the system gives to whoever asks for any (ip_local_port_range), connections included. */
+const PORTS = { first: 20_000, count: 12_000 } as const;
+const given = new Set<number>();
+
+/** A port that was free a moment ago, for servers that cannot choose one themselves; each is given once. */
 export async function freePort(): Promise<number> {
-  await using server = await WireServer.listen();
-  return server.port;
+  for (;;) {
+    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
+    if (given.has(port)) continue;
+    try {
+      await using server = await WireServer.listen(undefined, { host: "127.0.0.1", port });
+      given.add(port);
+      return server.port;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    }
+  }
 }
 
 export function temporaryFolder(): string {
