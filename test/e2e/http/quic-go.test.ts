@@ -127,6 +127,15 @@ h3Test("trailers pass both ways", async (stage) => {
   expect(await peer.says()).toMatchObject(AFTER);
 });
 
+h3Test("an answer that a client wants no more of ends at its backend", async (stage) => {
+  await using peer = doing(stage, "cancel");
+  expect(await peer.says()).toEqual({ first: "begun" });
+  expect(await peer.says()).toEqual({ cancelled: true });
+  await until("the backend's end", () => stage.backend.aborted.includes("/endless"), WAIT_MS);
+  peer.goOn();
+  expect(await peer.says()).toMatchObject(AFTER);
+});
+
 h3Test("a body that a client breaks off is broken off at its backend", async (stage) => {
   await using peer = doing(stage, "break");
   await until("the beginning", () => stage.backend.begun.includes("begun"), WAIT_MS);

@@ -319,12 +319,13 @@ export class QuicheConnection implements QuicConnection, Member {
     if (!this.#stopScanDue || nowMs < this.#stopScanMs) return;
     this.#stopScanDue = false;
     this.#stopScanMs = nowMs + QUICHE.stopScanMs;
-    for (const id of this.native.writable()) {
-      const stream = this.#streams.get(id);
+    // Not those that quiche calls writable: it forgets a stopped one as soon as the peer has its RESET_STREAM.
+    for (const stream of this.#streams.values()) {
+      if (!stream.mayBeStopped) continue;
       try {
-        this.native.streamCapacity(id);
+        this.native.streamCapacity(stream.id);
       } catch (error) {
-        stream?.wasStopped(Math.max(0, codeIn(error)));
+        stream.wasStopped(Math.max(0, codeIn(error)));
         if (this.#phase !== "open") return;
       }
     }

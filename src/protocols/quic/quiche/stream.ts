@@ -251,6 +251,11 @@ export class QuicheStream implements QuicStream {
     handler.onClose(new QuicError("ERR_QUIC_RESET", message, code));
   }
 
+  /** It is written to, and does not know of a stop yet. */
+  get mayBeStopped(): boolean {
+    return !this.#writeOver && this.#stopped < 0;
+  }
+
   /** The peer wants no more (STOP_SENDING); quiche has answered with RESET_STREAM. */
   wasStopped(code: number): void {
     if (this.#gone || this.#writeOver || this.#stopped >= 0) return;
