@@ -106,8 +106,8 @@ export interface Connection {
   isTimedOut(): boolean;
   peerError(): ConnectionError | null;
   localError(): ConnectionError | null;
-  /** Packets that were authentic, and their bytes. */
-  stats(): { readonly recv: number; readonly recvBytes: number };
+  /** Packets that were authentic, their bytes, and packets of ours that were taken for lost. */
+  stats(): { readonly recv: number; readonly recvBytes: number; readonly lost: number };
   /** Of a PING, for the next packet. */
   sendAckEliciting(): void;
 }

@@ -19,6 +19,7 @@ import {
 import { Addresses } from "./addresses.ts";
 import type { Connection, HostPort, PathInfo } from "./binding.ts";
 import { breakage, codeIn, CRYPTO_ERROR, endingOf } from "./errors.ts";
+import { finishAll, LoneEnds } from "./lone-ends.ts";
 import type { Loop, Member } from "./loop.ts";
 import type { ConnectionOwner, ConnectionParts } from "./parts.ts";
 import { SILENT_CONNECTION } from "./silent.ts";
@@ -67,12 +68,14 @@ export class QuicheConnection implements QuicConnection, Member {
   /** Packets came since the last look for stopped streams. */
   #stopScanDue = false;
   #turns = 0;
+  readonly ends: LoneEnds;
   readonly #surplus: Surplus;
   #surplusDue = false;
 
   constructor(parts: ConnectionParts) {
     const { remote, local, transport, isServer, nowMs } = parts;
     this.native = parts.native;
+    this.ends = new LoneEnds(parts.native);
     this.isServer = isServer;
     this.#loop = parts.loop;
     this.#owner = parts.owner;
@@ -160,7 +163,6 @@ export class QuicheConnection implements QuicConnection, Member {
   close(code: number, reason: string): void {
     if (this.#phase === "closing" || this.#phase === "gone") return;
     if (this.#phase === "open") {
-      for (const stream of this.#blocked) stream.finish();
       this.#loop.flush(this);
     }
     this.shut(true, code, reason);
@@ -394,6 +396,7 @@ export class QuicheConnection implements QuicConnection, Member {
     if (this.#phase === "handshake") deadline = Math.min(deadline, this.#handshakeByMs);
     if (this.#phase !== "open") return deadline;
     if (this.#stopScanDue) deadline = Math.min(deadline, this.#stopScanMs);
+    deadline = Math.min(deadline, this.ends.dueMs);
     const { keepAliveMs } = this.#transport;
     return keepAliveMs > 0 ? Math.min(deadline, this.#sentMs + keepAliveMs) : deadline;
   }
@@ -401,6 +404,7 @@ export class QuicheConnection implements QuicConnection, Member {
   expire(nowMs: number): void {
     const timeout = this.native.timeout();
     if (timeout !== null && timeout <= 0) this.native.onTimeout();
+    this.ends.look(nowMs);
     const { keepAliveMs } = this.#transport;
     if (this.#phase !== "open" || keepAliveMs === 0 || nowMs < this.#sentMs + keepAliveMs) return;
     this.#sentMs = nowMs;
@@ -410,13 +414,19 @@ export class QuicheConnection implements QuicConnection, Member {
   send(into: Uint8Array): [number, PathInfo] | null {
     if (this.#phase === "gone") return null;
     if (this.#phase === "closing" && this.#farewells-- <= 0) return null;
+    const again = this.#phase === "open" ? this.ends.next(into) : null;
+    if (again !== null) return again;
     try {
-      const sent = this.native.send(into);
+      let sent = this.native.send(into);
+      if (sent === null && this.#phase === "open" && finishAll(this.#blocked)) {
+        sent = this.native.send(into);
+      }
       if (sent !== null && this.isServer) {
         const { to } = sent[1];
         const target = this.#addresses.targetOf(to);
         if (target !== to) sent[1] = { from: this.#addresses.last.to, to: target };
       }
+      this.ends.wrote(into, sent);
       return sent;
     } catch (error) {
       this.#broken ??= breakage(this.native, error);
@@ -428,6 +438,7 @@ export class QuicheConnection implements QuicConnection, Member {
   /** quiche has other timers then. */
   sent(count: number, nowMs: number): void {
     if (count > 0) this.#sentMs = nowMs;
+    if (count > 0) this.ends.out(nowMs);
     if (this.#phase !== "gone") this.deadlineMs = this.#nextDeadline(nowMs);
   }
 }

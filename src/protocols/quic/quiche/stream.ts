@@ -4,6 +4,7 @@
 // Invariant: the handler is called from `serve` only, so never from within a call of its owner; nor after `reset` or `abort`,
 // nor after onClose. quiche holds what its congestion window lets it send soon; what is beyond that is pending here.
 
+import { QUICHE } from "../../../shared/limits.ts";
 import type { Peer } from "../../live-rows.ts";
 import { SILENT } from "../../wire/handler.ts";
 import { Pending } from "../../wire/pending.ts";
@@ -126,25 +127,28 @@ export class QuicheStream implements QuicStream {
     if (this.#readOver) this.connection.block(this);
   }
 
+  /** The FIN is due and has no bytes to go with. */
+  get #endsAlone(): boolean {
+    return this.#ending && !this.#writeOver && this.#stopped < 0 && this.#pending.bytes === 0;
+  }
+
   /**
-   * The FIN, if it is due and has no bytes to go with. It is handed over right before packets are sent, and only if there is
-   * room for it: quiche takes a stream whose bytes are all acknowledged for complete as soon as it knows of a FIN, and forgets
-   * it with the next acknowledgement, sent or not.
-   * @returns false: it has to wait.
+   * Hands such a FIN over. Only when quiche has written all that it had, and there is room for more: it takes a stream whose
+   * bytes are all acknowledged for complete as soon as it knows of a FIN, and forgets it with the next acknowledgement, sent
+   * or not.
+   * @returns whether it is to be sent.
    */
   finish(): boolean {
-    if (!this.#ending || this.#writeOver || this.#stopped >= 0 || this.#pending.bytes > 0) {
-      return true;
-    }
-    if (!this.#hasRoom()) return false;
+    if (this.#gone || !this.#endsAlone || !this.#hasRoom()) return false;
+    this.connection.ends.arm();
     this.#handOver(EMPTY, true);
-    return true;
+    return this.#writeOver;
   }
 
   /** Of the congestion window and the peer's. */
   #hasRoom(): boolean {
     try {
-      return this.#native.streamCapacity(this.id) > 0;
+      return this.#native.streamCapacity(this.id) >= QUICHE.endRoomBytes;
     } catch {
       return true; // stopped by the peer: quiche says so when it is sent to
     }
@@ -269,15 +273,13 @@ export class QuicheStream implements QuicStream {
     if (this.#stopped >= 0 && !this.#tellStopped()) return false;
     if (this.#pending.bytes > 0) this.#pending.flush(this.#send);
     if (this.#stopped >= 0 && !this.#tellStopped()) return false;
-    let waits = !this.finish();
     if (this.#full && this.#pending.bytes <= this.#marks.lowBytes) {
       this.#full = false;
       if (!this.#ending) this.handler.onDrain();
     }
     this.#tellEnd();
-    if (!this.#gone) waits = !this.finish(); // its owner may have ended it just now
     this.#settle();
-    return !this.#gone && (waits || this.#pending.bytes > 0);
+    return !this.#gone && (this.#endsAlone || this.#pending.bytes > 0);
   }
 
   /** @returns false: that was the stream's end. */
