@@ -45,7 +45,7 @@ test("a listener and a target are printed with all that holds for them", async (
   handshake     within 10s
   connections   as many as descriptors allow
   QUIC          driver auto, gone after 30s without a packet, token of ${token}, takes early data (0-RTT), which can be replayed
-  streams       at most 1024 of one connection
+  streams       at most 256 of one connection
   connect       within 5s
   idle          for ever
   socket        nodelay, keepalive 30s
