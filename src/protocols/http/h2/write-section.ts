@@ -4,7 +4,8 @@
 import { type Fields, REMOVED } from "../message/fields.ts";
 import type { RequestHead, ResponseHead } from "../message/heads.ts";
 import { idOf } from "../message/names.ts";
-import { FIELD_OVERHEAD, type HpackEncoder } from "./hpack/encoder.ts";
+import type { HpackEncoder } from "./hpack/encoder.ts";
+import { boundOf } from "./hpack/primitives.ts";
 import * as Static from "./hpack/static-table.ts";
 import type { Sender } from "./sender.ts";
 
@@ -120,16 +121,4 @@ function writeFields(encoder: HpackEncoder, fields: Fields, also: number): void 
     const id = ids[i]!;
     if (SKIPPED[id] === 0 && id !== also) encoder.field(fields, i);
   }
-}
-
-/** What the fields take at most. */
-function boundOf(fields: Fields): number {
-  const { ids, ranges, count } = fields;
-  let bytes = 0;
-  for (let i = 0; i < count; i++) {
-    if (ids[i] === REMOVED) continue;
-    const at = i * 4;
-    bytes += ranges[at + 1]! - ranges[at]! + ranges[at + 3]! - ranges[at + 2]! + FIELD_OVERHEAD;
-  }
-  return bytes;
 }

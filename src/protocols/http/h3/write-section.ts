@@ -2,12 +2,13 @@
 // one buffer of the thread and given away in one call: who takes it copies what cannot go out at once. Called by streams.
 
 import { H3 } from "../../../shared/limits.ts";
+import { boundOf } from "../h2/hpack/primitives.ts";
 import { SKIPPED } from "../h2/write-section.ts";
 import { type Fields, REMOVED } from "../message/fields.ts";
 import type { RequestHead, ResponseHead } from "../message/heads.ts";
 import { idOf } from "../message/names.ts";
 import * as C from "./constants.ts";
-import { FIELD_OVERHEAD, QpackEncoder } from "./qpack/encoder.ts";
+import { QpackEncoder } from "./qpack/encoder.ts";
 import { writeVarint, writeVarint4 } from "./varint.ts";
 
 /** Where frames go: a stream, or what waits until there is one. */
@@ -122,16 +123,4 @@ function writeFields(fields: Fields, also: number): void {
     const id = ids[i]!;
     if (SKIPPED[id] === 0 && id !== also) encoder.field(fields, i);
   }
-}
-
-/** What the fields take at most. */
-function boundOf(fields: Fields): number {
-  const { ids, ranges, count } = fields;
-  let bytes = 0;
-  for (let i = 0; i < count; i++) {
-    if (ids[i] === REMOVED) continue;
-    const at = i * 4;
-    bytes += ranges[at + 1]! - ranges[at]! + ranges[at + 3]! - ranges[at + 2]! + FIELD_OVERHEAD;
-  }
-  return bytes;
 }

@@ -7,7 +7,7 @@
 import { H2 } from "../../../../shared/limits.ts";
 import { type Fields, NEVER_INDEXED } from "../../message/fields.ts";
 import { DynamicTable, ENTRY_OVERHEAD } from "./dynamic-table.ts";
-import { huffmanBound, huffmanDecode } from "./huffman.ts";
+import { PrimitiveReader } from "./primitives.ts";
 import * as Static from "./static-table.ts";
 
 export const DECODED = 0;
@@ -17,7 +17,7 @@ export const TOO_LARGE = 1;
 export const BROKEN = 2;
 export type Decoded = typeof DECODED | typeof TOO_LARGE | typeof BROKEN;
 
-export class HpackDecoder {
+export class HpackDecoder extends PrimitiveReader {
   readonly table = new DynamicTable();
   readonly #maximumBytes: number;
   readonly #maximumFields: number;
@@ -26,9 +26,6 @@ export class HpackDecoder {
   /** The peer must say that its table is smaller before its next field. */
   #mustShrink = false;
 
-  #bytes: Uint8Array = new Uint8Array(0);
-  #at = 0;
-  #end = 0;
   /** Of the section so far, as SETTINGS_MAX_HEADER_LIST_SIZE counts: with ENTRY_OVERHEAD for each field. */
   #size = 0;
   #fields = 0;
@@ -36,6 +33,7 @@ export class HpackDecoder {
 
   /** @param maximumBytes of a section, as SETTINGS_MAX_HEADER_LIST_SIZE counts them. */
   constructor(maximumBytes: number, maximumFields: number) {
+    super();
     this.#maximumBytes = maximumBytes;
     this.#maximumFields = maximumFields;
   }
@@ -56,14 +54,14 @@ export class HpackDecoder {
    * TOO_LARGE, `into` has what came before.
    */
   decode(bytes: Uint8Array, start: number, end: number, into: Fields): Decoded {
-    this.#bytes = bytes;
-    this.#at = start;
-    this.#end = end;
+    this.bytes = bytes;
+    this.at = start;
+    this.end = end;
     this.#size = this.#fields = 0;
     this.#tooLarge = false;
     let sizeUpdates = 0;
-    while (this.#at < end) {
-      const first = bytes[this.#at]!;
+    while (this.at < end) {
+      const first = bytes[this.at]!;
       let valid: boolean;
       if (first >= 0x80) valid = this.#indexed(into);
       else if (first >= 0x40) valid = this.#literal(into, 0x3f, true, 0);
@@ -85,7 +83,7 @@ export class HpackDecoder {
   }
 
   #indexed(into: Fields): boolean {
-    const index = this.#integer(0x7f);
+    const index = this.integer(0x7f);
     if (index <= 0 || this.#mustShrink) return false;
     if (index <= Static.STATIC_ENTRIES) {
       const start = Static.STATIC_STARTS[index]!;
@@ -113,7 +111,7 @@ export class HpackDecoder {
     const id = this.#name(into, prefix);
     if (id < 0) return false;
     const nameEnd = into.used;
-    if (!this.#string(into)) return false;
+    if (!this.string(into, 0x80)) return false;
     const end = into.used;
     const field = Static.classifyValue(id, into.arena, nameEnd, end);
     if (index) this.table.insert(field, into.arena, used, nameEnd, nameEnd, end);
@@ -126,11 +124,11 @@ export class HpackDecoder {
 
   /** Writes the field's name behind what is in `into`. @returns its number; -1 if it is broken. */
   #name(into: Fields, prefix: number): number {
-    const index = this.#integer(prefix);
+    const index = this.integer(prefix);
     if (index < 0) return -1;
     if (index === 0) {
       const start = into.used;
-      if (!this.#string(into)) return -1;
+      if (!this.string(into, 0x80)) return -1;
       return Static.classifyName(into.arena, start, into.used);
     }
     if (index <= Static.STATIC_ENTRIES) {
@@ -152,45 +150,12 @@ export class HpackDecoder {
     return id === Static.INVALID ? Static.classifyName(into.arena, at, into.used) : id;
   }
 
-  /** Writes a string behind what is in `into`. @returns false if it is broken. */
-  #string(into: Fields): boolean {
-    if (this.#at >= this.#end) return false;
-    const huffman = this.#bytes[this.#at]! >= 0x80;
-    const length = this.#integer(0x7f);
-    const start = this.#at;
-    if (length < 0 || length > this.#end - start) return false;
-    this.#at = start + length;
-    if (!huffman) {
-      into.append(this.#bytes, start, this.#at);
-      return true;
-    }
-    const to = into.reserve(huffmanBound(length));
-    const end = huffmanDecode(this.#bytes, start, this.#at, into.arena, to);
-    if (end < 0) return false;
-    into.used = end;
-    return true;
-  }
-
   #sizeUpdate(): boolean {
-    const bytes = this.#integer(0x1f);
+    const bytes = this.integer(0x1f);
     if (bytes < 0 || bytes > this.#allowed) return false;
     this.table.setMaximum(bytes);
     this.#mustShrink = false;
     return true;
-  }
-
-  /** An integer with this prefix (RFC 7541 section 5.1). @returns -1 if it is not whole or larger than anything here is. */
-  #integer(prefix: number): number {
-    const bytes = this.#bytes;
-    let value = bytes[this.#at++]! & prefix;
-    if (value < prefix) return value;
-    for (let shift = 0; shift <= 21; shift += 7) {
-      if (this.#at >= this.#end) return -1;
-      const octet = bytes[this.#at++]!;
-      value += (octet & 0x7f) << shift;
-      if (octet < 0x80) return value;
-    }
-    return -1;
   }
 }
 

@@ -10,7 +10,7 @@ import { H2 } from "../../../../shared/limits.ts";
 import { type Fields, NEVER_INDEXED } from "../../message/fields.ts";
 import { idOf, lower, UNKNOWN } from "../../message/names.ts";
 import { DynamicTable, ENTRY_OVERHEAD } from "./dynamic-table.ts";
-import { huffmanEncode, huffmanLength } from "./huffman.ts";
+import { PrimitiveWriter } from "./primitives.ts";
 import * as Static from "./static-table.ts";
 
 const BUCKETS = 256;
@@ -65,13 +65,7 @@ const INDEXED_LITERAL = 0x40;
 const PLAIN_LITERAL = 0;
 const NEVER_LITERAL = 0x10;
 
-/** The most that a field takes beyond its name and value: prefix and two lengths. */
-export const FIELD_OVERHEAD = 12;
-
-export class HpackEncoder {
-  /** Where the next byte goes. The caller gives an output with room for every field's bytes and FIELD_OVERHEAD. */
-  output: Uint8Array = new Uint8Array(0);
-  at = 0;
+export class HpackEncoder extends PrimitiveWriter {
   readonly #table = new DynamicTable();
   #chain = NONE;
   /** By bucket: the newest entry's number. */
@@ -99,7 +93,7 @@ export class HpackEncoder {
 
   #resize(bytes: number): void {
     this.#table.setMaximum(bytes);
-    this.#integer(0x20, 0x1f, bytes);
+    this.integer(0x20, 0x1f, bytes);
   }
 
   /** An entry of the static table as it is. */
@@ -144,7 +138,7 @@ export class HpackEncoder {
 
   /** @param name index of the static table. */
   digitsOf(name: number, number: number): void {
-    this.#integer(PLAIN_LITERAL, 0x0f, name);
+    this.integer(PLAIN_LITERAL, 0x0f, name);
     let length = 1;
     for (let rest = number; rest >= 10; rest = Math.floor(rest / 10)) length++;
     this.output[this.at++] = length;
@@ -165,8 +159,8 @@ export class HpackEncoder {
   text(name: string, value: string): void {
     this.output[this.at++] = PLAIN_LITERAL;
     const bytes = Buffer.from(name + value, "latin1");
-    this.#string(bytes, 0, name.length);
-    this.#string(bytes, name.length, bytes.length);
+    this.string(bytes, 0, name.length);
+    this.string(bytes, name.length, bytes.length);
   }
 
   #encode(
@@ -208,7 +202,7 @@ export class HpackEncoder {
       if (this.#same(place, bucket, arena, name, nameEnd, value, end)) {
         const wire = index + Static.STATIC_ENTRIES;
         if (wire < 0x7f) this.output[this.at++] = 0x80 | wire;
-        else this.#integer(0x80, 0x7f, wire);
+        else this.integer(0x80, 0x7f, wire);
         return true;
       }
       number = this.#chain[place]!;
@@ -311,41 +305,9 @@ export class HpackEncoder {
     end: number,
     values = names,
   ): void {
-    this.#integer(pattern, prefix, staticName);
-    if (staticName === 0) this.#lowerString(names, name, nameEnd);
-    this.#string(values, value, end);
-  }
-
-  #string(bytes: Uint8Array, start: number, end: number): void {
-    const length = end - start;
-    const encoded = huffmanLength(bytes, start, end);
-    if (encoded < length) {
-      this.#integer(0x80, 0x7f, encoded);
-      this.at = huffmanEncode(bytes, start, end, this.output, this.at);
-      return;
-    }
-    this.#integer(0, 0x7f, length);
-    const { output } = this;
-    for (let i = start, to = this.at; i < end; i++, to++) output[to] = bytes[i]!;
-    this.at += length;
-  }
-
-  /** Names are short, and sent as literals once in a while only: not worth a Huffman code that folds letters. */
-  #lowerString(bytes: Uint8Array, start: number, end: number): void {
-    this.#integer(0, 0x7f, end - start);
-    for (let i = start; i < end; i++) this.output[this.at++] = lower(bytes[i]!);
-  }
-
-  #integer(pattern: number, prefix: number, value: number): void {
-    const { output } = this;
-    if (value < prefix) {
-      output[this.at++] = pattern | value;
-      return;
-    }
-    output[this.at++] = pattern | prefix;
-    let rest = value - prefix;
-    for (; rest >= 0x80; rest >>>= 7) output[this.at++] = 0x80 | (rest & 0x7f);
-    output[this.at++] = rest;
+    this.integer(pattern, prefix, staticName);
+    if (staticName === 0) this.lowerName(0, 0x7f, names, name, nameEnd);
+    this.string(values, value, end);
   }
 }
 

@@ -2,7 +2,7 @@
 // has no room (SETTINGS_QPACK_MAX_TABLE_CAPACITY 0), so a section needs nothing but itself, no stream waits for another, and
 // nobody can make us keep what they sent. Fields have the numbers of h2/hpack/static-table.ts. Pure; called by streams.
 
-import { huffmanBound, huffmanDecode } from "../../h2/hpack/huffman.ts";
+import { PrimitiveReader } from "../../h2/hpack/primitives.ts";
 import { classifyName, classifyValue, INVALID } from "../../h2/hpack/static-table.ts";
 import { type Fields, NEVER_INDEXED } from "../../message/fields.ts";
 import {
@@ -24,31 +24,29 @@ export type Decoded = typeof DECODED | typeof TOO_LARGE | typeof BROKEN;
 /** What SETTINGS_MAX_FIELD_SECTION_SIZE counts for each field beside its name and value (RFC 9114 section 4.2.2). */
 const FIELD_COUNTS = 32;
 
-export class QpackDecoder {
+export class QpackDecoder extends PrimitiveReader {
   readonly #maximumBytes: number;
   readonly #maximumFields: number;
-  #bytes: Uint8Array = new Uint8Array(0);
-  #at = 0;
-  #end = 0;
   #size = 0;
   #count = 0;
 
   /** @param maximumBytes of a section, as SETTINGS_MAX_FIELD_SECTION_SIZE counts them. */
   constructor(maximumBytes: number, maximumFields: number) {
+    super();
     this.#maximumBytes = maximumBytes;
     this.#maximumFields = maximumFields;
   }
 
   /** Decodes the whole section [start, end) behind what is in `into`. */
   decode(bytes: Uint8Array, start: number, end: number, into: Fields): Decoded {
-    this.#bytes = bytes;
-    this.#at = start;
-    this.#end = end;
+    this.bytes = bytes;
+    this.at = start;
+    this.end = end;
     this.#size = this.#count = 0;
     // Required Insert Count and Delta Base: without a dynamic table both are 0, and the sign does not matter.
-    if (this.#integer(0xff) !== 0 || this.#integer(0x7f) !== 0) return BROKEN;
-    while (this.#at < end) {
-      const first = bytes[this.#at]!;
+    if (this.integer(0xff) !== 0 || this.integer(0x7f) !== 0) return BROKEN;
+    while (this.at < end) {
+      const first = bytes[this.at]!;
       let outcome: Decoded;
       if (first >= 0xc0) outcome = this.#indexed(into);
       else if (first >= 0x80 || first < 0x20)
@@ -66,7 +64,7 @@ export class QpackDecoder {
   }
 
   #indexed(into: Fields): Decoded {
-    const index = this.#integer(0x3f);
+    const index = this.integer(0x3f);
     if (index < 0 || index >= STATIC_ENTRIES) return BROKEN;
     const start = STATIC_STARTS[index]!;
     const nameEnd = STATIC_NAME_ENDS[index]!;
@@ -81,62 +79,28 @@ export class QpackDecoder {
 
   /** With the name of a static entry. */
   #referred(into: Fields): Decoded {
-    const never = (this.#bytes[this.#at]! & 0x20) !== 0;
-    const index = this.#integer(0x0f);
+    const never = (this.bytes[this.at]! & 0x20) !== 0;
+    const index = this.integer(0x0f);
     if (index < 0 || index >= STATIC_ENTRIES) return BROKEN;
     const start = into.append(STATIC_ARENA, STATIC_STARTS[index]!, STATIC_NAME_ENDS[index]!);
     return this.#value(into, STATIC_IDS[index]!, start, never);
   }
 
   #literal(into: Fields): Decoded {
-    const never = (this.#bytes[this.#at]! & 0x10) !== 0;
+    const never = (this.bytes[this.at]! & 0x10) !== 0;
     const start = into.used;
-    if (!this.#string(into, 0x08)) return BROKEN;
+    if (!this.string(into, 0x08)) return BROKEN;
     return this.#value(into, classifyName(into.arena, start, into.used), start, never);
   }
 
   #value(into: Fields, id: number, start: number, never: boolean): Decoded {
     const nameEnd = into.used;
-    if (!this.#string(into, 0x80)) return BROKEN;
+    if (!this.string(into, 0x80)) return BROKEN;
     const end = into.used;
     if (!this.#admit(end - start)) return TOO_LARGE;
     const field = id === INVALID ? INVALID : classifyValue(id, into.arena, nameEnd, end);
     into.push(field, start, nameEnd, nameEnd, end);
     if (never) into.flags[into.count - 1] = NEVER_INDEXED;
     return DECODED;
-  }
-
-  /** Writes a string behind what is in `into`. @param coded the bit that says Huffman, above its length. */
-  #string(into: Fields, coded: number): boolean {
-    if (this.#at >= this.#end) return false;
-    const huffman = (this.#bytes[this.#at]! & coded) !== 0;
-    const length = this.#integer(coded - 1);
-    const start = this.#at;
-    if (length < 0 || length > this.#end - start) return false;
-    this.#at = start + length;
-    if (!huffman) {
-      into.append(this.#bytes, start, this.#at);
-      return true;
-    }
-    const to = into.reserve(huffmanBound(length));
-    const end = huffmanDecode(this.#bytes, start, this.#at, into.arena, to);
-    if (end < 0) return false;
-    into.used = end;
-    return true;
-  }
-
-  /** An integer with this prefix (RFC 7541 section 5.1). @returns -1 if it is not whole or larger than anything here is. */
-  #integer(prefix: number): number {
-    const bytes = this.#bytes;
-    if (this.#at >= this.#end) return -1;
-    let value = bytes[this.#at++]! & prefix;
-    if (value < prefix) return value;
-    for (let shift = 0; shift <= 21; shift += 7) {
-      if (this.#at >= this.#end) return -1;
-      const octet = bytes[this.#at++]!;
-      value += (octet & 0x7f) << shift;
-      if (octet < 0x80) return value;
-    }
-    return -1;
   }
 }

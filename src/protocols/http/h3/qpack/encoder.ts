@@ -1,9 +1,9 @@
 // Encodes field sections of QPACK (RFC 9204 section 4.5) with the static table alone: what we send never waits for another stream
 // at the peer, and a lost packet holds up only the messages that are in it. Pure; called by write-section.ts.
 
-import { huffmanEncode, huffmanLength } from "../../h2/hpack/huffman.ts";
+import { PrimitiveWriter } from "../../h2/hpack/primitives.ts";
 import { type Fields, NEVER_INDEXED } from "../../message/fields.ts";
-import { idOf, lower } from "../../message/names.ts";
+import { idOf } from "../../message/names.ts";
 import { firstNamed, withValue } from "./static-table.ts";
 
 /** Sent as never indexed, so that no proxy behind keeps them in a table (RFC 9204 section 7.1.3). */
@@ -12,20 +12,13 @@ for (const name of ["authorization", "proxy-authorization", "cookie", "set-cooki
   CREDENTIALS[idOf(name)] = 1;
 }
 
-/** The most that a field takes beyond its name and value: prefix and two lengths. */
-export const FIELD_OVERHEAD = 12;
-
 const INDEXED = 0xc0; // of the static table
 const REFERRED = 0x50;
 const REFERRED_NEVER = 0x20;
 const LITERAL = 0x20;
 const LITERAL_NEVER = 0x10;
 
-export class QpackEncoder {
-  /** Where the next byte goes. The caller gives an output with room for every field's bytes and FIELD_OVERHEAD. */
-  output: Uint8Array = new Uint8Array(0);
-  at = 0;
-
+export class QpackEncoder extends PrimitiveWriter {
   /** The prefix of a section: Required Insert Count and Base, both 0. */
   begin(output: Uint8Array, at: number): void {
     this.output = output;
@@ -35,7 +28,7 @@ export class QpackEncoder {
 
   /** An entry of the static table as it is. */
   indexed(index: number): void {
-    this.#integer(INDEXED, 0x3f, index);
+    this.integer(INDEXED, 0x3f, index);
   }
 
   /** Field `i`, which is there. Names are sent in lower case. */
@@ -47,8 +40,8 @@ export class QpackEncoder {
     const nameEnd = ranges[at + 1]!;
     const name = firstNamed(id, arena, ranges[at]!, nameEnd);
     if (name >= 0) return this.#named(name, never, arena, ranges[at + 2]!, ranges[at + 3]!);
-    this.#lowerName(LITERAL | (never ? LITERAL_NEVER : 0), arena, ranges[at]!, nameEnd);
-    this.#string(arena, ranges[at + 2]!, ranges[at + 3]!);
+    this.lowerName(LITERAL | (never ? LITERAL_NEVER : 0), 0x07, arena, ranges[at]!, nameEnd);
+    this.string(arena, ranges[at + 2]!, ranges[at + 3]!);
   }
 
   /** A value for the name of static entry `name`, the first of those that share it. */
@@ -65,46 +58,14 @@ export class QpackEncoder {
   /** A name that the static table does not have. @param name in lower case. */
   literal(name: string, value: string): void {
     const bytes = Buffer.from(name + value, "latin1");
-    this.#lowerName(LITERAL, bytes, 0, name.length);
-    this.#string(bytes, name.length, bytes.length);
+    this.lowerName(LITERAL, 0x07, bytes, 0, name.length);
+    this.string(bytes, name.length, bytes.length);
   }
 
   #named(name: number, never: boolean, arena: Uint8Array, start: number, end: number): void {
     const whole = never ? -1 : withValue(name, arena, start, end);
-    if (whole >= 0) return this.#integer(INDEXED, 0x3f, whole);
-    this.#integer(REFERRED | (never ? REFERRED_NEVER : 0), 0x0f, name);
-    this.#string(arena, start, end);
-  }
-
-  #string(bytes: Uint8Array, start: number, end: number): void {
-    const length = end - start;
-    const encoded = huffmanLength(bytes, start, end);
-    if (encoded < length) {
-      this.#integer(0x80, 0x7f, encoded);
-      this.at = huffmanEncode(bytes, start, end, this.output, this.at);
-      return;
-    }
-    this.#integer(0, 0x7f, length);
-    const { output } = this;
-    for (let i = start, to = this.at; i < end; i++, to++) output[to] = bytes[i]!;
-    this.at += length;
-  }
-
-  /** Not worth a Huffman code that folds letters. */
-  #lowerName(pattern: number, bytes: Uint8Array, start: number, end: number): void {
-    this.#integer(pattern, 0x07, end - start);
-    for (let i = start; i < end; i++) this.output[this.at++] = lower(bytes[i]!);
-  }
-
-  #integer(pattern: number, prefix: number, value: number): void {
-    const { output } = this;
-    if (value < prefix) {
-      output[this.at++] = pattern | value;
-      return;
-    }
-    output[this.at++] = pattern | prefix;
-    let rest = value - prefix;
-    for (; rest >= 0x80; rest >>>= 7) output[this.at++] = 0x80 | (rest & 0x7f);
-    output[this.at++] = rest;
+    if (whole >= 0) return this.integer(INDEXED, 0x3f, whole);
+    this.integer(REFERRED | (never ? REFERRED_NEVER : 0), 0x0f, name);
+    this.string(arena, start, end);
   }
 }
