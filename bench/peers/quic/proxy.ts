@@ -18,6 +18,7 @@ const FORWARDED = { via: false, request_id: false };
 export const proxyQuic: Peer = {
   name: NAME,
   setup: "protocols http3 and quic, driver quiche, 1 worker, without Via and request ids",
+  optional: true, // its client is built by hand
   only: QUIC_ONLY,
   async available() {
     const client = builtOf(QUIC_LOAD);
