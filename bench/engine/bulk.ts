@@ -20,10 +20,19 @@ async function iperf3(command: string[], timeoutMs: number): Promise<Iperf3Repor
   for (;;) {
     const { code, output, errors } = await tryChild(command, timeoutMs);
     const report = JSON.parse(output || "{}") as Iperf3Report;
-    if (code === 0 && report.error === undefined) return report;
-    // A server that has just ended another test may be busy, or cut this one off before it began.
-    if (!/busy|unable to receive control message/.test(output) || Date.now() > deadline) {
-      throw new Error(`iperf3: exit code ${code}: ${report.error ?? errors}`);
+    const isWhole = code === 0 && report.error === undefined;
+    const isEmpty = isWhole && (report.end.sum_received?.bytes ?? 0) === 0;
+    if (isWhole && !isEmpty) return report;
+    // A server that has just ended another test may be busy, or cut this one off before it began; of a very short one it may have
+    // read nothing when the client says that it is over.
+    if (
+      (!isEmpty && !/busy|unable to receive control message/.test(output)) ||
+      Date.now() > deadline
+    ) {
+      const reason = isEmpty
+        ? "no byte was received"
+        : `exit code ${code}: ${report.error ?? errors}`;
+      throw new Error(`iperf3: ${reason}`);
     }
     await Bun.sleep(BUSY_POLL_MS);
   }
@@ -52,9 +61,7 @@ export function bulk(streams: number): Measurement {
       const before = cpuTime(pids);
       const { end } = await iperf3(command, scale.durationMs + GRACE_MS);
       const cpu = cpuSince(before, pids);
-      const received = end.sum_received;
-      if (received === undefined || received.bytes === 0)
-        throw new Error("iperf3 received no byte");
+      const received = end.sum_received!;
       const gigabytes = received.bytes / 1e9;
       return {
         rate: received.bits_per_second / 1e9,
