@@ -7,6 +7,10 @@ export type ErrorCode =
   | "ERR_CONFIG" // the configuration is wrong; exit code 2
   | "ERR_NOT_AVAILABLE" // grammar that this version knows but does not carry out yet; exit code 2
   | "ERR_CERTIFICATE" // a certificate, a key or a file of authorities cannot be used; exit code 2
+  | "ERR_ISSUE" // an authority gave no certificate
+  | "ERR_CHALLENGE" // a name could not be proven to an authority
+  | "ERR_DNS_PROVIDER" // the API of a DNS provider refused, or did not answer
+  | "ERR_STORAGE" // the folder of certificates cannot be read, written or locked
   | "ERR_ADDRESS" // an address cannot be parsed
   | "ERR_LISTEN" // a listener could not be opened
   | "ERR_CONNECT" // a target could not be reached
