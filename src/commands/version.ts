@@ -11,6 +11,7 @@ const EMPTY_PLAN: Plan = {
   engine: "auto",
   workers: 1,
   shutdownTimeoutMs: 0,
+  autoTls: null,
   ring: RING_DEFAULTS,
   log: { level: "error", format: "json" },
   listeners: [],

@@ -35,6 +35,7 @@ export function compile(config: Config, machine: Machine): Plan {
       level: config.log_level ?? PROXY_DEFAULTS.logLevel,
       format: format === "auto" ? (machine.terminal ? "pretty" : "json") : format,
     },
+    autoTls: null,
     listeners: enabled.map((entry) => compileListener(entry, config, machine.platform, taken)),
   });
 }

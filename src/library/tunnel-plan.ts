@@ -132,7 +132,8 @@ export function compileTunnel(config: TunnelConfig): TunnelPlan {
   const { shutdownTimeout: shutdownTimeoutMs = PROXY_DEFAULTS.shutdownTimeoutMs } = config;
   const log = { level: PROXY_DEFAULTS.logLevel, format: "json" } as const;
   const ring = RING_DEFAULTS;
-  const plan: Plan = { engine, workers, shutdownTimeoutMs, ring, log, listeners: [listener] };
+  const listeners = [listener];
+  const plan: Plan = { engine, workers, shutdownTimeoutMs, ring, log, autoTls: null, listeners };
   return { plan, listener, namesProtocol: config.protocol !== undefined };
 }
 

@@ -43,11 +43,16 @@ export interface AuthorityPlan {
   /** PEM file of the roots that the directory's own TLS is verified by; null: the system's. */
   readonly rootFile: string | null;
   /** External account binding (RFC 8555 section 7.3.4). `zerossl`: asked of ZeroSSL with the e-mail address. */
-  readonly eab: { readonly keyId: string; readonly hmacKey: Secret } | "zerossl" | null;
+  readonly eab: { readonly keyId: string; readonly hmacKey: Secret | KeyFile } | "zerossl" | null;
   /** Profile of orders (draft-ietf-acme-profiles); null: the authority's default. */
   readonly profile: string | null;
   /** Common name of a root: of several chains that are offered, the one that leads there is taken; null: the first. */
   readonly preferredChain: string | null;
+}
+
+/** base64url, as authorities give it; read when an account is made. */
+export interface KeyFile {
+  readonly file: string;
 }
 
 export interface Dns01Plan {

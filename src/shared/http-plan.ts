@@ -72,6 +72,10 @@ export interface StreamTargetPlan extends SecureTargetPlan {
 export interface TlsServerPlan {
   /** In order; the first is for names that none covers, and for clients that name none. */
   readonly certificates: readonly CertificatePlan[];
+  /** Behind those come the certificates of Plan.autoTls, of which there may be none yet. */
+  readonly managed: boolean;
+  /** A name that no certificate covers may get one at its first handshake (AutoTlsPlan.onDemand). */
+  readonly onDemand: boolean;
   /** CAs of client certificates; null: none are asked for. */
   readonly clientCaFile: string | null;
   readonly clientAuth: "none" | "request" | "require";

@@ -2,6 +2,7 @@
 // it once; the data plane reads it and never sees the configuration.
 
 import { type Endpoint, formatEndpoint } from "./address.ts";
+import type { AutoTlsPlan } from "./auto-tls-plan.ts";
 import type { HttpPlan, LinkPlan, TlsPlan } from "./http-plan.ts";
 import type { QuicPlan } from "./quic-plan.ts";
 
@@ -21,6 +22,8 @@ export interface Plan {
   readonly shutdownTimeoutMs: number;
   readonly ring: RingPlan;
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
+  /** Certificates that are obtained and renewed; null: none are. */
+  readonly autoTls: AutoTlsPlan | null;
   readonly listeners: readonly ListenerPlan[];
 }
 

@@ -198,6 +198,8 @@ describe("TLS of a listener", () => {
       certificates: [pair("c.pem", "k.pem")],
       clientCaFile: "ca.pem",
       clientAuth: "require",
+      managed: false,
+      onDemand: false,
       minVersion: "1.3",
       alpn: [],
     });

@@ -94,6 +94,7 @@ export function makePlan(options: PlanOptions, ...listeners: ListenerOptions[]):
     engine: options.engine,
     workers: options.workers ?? 1,
     shutdownTimeoutMs: options.shutdownTimeoutMs ?? 10_000,
+    autoTls: null,
     ring: options.ring ?? RING_DEFAULTS,
     log: { level: "info", format: "json" },
     listeners: listeners.map(listenerPlan),

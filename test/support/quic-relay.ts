@@ -58,6 +58,7 @@ export class StreamRelay implements AsyncDisposable {
       engine: "auto",
       workers,
       shutdownTimeoutMs,
+      autoTls: null,
       ring: RING_DEFAULTS,
       log: { level: "debug", format: "json" },
       listeners: [listener],

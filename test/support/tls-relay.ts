@@ -34,6 +34,7 @@ export class TlsRelay implements AsyncDisposable {
       engine: "auto",
       workers: options.workers ?? 1,
       shutdownTimeoutMs: options.shutdownTimeoutMs ?? 10_000,
+      autoTls: null,
       ring: RING_DEFAULTS,
       log: { level: "debug", format: "json" },
       listeners: [tlsPlan(options)],

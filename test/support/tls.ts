@@ -28,6 +28,8 @@ export function tlsPlan(options: TlsOptions): TlsPlan {
       certificates: options.certificates ?? [],
       clientCaFile: options.clientCaFile ?? null,
       clientAuth: options.clientAuth ?? "none",
+      managed: false,
+      onDemand: false,
       minVersion: options.minVersion ?? "1.2",
       alpn: options.alpn ?? [],
     },

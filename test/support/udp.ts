@@ -158,6 +158,7 @@ export function planOf(listeners: readonly ListenerPlan[], options: UdpRelayOpti
     engine: "auto",
     workers: options.workers ?? 1,
     shutdownTimeoutMs: 10_000,
+    autoTls: null,
     ring: RING_DEFAULTS,
     log: { level: options.debug === true ? "debug" : "info", format: "json" },
     listeners,

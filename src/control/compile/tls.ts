@@ -15,6 +15,8 @@ export function compileServerTls(
   const clientAuth = clientAuthOf(given);
   return {
     certificates: certificatesOf(given).map(compileCertificate),
+    managed: false,
+    onDemand: false,
     clientCaFile: clientAuth === "none" ? null : (given.ca_file ?? null),
     clientAuth,
     minVersion: given.min_version ?? TLS_DEFAULTS.minVersion,

@@ -34,6 +34,8 @@ class Listening implements Disposable {
       certificates: [],
       clientCaFile: null,
       clientAuth: "none",
+      managed: false,
+      onDemand: false,
       minVersion: "1.2",
       alpn: [],
     } as const;

@@ -32,6 +32,8 @@ const SERVER_PLAN: TlsServerPlan = {
   certificates: [],
   clientCaFile: null,
   clientAuth: "none",
+  managed: false,
+  onDemand: false,
   minVersion: "1.2",
   alpn: [],
 };
