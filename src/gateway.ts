@@ -46,7 +46,8 @@ const ceiling = limit - descriptorReserve(limit);
 /** Of a UDP session: its socket towards the target. Of a stream: the client's socket, and at most one towards a target. */
 const DESCRIPTORS_EACH = { datagrams: 1, streams: 2 } as const;
 
-const listeners = new Map<string, GatewayListener>();
+/** By OpenRequest.slot. */
+const listeners = new Map<number, GatewayListener>();
 const backlog = { bytes: 0 };
 const sweep = new Sweep(() => {
   const now = monotonicMs();
@@ -103,11 +104,12 @@ function isUdpPlan(plan: GatewayPlan): plan is UdpPlan {
 }
 
 async function open(request: OpenRequest<GatewayPlan>): Promise<void> {
+  const { slot } = request;
   const { key, protocol } = request.listener;
   let listener: GatewayListener | null = null;
   try {
     listener = createListener(request);
-    listeners.set(key, listener);
+    listeners.set(slot, listener);
     const bound = await listener.sockets.open();
     warnIfTooFew(
       host,
@@ -119,22 +121,22 @@ async function open(request: OpenRequest<GatewayPlan>): Promise<void> {
       emit({ type: "warning", key, message });
     }
     const fds = listening.isKept(request) ? listener.sockets.duplicates() : [];
-    emit({ type: "opened", key, bound, fds });
+    emit({ type: "opened", slot, bound, fds });
   } catch (error) {
     listener?.end();
-    listeners.delete(key);
-    emit({ type: "open_failed", key, error: toErrorRecord(error) });
+    listeners.delete(slot);
+    emit({ type: "open_failed", slot, error: toErrorRecord(error) });
   }
 }
 
-function close(key: string): void {
-  listeners.get(key)?.close();
+function close(slot: number): void {
+  listeners.get(slot)?.close();
   checkDrained();
 }
 
 /** Listeners that are over are forgotten; the last one of a draining worker is its end. */
 function checkDrained(): void {
-  for (const [key, listener] of listeners) if (listener.over) listeners.delete(key);
+  for (const [slot, listener] of listeners) if (listener.over) listeners.delete(slot);
   if (!draining || listeners.size > 0) return;
   draining = false;
   emit({ type: "drained" });
@@ -152,7 +154,7 @@ function end(): void {
 
 async function answer(id: number, question: Question): Promise<void> {
   const sockets: ListeningSocket[] = [];
-  for (const [key, { sockets: held }] of listeners) {
+  for (const { key, sockets: held } of listeners.values()) {
     if (question === "sockets") {
       for (const fd of held.duplicates()) sockets.push({ key, fd });
     } else if (question === "accept") {
@@ -168,15 +170,18 @@ function obey(command: Command<GatewayPlan>): void {
     case "open":
       return void open(command.request);
     case "targets":
-      return listeners.get(command.key)?.setTargets(command.targets);
+      return listeners.get(command.slot)?.setTargets(command.targets);
     case "certificates":
-      return listeners.get(command.key)?.setCertificates?.(command.certificates);
+      return listeners.get(command.slot)?.setCertificates?.(command.certificates);
     case "close":
-      return close(command.key);
+      return close(command.slot);
     case "ask":
       return void answer(command.id, command.question);
     case "hand_on":
-      return command.keys.forEach((key) => listeners.get(key)?.sockets.handOn());
+      for (const { key, sockets } of listeners.values()) {
+        if (command.keys.includes(key)) sockets.handOn();
+      }
+      return;
     case "disconnect":
       return host.rows.reset(command.id);
     case "drain":

@@ -32,12 +32,12 @@ const host: EngineHost = {
 let engine: Engine;
 
 function open(request: RelayRequest): void {
-  const { key } = request.listener;
+  const { slot } = request;
   try {
     const { bound, fds } = engine.open(request);
-    emit({ type: "opened", key, bound, fds });
+    emit({ type: "opened", slot, bound, fds });
   } catch (error) {
-    emit({ type: "open_failed", key, error: toErrorRecord(error) });
+    emit({ type: "open_failed", slot, error: toErrorRecord(error) });
   }
 }
 
@@ -69,15 +69,15 @@ function obey(command: Command<RelayPlan>): void {
     case "open":
       return open(command.request);
     case "targets":
-      return engine.setTargets(command.key, command.targets);
+      return engine.setTargets(command.slot, command.targets);
     case "mirror":
-      return engine.setMirror(command.key, command.addresses);
+      return engine.setMirror(command.slot, command.addresses);
     case "close":
-      return engine.close(command.key);
+      return engine.close(command.slot);
     case "adopt":
       return adopt(command);
     case "take":
-      engine.take(command.key, command.fd);
+      engine.take(command.slot, command.fd);
       return emit({ type: "took", id: command.id });
     case "ask":
       return answer(command.id, command.question);

@@ -20,6 +20,8 @@ const WORKERS = 2;
 /** Ids that no connection has: a `disconnect` with one of them becomes another command on its way to the worker. */
 const CRASH = -7;
 const RETARGET = -8;
+/** Slots of the plan's listeners. */
+const LISTENERS = [0, 1];
 
 let retargeted: readonly TargetSlot[] = [];
 let asked = 0;
@@ -30,8 +32,8 @@ Worker.prototype.postMessage = function (this: Worker, message: unknown): void {
   const id = command.type === "disconnect" ? command.id : 0;
   if (id === CRASH) return post.call(this, { type: "no such command" });
   if (id !== RETARGET) return post.call(this, message);
-  for (const key of ["tcp 127.0.0.1:0", `tcp unix:${folder}/main`]) {
-    post.call(this, { type: "targets", key, targets: retargeted } satisfies Command);
+  for (const slot of LISTENERS) {
+    post.call(this, { type: "targets", slot, targets: retargeted } satisfies Command);
   }
 };
 

@@ -10,7 +10,7 @@ import type { WorkerHandle } from "./worker-handle.ts";
 type Taker = Pick<WorkerHandle, "index" | "post">;
 
 interface HandOver {
-  readonly key: string;
+  readonly slot: number;
   readonly fd: number;
   readonly worker: number;
 }
@@ -18,11 +18,11 @@ interface HandOver {
 export class HandOvers<T extends Taker> {
   readonly #load: LoadBoard;
   /** The workers that accept on this listener at this moment. */
-  readonly #workersOf: (key: string) => readonly T[];
+  readonly #workersOf: (slot: number) => readonly T[];
   readonly #pending = new Map<number, HandOver>();
   #nextId = 1;
 
-  constructor(load: LoadBoard, workersOf: (key: string) => readonly T[]) {
+  constructor(load: LoadBoard, workersOf: (slot: number) => readonly T[]) {
     this.#load = load;
     this.#workersOf = workersOf;
   }
@@ -36,8 +36,8 @@ export class HandOvers<T extends Taker> {
    * Gives a client to the worker with the fewest connections, which may be the one that it comes from.
    * @returns that worker; undefined if there is none, and the client is closed.
    */
-  give(key: string, fd: number): T | undefined {
-    const workers = this.#workersOf(key);
+  give(slot: number, fd: number): T | undefined {
+    const workers = this.#workersOf(slot);
     const index = this.#load.leastOf(workers.map((worker) => worker.index));
     const worker = workers.find((each) => each.index === index);
     if (worker === undefined) {
@@ -45,8 +45,8 @@ export class HandOvers<T extends Taker> {
       return undefined;
     }
     const id = this.#nextId++;
-    this.#pending.set(id, { key, fd, worker: index });
-    worker.post({ type: "take", id, key, fd });
+    this.#pending.set(id, { slot, fd, worker: index });
+    worker.post({ type: "take", id, slot, fd });
     return worker;
   }
 
@@ -59,7 +59,7 @@ export class HandOvers<T extends Taker> {
     for (const [id, handOver] of this.#pending) {
       if (handOver.worker !== worker) continue;
       this.#pending.delete(id);
-      this.give(handOver.key, handOver.fd);
+      this.give(handOver.slot, handOver.fd);
     }
   }
 }

@@ -328,7 +328,7 @@ export class Listener {
       changed: (addresses) => {
         this.#log.info({ ...about, addresses: addresses.map(formatSocketAddress) }, NEW_ADDRESSES);
         for (const { worker } of this.#shares.values()) {
-          worker.post({ type: "mirror", key, addresses });
+          worker.post({ type: "mirror", slot: this.#slot, addresses });
         }
       },
       log: this.#log,
@@ -342,17 +342,16 @@ export class Listener {
     const targets = this.#targets.slots();
     this.#health.update(targets);
     for (const { worker } of this.#shares.values()) {
-      worker.post({ type: "targets", key: this.plan.key, targets });
+      worker.post({ type: "targets", slot: this.#slot, targets });
     }
   }
 
   /** Files have changed: for new handshakes. */
   certificatesChanged(): void {
-    const { key } = this.plan;
-    const certificates = this.#certificates.of(key);
+    const certificates = this.#certificates.of(this.plan.key);
     if (certificates === null) return;
     for (const { worker } of this.#shares.values()) {
-      worker.post({ type: "certificates", key, certificates });
+      worker.post({ type: "certificates", slot: this.#slot, certificates });
     }
   }
 

@@ -80,7 +80,7 @@ export class Proxy implements AsyncDisposable {
     this.#lookup = options.lookup ?? systemLookup;
     this.#inheritance = options.inheritance ?? new Inheritance();
     this.#load = LoadBoard.create(this.#relayCount);
-    this.#handOvers = new HandOvers(new LoadBoard(this.#load), (key) => this.#workersOf(key));
+    this.#handOvers = new HandOvers(new LoadBoard(this.#load), (slot) => this.#workersOf(slot));
     // Sums belong to no worker, and their lines name none.
     this.#refusals = new Refusals((event) => logWorkerEvent(this.#log, -1, event));
   }
@@ -289,7 +289,7 @@ export class Proxy implements AsyncDisposable {
     switch (event.type) {
       case "opened":
       case "open_failed":
-        this.#listeners.find((listener) => listener.plan.key === event.key)?.answered(index, event);
+        this.#listeners[event.slot]?.answered(index, event);
         break;
       case "adopted":
         this.#pairs.adopted(event);
@@ -298,7 +298,7 @@ export class Proxy implements AsyncDisposable {
         this.#pairs.closed(event);
         break;
       case "hand_over":
-        this.#handOvers.give(event.key, event.fd);
+        this.#handOvers.give(event.slot, event.fd);
         break;
       case "took": {
         // A `drained` that it told before this client reached it does not count: once it has served the client, it tells again.
@@ -381,10 +381,9 @@ export class Proxy implements AsyncDisposable {
     return kind === undefined ? alive : alive.filter((worker) => worker.kind === kind);
   }
 
-  /** Those that the listener of this key was opened on. It may be closed meanwhile: they still serve its clients. */
-  #workersOf(key: string): WorkerHandle[] {
-    const listener = this.#listeners.find(({ plan }) => plan.key === key);
-    return listener?.openWorkers() ?? [];
+  /** Those that the listener was opened on. It may be closed meanwhile: they still serve its clients. */
+  #workersOf(slot: number): WorkerHandle[] {
+    return this.#listeners[slot]?.openWorkers() ?? [];
   }
 
   /** @throws ProxyError ERR_STATE if there should be one and there is none. */

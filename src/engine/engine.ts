@@ -46,14 +46,14 @@ export interface Engine {
    */
   open(request: RelayRequest): { bound: SocketAddress[]; fds: number[] };
   /** New target addresses for new connections. */
-  setTargets(key: string, targets: readonly TargetSlot[]): void;
+  setTargets(slot: number, targets: readonly TargetSlot[]): void;
   /** New addresses of the mirror for new connections. */
-  setMirror(key: string, addresses: readonly SocketAddress[]): void;
+  setMirror(slot: number, addresses: readonly SocketAddress[]): void;
   /**
    * Closes the listening sockets; its connections go on. Whoever waits to be accepted still is, for two reasons: nobody else
    * might have the socket, and if another process has, the kernel may have woken us alone for this client.
    */
-  close(key: string): void;
+  close(slot: number): void;
   /** Accepts on listeners that were opened quietly. */
   accept(): void;
   /** Duplicates of every listening descriptor; none where the platform has no descriptors to hand on. */
@@ -69,7 +69,7 @@ export interface Engine {
    * Serves a client that another worker accepted, as if it had been accepted here. The descriptor is the engine's from here on.
    * Never called on an engine that does not set its place in the host's `load`.
    */
-  take(key: string, fd: number): void;
+  take(slot: number, fd: number): void;
   /** Resets one connection, named as in the live table. Nothing happens if it is over. */
   disconnect(id: number): void;
   /** Closes every listener; emits `drained` once, when no connection is left. */

@@ -89,6 +89,8 @@ export interface ListenerSockets {
 }
 
 export interface GatewayListener {
+  /** ListenerPlan.key. */
+  readonly key: string;
   /** Opened, handed on, and asked for by the worker; closed by the listener. */
   readonly sockets: ListenerSockets;
   setTargets(targets: readonly TargetSlot[]): void;

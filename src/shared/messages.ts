@@ -39,7 +39,7 @@ export type RelayRequest = OpenRequest<RelayPlan>;
 /** Where and how one worker opens a listener. */
 export interface OpenRequest<P extends ListenerPlan = ListenerPlan> {
   readonly listener: P;
-  /** Names the listener in the table of live connections. Never reused while the proxy runs. */
+  /** Names the listener in commands, events and the table of live connections. Never reused while the proxy runs. */
   readonly slot: number;
   /** What to bind, in order; more than one when a host name has several addresses. */
   readonly binds: readonly SocketAddress[];
@@ -122,24 +122,25 @@ export type Question =
   /** For duplicates of all its listening sockets, which are the asker's to close. */
   | "sockets";
 
+/** Listeners are named by OpenRequest.slot: one that was replaced has its successor's key while its connections go on. */
 export type Command<P extends ListenerPlan = ListenerPlan> =
   | { readonly type: "open"; readonly request: OpenRequest<P> }
   /** New addresses, or news of probes: for new connections. */
-  | { readonly type: "targets"; readonly key: string; readonly targets: readonly TargetSlot[] }
+  | { readonly type: "targets"; readonly slot: number; readonly targets: readonly TargetSlot[] }
   /** New addresses of the mirror: for new connections. */
   | {
       readonly type: "mirror";
-      readonly key: string;
+      readonly slot: number;
       readonly addresses: readonly SocketAddress[];
     }
   /** Files have changed: for new handshakes. */
   | {
       readonly type: "certificates";
-      readonly key: string;
+      readonly slot: number;
       readonly certificates: ListenerCertificates;
     }
   /** Stops accepting; connections go on. */
-  | { readonly type: "close"; readonly key: string }
+  | { readonly type: "close"; readonly slot: number }
   /** Relays between two connected stream sockets of this process. The engine duplicates both descriptors. */
   | { readonly type: "adopt"; readonly id: number; readonly request: AdoptRequest }
   /** Ends the connection in this row if it still is the one named (see LiveConnection.id). */
@@ -149,8 +150,8 @@ export type Command<P extends ListenerPlan = ListenerPlan> =
   | { readonly type: "hand_on"; readonly keys: readonly string[] }
   /** Closes every listener; `drained` follows when the last connection ends. */
   | { readonly type: "drain" }
-  /** A client that another worker accepted on the listener of this key; `took` is the answer. */
-  | { readonly type: "take"; readonly id: number; readonly key: string; readonly fd: number }
+  /** A client that another worker accepted on this listener; `took` is the answer. */
+  | { readonly type: "take"; readonly id: number; readonly slot: number; readonly fd: number }
   /** Resets what is left and ends the worker. */
   | { readonly type: "end" };
 
@@ -221,7 +222,7 @@ export type WorkerEvent =
   | { readonly type: "start_failed"; readonly error: ErrorRecord }
   | {
       readonly type: "opened";
-      readonly key: string;
+      readonly slot: number;
       readonly bound: readonly SocketAddress[];
       /**
        * Duplicates of the listening descriptors, for `sharedFds` of other workers. They belong to the control plane, which closes
@@ -229,7 +230,7 @@ export type WorkerEvent =
        */
       readonly fds: readonly number[];
     }
-  | { readonly type: "open_failed"; readonly key: string; readonly error: ErrorRecord }
+  | { readonly type: "open_failed"; readonly slot: number; readonly error: ErrorRecord }
   /** A setting that this platform, system or engine cannot honour. Each worker finds it; the proxy says it once. */
   | { readonly type: "warning"; readonly key: string; readonly message: string }
   /** Clients turned away since the last such event for this listener and reason: at most one a second. */
@@ -299,7 +300,7 @@ export type WorkerEvent =
       readonly error: ErrorRecord | null;
     }
   /** This worker has too many connections: another is to take this client, a descriptor that is not its own any more. */
-  | { readonly type: "hand_over"; readonly key: string; readonly fd: number }
+  | { readonly type: "hand_over"; readonly slot: number; readonly fd: number }
   | { readonly type: "took"; readonly id: number }
   /** To a question; `sockets` for that one only. */
   | { readonly type: "answer"; readonly id: number; readonly sockets: readonly ListeningSocket[] }

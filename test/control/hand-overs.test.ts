@@ -28,8 +28,8 @@ function setUp(...loads: number[]) {
 
 test("a client goes to the worker with the fewest connections", () => {
   const { takers, handOvers } = setUp(4, 2, 3);
-  expect(handOvers.give("tcp :1", 77)?.index).toBe(1);
-  expect(takers[1]!.commands).toEqual([{ type: "take", id: 1, key: "tcp :1", fd: 77 }]);
+  expect(handOvers.give(3, 77)?.index).toBe(1);
+  expect(takers[1]!.commands).toEqual([{ type: "take", id: 1, slot: 3, fd: 77 }]);
   expect(handOvers.pending).toBe(1);
   handOvers.took(1);
   expect(handOvers.pending).toBe(0);
@@ -37,11 +37,11 @@ test("a client goes to the worker with the fewest connections", () => {
 
 test("what was on its way to a worker that is gone goes to another", () => {
   const { load, takers, alive, handOvers } = setUp(4, 2, 3);
-  handOvers.give("tcp :1", 77);
+  handOvers.give(3, 77);
   load.close(1);
   alive.splice(1, 1);
   handOvers.retire(1);
-  expect(takers[2]!.commands).toEqual([{ type: "take", id: 2, key: "tcp :1", fd: 77 }]);
+  expect(takers[2]!.commands).toEqual([{ type: "take", id: 2, slot: 3, fd: 77 }]);
   handOvers.took(1); // a late answer is not about the second attempt
   expect(handOvers.pending).toBe(1);
 });
@@ -50,7 +50,7 @@ test("a client that nobody can take is closed", () => {
   const { alive, handOvers } = setUp(1);
   alive.pop();
   const fd = openSync("/dev/null", "r");
-  expect(handOvers.give("tcp :1", fd)).toBeUndefined();
+  expect(handOvers.give(3, fd)).toBeUndefined();
   expect(handOvers.pending).toBe(0);
   expect(() => {
     fstatSync(fd);

@@ -125,7 +125,7 @@ forEveryEngine((engine) => {
     const proxy = await Proxy.start(
       makePlan({ engine }, { key: "first", target: to }, { key: "second", target: to }),
     );
-    const { held, release } = hold((event) => event.type === "opened" && event.key === "second");
+    const { held, release } = hold((event) => event.type === "opened" && event.slot === 1);
     crash(threads, proxy, 0, threads.all[0]!);
     const { deliver } = await within("the answer for the second listener", held);
     release();

@@ -48,13 +48,12 @@ class Renamed implements AsyncDisposable {
   /** Settles when the worker has them. */
   async setHosts(hosts: readonly string[]): Promise<void> {
     const { proxy } = this.relay;
-    const { key } = proxy.listeners()[0]!;
     const targets = hosts.map((host, i): TargetSlot => {
       const address = { kind: "ip" as const, host, port: this.#port };
       const slot = i + FIRST_FREE_SLOT;
       return { slot, group: 0, index: 0, address, name: host, weight: 1, backup: false, up: true };
     });
-    const command: Command = { type: "targets", key, targets };
+    const command: Command = { type: "targets", slot: 0, targets };
     this.#threads.all[0]!.postMessage(command);
     // The mailbox is read in order: what refuses this pair has read the addresses before.
     const sizes = { copyBytes: 1024, highWatermarkBytes: 4096, lowWatermarkBytes: 2048 };

@@ -51,9 +51,9 @@ const engine = new UringEngine(host, { kernel: faulty, buffers });
 
 function obey(command: Command<RelayPlan>): void {
   if (command.type === "open") {
-    const { key } = command.request.listener;
-    emit({ type: "opened", key, ...engine.open(command.request) });
-  } else if (command.type === "close") engine.close(command.key);
+    const { slot } = command.request;
+    emit({ type: "opened", slot, ...engine.open(command.request) });
+  } else if (command.type === "close") engine.close(command.slot);
   else if (command.type === "drain") engine.drain();
   else if (command.type === "end") {
     emit({ type: "ended", connections: engine.end() });

@@ -34,7 +34,7 @@ export class BunEngine implements Engine {
   readonly host: EngineHost;
   readonly #descriptorLimit: number;
   readonly #fdCeiling: number;
-  readonly #listeners = new Map<string, BunListener>();
+  readonly #listeners = new Map<number, BunListener>();
   readonly #connections: (Connection | undefined)[] = [];
   readonly #freeRows: number[] = [];
   readonly #timed = new Set<Timed>();
@@ -80,21 +80,21 @@ export class BunEngine implements Engine {
     const listener = new BunListener(this, request);
     const opened = listener.open(request);
     warnIfTooFew(this.host, request, this.#descriptorLimit);
-    this.#listeners.set(request.listener.key, listener);
+    this.#listeners.set(request.slot, listener);
     return opened;
   }
 
-  setTargets(key: string, targets: readonly TargetSlot[]): void {
-    this.#listeners.get(key)?.setTargets(targets);
+  setTargets(slot: number, targets: readonly TargetSlot[]): void {
+    this.#listeners.get(slot)?.setTargets(targets);
   }
 
-  setMirror(key: string, addresses: readonly SocketAddress[]): void {
-    this.#listeners.get(key)?.setMirror(addresses);
+  setMirror(slot: number, addresses: readonly SocketAddress[]): void {
+    this.#listeners.get(slot)?.setMirror(addresses);
   }
 
-  close(key: string): void {
-    this.#listeners.get(key)?.close();
-    this.#listeners.delete(key);
+  close(slot: number): void {
+    this.#listeners.get(slot)?.close();
+    this.#listeners.delete(slot);
   }
 
   accept(): void {
@@ -102,8 +102,8 @@ export class BunEngine implements Engine {
   }
 
   listening(): ListeningSocket[] {
-    return [...this.#listeners].flatMap(([key, listener]) =>
-      listener.duplicates().map((fd) => ({ key, fd })),
+    return [...this.#listeners.values()].flatMap((listener) =>
+      listener.duplicates().map((fd) => ({ key: listener.plan.key, fd })),
     );
   }
 
@@ -128,7 +128,7 @@ export class BunEngine implements Engine {
   drain(): void {
     if (this.#draining) return;
     this.#draining = true;
-    for (const key of this.#listeners.keys()) this.close(key);
+    for (const slot of this.#listeners.keys()) this.close(slot);
     this.#checkDrained();
   }
 
@@ -139,7 +139,7 @@ export class BunEngine implements Engine {
 
   end(): number {
     const left = this.#open;
-    for (const key of this.#listeners.keys()) this.close(key);
+    for (const slot of this.#listeners.keys()) this.close(slot);
     this.#draining = false; // `ended` says it all
     for (const connection of this.#connections) connection?.abort("reset");
     for (const mirror of this.#copies) mirror.abandon();

@@ -36,6 +36,8 @@ const ACCEPT_MAX = 64;
 /** An open listener of one worker. */
 export interface OpenListener {
   readonly plan: RelayPlan;
+  /** OpenRequest.slot. */
+  readonly slot: number;
   /** Index of its profile, which its rows name. */
   readonly profile: number;
   readonly counters: CounterWriter;
@@ -116,6 +118,7 @@ export class Acceptor {
     for (const message of warnings) this.#host.emit({ type: "warning", key: plan.key, message });
     const listener: OpenListener = {
       plan,
+      slot: request.slot,
       profile,
       counters: new CounterWriter(request.counters),
       active: new Int32Array(request.active),
@@ -164,9 +167,8 @@ export class Acceptor {
     );
   }
 
-  find(key: string): OpenListener | undefined {
-    // The newest: a key can be closed and opened again while connections of the old one go on.
-    return this.listeners.findLast((listener) => listener?.plan.key === key);
+  find(slot: number): OpenListener | undefined {
+    return this.listeners.find((listener) => listener?.slot === slot);
   }
 
   /**
@@ -307,7 +309,7 @@ export class Acceptor {
   /** Another worker has few connections, and serves this client sooner than this one. */
   #handOver(listener: OpenListener, client: number): void {
     this.#uncount(listener);
-    this.#host.emit({ type: "hand_over", key: listener.plan.key, fd: client });
+    this.#host.emit({ type: "hand_over", slot: listener.slot, fd: client });
   }
 
   /**

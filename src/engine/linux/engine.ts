@@ -219,18 +219,18 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
     return { copyBytes, highBytes, lowBytes, pipes, buffers: pool };
   }
 
-  setTargets(key: string, targets: readonly TargetSlot[]): void {
-    this.acceptor.find(key)?.targets.update(targets, this.relay.now);
+  setTargets(slot: number, targets: readonly TargetSlot[]): void {
+    this.acceptor.find(slot)?.targets.update(targets, this.relay.now);
   }
 
-  setMirror(key: string, addresses: readonly SocketAddress[]): void {
-    const listener = this.acceptor.find(key);
+  setMirror(slot: number, addresses: readonly SocketAddress[]): void {
+    const listener = this.acceptor.find(slot);
     const mirror = listener && this.connections.profiles[listener.profile]!.mirror;
     if (mirror) mirror.addresses = addresses.map(encodeSockaddr);
   }
 
-  close(key: string): void {
-    const listener = this.acceptor.find(key);
+  close(slot: number): void {
+    const listener = this.acceptor.find(slot);
     if (listener !== undefined) this.acceptor.close(listener, this.relay.now);
   }
 
@@ -279,13 +279,13 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
     return connection;
   }
 
-  take(key: string, fd: number): void {
+  take(slot: number, fd: number): void {
     if (this.#drainAsked) {
       // `drained` may have been told already: once more, then, whatever becomes of this client.
       this.#draining = true;
       this.#drainRounds = Math.max(this.#drainRounds, 1);
     }
-    const listener = this.acceptor.find(key);
+    const listener = this.acceptor.find(slot);
     if (listener === undefined) return resetSocket(fd); // it could not be opened here
     this.acceptor.take(listener, fd, this.relay.now);
   }

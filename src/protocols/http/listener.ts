@@ -48,6 +48,7 @@ export interface HttpParts {
 }
 
 export class HttpListener implements GatewayListener, ClientOwner {
+  readonly key: string;
   readonly sockets: HttpSockets;
   readonly #host: GatewayHost;
   readonly #plan: HttpPlan;
@@ -67,6 +68,7 @@ export class HttpListener implements GatewayListener, ClientOwner {
   constructor(host: GatewayHost, request: OpenRequest<HttpPlan>, parts: HttpParts) {
     const plan = request.listener;
     this.#host = host;
+    this.key = plan.key;
     this.#plan = plan;
     this.#parts = parts;
     this.#table = host.rows.table;

@@ -32,6 +32,7 @@ import type {
 } from "./transport.ts";
 
 export class QuicListener implements GatewayListener, QuicClientOwner, TunnelOwner {
+  readonly key: string;
   readonly sockets: QuicSockets<Visit>;
   readonly admission: Admission;
   readonly dialer: Dialer;
@@ -51,6 +52,7 @@ export class QuicListener implements GatewayListener, QuicClientOwner, TunnelOwn
     const { quic, tls, timeouts, buffers } = plan;
     const certificates = request.certificates!.server!;
     this.#host = host;
+    this.key = plan.key;
     this.#plan = plan;
     this.table = host.rows.table;
     this.token = certificates.token ?? null;

@@ -25,6 +25,7 @@ import { TlsError } from "../wire/tls-error.ts";
 import type { Wire, WireTls } from "../wire/wire.ts";
 
 export class TlsListener implements GatewayListener, TunnelOwner {
+  readonly key: string;
   readonly sockets: StreamSockets<Visit>;
   readonly admission: Admission;
   readonly dialer: Dialer;
@@ -41,6 +42,7 @@ export class TlsListener implements GatewayListener, TunnelOwner {
   constructor(host: GatewayHost, request: OpenRequest<TlsPlan | LinkPlan>) {
     const plan = request.listener;
     this.#host = host;
+    this.key = plan.key;
     this.#plan = plan;
     this.table = host.rows.table;
     this.admission = new Admission(host, request);

@@ -24,6 +24,7 @@ const FIRST_GROUP = 0;
 export class UdpListener implements GatewayListener, SessionOwner {
   readonly counters: CounterWriter;
   readonly live: LiveTable;
+  readonly key: string;
   readonly sockets: DatagramSockets<UdpSocket["clients"]>;
   readonly #host: GatewayHost;
   readonly #request: OpenRequest<UdpPlan>;
@@ -39,6 +40,7 @@ export class UdpListener implements GatewayListener, SessionOwner {
     this.counters = new CounterWriter(request.counters);
     this.live = host.rows.table;
     this.#host = host;
+    this.key = plan.key;
     this.#request = request;
     this.#targets = makeTargets(host, request);
     this.#active = new Int32Array(request.active);
