@@ -336,6 +336,14 @@ export const H3 = {
   rateWindowMs: 10_000, // over which limits.min_rate is measured
 } as const;
 
+/** Certificates that this program signs itself. */
+export const AUTHORITY_LIMITS = {
+  backdatedMs: 3_600_000, // an hour: a machine whose clock is behind takes a new certificate too
+  standInMs: 7 * 86_400_000, // a week: nobody trusts a stand-in, so that its end changes nothing
+  rootMs: 3_652 * 86_400_000, // ten years: whoever trusts it has to do so again afterwards, on every device
+  leafMs: 7 * 86_400_000, // a week: nobody can revoke one, and a laptop that was closed for some days still wakes with a valid one
+} as const;
+
 /** Files of certificates, which change while the proxy runs. */
 export const CERTIFICATES = {
   pollMs: 5_000, // for file systems that tell of no change; a look costs some microseconds for each file
