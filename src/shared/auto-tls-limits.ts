@@ -1,0 +1,43 @@
+// The limits and defaults of automatic certificates: the part of limits.ts that is about them, written as there.
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** When certificates are renewed, and what is tried again when: see `src/control/acme/schedule.ts`. */
+export const SCHEDULE = {
+  renewAt: 2 / 3, // of the lifetime, where the authority says nothing (RFC 9773): what Let's Encrypt advises
+  renewEarlier: 1 / 30, // of the lifetime, at most, by chance: a thousand certificates of one day do not come back in one
+  renewLatest: 9 / 10, // of the lifetime: an authority's window beyond this is not waited for
+  renewAgainMs: 1 * DAY, // after it came, at the soonest: a window that is always over must not become a loop of orders
+  stepsInLifetime: 12, // no wait between attempts is longer than this part of the lifetime that is being renewed
+  stepMinMs: 10 * SECOND, // however short that is
+  jitter: 1 / 10, // of a wait, added by chance: those who failed together do not return together
+  failoverMs: 1 * SECOND, // to another challenge or authority, when it is clear that this one is no use now
+  triesPerAuthority: 2, // in a row, before the next is asked: one mishap does not change the authority
+  attemptsPerWindow: 4, // of one certificate with one authority: Let's Encrypt allows five failures, one is left for a person
+  windowMs: 1 * HOUR, // what Let's Encrypt counts failed validations over
+  finalMs: 6 * HOUR, // after a failure that only a person can mend: four lines a day that say so
+  notBeforeMaxMs: 8 * DAY, // the longest Retry-After that is believed: Let's Encrypt's longest limit is a week
+  askAgainMinMs: 1 * MINUTE, // between two questions for a renewal window, whatever Retry-After says
+  askAgainMaxMs: 1 * DAY, // RFC 9773 section 4.3.2 wants it asked at least daily
+  askAgainFailedMs: 6 * HOUR, // what RFC 9773 section 4.3.3 advises after an answer that was no use
+} as const;
+
+/**
+ * How long is waited after each failure in a row. Minutes at first, since a record or a port is put right within them; four
+ * attempts an hour are never exceeded (SCHEDULE.attemptsPerWindow). After 30 days, once a day for as long as it is needed.
+ */
+export const RETRIES: readonly { readonly waitMs: number; readonly times: number }[] = [
+  { waitMs: 1 * MINUTE, times: 1 },
+  { waitMs: 2 * MINUTE, times: 2 },
+  { waitMs: 5 * MINUTE, times: 1 },
+  { waitMs: 10 * MINUTE, times: 2 },
+  { waitMs: 20 * MINUTE, times: 6 },
+  { waitMs: 1 * HOUR, times: 6 },
+  { waitMs: 2 * HOUR, times: 6 },
+  { waitMs: 3 * HOUR, times: 8 },
+  { waitMs: 6 * HOUR, times: 112 }, // to the end of the thirtieth day
+  { waitMs: 1 * DAY, times: Infinity },
+];
