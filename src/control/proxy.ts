@@ -15,7 +15,8 @@ import { Certificates } from "./certificates/certificates.ts";
 import { logWorkerEvent } from "./events.ts";
 import { HandOvers } from "./hand-overs.ts";
 import { Inheritance } from "./inheritance.ts";
-import { kindFor, Listener, type ListenerSummary } from "./listener.ts";
+import { kindFor, type ListenerSummary } from "./listener.ts";
+import { Listeners } from "./listeners.ts";
 import { type Adoption, Pairs } from "./pairs.ts";
 import { Questions } from "./questions.ts";
 import { Refusals } from "./refusals.ts";
@@ -54,12 +55,12 @@ export class Proxy implements AsyncDisposable {
   readonly #lookup: Lookup;
   readonly #startedMs = performance.now();
   readonly #slots: WorkerSlot[] = [];
-  readonly #listeners: Listener[] = [];
   readonly #refusals: Refusals;
   readonly #load: SharedArrayBuffer;
   readonly #handOvers: HandOvers<WorkerHandle>;
   readonly #inheritance: Inheritance;
   #certificates!: Certificates;
+  #listeners!: Listeners;
   readonly #questions = new Questions();
   readonly #pairs = new Pairs();
   readonly #accessLogs = new AccessLogs();
@@ -80,7 +81,9 @@ export class Proxy implements AsyncDisposable {
     this.#lookup = options.lookup ?? systemLookup;
     this.#inheritance = options.inheritance ?? new Inheritance();
     this.#load = LoadBoard.create(this.#relayCount);
-    this.#handOvers = new HandOvers(new LoadBoard(this.#load), (slot) => this.#workersOf(slot));
+    this.#handOvers = new HandOvers(new LoadBoard(this.#load), (slot) =>
+      this.#listeners.workersOf(slot),
+    );
     // Sums belong to no worker, and their lines name none.
     this.#refusals = new Refusals((event) => logWorkerEvent(this.#log, -1, event));
   }
@@ -114,16 +117,14 @@ export class Proxy implements AsyncDisposable {
   }
 
   listeners(): ListenerSummary[] {
-    return this.#listeners.map((listener) => listener.summary());
+    return this.#listeners.summaries();
   }
 
   stats(): ProxyStats {
     return {
       uptimeMs: performance.now() - this.#startedMs,
       workerRestarts: this.#workerRestarts,
-      listeners: Object.fromEntries(
-        this.#listeners.map((listener) => [listener.plan.key, listener.stats()]),
-      ),
+      listeners: this.#listeners.stats(),
     };
   }
 
@@ -132,7 +133,7 @@ export class Proxy implements AsyncDisposable {
       worker.live.read().map((connection) => ({
         ...connection,
         worker: worker.index,
-        listener: this.#listeners[connection.slot]?.plan.key ?? "",
+        listener: this.#listeners.keyOf(connection.slot),
       })),
     );
   }
@@ -178,7 +179,7 @@ export class Proxy implements AsyncDisposable {
     for (const worker of this.#aliveWorkers("gateway")) {
       worker.post({ type: "hand_on", keys: [...keys] });
     }
-    for (const listener of this.#listeners) if (keys.has(listener.plan.key)) listener.leaveFile();
+    this.#listeners.leaveFiles(keys);
   }
 
   /**
@@ -226,7 +227,14 @@ export class Proxy implements AsyncDisposable {
   async #start(): Promise<void> {
     this.#accessLogs.open(this.plan.listeners, this.#log);
     this.#certificates = Certificates.read(this.plan.listeners, this.#log, (key) => {
-      this.#listeners.find(({ plan }) => plan.key === key)?.certificatesChanged();
+      this.#listeners.certificatesChanged(key);
+    });
+    this.#listeners = new Listeners({
+      log: this.#log,
+      lookup: this.#lookup,
+      certificates: this.#certificates,
+      reusePort: this.#workerCount > 1,
+      workers: (kind) => this.#aliveWorkers(kind),
     });
     const kinds = [
       ...new Array<WorkerKind>(this.#relayCount).fill("relay"),
@@ -236,18 +244,7 @@ export class Proxy implements AsyncDisposable {
     const starts = this.#slots.map((slot) => slot.start());
     const failed = (await Promise.allSettled(starts)).find((start) => start.status === "rejected");
     if (failed !== undefined) throw failed.reason;
-    for (const [slot, listenerPlan] of this.plan.listeners.entries()) {
-      const listener = new Listener(
-        slot,
-        listenerPlan,
-        this.#workerCount > 1,
-        this.#log,
-        this.#lookup,
-        this.#certificates,
-      );
-      this.#listeners.push(listener);
-      await listener.start(this.#aliveWorkers(listener.workerKind), this.#inheritance);
-    }
+    await this.#listeners.open(this.plan.listeners, this.#inheritance);
     if (this.#inheritance.quiet) await this.#questions.ask(this.#aliveWorkers(), "accept");
     this.#started = true;
     this.#certificates.watch();
@@ -268,18 +265,12 @@ export class Proxy implements AsyncDisposable {
 
   /** Opens every listener wherever it is missing: on workers that came up, and on one that takes over. */
   #reopen(): void {
-    if (!this.#started || this.#state !== "running") return;
-    for (const listener of this.#listeners) {
-      for (const worker of this.#aliveWorkers(listener.workerKind)) {
-        void listener.keepOpenOn(worker);
-      }
-    }
+    if (this.#started && this.#state === "running") this.#listeners.reopen();
   }
 
   async #workerReplaced(worker: WorkerHandle): Promise<void> {
     if (!this.#started) return;
-    const own = this.#listeners.filter(({ workerKind }) => workerKind === worker.kind);
-    await Promise.all(own.map((listener) => listener.keepOpenOn(worker)));
+    await this.#listeners.openOn(worker);
     if (worker.alive && this.#state === "running") {
       this.#log.info({ worker: worker.index }, "worker is back");
     }
@@ -289,7 +280,7 @@ export class Proxy implements AsyncDisposable {
     switch (event.type) {
       case "opened":
       case "open_failed":
-        this.#listeners[event.slot]?.answered(index, event);
+        this.#listeners.answered(index, event);
         break;
       case "adopted":
         this.#pairs.adopted(event);
@@ -339,7 +330,7 @@ export class Proxy implements AsyncDisposable {
   #workerGone(index: number, error: ProxyError | null, restarts: boolean): void {
     if (restarts) this.#workerRestarts++;
     if (index < this.#relayCount) new LoadBoard(this.#load).close(index);
-    for (const listener of this.#listeners) listener.retire(index);
+    this.#listeners?.retire(index);
     this.#handOvers.retire(index);
     this.#questions.retire(index);
     this.#pairs.retire(index, error);
@@ -351,7 +342,7 @@ export class Proxy implements AsyncDisposable {
     const drained = Promise.withResolvers<void>();
     this.#onDrained = drained.resolve;
     for (const slot of this.#slots) slot.close();
-    for (const listener of this.#listeners) listener.close();
+    this.#listeners.close();
     for (const worker of this.#aliveWorkers()) worker.post({ type: "drain" });
     this.#checkDrained();
     const timer = setTimeout(drained.resolve, timeoutMs);
@@ -365,11 +356,11 @@ export class Proxy implements AsyncDisposable {
   }
 
   async #end(): Promise<{ reset: number }> {
-    for (const listener of this.#listeners) listener.close();
+    this.#listeners?.close();
     await Promise.all(this.#slots.map((slot) => slot.end()));
     this.#refusals.flush();
     await this.#accessLogs.close();
-    for (const listener of this.#listeners) listener.stop();
+    this.#listeners?.stop();
     this.#certificates?.stop();
     this.#state = "ended";
     return { reset: this.#resetAtEnd };
@@ -379,11 +370,6 @@ export class Proxy implements AsyncDisposable {
   #aliveWorkers(kind?: WorkerKind): WorkerHandle[] {
     const alive = this.#slots.map((slot) => slot.worker).filter((worker) => worker !== undefined);
     return kind === undefined ? alive : alive.filter((worker) => worker.kind === kind);
-  }
-
-  /** Those that the listener was opened on. It may be closed meanwhile: they still serve its clients. */
-  #workersOf(slot: number): WorkerHandle[] {
-    return this.#listeners[slot]?.openWorkers() ?? [];
   }
 
   /** @throws ProxyError ERR_STATE if there should be one and there is none. */
