@@ -351,6 +351,13 @@ export const CERTIFICATES = {
   retryMs: 2_000, // when they do not fit each other: the other one may still be on its way
 } as const;
 
+/** The folder that keeps automatic certificates. */
+export const STORAGE = {
+  fileMaxBytes: 1 * MIB, // of one file: a chain has 5 KiB, an order 1 KiB; what is larger is not ours
+  nameMaxLength: 253, // of a certificate's first name, which its folder is called by: what DNS allows (RFC 1035 section 2.3.4)
+  lockPollMs: 100, // between two looks whether a lock is free: an order takes seconds
+} as const;
+
 /** HTTP/1.1, towards clients and backends (RFC 9112). */
 export const H1 = {
   methodMaxBytes: 64, // of a method or protocol: the longest registered one has 17
