@@ -30,6 +30,8 @@ const PACKAGES = {
   dig: "bind9-dnsutils",
   dnsmasq: "dnsmasq-base",
   iperf3: "iperf3",
+  pebble: "pebble",
+  "pebble-challtestsrv": "pebble",
   socat: "socat",
   strace: "strace",
   tshark: "tshark",

@@ -29,7 +29,10 @@ export class CertificateStorage {
     this.orders = new StoredOrders(this.certificates);
   }
 
-  /** Makes the folder, for its owner alone, and finds out at the start whether it can be written. @throws ProxyError ERR_STORAGE */
+  /**
+   * Makes the folder, for its owner alone, and finds out at the start whether it can be written.
+   * @throws ProxyError ERR_STORAGE
+   */
   async prepare(signal: AbortSignal): Promise<void> {
     const lock = await this.#lock("", "storage", signal);
     lock.release();
