@@ -1,6 +1,7 @@
 // Makes keys and signs certificates (RFC 5280) by WebCrypto, for the internal authority and for stand-ins. The package that writes
 // ASN.1 is loaded when the first certificate is made: a proxy that needs none starts without it.
 
+import { createPublicKey, type KeyObject } from "node:crypto";
 import { isIP } from "node:net";
 
 import type { CertificateKeyType } from "../../shared/auto-tls-plan.ts";
@@ -15,7 +16,8 @@ export interface Signer {
 /** Of the distinguished name, those attributes that are used here. */
 export interface CertificateSubject {
   readonly organization: string;
-  readonly commonName: string;
+  /** null: none. */
+  readonly commonName: string | null;
 }
 
 export interface CertificateContents {
@@ -61,6 +63,17 @@ export async function exportKey({ privateKey }: CryptoKeyPair): Promise<Secret> 
   return Secret.of(
     Buffer.from(`-----BEGIN PRIVATE KEY-----\n${lines}\n-----END PRIVATE KEY-----\n`),
   );
+}
+
+/** What `exportKey` gave, as `makeKeys("p256")` made it. @throws the runtime's error if it is no such key. */
+export async function importKeys(key: KeyObject): Promise<CryptoKeyPair> {
+  const pkcs8 = key.export({ type: "pkcs8", format: "der" });
+  const spki = createPublicKey(key).export({ type: "spki", format: "der" });
+  const [privateKey, publicKey] = await Promise.all([
+    crypto.subtle.importKey("pkcs8", pkcs8, KEY_PARAMETERS.p256, false, ["sign"]),
+    crypto.subtle.importKey("spki", spki, KEY_PARAMETERS.p256, true, ["verify"]),
+  ]);
+  return { privateKey, publicKey };
 }
 
 /** @returns PEM. */
@@ -118,7 +131,8 @@ async function extensions(
 }
 
 function distinguishedName({ organization, commonName }: CertificateSubject) {
-  return [{ O: [organization] }, { CN: [commonName] }];
+  const parts = [{ O: [organization] }];
+  return commonName === null ? parts : [...parts, { CN: [commonName] }];
 }
 
 function signatureAlgorithm({ algorithm }: CryptoKey): { name: string; hash: string } {

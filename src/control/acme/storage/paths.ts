@@ -5,6 +5,7 @@
 //     20261122T232004Z/chain.pem key.pem   one issuance: its two files belong together and are never changed
 //     order.json                           an order under way, and the key that it is for
 //   accounts/letsencrypt/                  account.json, key.pem
+//   authorities/internal/                  root.pem, root-key.pem: internal-authority.ts
 //   locks/                                 empty files; they stay
 //
 // Without I/O. Called by the parts of the storage.
