@@ -8,6 +8,7 @@ export function thisMachine(): Machine {
   return {
     platform: process.platform,
     cpus: availableParallelism(),
+    folder: process.cwd(),
     terminal: process.stderr.isTTY === true,
   };
 }

@@ -6,7 +6,7 @@ import type { Part, Path, Problem, Source } from "./problems.ts";
 
 const NOT_AVAILABLE = "not available in this version";
 
-const TOP_KEYS: readonly string[] = ["admin", "auto_tls"];
+const TOP_KEYS: readonly string[] = ["admin"];
 
 /** Below an entry, by protocol. */
 const UNAVAILABLE_KEYS: Readonly<Record<string, readonly string[]>> = {
@@ -30,8 +30,6 @@ export function unavailable(source: Source): Unavailable {
   };
   const top = mapping(source.value);
   for (const key of TOP_KEYS) if (top[key] !== undefined) refuse([key]);
-  if ([true, "true"].includes(mapping(top.options).auto_tls as string))
-    refuse(["options", "auto_tls"]);
   const entries: unknown[] = Array.isArray(top.protocols) ? top.protocols : [];
   entries.forEach((entry, i) => {
     if (mapping(entry).enabled === false) return;
@@ -58,8 +56,7 @@ function asksFor(entry: Mapping, steps: readonly string[]): boolean {
 
 /** Whether a key at this path would be refused, whatever protocol it is of. */
 export function isLaterKey(path: Path): boolean {
-  const key = String(path.at(-1));
-  return path.length === 1 && (TOP_KEYS.includes(key) || key === "options");
+  return path.length === 1 && TOP_KEYS.includes(String(path[0]));
 }
 
 function mapping(value: unknown): Mapping {

@@ -2,6 +2,7 @@
 // reported in the same words, with the flag's name as the place. Called by the run command.
 
 import { ProxyError } from "../shared/errors.ts";
+import { STAGING } from "./auto-tls.ts";
 import { isLaterKey } from "./availability.ts";
 import { findings } from "./check.ts";
 import { formatPath, type Path, type Place, type Source } from "./problems.ts";
@@ -23,11 +24,12 @@ const FLAGS = {
   preset: { path: ["protocols", 0, "preset"], of: "listener" },
   cert: { path: ["tls", "cert_file"], of: "listener" },
   key: { path: ["tls", "key_file"], of: "listener" },
-  "auto-tls": { path: ["auto_tls"], of: "listener", on: {} },
+  // Who asks for certificates agrees to the terms that they come with, as the original program does; the help and the log say so.
+  "auto-tls": { path: ["auto_tls"], of: "listener", on: { agree_terms: true } },
   email: { path: ["auto_tls", "email"], of: "listener" },
   domains: { path: ["auto_tls", "domains"], of: "listener" },
   "dns-provider": { path: ["auto_tls", "dns_provider"], of: "listener" },
-  staging: { path: ["auto_tls", "ca"], of: "listener", on: "letsencrypt-staging" },
+  staging: { path: ["auto_tls", "ca"], of: "listener", on: STAGING },
   admin: { path: ["admin", "listen"], of: "process" },
   engine: { path: ["engine"], of: "process" },
   workers: { path: ["workers"], of: "process" },
@@ -49,24 +51,33 @@ const PROCESS_FLAGS = NAMES.filter((name) => FLAGS[name].of === "process");
 /** Flags that this version only knows by name. */
 export const LATER_FLAGS = NAMES.filter((name) => isLaterKey([FLAGS[name].path[0]]));
 
-/** Flags that a listener cannot do without, and an example. */
-const NEEDED = { listen: ":8080", target: "127.0.0.1:80" } as const;
+/** Flags that say how certificates are obtained, and not that they are. */
+const OF_AUTO_TLS = ["email", "domains", "dns-provider", "staging"] as const;
+
+/** Flags that a listener, and -auto-tls, cannot do without, and an example. */
+const NEEDED = { listen: ":8080", target: "127.0.0.1:80", domains: "example.com" } as const;
 
 /**
  * A configuration of one listener.
- * @throws ProxyError ERR_USAGE if -listen or -target is missing, with everything else that is wrong.
+ * @throws ProxyError ERR_USAGE if a flag is missing, or has no effect without another, with everything else that is wrong.
  */
 export function flagSource(flags: Flags): Source {
   const value: Record<string, unknown> = {};
-  for (const name of LISTENER_FLAGS) place(value, name, flags);
+  const idle: readonly FlagName[] = OF_AUTO_TLS.filter(
+    (name) => flags[name] !== undefined && flags["auto-tls"] !== true,
+  );
+  for (const name of LISTENER_FLAGS) if (!idle.includes(name)) place(value, name, flags);
   // The place of a problem with an implied value is the flag that a user would write.
   if (flags.protocol === undefined) put(value, FLAGS.protocol.path, "tcp");
   const source = withProcessFlags({ value, place: (path) => placeOf(path, flags) }, flags);
-  const missing = (["listen", "target"] as const).filter((name) => flags[name] === undefined);
-  if (missing.length === 0) return source;
-  const faults = missing.map(
-    (name) => `-${name} is missing. Write for example -${name} ${NEEDED[name]}`,
+  const missing = (Object.keys(NEEDED) as (keyof typeof NEEDED)[]).filter(
+    (name) => flags[name] === undefined && (name !== "domains" || flags["auto-tls"] === true),
   );
+  if (missing.length + idle.length === 0) return source;
+  const faults = [
+    ...missing.map((name) => `-${name} is missing. Write for example -${name} ${NEEDED[name]}`),
+    ...idle.map((name) => `-${name} has no effect without -auto-tls`),
+  ];
   const absent = missing.map((name) => formatPath(FLAGS[name].path));
   const others = findings(source).problems.filter(
     ({ path }) => path === undefined || !absent.includes(formatPath(path)),
@@ -130,7 +141,7 @@ function put(value: Record<string, unknown>, path: Path, leaf: unknown): void {
   at[path.at(-1)!] = leaf;
 }
 
-/** The flag whose value stands at a path; failing that, one that was given whose value holds it, or is a part of it. */
+/** The flag whose value stands or would stand at a path; failing that, one that was given around it, or below. */
 function placeOf(path: Path, flags: Flags): Place {
   const wanted = formatPath(path);
   const related = (name: FlagName): boolean => {
@@ -139,10 +150,13 @@ function placeOf(path: Path, flags: Flags): Place {
       wanted.startsWith(`${at}.`) || wanted.startsWith(`${at}[`) || at.startsWith(`${wanted}.`)
     );
   };
+  // The nearest of those around it: -domains for one of the names, not -auto-tls.
+  const around = NAMES.filter((name) => flags[name] !== undefined && related(name)).toSorted(
+    (a, b) => FLAGS[b].path.length - FLAGS[a].path.length,
+  );
   const found =
-    NAMES.find((name) => formatPath(FLAGS[name].path) === wanted && flags[name] !== undefined) ??
-    NAMES.find((name) => flags[name] !== undefined && related(name)) ??
     NAMES.find((name) => formatPath(FLAGS[name].path) === wanted) ??
+    around[0] ??
     NAMES.find(related);
   return found === undefined
     ? { text: "command line", order: -1 }

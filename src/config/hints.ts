@@ -7,9 +7,14 @@ import type { Path } from "./problems.ts";
 const mapOf = (words: Readonly<Record<string, string>>): ReadonlyMap<string, string> =>
   new Map(Object.entries(words));
 
+const AUTO_TLS = "auto_tls: { domains: [example.com], agree_terms: true }";
+
 /** Keys of nginx, haproxy, Caddy, Traefik and Envoy. */
 const KEYS = mapOf({
+  acme: AUTO_TLS,
   add_header: "headers: { response: { add: … } }",
+  autocert: AUTO_TLS,
+  automatic_https: AUTO_TLS,
   backend: "target, or targets",
   backends: "targets",
   bind: "listen",
@@ -23,6 +28,7 @@ const KEYS = mapOf({
   keepalive_requests: "limits: { max_requests: … }",
   keepalive_timeout: "timeouts: { keepalive: … }",
   large_client_header_buffers: "limits: { max_head: … }",
+  letsencrypt: AUTO_TLS,
   location: "match: { path: … }",
   locations: "routes",
   port: 'listen: ":8080"',
@@ -70,6 +76,24 @@ const KEYS_BELOW: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map([
   ],
   ["health", mapOf({ uri: "path", url: "path", status: "expect", fails: "fall", passes: "rise" })],
   ["rewrite", mapOf({ strip: "strip_prefix", add: "add_prefix", prefix: "add_prefix" })],
+  [
+    "auto_tls",
+    mapOf({
+      account_key: "ca: { url: letsencrypt, eab: { … } }",
+      acme_ca: "ca",
+      acme_server: "ca",
+      directory: "ca",
+      folder: "storage",
+      issuer: "ca",
+      key: "key_type",
+      names: "domains",
+      server: "ca",
+      staging: "ca: letsencrypt-staging",
+      eab: "ca: { url: zerossl, eab: { … } }",
+      resolvers: "dns: { resolvers: … }",
+      ask: "on_demand: { ask: … }",
+    }),
+  ],
   ["redirect", mapOf({ url: "to", location: "to", code: "status", permanent: "status: 308" })],
 ]);
 
@@ -128,6 +152,15 @@ const EXAMPLES = mapOf({
   request: "request: { set: { x-env: prod } }",
   response: "response: { set: { x-frame-options: deny } }",
   forwarded: "forwarded: { x_forwarded: false }",
+  auto_tls: AUTO_TLS,
+  ca: "ca: letsencrypt",
+  url: "url: letsencrypt",
+  key_id: "key_id: kid-1, as the authority gave it",
+  hmac_key_file: "hmac_key_file: ./hmac",
+  eab: "eab: { key_id: kid-1, hmac_key_file: ./hmac }",
+  dns: "dns: { propagation_delay: 30s }",
+  credentials: "credentials: { CLOUDFLARE_API_TOKEN: ./token }",
+  on_demand: "on_demand: { ask: http://127.0.0.1:9000/allowed }",
 });
 
 /** What may stand there: a key and its value. */

@@ -3,6 +3,7 @@
 
 import { BOUNDS } from "../shared/limits.ts";
 import { checkCollisions, checkLoops } from "./addresses.ts";
+import { checkAutoTls } from "./auto-tls-relations.ts";
 import { checkEntrance } from "./entrance.ts";
 import { checkRequests } from "./http-relations.ts";
 import { checkHttp3 } from "./http3.ts";
@@ -57,6 +58,7 @@ export function relationProblems(config: Config, source: Source): Problem[] {
   checkEntries(config.protocols, report);
   checkRing(config, report);
   checkTls(config, report);
+  checkAutoTls(config, report);
   checkAccessLog(config, report);
   return problems;
 }

@@ -5,16 +5,8 @@
 import { z } from "zod";
 
 import { BOUNDS, PROXY_DEFAULTS, RING_DEFAULTS } from "../shared/limits.ts";
-import {
-  addressBlock,
-  choice,
-  flag,
-  listenAddress,
-  quotedBoolean,
-  size,
-  targetAddress,
-  text,
-} from "./fields.ts";
+import { addressBlock, choice, flag, listenAddress, size, targetAddress, text } from "./fields.ts";
+import { autoTls, options } from "./schema-auto-tls.ts";
 import { gateway, overQuic, routes, treatment } from "./schema-http.ts";
 import { backpressure, limits, socket, timeout, timeouts } from "./schema-limits.ts";
 import { quic } from "./schema-quic.ts";
@@ -27,14 +19,6 @@ export const PRESETS = ["server", "client", "high_throughput"] as const;
 export const ENGINES = ["auto", "uring", "epoll", "bun"] as const;
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 export const LOG_FORMATS = ["auto", "pretty", "json"] as const;
-export const DNS_PROVIDERS = [
-  "cloudflare",
-  "alidns",
-  "route53",
-  "digitalocean",
-  "godaddy",
-] as const;
-
 const proxyProtocol = z
   .strictObject({
     accept: choice(["off", "v1", "v2", "any"], "What clients send.", "off"),
@@ -104,41 +88,6 @@ const ring = z
   })
   .partial()
   .meta({ description: "What the uring engine receives into." });
-
-const autoTls = z
-  .strictObject({
-    email: text("Where the CA writes to."),
-    agree_terms: flag("Agreement to the CA's terms of service.", false),
-    domains: z
-      .array(text("A domain; *.example.com needs dns-01."))
-      .min(1)
-      .meta({ description: "Domains to get certificates for." }),
-    ca: text("letsencrypt, letsencrypt-staging, zerossl, or the URL of an ACME directory.", {
-      default: "letsencrypt",
-    }),
-    challenge: choice(
-      ["auto", "http-01", "tls-alpn-01", "dns-01"],
-      "How the CA checks a domain.",
-      "auto",
-    ),
-    dns_provider: choice(DNS_PROVIDERS, "Who serves the domain's DNS, for dns-01."),
-    storage: text("The folder of keys and certificates.", { default: "./certificates" }),
-  })
-  .partial()
-  .meta({ description: "Certificates that are obtained and renewed by ACME." });
-
-const options = z
-  .strictObject({
-    auto_tls: quotedBoolean("Certificates by ACME."),
-    email: z.string().meta({ description: "Where the CA writes to." }),
-    domains: z.string().meta({ description: "Domains, separated by commas." }),
-    staging: quotedBoolean("Let's Encrypt's test environment."),
-    dns_provider: z
-      .union([z.literal(""), z.enum(DNS_PROVIDERS)])
-      .meta({ description: "For dns-01." }),
-  })
-  .partial()
-  .meta({ description: "The short form of auto_tls." });
 
 export const schema = z
   .strictObject({

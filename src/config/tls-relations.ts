@@ -1,6 +1,7 @@
 // Checks over the TLS of listeners: a certificate where one is needed, client certificates with CAs that verify them, and no
 // key without effect. They need the top level, whose tls is the default of every listener. Called by relations.ts.
 
+import { autoTlsOf } from "./auto-tls.ts";
 import type { Path, Report } from "./problems.ts";
 import type { TlsConfig } from "./schema-tls.ts";
 import type { Config, ProtocolConfig } from "./schema.ts";
@@ -21,7 +22,7 @@ export function checkTls(config: Config, report: Report): void {
       report(["tls"], message, "key");
     }
   }
-  const obtained = config.auto_tls !== undefined || config.options?.auto_tls === true;
+  const obtained = autoTlsOf(config) !== null;
   protocols.forEach((entry, i) => {
     if (entry.tls !== undefined) checkPair(entry.tls, ["protocols", i, "tls"], report);
     if (NEEDS_CERTIFICATE.includes(entry.name)) {
@@ -45,9 +46,9 @@ function checkListener(
   if (certificatesOf(given).length === 0 && !obtained && ![entry.tls, top].some(isHalf)) {
     const keys =
       "Write tls: { cert_file: ./cert.pem, key_file: ./key.pem }, here or at the top level";
-    const flags = "on the command line -cert and -key";
-    const later = "auto_tls is not available in this version";
-    const message = `"${entry.name}" needs a certificate. ${keys}, ${flags}; ${later}`;
+    const obtain = "auto_tls: { domains: [example.com], agree_terms: true } at the top level";
+    const flags = "on the command line -cert and -key, or -auto-tls and -domains";
+    const message = `"${entry.name}" needs a certificate. ${keys}, or ${obtain}; ${flags}`;
     report([...path, "name"], message);
   }
   const auth = clientAuthOf(given);

@@ -7,6 +7,7 @@ import type { Config, ProtocolConfig } from "../config/schema.ts";
 import { formatEndpoint } from "../shared/address.ts";
 import { BOUNDS, PROXY_DEFAULTS } from "../shared/limits.ts";
 import type { ListenerPlan, Plan, RingPlan } from "../shared/plan.ts";
+import { compileAutoTls } from "./compile/auto-tls.ts";
 import { compileHttp } from "./compile/http.ts";
 import { compileQuic } from "./compile/quic.ts";
 import { compileRelay } from "./compile/relay.ts";
@@ -17,6 +18,8 @@ import { compileUdp } from "./compile/udp.ts";
 export interface Machine {
   readonly platform: NodeJS.Platform;
   readonly cpus: number;
+  /** Absolute: where paths begin that are not. */
+  readonly folder: string;
   /** The log goes to a terminal. */
   readonly terminal: boolean;
 }
@@ -35,7 +38,7 @@ export function compile(config: Config, machine: Machine): Plan {
       level: config.log_level ?? PROXY_DEFAULTS.logLevel,
       format: format === "auto" ? (machine.terminal ? "pretty" : "json") : format,
     },
-    autoTls: null,
+    autoTls: compileAutoTls(config, machine.folder),
     listeners: enabled.map((entry) => compileListener(entry, config, machine.platform, taken)),
   });
 }
@@ -63,13 +66,13 @@ function compileListener(
     case "udp":
       return compileUdp(entry, key, platform);
     case "tls":
-      return compileTls(entry, config.tls, key, platform);
+      return compileTls(entry, config, key, platform);
     case "http":
     case "http2":
     case "http3":
       return compileHttp({ ...entry, name }, config, key, platform);
     case "quic":
-      return compileQuic(entry, config.tls, key, platform);
+      return compileQuic(entry, config, key, platform);
   }
 }
 

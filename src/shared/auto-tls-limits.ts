@@ -41,3 +41,31 @@ export const RETRIES: readonly { readonly waitMs: number; readonly times: number
   { waitMs: 6 * HOUR, times: 112 }, // to the end of the thirtieth day
   { waitMs: 1 * DAY, times: Infinity },
 ];
+
+/** Certificates that are obtained and renewed. */
+export const AUTO_TLS_DEFAULTS = {
+  authority: "letsencrypt",
+  keyType: "p256", // every client takes it, its handshakes are cheap, and it is as strong as RSA with 3,072 bits
+  storage: "./certificates",
+  httpPort: 80, // RFC 8555 section 8.3
+  tlsPort: 443, // RFC 8737 section 3
+  propagationTimeoutMs: 120_000, // most zones are the same everywhere within seconds, some after a minute
+  propagationDelayMs: 0, // the zone's own servers are asked, of which no cache remembers that there was nothing
+  ttlSeconds: 120, // what most providers allow at least; the record is removed within minutes
+} as const;
+
+/** Certificates at the first handshake of a name. */
+export const ON_DEMAND_DEFAULTS = {
+  orders: 60, // an hour's; Let's Encrypt takes 300 of one account in three hours
+  intervalMs: 3_600_000,
+  maxCertificates: 1_000, // with chain and key some 10 KiB each, in every worker
+} as const;
+
+/** Bounds of the same. */
+export const AUTO_TLS_BOUNDS = {
+  namesMax: 100, // of one certificate: what Let's Encrypt and ZeroSSL take
+  propagationTimeoutMinMs: 5_000,
+  propagationTimeoutMaxMs: 3_600_000, // authorities forget an order that waits for longer
+  ttlMaxMs: 86_400_000,
+  onDemandCertificatesMax: 100_000,
+} as const;

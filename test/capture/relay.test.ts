@@ -26,7 +26,7 @@ const INITIAL = 2 ** 32 - 5;
 
 /** A capture of `connections` connections to `target`, written to `fd`. */
 async function startRelay(target: string, fd: number, listen: string, connections: number) {
-  const machine = { platform: process.platform, cpus: 1, terminal: false };
+  const machine = { platform: process.platform, cpus: 1, folder: "/srv", terminal: false };
   const { listeners } = compile(checkSource(flagSource({ listen, target })), machine);
   const [plan] = listeners as [RelayPlan];
   const listener = await openListener(plan, silentLog);

@@ -14,7 +14,7 @@ import { ProxyError } from "../../src/shared/errors.ts";
 const INVALID = join(import.meta.dir, "invalid");
 const LATER = join(import.meta.dir, "later");
 const VALID = join(import.meta.dir, "valid");
-const MACHINE = { platform: "linux", cpus: 4, terminal: false } as const;
+const MACHINE = { platform: "linux", cpus: 4, folder: "/srv", terminal: false } as const;
 
 const yamlIn = (folder: string): string[] =>
   readdirSync(folder).filter((name) => name.endsWith(".yaml"));

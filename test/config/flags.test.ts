@@ -81,27 +81,51 @@ protocols: [{ name: tcp, listen: ":8080", target: "127.0.0.1:80", preset: high_t
     ]);
   });
 
-  test.each([
-    [{ admin: "127.0.0.1:9090" }, "-admin: not available in this version"],
-    [
-      {
-        "auto-tls": true,
-        email: "a@example.com",
-        domains: "a.example, b.example",
-        staging: true,
-        "dns-provider": "cloudflare",
-      },
-      "-auto-tls: not available in this version",
-    ],
-  ] as [Flags, string][])("%p is not available yet, and says so", (flags, message) => {
-    const check = (): unknown => checkSource(flagSource({ ...LISTENER, ...flags }));
-    expect(messageOf(check)).toBe(message);
+  test("-admin is not available yet, and says so", () => {
+    const check = (): unknown => checkSource(flagSource({ ...LISTENER, admin: "127.0.0.1:9090" }));
+    expect(messageOf(check)).toBe("-admin: not available in this version");
   });
 
-  test("each flag that was given and is not available is named, not one that was not given", () => {
-    const flags: Flags = { ...LISTENER, email: "a@example.com", staging: true };
-    expect(messageOf(() => checkSource(flagSource(flags)))).toBe(
-      "-email: not available in this version",
+  test("-auto-tls means the file with the same content, and agrees to the terms", () => {
+    const flags: Flags = {
+      ...LISTENER,
+      protocol: "http2",
+      "auto-tls": true,
+      email: "a@example.com",
+      domains: "example.com, *.example.com,dev.local",
+      staging: true,
+      "dns-provider": "cloudflare",
+    };
+    const file = `
+auto_tls:
+  agree_terms: true
+  email: a@example.com
+  domains: [example.com, "*.example.com", dev.local]
+  ca: [letsencrypt-staging, internal]
+  dns_provider: cloudflare
+protocols: [{ name: http2, listen: ":8080", target: "127.0.0.1:80" }]`;
+    expect(checkSource(flagSource(flags))).toEqual(checkSource(parseSource(file, "f")));
+  });
+
+  test("-auto-tls needs names, and a listener that speaks TLS", () => {
+    expect(messageOf(() => flagSource({ ...LISTENER, "auto-tls": true })).split("\n")).toEqual([
+      "-domains is missing. Write for example -domains example.com",
+      expect.stringMatching(/^-auto-tls: has no effect: no listener would show what is obtained/),
+    ] as unknown as string[]);
+  });
+
+  test("a mistake in a name is reported under -domains, and one without -auto-tls under its flag", () => {
+    const messageFor = (flags: Flags): string =>
+      messageOf(() => checkSource(flagSource({ ...LISTENER, protocol: "http2", ...flags })));
+    expect(messageFor({ "auto-tls": true, domains: "https://a.example.com" })).toBe(
+      '-domains: "https://a.example.com" is a URL, not a name. Write a.example.com',
+    );
+    expect(messageFor({ "auto-tls": true, domains: "*.example.com" })).toStartWith(
+      '-domains: "*.example.com" is a wildcard, which only dns-01 proves.',
+    );
+    const certificate = { cert: "c.pem", key: "k.pem" };
+    expect(messageFor({ ...certificate, email: "a@example.com", staging: true })).toBe(
+      "-email has no effect without -auto-tls\n-staging has no effect without -auto-tls",
     );
   });
 

@@ -8,7 +8,7 @@ import { cautions } from "../../src/control/cautions.ts";
 import { compile } from "../../src/control/compile.ts";
 
 function cautionsOf(text: string) {
-  const machine = { platform: "linux", cpus: 1, terminal: false } as const;
+  const machine = { platform: "linux", cpus: 1, folder: "/srv", terminal: false } as const;
   return cautions(compile(checkSource(parseSource(text, "f")), machine));
 }
 

@@ -93,7 +93,7 @@ test("a configuration that is accepted is one that the gateway compiles, and req
       const source: Source = { value: { protocols: [plain(entry)] }, place };
       let plan: HttpPlan;
       try {
-        const machine = { platform: "linux", cpus: 1, terminal: false } as const;
+        const machine = { platform: "linux", cpus: 1, folder: "/srv", terminal: false } as const;
         plan = compile(checkSource(source), machine).listeners[0] as HttpPlan;
       } catch (error) {
         return expect(error).toBeInstanceOf(ProxyError);

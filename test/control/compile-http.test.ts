@@ -9,7 +9,7 @@ import { compile } from "../../src/control/compile.ts";
 import type { HttpPlan, HttpRoutePlan, TlsPlan } from "../../src/shared/http-plan.ts";
 
 function planOf(text: string) {
-  const machine = { platform: "linux", cpus: 1, terminal: false } as const;
+  const machine = { platform: "linux", cpus: 1, folder: "/srv", terminal: false } as const;
   return compile(checkSource(parseSource(text, "f")), machine);
 }
 

@@ -7,7 +7,7 @@ import { parseSource } from "../../src/config/load.ts";
 import { compile, type Machine } from "../../src/control/compile.ts";
 import { type RelayPlan, singleTarget, type UdpPlan } from "../../src/shared/plan.ts";
 
-const LINUX: Machine = { platform: "linux", cpus: 4, terminal: false };
+const LINUX: Machine = { platform: "linux", cpus: 4, folder: "/srv", terminal: false };
 
 function compileText(text: string, machine: Machine = LINUX) {
   return compile(checkSource(parseSource(text, "f")), machine);

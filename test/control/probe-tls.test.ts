@@ -47,7 +47,7 @@ function probeOf(listener: string, target: string, port: number): Promise<string
   const text = `protocols: [{ name: ${listener}, listen: ":1", target: ${target} }]`;
   const top = `tls: { cert_file: "${files.certFile}", key_file: "${files.keyFile}" }\n`;
   const source = parseSource(listener === "tls" ? `${top}${text}` : text, "f");
-  const machine = { platform: "linux", cpus: 1, terminal: false } as const;
+  const machine = { platform: "linux", cpus: 1, folder: "/srv", terminal: false } as const;
   const plan = compile(checkSource(source), machine).listeners[0]!;
   const certificates = revealed(readCertificates(tlsPlaces(plan)!, Date.now()).value);
   const towards = towardsTarget(plan, { group: 0, index: 0 }, certificates);

@@ -25,7 +25,7 @@ export class HttpProxy implements AsyncDisposable {
     const listener = { name: "http", listen: "127.0.0.1:0", ...keys };
     const config = { version: "1.0", workers, ...file, protocols: [listener] };
     const source = parseSource(JSON.stringify(config), "test.yaml"); // JSON is YAML
-    const machine = { platform: process.platform, cpus: 1, terminal: false };
+    const machine = { platform: process.platform, cpus: 1, folder: "/srv", terminal: false };
     return new HttpProxy(await Proxy.start(compile(checkSource(source), machine), rest));
   }
 

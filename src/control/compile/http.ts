@@ -24,7 +24,7 @@ import {
   compileSocket,
   presetOf,
 } from "./settings.ts";
-import { compileServerTls } from "./tls.ts";
+import { compileServerTls, type TopTls } from "./tls.ts";
 
 /** What a client may choose from, best first. */
 const ALPN = ["h2", "http/1.1"] as const;
@@ -32,7 +32,7 @@ const ALPN = ["h2", "http/1.1"] as const;
 /** @param top of the configuration, what concerns every listener. */
 export function compileHttp(
   entry: ProtocolConfig & { readonly name: "http" | "http2" | "http3" },
-  top: Pick<Config, "tls" | "access_log" | "access_log_format" | "protocols">,
+  top: TopTls & Pick<Config, "access_log" | "access_log_format" | "protocols">,
   key: string,
   platform: NodeJS.Platform,
 ): HttpPlan {
@@ -42,7 +42,7 @@ export function compileHttp(
     key,
     protocol: entry.name,
     listen: entry.listen,
-    tls: entry.name === "http" ? null : compileServerTls(entry, top.tls, ALPN),
+    tls: entry.name === "http" ? null : compileServerTls(entry, top, ALPN),
     ...compileRoutes(entry, { limits, timeouts }),
     access: compileAccess(entry),
     trusted: entry.trusted ?? [],

@@ -1,18 +1,17 @@
 // A `quic` entry to its plan. Called by compile.ts.
 
-import type { TlsConfig } from "../../config/schema-tls.ts";
 import type { ProtocolConfig } from "../../config/schema.ts";
 import { QUIC_DEFAULTS } from "../../shared/limits.ts";
 import type { QuicPlan } from "../../shared/quic-plan.ts";
 import { compileGroup } from "./groups.ts";
 import { compileAccess, compileBuffers, compileLimits, compileSocket } from "./settings.ts";
 import { compileStreamTarget, compileStreamTimeouts } from "./streams.ts";
-import { compileServerTls } from "./tls.ts";
+import { compileServerTls, type TopTls } from "./tls.ts";
 
-/** @param top the configuration's own `tls`, the default of every listener. */
+/** @param top of the configuration, what concerns every listener over TLS. */
 export function compileQuic(
   entry: ProtocolConfig,
-  top: TlsConfig | undefined,
+  top: TopTls,
   key: string,
   platform: NodeJS.Platform,
 ): QuicPlan {

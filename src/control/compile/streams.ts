@@ -2,7 +2,6 @@
 // compile.ts, and by quic.ts, whose streams go to the same kinds of targets.
 
 import type { TargetConfig } from "../../config/schema-targets.ts";
-import type { TlsConfig } from "../../config/schema-tls.ts";
 import type { ProtocolConfig } from "../../config/schema.ts";
 import { addressOf } from "../../config/target.ts";
 import type { LinkPlan, StreamTargetPlan, TlsPlan } from "../../shared/http-plan.ts";
@@ -22,12 +21,12 @@ import {
   compileSocket,
   presetOf,
 } from "./settings.ts";
-import { compileClientTls, compileServerTls } from "./tls.ts";
+import { compileClientTls, compileServerTls, type TopTls } from "./tls.ts";
 
-/** @param top the configuration's own `tls`, the default of every listener. */
+/** @param top of the configuration, what concerns every listener over TLS. */
 export function compileTls(
   entry: ProtocolConfig,
-  top: TlsConfig | undefined,
+  top: TopTls,
   key: string,
   platform: NodeJS.Platform,
 ): TlsPlan {

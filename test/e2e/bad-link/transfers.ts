@@ -71,7 +71,7 @@ await inFolder(async (folder) => {
   await using backend = await QuicBackend.start(...files, () => {}, OWN);
   await using echo = await WireServer.echo();
   const source = parseSource(configuration(files, backend.port, echo.port), "test.yaml");
-  const machine = { platform: process.platform, cpus: 1, terminal: false };
+  const machine = { platform: process.platform, cpus: 1, folder: "/srv", terminal: false };
   await Proxy.start(compile(checkSource(source), machine), {});
   const all = Array.from({ length: AT_ONCE }, () => [overHttp3(), overLink()]).flat();
   const intact = await Promise.all(all);
