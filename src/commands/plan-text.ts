@@ -12,6 +12,7 @@ import {
   type UdpPlan,
 } from "../shared/plan.ts";
 import type { QuicPlan } from "../shared/quic-plan.ts";
+import { formatAutoTls } from "./plan-text/auto-tls.ts";
 import { formatHttpListener } from "./plan-text/http.ts";
 import { quicRows } from "./plan-text/quic.ts";
 import {
@@ -41,7 +42,9 @@ export function formatPlan(plan: Plan, disabled: readonly Disabled[] = []): stri
     ["log", `${log.level}, ${log.format}`],
   ]);
   const off = disabled.map(({ name, listen }) => `${name} ${formatEndpoint(listen)}: disabled`);
-  const blocks = [head, ...plan.listeners.map(formatListener)];
+  const { autoTls } = plan;
+  const obtained = autoTls === null ? [] : [table(formatAutoTls(autoTls, plan))];
+  const blocks = [head, ...obtained, ...plan.listeners.map(formatListener)];
   if (off.length > 0) blocks.push(off.join("\n"));
   return blocks.join("\n\n");
 }

@@ -7,11 +7,15 @@ import type { QuicClientPlan, QuicTransportPlan } from "../../shared/quic-plan.t
 import type { Row } from "./rows.ts";
 
 export function formatServerTls(tls: TlsServerPlan): Row[] {
-  const { certificates, clientAuth, clientCaFile, minVersion, alpn } = tls;
+  const { certificates, managed, onDemand, clientAuth, clientCaFile, minVersion, alpn } = tls;
   const rows: Row[] = certificates.map(({ certFile, keyFile }, i) => [
     i === 0 ? "certificate" : "",
     `${certFile}, key ${keyFile}${certificates.length > 1 && i === 0 ? " (for every other name)" : ""}`,
   ]);
+  if (managed) {
+    const demand = onDemand ? ", also on demand" : "";
+    rows.push([rows.length === 0 ? "certificate" : "", `those that are obtained${demand}`]);
+  }
   const offers = alpn.length === 0 ? "" : `, agrees on ${alpn.join(" or ")}`;
   rows.push(["TLS", `${minVersion === "1.2" ? "1.2 and 1.3" : "1.3 only"}${offers}`]);
   if (clientAuth !== "none") {
