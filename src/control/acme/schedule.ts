@@ -48,7 +48,7 @@ export function askAgainAt(window: RenewalWindow | null, nowMs: number): number 
 }
 
 /** Of one authority, for one certificate. */
-interface Patience {
+export interface Patience {
   /** Not asked before. */
   readonly notBeforeMs: number;
   /** When attempts that did not end well were begun, of the last window. */
@@ -72,9 +72,12 @@ export interface Attempts {
   readonly patience: readonly Patience[];
 }
 
-/** @param recent of each authority, in order of preference: attempts of an earlier process. */
+/** Nothing is known of an authority. */
+export const UNKNOWN: Patience = { notBeforeMs: 0, recentMs: [] };
+
+/** @param patience with each authority, in order of preference: what an earlier process has left of it. */
 export function firstAttempt(
-  recent: readonly (readonly number[])[],
+  patience: readonly Patience[],
   challenges: readonly ChallengeType[],
   nowMs: number,
 ): Attempts {
@@ -86,7 +89,7 @@ export function firstAttempt(
     waits: 0,
     triesHere: 0,
     failedHere: [],
-    patience: recent.map((recentMs) => ({ notBeforeMs: 0, recentMs })),
+    patience,
   };
   return withAuthority(fresh, 0, nowMs, SCHEDULE.windowMs);
 }
@@ -106,7 +109,7 @@ export function begun(attempts: Attempts, nowMs: number): Attempts {
 export function succeeded(attempts: Attempts, nowMs: number): Attempts {
   const { patience, challenges } = attempts;
   return firstAttempt(
-    patience.map(() => []),
+    patience.map(() => UNKNOWN),
     challenges,
     nowMs,
   );

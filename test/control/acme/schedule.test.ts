@@ -14,6 +14,7 @@ import {
   lifetimeOf,
   renewalAt,
   succeeded,
+  UNKNOWN,
   type Validity,
   waitAfter,
 } from "../../../src/control/acme/schedule.ts";
@@ -105,7 +106,7 @@ describe("a renewal", () => {
 /** What attempts that all fail do, one line each: after how many seconds, with which authority, and by which challenge. */
 function story(authorities: number, failures: readonly IssueFailure[]): string[] {
   let attempts = firstAttempt(
-    Array.from({ length: authorities }, () => []),
+    Array.from({ length: authorities }, () => UNKNOWN),
     ALL,
     NOW,
   );
@@ -166,12 +167,12 @@ describe("after a failure", () => {
 
   test("Retry-After is believed up to a bound", () => {
     const absurd = { ...PLAIN, notBeforeMs: NOW + 4_000 * DAY };
-    const attempts = failed(firstAttempt([[]], ALL, NOW), absurd, NOW, null, 0);
+    const attempts = failed(firstAttempt([UNKNOWN], ALL, NOW), absurd, NOW, null, 0);
     expect(attempts.atMs).toBe(NOW + SCHEDULE.notBeforeMaxMs);
   });
 
   test("a success begins anew, with the challenge that went well", () => {
-    const first = firstAttempt([[], []], ALL, NOW);
+    const first = firstAttempt([UNKNOWN, UNKNOWN], ALL, NOW);
     const second = failed(begun(first, NOW), refusedBy("tls-alpn-01"), NOW, null, 0);
     const after = succeeded(begun(second, NOW), NOW);
     expect(after).toMatchObject({ failures: 0, authority: 0 });
@@ -180,9 +181,10 @@ describe("after a failure", () => {
   });
 
   test("attempts of an earlier process count", () => {
-    const recent = [0, 1, 2, 3].map((i) => NOW - i * MINUTE).toReversed();
-    expect(firstAttempt([recent], ALL, NOW).atMs).toBe(NOW - 3 * MINUTE + HOUR);
-    expect(firstAttempt([recent, []], ALL, NOW)).toMatchObject({ atMs: NOW, authority: 1 });
+    const recentMs = [0, 1, 2, 3].map((i) => NOW - i * MINUTE).toReversed();
+    const spent = { notBeforeMs: 0, recentMs };
+    expect(firstAttempt([spent], ALL, NOW).atMs).toBe(NOW - 3 * MINUTE + HOUR);
+    expect(firstAttempt([spent, UNKNOWN], ALL, NOW)).toMatchObject({ atMs: NOW, authority: 1 });
   });
 });
 
@@ -203,7 +205,7 @@ interface Attempt {
 /** Attempts that fail one after the other, each when it is due. */
 function run(authorities: number, failures: readonly IssueFailure[], chances: number): Attempt[] {
   let attempts = firstAttempt(
-    Array.from({ length: authorities }, () => []),
+    Array.from({ length: authorities }, () => UNKNOWN),
     ALL,
     NOW,
   );
@@ -250,7 +252,7 @@ test("there always is a next attempt, within a day unless authorities ask for pa
 test("jitter only adds, and at most its share", () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 300 }), chance, (waits, at) => {
-      const before = { ...firstAttempt([[]], [], NOW), waits };
+      const before = { ...firstAttempt([UNKNOWN], [], NOW), waits };
       const wait = failed(before, PLAIN, NOW, null, at).atMs - NOW;
       expect(wait).toBeGreaterThanOrEqual(waitAfter(waits, null));
       expect(wait).toBeLessThanOrEqual(waitAfter(waits, null) * (1 + SCHEDULE.jitter));
@@ -262,7 +264,7 @@ test("several attempts fit between the renewal's time and the end, whatever the 
   fc.assert(
     fc.property(lifetime, fc.option(window), chance, (lifetimeMs, offered, at) => {
       const validity = validFor(lifetimeMs);
-      let attempts = firstAttempt([[]], [], renewalAt(validity, offered, at));
+      let attempts = firstAttempt([UNKNOWN], [], renewalAt(validity, offered, at));
       let count = 0;
       while (attempts.atMs < validity.notAfterMs) {
         count++;
