@@ -94,6 +94,28 @@ export function firstAttempt(
   return withAuthority(fresh, 0, nowMs, SCHEDULE.windowMs);
 }
 
+/** What another process, or an earlier one, has tried with the authorities meanwhile. */
+export function recalled(
+  attempts: Attempts,
+  patience: readonly Patience[],
+  nowMs: number,
+): Attempts {
+  return withAuthority({ ...attempts, patience }, attempts.authority, nowMs, SCHEDULE.windowMs);
+}
+
+/** The clock was set back by so much: what is to come comes when it was meant to. */
+export function setBack(attempts: Attempts, byMs: number): Attempts {
+  const { atMs, patience } = attempts;
+  return {
+    ...attempts,
+    atMs: atMs - byMs,
+    patience: patience.map(({ notBeforeMs, recentMs }) => ({
+      notBeforeMs: notBeforeMs - byMs,
+      recentMs: recentMs.map((each) => each - byMs),
+    })),
+  };
+}
+
 /** An attempt is made: it counts as failed until it has ended well. */
 export function begun(attempts: Attempts, nowMs: number): Attempts {
   const { authority, patience } = attempts;

@@ -141,6 +141,7 @@ describe("certificates", () => {
       authority: "letsencrypt",
       count: 3,
       firstMs: T0,
+      recentMs: [T0],
       lastMs: T0 + 1_000,
       notBeforeMs: T0 + 60_000,
       isFinal: false,

@@ -57,6 +57,12 @@ export class Fields {
     return time;
   }
 
+  times(name: string): number[] {
+    const times = this.strings(name).map((text) => Date.parse(text));
+    if (times.some(Number.isNaN)) throw this.#wrong(name, "a list of times");
+    return times;
+  }
+
   optionalTime(name: string): number | null {
     return this.#isMissing(name) ? null : this.time(name);
   }

@@ -13,6 +13,8 @@ export interface StoredFailure {
   readonly count: number;
   readonly firstMs: number;
   readonly lastMs: number;
+  /** When the latest were begun, which authorities limit: each process that shares the storage heeds them. */
+  readonly recentMs: readonly number[];
   /** The authority's own word (IssueFailure); null: none. */
   readonly notBeforeMs: number | null;
   readonly isFinal: boolean;
@@ -60,6 +62,7 @@ export function encodeRecord(record: CertificateRecord): string {
       count: failure.count,
       first: timeText(failure.firstMs),
       last: timeText(failure.lastMs),
+      recent: failure.recentMs.map(timeText),
       notBefore: optionalTimeText(failure.notBeforeMs),
       isFinal: failure.isFinal,
       failedChallenges: failure.failedChallenges,
@@ -87,6 +90,7 @@ export function decodeRecord(path: string, text: string): CertificateRecord {
       count: failure.count("count"),
       firstMs: failure.time("first"),
       lastMs: failure.time("last"),
+      recentMs: failure.times("recent"),
       notBeforeMs: failure.optionalTime("notBefore"),
       isFinal: failure.flag("isFinal"),
       failedChallenges: failure
