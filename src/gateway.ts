@@ -9,6 +9,7 @@ import * as listening from "./engine/listening.ts";
 import { sharedMs } from "./ffi/clock.ts";
 import { cutBuffers, setSocketOptions } from "./ffi/socket-options.ts";
 import { Bandwidth } from "./protocols/bandwidth.ts";
+import { ChallengeAnswers } from "./protocols/challenge-answers.ts";
 import type { GatewayHost, GatewayListener } from "./protocols/host.ts";
 import { createHttpListener } from "./protocols/http/compose.ts";
 import { LiveRows } from "./protocols/live-rows.ts";
@@ -67,6 +68,7 @@ const host: GatewayHost = {
   traceConnections: init.traceConnections,
   rows,
   bandwidth,
+  challenges: new ChallengeAnswers(),
   emit,
   hasRoom: (fd) => fd < ceiling,
   setBuffers: (fd, sizes) => setSocketOptions(fd, sizes, "accepted"),
@@ -173,6 +175,11 @@ function obey(command: Command<GatewayPlan>): void {
       return listeners.get(command.slot)?.setTargets(command.targets);
     case "certificates":
       return listeners.get(command.slot)?.setCertificates?.(command.certificates);
+    case "challenges":
+      return host.challenges.set(command.answers);
+    case "certificate_denied":
+      for (const listener of listeners.values()) listener.denyCertificate?.(command.name);
+      return;
     case "close":
       return close(command.slot);
     case "ask":

@@ -11,6 +11,8 @@ import { type Log, silentLog } from "../shared/log.ts";
 import type { AdoptRequest, ListeningSocket, WorkerEvent, WorkerKind } from "../shared/messages.ts";
 import type { EngineName, Plan } from "../shared/plan.ts";
 import { AccessLogs } from "./access-logs.ts";
+import { PendingAnswers } from "./acme/pending-answers.ts";
+import { WantedCertificates } from "./acme/wanted.ts";
 import { Certificates } from "./certificates/certificates.ts";
 import { logWorkerEvent } from "./events.ts";
 import { HandOvers } from "./hand-overs.ts";
@@ -51,6 +53,10 @@ type State = "running" | "draining" | "ended";
 
 export class Proxy implements AsyncDisposable {
   readonly plan: Plan;
+  /** What listeners answer challenges of certificate authorities with. */
+  readonly challenges: PendingAnswers;
+  /** Names that handshakes wait for. */
+  readonly wanted: WantedCertificates;
   readonly #log: Log;
   readonly #lookup: Lookup;
   readonly #startedMs = performance.now();
@@ -81,6 +87,9 @@ export class Proxy implements AsyncDisposable {
     this.#lookup = options.lookup ?? systemLookup;
     this.#inheritance = options.inheritance ?? new Inheritance();
     this.#load = LoadBoard.create(this.#relayCount);
+    const gateways = (): WorkerHandle[] => this.#aliveWorkers("gateway");
+    this.challenges = new PendingAnswers(gateways, this.#questions);
+    this.wanted = new WantedCertificates(gateways);
     this.#handOvers = new HandOvers(new LoadBoard(this.#load), (slot) =>
       this.#listeners.workersOf(slot),
     );
@@ -269,6 +278,7 @@ export class Proxy implements AsyncDisposable {
   }
 
   async #workerReplaced(worker: WorkerHandle): Promise<void> {
+    if (worker.kind === "gateway") this.challenges.tell(worker);
     if (!this.#started) return;
     await this.#listeners.openOn(worker);
     if (worker.alive && this.#state === "running") {
@@ -312,6 +322,9 @@ export class Proxy implements AsyncDisposable {
         break;
       case "refused":
         this.#refusals.add(event);
+        break;
+      case "certificate_wanted":
+        this.wanted.ask(event.name);
         break;
       case "access_log":
         this.#accessLogs.write(event);

@@ -6,6 +6,7 @@ import type { ListenerCertificates } from "../shared/certificates.ts";
 import type { BindRequest, TargetSlot, WorkerEvent } from "../shared/messages.ts";
 import type { BufferSizesPlan, SocketPlan } from "../shared/plan.ts";
 import type { Bandwidth } from "./bandwidth.ts";
+import type { ChallengeAnswers } from "./challenge-answers.ts";
 import type { LiveRows } from "./live-rows.ts";
 
 /** What the worker gives to its protocols. */
@@ -16,6 +17,7 @@ export interface GatewayHost {
   readonly traceConnections: boolean;
   readonly rows: LiveRows;
   readonly bandwidth: Bandwidth;
+  readonly challenges: ChallengeAnswers;
   emit(event: WorkerEvent): void;
   /** False for a descriptor beyond those that connections may take: the last ones are kept for everything else. */
   hasRoom(fd: number): boolean;
@@ -96,6 +98,8 @@ export interface GatewayListener {
   setTargets(targets: readonly TargetSlot[]): void;
   /** Of a listener that speaks TLS with clients or targets: for handshakes that begin later. */
   setCertificates?(certificates: ListenerCertificates): void;
+  /** Of a listener with TlsServerPlan.onDemand: what waits for a certificate of this name waits in vain. */
+  denyCertificate?(name: string): void;
   /** Takes no new clients, and frees the address when the last one is gone. */
   close(): void;
   /** Nothing is left of it: it was closed, and its last client is gone. */

@@ -1,6 +1,8 @@
 // Every limit and default of the program in one table: the unit is in the name, the reason beside the value. The
 // configuration's presets start from here; the data plane's own constants are here too, so that they can be reviewed together.
 
+export * from "./limits-auto-tls.ts";
+
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
@@ -336,26 +338,11 @@ export const H3 = {
   rateWindowMs: 10_000, // over which limits.min_rate is measured
 } as const;
 
-/** Certificates that this program signs itself. */
-export const AUTHORITY_LIMITS = {
-  backdatedMs: 3_600_000, // an hour: a machine whose clock is behind takes a new certificate too
-  standInMs: 7 * 86_400_000, // a week: nobody trusts a stand-in, so that its end changes nothing
-  rootMs: 3_652 * 86_400_000, // ten years: whoever trusts it has to do so again afterwards, on every device
-  leafMs: 7 * 86_400_000, // a week: nobody can revoke one, and a laptop that was closed for some days still wakes with a valid one
-} as const;
-
 /** Files of certificates, which change while the proxy runs. */
 export const CERTIFICATES = {
   pollMs: 5_000, // for file systems that tell of no change; a look costs some microseconds for each file
   settleMs: 200, // after the last change: a certificate and its key are seldom written at the same moment
   retryMs: 2_000, // when they do not fit each other: the other one may still be on its way
-} as const;
-
-/** The folder that keeps automatic certificates. */
-export const STORAGE = {
-  fileMaxBytes: 1 * MIB, // of one file: a chain has 5 KiB, an order 1 KiB; what is larger is not ours
-  nameMaxLength: 253, // of a certificate's first name, which its folder is called by: what DNS allows (RFC 1035 section 2.3.4)
-  lockPollMs: 100, // between two looks whether a lock is free: an order takes seconds
 } as const;
 
 /** HTTP/1.1, towards clients and backends (RFC 9112). */

@@ -3,6 +3,7 @@
 
 import type { SocketAddress } from "./address.ts";
 import type { ListenerCertificates } from "./certificates.ts";
+import type { ChallengeAnswer } from "./challenges.ts";
 import type { ErrorRecord } from "./errors.ts";
 import type { EngineChoice, EngineName, ListenerPlan, RelayPlan, RingPlan } from "./plan.ts";
 
@@ -139,6 +140,10 @@ export type Command<P extends ListenerPlan = ListenerPlan> =
       readonly slot: number;
       readonly certificates: ListenerCertificates;
     }
+  /** All that is pending, in place of what was: to gateway workers, for whoever asks on any of their listeners. */
+  | { readonly type: "challenges"; readonly answers: readonly ChallengeAnswer[] }
+  /** To `certificate_wanted`: no listener gets one. */
+  | { readonly type: "certificate_denied"; readonly name: string }
   /** Stops accepting; connections go on. */
   | { readonly type: "close"; readonly slot: number }
   /** Relays between two connected stream sockets of this process. The engine duplicates both descriptors. */
@@ -252,6 +257,8 @@ export type WorkerEvent =
       /** How long it is left out; 0 where that is not known. */
       readonly forMs: number;
     }
+  /** A handshake waits for a certificate of this name (TlsServerPlan.onDemand): the certificate or its denial follows. */
+  | { readonly type: "certificate_wanted"; readonly key: string; readonly name: string }
   /** Every target that a client could go to is held for down, so all are tried: at most one a second. */
   | { readonly type: "last_resort"; readonly key: string }
   /** EMFILE or ENFILE on accept: the listener rests for `pauseMs`. At most one a second. */

@@ -8,6 +8,7 @@ import fc from "fast-check";
 import { checkSource } from "../../src/config/check.ts";
 import type { Source } from "../../src/config/problems.ts";
 import { compile } from "../../src/control/compile.ts";
+import { ChallengeAnswers } from "../../src/protocols/challenge-answers.ts";
 import { ResponseHead } from "../../src/protocols/http/message/heads.ts";
 import type { Route } from "../../src/protocols/http/passage.ts";
 import { createRouter } from "../../src/protocols/http/route/guide.ts";
@@ -100,8 +101,14 @@ test("a configuration that is accepted is one that the gateway compiles, and req
       }
       accepted++;
       const ids = new RequestIds(new Uint8Array(18));
-      const options = { filtersFor: () => [], ids, unixMs: () => 0, altSvcSeconds: 0 };
-      const guide = createRouter({ routes: plan.routes, ...options }).guide(connection());
+      const guide = createRouter({
+        routes: plan.routes,
+        filtersFor: () => [],
+        ids,
+        unixMs: () => 0,
+        altSvcSeconds: 0,
+        challenges: new ChallengeAnswers(),
+      }).guide(connection());
       const head = requestHead(asked);
       const found = guide.route(head);
       if (typeof found === "number") return expect([400, 404, 421]).toContain(found);

@@ -4,6 +4,7 @@
 import { Admissions } from "../../src/control/admissions.ts";
 import * as listening from "../../src/engine/listening.ts";
 import { Bandwidth } from "../../src/protocols/bandwidth.ts";
+import { ChallengeAnswers } from "../../src/protocols/challenge-answers.ts";
 import type { GatewayHost } from "../../src/protocols/host.ts";
 import { LiveRows } from "../../src/protocols/live-rows.ts";
 import { formatEndpoint, parseEndpoint, type SocketAddress } from "../../src/shared/address.ts";
@@ -25,6 +26,7 @@ export class TestHost implements GatewayHost {
   readonly events: WorkerEvent[] = [];
   readonly rows: LiveRows;
   readonly bandwidth: Bandwidth;
+  readonly challenges = new ChallengeAnswers();
   /** Of `sharedMs`. */
   nowMs = 1_000;
   /** Descriptors from here on are too many. */

@@ -27,7 +27,14 @@ export function createHttpListener(
   return new HttpListener(host, request, {
     codecs: CODECS,
     quicDriver: () => pickDriver("quiche", host),
-    router: createRouter({ routes, filtersFor: filtersOf, ids, unixMs, altSvcSeconds }),
+    router: createRouter({
+      routes,
+      filtersFor: filtersOf,
+      ids,
+      unixMs,
+      altSvcSeconds,
+      challenges: host.challenges,
+    }),
     errorAnswer: createErrorAnswer(unixMs),
     accessLog: accessLogOf(host, request.listener),
   });

@@ -26,7 +26,7 @@ const CIPHERS = [
 /** The runtime's own, which its sockets take. */
 export type NativeContext = object;
 
-function nativeOf(context: SecureContext): NativeContext {
+export function nativeOf(context: SecureContext): NativeContext {
   return context.context as NativeContext;
 }
 

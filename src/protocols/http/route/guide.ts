@@ -6,6 +6,7 @@
 
 import type { HttpRoutePlan } from "../../../shared/http-plan.ts";
 import { HTTP_ROUTES } from "../../../shared/limits.ts";
+import type { ChallengeAnswers } from "../../challenge-answers.ts";
 import { createErrorAnswer, redirectAnswer } from "../answers.ts";
 import type { ClientConnection } from "../exchange.ts";
 import type { Fields } from "../message/fields.ts";
@@ -14,6 +15,7 @@ import type { Filter, Guide, OwnAnswer, Route, Router, RouteRefusal } from "../p
 import { altSvcField } from "./alt-svc.ts";
 import { FieldBlock } from "./block.ts";
 import { markEarly, mayBeEarly } from "./early-data.ts";
+import { http01Answer, keyAuthorizationFor } from "./http-01.ts";
 import { Redirect } from "./redirect.ts";
 import { maxForwards, RequestEdit, type Shared } from "./request-edit.ts";
 import type { RequestIds } from "./request-id.ts";
@@ -47,11 +49,13 @@ export interface RouterOptions {
   readonly unixMs: () => number;
   /** For how long clients that come over TCP may remember that HTTP/3 is spoken here, too; 0: they are not told. */
   readonly altSvcSeconds: number;
+  /** Asked before routes. */
+  readonly challenges: ChallengeAnswers;
 }
 
 /** @throws ProxyError ERR_CONFIG for a route that cannot be compiled. */
 export function createRouter(options: RouterOptions): Router {
-  const { routes, filtersFor, ids, unixMs, altSvcSeconds } = options;
+  const { routes, filtersFor, ids } = options;
   const table = new RouteTable(routes);
   const compiled = routes.map((plan) => new CompiledRoute(plan, filtersFor(plan), ids));
   // The answers of one that goes no further are made here, and need no target.
@@ -59,8 +63,7 @@ export function createRouter(options: RouterOptions): Router {
   const endHere =
     first === undefined ? null : new CompiledRoute({ ...first, group: null }, [], ids);
   return {
-    guide: (connection) =>
-      new ConnectionGuide(table, compiled, endHere, connection, unixMs, altSvcSeconds),
+    guide: (connection) => new ConnectionGuide(table, compiled, endHere, connection, options),
   };
 }
 
@@ -71,6 +74,7 @@ class ConnectionGuide implements Guide {
   readonly #connection: ClientConnection;
   readonly #unixMs: () => number;
   readonly #altSvcSeconds: number;
+  readonly #challenges: ChallengeAnswers;
   /** Of the last request: what the next one may use, if it is by the same route, for the same host, and of the same version. */
   #shared: Shared | null = null;
   #route: CompiledRoute | null = null;
@@ -83,8 +87,7 @@ class ConnectionGuide implements Guide {
     routes: readonly CompiledRoute[],
     endHere: CompiledRoute | null,
     connection: ClientConnection,
-    unixMs: () => number,
-    altSvcSeconds: number,
+    { unixMs, altSvcSeconds, challenges }: RouterOptions,
   ) {
     this.#table = table;
     this.#routes = routes;
@@ -92,10 +95,14 @@ class ConnectionGuide implements Guide {
     this.#connection = connection;
     this.#unixMs = unixMs;
     this.#altSvcSeconds = altSvcSeconds;
+    this.#challenges = challenges;
   }
 
   route(head: RequestHead): Route | RouteRefusal {
     const { method } = head;
+    if (this.#challenges.hasHttp && this.#endHere !== null && this.#isChallenge(head)) {
+      return this.#endHere;
+    }
     if (method === "TRACE" || method === "CONNECT") return 405;
     if (head.early && !mayBeEarly(head)) return 425;
     if (head.authorityEnd - head.authorityStart > HTTP_ROUTES.authorityMaxBytes) return 400;
@@ -108,8 +115,16 @@ class ConnectionGuide implements Guide {
     return this.#routes[found]!;
   }
 
+  #isChallenge(head: RequestHead): boolean {
+    return keyAuthorizationFor(head, this.#challenges) !== null;
+  }
+
   answer(route: Route, head: RequestHead): OwnAnswer {
     const { redirect } = route as CompiledRoute;
+    if (route === this.#endHere && head.method !== "OPTIONS") {
+      const text = keyAuthorizationFor(head, this.#challenges) ?? "";
+      return http01Answer(text, head, this.#unixMs());
+    }
     const error = createErrorAnswer(this.#unixMs);
     if (route === this.#endHere || redirect === null) return error(204, head);
     const location = redirect.location(head, this.#connection);

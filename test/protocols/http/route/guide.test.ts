@@ -5,6 +5,7 @@ import { describe, expect, test } from "bun:test";
 
 import fc from "fast-check";
 
+import { ChallengeAnswers } from "../../../../src/protocols/challenge-answers.ts";
 import type { ClientConnection } from "../../../../src/protocols/http/exchange.ts";
 import {
   type RequestHead,
@@ -38,6 +39,7 @@ const announcing = (altSvcSeconds: number, ...routes: HttpRoutePlan[]) =>
     filtersFor: () => [],
     ids: new RequestIds(new Uint8Array(18).fill(7)),
     unixMs: () => NOW,
+    challenges: new ChallengeAnswers(),
   });
 
 /** A request through the only route. */
