@@ -1,0 +1,159 @@
+// Makes a DNS provider by its name, with the credentials that are there at this moment: who wants files that were changed to be
+// read again makes another one. Called by the dns-01 solver and by `proxy dns-check`.
+
+import { homedir } from "node:os";
+import { join } from "node:path";
+
+import type { Dns01Plan } from "../../../shared/auto-tls-plan.ts";
+import { ProxyError } from "../../../shared/errors.ts";
+import type { Secret } from "../../../shared/secret.ts";
+import type { DnsProvider } from "../provider.ts";
+import { Alidns } from "./alidns.ts";
+import type { ApiOptions } from "./api.ts";
+import { readAwsProfile } from "./aws-profile.ts";
+import { Cloudflare } from "./cloudflare.ts";
+import {
+  checkSecret,
+  CREDENTIAL_NAMES,
+  Credentials,
+  readSmallFile,
+  textOf,
+} from "./credentials.ts";
+import { DigitalOcean } from "./digitalocean.ts";
+import { GoDaddy } from "./godaddy.ts";
+import { type AwsCredentials, Route53 } from "./route53.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Nothing is sent yet.
+ * @param environment where credentials are that no file is named for
+ * @param options for tests: an API of theirs
+ * @throws ProxyError ERR_CONFIG, with all names that would do, if credentials are missing or cannot be read
+ */
+export async function createDnsProvider(
+  { provider, credentialFiles }: Pick<Dns01Plan, "provider" | "credentialFiles">,
+  environment: Environment = process.env,
+  options: ApiOptions = {},
+): Promise<DnsProvider> {
+  const credentials = new Credentials(provider, { files: credentialFiles, environment });
+  switch (provider) {
+    case "cloudflare":
+      return cloudflare(credentials, options);
+    case "alidns":
+      return alidns(credentials, options);
+    case "route53":
+      return new Route53(await awsCredentials(credentials), options);
+    case "digitalocean": {
+      const { token } = CREDENTIAL_NAMES.digitalocean;
+      return new DigitalOcean(await credentials.need("an API token", token), options);
+    }
+    case "godaddy":
+      return godaddy(credentials, options);
+  }
+}
+
+async function cloudflare(credentials: Credentials, options: ApiOptions): Promise<DnsProvider> {
+  const names = CREDENTIAL_NAMES.cloudflare;
+  const token = await credentials.need("an API token", names.token);
+  return new Cloudflare({ token, zoneToken: await credentials.find(names.zoneToken) }, options);
+}
+
+async function alidns(credentials: Credentials, options: ApiOptions): Promise<DnsProvider> {
+  const names = CREDENTIAL_NAMES.alidns;
+  return new Alidns(
+    {
+      keyId: await credentials.need("the id of an access key", names.keyId),
+      keySecret: await credentials.need("the secret of the access key", names.keySecret),
+      securityToken: await credentials.find(names.securityToken),
+      region: await credentials.findText(names.region),
+    },
+    options,
+  );
+}
+
+async function godaddy(credentials: Credentials, options: ApiOptions): Promise<DnsProvider> {
+  const names = CREDENTIAL_NAMES.godaddy;
+  const key = await credentials.find(names.key);
+  const secret = await credentials.find(names.secret);
+  if (key !== null && secret !== null) return new GoDaddy({ key, secret }, options);
+  const hint = `, and ${names.secret.join(", ")} as well; or ${names.pair.join(" or ")} with both, as key:secret`;
+  if (key !== null) throw credentials.missing("the secret of the API key", names.secret);
+  const pair = await credentials.find(names.pair);
+  if (pair === null) throw credentials.missing("an API key", names.key, hint);
+  const [, first, second] = /^([^:]+):(.+)$/.exec(textOf(pair)) ?? [];
+  if (first === undefined || second === undefined) {
+    throw new ProxyError("ERR_CONFIG", "GoDaddy: GODADDY_TOKEN has no key:secret in it", {
+      cure: "Write the API key, a colon and the API secret",
+    });
+  }
+  return new GoDaddy(
+    { key: checkSecret("GODADDY_TOKEN", first), secret: checkSecret("GODADDY_TOKEN", second) },
+    options,
+  );
+}
+
+const AWS_LIMITS =
+  "Roles of instances and containers, SSO and credential_process are not supported";
+
+/** Keys of the environment or of named files, then those of a profile. Roles of machines and containers are not asked for. */
+async function awsCredentials(credentials: Credentials): Promise<AwsCredentials> {
+  const names = CREDENTIAL_NAMES.route53;
+  const keyId = await credentials.find(names.keyId);
+  const keySecret = await credentials.find(names.keySecret);
+  const others = {
+    region: await credentials.findText(names.region),
+    hostedZone: await credentials.findText(names.hostedZone),
+  };
+  if (keyId !== null && keySecret !== null) {
+    const sessionToken = await credentials.find(names.sessionToken);
+    return { keyId, keySecret, sessionToken, ...others };
+  }
+  if (keyId !== null) throw credentials.missing("the secret of the access key", names.keySecret);
+  if (keySecret !== null) throw credentials.missing("the id of the access key", names.keyId);
+  return { ...(await awsProfile(credentials)), ...others };
+}
+
+async function awsProfile(
+  credentials: Credentials,
+): Promise<Pick<AwsCredentials, "keyId" | "keySecret" | "sessionToken">> {
+  const { environment } = credentials;
+  const home = environment["HOME"] ?? homedir();
+  const named = environment["AWS_SHARED_CREDENTIALS_FILE"];
+  const path = named ?? join(home, ".aws", "credentials");
+  const wanted = environment["AWS_PROFILE"];
+  const name = wanted ?? "default";
+  const isAsked = named !== undefined || wanted !== undefined;
+  const missing = (problem: string): ProxyError =>
+    credentials.missing(
+      `an access key${problem}`,
+      CREDENTIAL_NAMES.route53.keyId,
+      `, and AWS_SECRET_ACCESS_KEY as well; or write both into ${path}, profile ${name} (AWS_PROFILE). ${AWS_LIMITS}`,
+    );
+  let text: string;
+  try {
+    text = await readSmallFile("AWS_SHARED_CREDENTIALS_FILE", path);
+  } catch (error) {
+    if (isAsked || !isAbsent(error)) throw error;
+    throw missing("");
+  }
+  const profile = readAwsProfile(text, name);
+  if (profile === null) throw missing(`: ${path} has no profile ${name}`);
+  const { keyId, keySecret, sessionToken, settings } = profile;
+  if (keyId === undefined || keySecret === undefined) {
+    throw missing(
+      `: the profile ${name} in ${path} has none, but ${settings.join(", ") || "nothing"}`,
+    );
+  }
+  const secret = (value: string): Secret => checkSecret(`the profile ${name} in ${path}`, value);
+  return {
+    keyId: secret(keyId),
+    keySecret: secret(keySecret),
+    sessionToken: sessionToken === undefined ? null : secret(sessionToken),
+  };
+}
+
+function isAbsent(error: unknown): boolean {
+  const cause = error instanceof ProxyError ? error.cause : null;
+  return (cause as { code?: unknown } | null)?.code === "ENOENT";
+}

@@ -1,0 +1,181 @@
+// Credentials of DNS providers: under which names each is looked for, and where: files that the configuration names, the
+// environment, and files that the environment names (NAME_FILE, as containers have it). Read anew for each provider that is
+// made. An error names the names, never a value. Called by create.ts.
+
+import { readFile } from "node:fs/promises";
+
+import type { DnsProviderName } from "../../../shared/auto-tls-plan.ts";
+import { ProxyError } from "../../../shared/errors.ts";
+import { DNS_API } from "../../../shared/limits.ts";
+import { Secret } from "../../../shared/secret.ts";
+
+/**
+ * What each provider reads, and the names of it in order of preference: first those of the provider's own tools, then those that
+ * libdns, lego and others document.
+ */
+export const CREDENTIAL_NAMES = {
+  cloudflare: {
+    token: ["CLOUDFLARE_API_TOKEN", "CF_API_TOKEN", "CLOUDFLARE_DNS_API_TOKEN", "CF_DNS_API_TOKEN"],
+    zoneToken: ["CLOUDFLARE_ZONE_TOKEN", "CLOUDFLARE_ZONE_API_TOKEN", "CF_ZONE_API_TOKEN"],
+  },
+  alidns: {
+    keyId: [
+      "ALIBABA_CLOUD_ACCESS_KEY_ID",
+      "ALIDNS_ACCESS_KEY_ID",
+      "ALICLOUD_ACCESS_KEY",
+      "ALIYUN_ACCESS_KEY_ID",
+    ],
+    keySecret: [
+      "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
+      "ALIDNS_ACCESS_KEY_SECRET",
+      "ALICLOUD_SECRET_KEY",
+      "ALIYUN_ACCESS_KEY_SECRET",
+    ],
+    securityToken: [
+      "ALIBABA_CLOUD_SECURITY_TOKEN",
+      "ALIDNS_SECURITY_TOKEN",
+      "ALICLOUD_SECURITY_TOKEN",
+      "ALIYUN_SECURITY_TOKEN",
+    ],
+    region: [
+      "ALIBABA_CLOUD_REGION_ID",
+      "ALIDNS_REGION_ID",
+      "ALICLOUD_REGION_ID",
+      "ALIYUN_REGION_ID",
+    ],
+  },
+  route53: {
+    keyId: ["AWS_ACCESS_KEY_ID"],
+    keySecret: ["AWS_SECRET_ACCESS_KEY"],
+    sessionToken: ["AWS_SESSION_TOKEN"],
+    region: ["AWS_REGION", "AWS_DEFAULT_REGION"],
+    hostedZone: ["AWS_HOSTED_ZONE_ID"],
+  },
+  digitalocean: {
+    token: ["DIGITALOCEAN_TOKEN", "DO_AUTH_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"],
+  },
+  godaddy: {
+    key: ["GODADDY_API_KEY"],
+    secret: ["GODADDY_API_SECRET"],
+    /** Both in one, `key:secret`. */
+    pair: ["GODADDY_TOKEN", "GODADDY_API_TOKEN"],
+  },
+} as const satisfies Record<DnsProviderName, Record<string, readonly string[]>>;
+
+/** How messages call the providers. */
+export const PROVIDER_TITLES: Readonly<Record<DnsProviderName, string>> = {
+  cloudflare: "Cloudflare",
+  alidns: "Alibaba Cloud DNS",
+  route53: "Route 53",
+  digitalocean: "DigitalOcean",
+  godaddy: "GoDaddy",
+};
+
+/** All names that a provider reads: a name in `credential_files` that is none of them has no effect, which is an error. */
+export function credentialNames(provider: DnsProviderName): string[] {
+  const fields: Record<string, readonly string[]> = CREDENTIAL_NAMES[provider];
+  return Object.values(fields).flat();
+}
+
+export interface CredentialSources {
+  /** Dns01Plan.credentialFiles: name to file. Before the environment. */
+  readonly files: Readonly<Record<string, string>>;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+export class Credentials {
+  readonly provider: DnsProviderName;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly #files: Readonly<Record<string, string>>;
+
+  /** @throws ProxyError ERR_CONFIG for a file of a name that this provider does not read */
+  constructor(provider: DnsProviderName, sources: CredentialSources) {
+    this.provider = provider;
+    this.environment = sources.environment;
+    this.#files = sources.files;
+    const names = credentialNames(provider);
+    for (const name of Object.keys(sources.files)) {
+      if (names.includes(name)) continue;
+      throw new ProxyError(
+        "ERR_CONFIG",
+        `${PROVIDER_TITLES[provider]} has no credential of the name ${name}`,
+        { cure: `Use one of ${names.join(", ")}` },
+      );
+    }
+  }
+
+  /** The first of these names that has a value; null: none has. @throws ProxyError ERR_CONFIG */
+  async find(names: readonly string[]): Promise<Secret | null> {
+    for (const name of names) {
+      const file = this.#files[name];
+      if (file !== undefined) return readSecret(name, file);
+    }
+    for (const name of names) {
+      const value = this.environment[name];
+      if (value !== undefined && value.trim() !== "") return checkSecret(name, value);
+      const file = this.environment[`${name}_FILE`];
+      if (file !== undefined && file !== "") return readSecret(name, file);
+    }
+    return null;
+  }
+
+  /** As `find`, for a value that is no secret: a region, the id of a zone. */
+  async findText(names: readonly string[]): Promise<string | null> {
+    const found = await this.find(names);
+    return found === null ? null : textOf(found);
+  }
+
+  /** @param what it is, for people: `an API token`. @throws ProxyError ERR_CONFIG if it is under none of these names */
+  async need(what: string, names: readonly string[]): Promise<Secret> {
+    const found = await this.find(names);
+    if (found !== null) return found;
+    throw this.missing(what, names);
+  }
+
+  missing(what: string, names: readonly string[], hint = ""): ProxyError {
+    const [first, ...others] = names;
+    const or = others.length === 0 ? "" : ` (${others.join(", ")} would do too)`;
+    return new ProxyError("ERR_CONFIG", `${PROVIDER_TITLES[this.provider]} needs ${what}`, {
+      cure: `Set ${first}${or} in the environment, or ${first}_FILE to a file that has it${hint}`,
+    });
+  }
+}
+
+/** For a request. Never for messages to people. */
+export function textOf(secret: Secret): string {
+  return new TextDecoder().decode(secret.reveal());
+}
+
+async function readSecret(name: string, path: string): Promise<Secret> {
+  return checkSecret(name, await readSmallFile(name, path));
+}
+
+/** @throws ProxyError ERR_CONFIG */
+export async function readSmallFile(name: string, path: string): Promise<string> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(path);
+  } catch (error) {
+    const errno = (error as { code?: string }).code ?? "unknown error";
+    throw new ProxyError("ERR_CONFIG", `${path}: the file of ${name} cannot be read (${errno})`, {
+      cause: error,
+      cure: "Check its path and permissions",
+    });
+  }
+  if (bytes.length > DNS_API.credentialMaxBytes) {
+    throw new ProxyError("ERR_CONFIG", `${path}: the file of ${name} has ${bytes.length} bytes`, {
+      cure: `${DNS_API.credentialMaxBytes} are the most: check that it is the right file`,
+    });
+  }
+  return bytes.toString("utf8");
+}
+
+/** In one line of visible ASCII: anything else would fail as a field of HTTP, with a message of the runtime that shows it. */
+export function checkSecret(name: string, value: string): Secret {
+  const trimmed = value.trim();
+  if (/^[\x21-\x7e]+$/.test(trimmed)) return Secret.of(new TextEncoder().encode(trimmed));
+  const problem = trimmed === "" ? "is empty" : "has other characters than visible ASCII";
+  throw new ProxyError("ERR_CONFIG", `The value of ${name} ${problem}`, {
+    cure: "Check that it was copied whole, and nothing else with it",
+  });
+}
