@@ -69,3 +69,18 @@ export const AUTO_TLS_BOUNDS = {
   ttlMaxMs: 86_400_000,
   onDemandCertificatesMax: 100_000,
 } as const;
+
+/** How often is said that a certificate is not obtained. */
+export const VOICE = {
+  intervalsMs: [10 * MINUTE, 1 * HOUR, 6 * HOUR, 1 * DAY], // between lines: some in the first hours, then one a day
+  urgentShare: 1 / 4, // of the lifetime that is left: from here on it is an error, not a warning
+} as const;
+
+export const MANAGER = {
+  ordersAtOnce: 4, // as many as a person would start; each may wait minutes for DNS, and authorities limit their rate
+  orderMaxMs: 2 * HOUR, // an attempt that takes longer will not end: the longest propagation, an hour, is waited for in it
+  lookMs: 30 * SECOND, // at the wall clock, which is set and stands still while a machine sleeps
+  storageLookMs: 1 * MINUTE, // at what other processes have put into the storage
+  readsAtOnce: 16, // certificates at the start: a thousand are there within a second
+  withdrawMs: 20 * SECOND, // at the end, for answers of challenges to be taken back
+} as const;
