@@ -87,7 +87,8 @@ class ArgvParser {
       this.#fault(`unexpected argument "${stray}". Flags begin with a dash: -listen :8080`);
     }
     // Most likely a wrong flag has taken it.
-    const absent = this.#faults.length > 0 ? [] : wanted.slice(this.positionals.length);
+    const needed = wanted.filter((name) => this.#args[name]!.required !== false);
+    const absent = this.#faults.length > 0 ? [] : needed.slice(this.positionals.length);
     for (const name of absent) {
       const { command } = this.#options;
       const cure = command === undefined ? "" : `. Write proxy ${command} ${name.toUpperCase()}`;

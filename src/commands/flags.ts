@@ -51,10 +51,25 @@ export const RUN_ARGS = {
     description: "certificate chain of a TLS listener, PEM",
   },
   key: { type: "string", valueHint: "key.pem", description: "its private key, PEM" },
-  "auto-tls": { type: "boolean", description: "get certificates by ACME" },
-  email: { type: "string", valueHint: "you@example.com", description: "your address, for the CA" },
-  domains: { type: "string", valueHint: "a.example,b.example", description: "domains to certify" },
-  "dns-provider": { type: "string", valueHint: "cloudflare", description: "prove domains by DNS" },
-  staging: { type: "boolean", description: "use the CA's test environment" },
+  "auto-tls": {
+    type: "boolean",
+    description: "obtain certificates; agrees to Let's Encrypt's terms of service",
+  },
+  domains: {
+    type: "string",
+    valueHint: "a.example,b.example",
+    description: "with -auto-tls: the names to obtain them for",
+  },
+  email: {
+    type: "string",
+    valueHint: "you@example.com",
+    description: "with -auto-tls: where the authority may write to",
+  },
+  "dns-provider": {
+    type: "string",
+    valueHint: "cloudflare",
+    description: "with -auto-tls: prove names by DNS, also *.example.com",
+  },
+  staging: { type: "boolean", description: "with -auto-tls: of the test environment" },
   version: { type: "boolean", description: "print versions and the engine, and end" },
 } as const satisfies Record<FlagName | "config" | "pid-file" | "version", ArgDef>;

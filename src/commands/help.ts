@@ -41,6 +41,7 @@ ${style.bold("Examples")}
   proxy -protocol http -listen :80 -target 127.0.0.1:3000   ${style.dim("# requests, in clear")}
   proxy -protocol http2 -listen :443 -target 127.0.0.1:3000 -cert cert.pem -key key.pem
   proxy -protocol http3 -listen :443 -target 127.0.0.1:3000 -cert cert.pem -key key.pem
+  proxy -protocol http3 -listen :443 -target 127.0.0.1:3000 -auto-tls -domains example.com
   proxy -config proxy.yaml                              ${style.dim("# several listeners, from a file")}
   proxy capture -listen :8080 -target 127.0.0.1:80      ${style.dim("# the first, and shows what passes")}
 
@@ -75,7 +76,10 @@ export function commandHelp(command: Described, style: Style): string {
 
 function usageOf(name: string, args: ArgsDef): string {
   const positionals = Object.entries(args).filter(([, { type }]) => type === "positional");
-  return [name, ...positionals.map(([arg]) => arg.toUpperCase())].join(" ");
+  const written = positionals.map(([arg, { required }]) =>
+    required === false ? `[${arg.toUpperCase()}]` : arg.toUpperCase(),
+  );
+  return [name, ...written].join(" ");
 }
 
 function flagRows(args: ArgsDef): [string, string][] {

@@ -11,6 +11,7 @@ import { type ErrorCode, ProxyError } from "../shared/errors.ts";
 import { parseArgv } from "./argv.ts";
 import { CAPTURE_EXAMPLES } from "./capture-flags.ts";
 import { capture } from "./capture.ts";
+import { certificates, CERTIFICATES_EXAMPLES } from "./certificates.ts";
 import { check } from "./check.ts";
 import { demo } from "./demo.ts";
 import { commandHelp, type Example, mainHelp } from "./help.ts";
@@ -33,6 +34,7 @@ const RUN = entry(run);
 const COMMANDS = [
   RUN,
   entry(capture, CAPTURE_EXAMPLES),
+  entry(certificates, CERTIFICATES_EXAMPLES),
   entry(check),
   entry(demo),
   entry(schema),

@@ -17,6 +17,7 @@ import type { ServiceManager } from "../control/systemd.ts";
 import { markReplaced, Upgrader } from "../control/upgrade.ts";
 import { messageOf, ProxyError } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
+import type { Plan } from "../shared/plan.ts";
 import { RUN_ARGS } from "./flags.ts";
 import { thisMachine } from "./machine.ts";
 import { STOP, type StopSignals, watchStopSignals } from "./stop.ts";
@@ -49,6 +50,7 @@ async function serve(flags: RunFlags, origin: Origin): Promise<number> {
   const plan = compile(config, thisMachine());
   const log = createLog({ ...plan.log, colours: wantsColours(process.stderr) });
   for (const { listener, message } of cautions(plan)) log.warn({ listener }, message);
+  logTerms(plan, config, flags, log);
   const { manager, command, env } = origin;
   const upgrader = new Upgrader({
     log,
@@ -85,6 +87,15 @@ async function serve(flags: RunFlags, origin: Origin): Promise<number> {
   if (!flushed) process.exit(code); // a write that nobody takes would keep the process
   if (failure !== undefined) throw failure;
   return code;
+}
+
+/** In a file, auto_tls says agree_terms; the short forms mean it, which somebody should be told. */
+function logTerms({ autoTls }: Plan, { options }: Config, flags: Flags, log: Log): void {
+  const short = options?.auto_tls === true ? "options.auto_tls" : "-auto-tls";
+  const isMeant = short !== "-auto-tls" || flags["auto-tls"] === true;
+  if (!isMeant || autoTls === null || autoTls.authorities.length === 0) return;
+  const authorities = autoTls.authorities.map(({ name }) => name).join(", ");
+  log.info({ authorities }, `${short} agrees to the terms of service of these authorities`);
 }
 
 /** Every listener serves: whoever waits for that is told, and nobody else before. */
