@@ -55,8 +55,8 @@ export async function readRootCertificate(storage: string): Promise<X509Certific
 }
 
 /**
- * The root that is there, or a new one. After two thirds of its time it is signed again with the same key: devices that trust the
- * old certificate do so until its end, and what is signed is good for either.
+ * The root that is there, or a new one. After two thirds of its time it is signed again with the same key: devices that trust
+ * the old certificate do so until its end, and what is signed is good for either.
  * @throws ProxyError ERR_STORAGE; or the signal's reason.
  */
 export async function openRoot(
@@ -141,6 +141,6 @@ function damaged(path: string, problem: string, cause?: unknown): ProxyError {
   const reason = cause === undefined ? "" : ` (${messageOf(cause)})`;
   return new ProxyError("ERR_STORAGE", `${path}: the file ${problem}${reason}`, {
     cause,
-    cure: "Put it back from a backup, or remove the folder it is in: a new authority is made then, to be trusted anew",
+    cure: "Put it back from a backup, or remove the folder it is in: a new authority is made, to be trusted anew",
   });
 }

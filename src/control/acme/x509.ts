@@ -1,5 +1,5 @@
-// Makes keys and signs certificates (RFC 5280) by WebCrypto, for the internal authority and for stand-ins. The package that writes
-// ASN.1 is loaded when the first certificate is made: a proxy that needs none starts without it.
+// Makes keys and signs certificates (RFC 5280) by WebCrypto, for the internal authority and for stand-ins. The package that
+// writes ASN.1 is loaded when the first certificate is made: a proxy that needs none starts without it.
 
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { isIP } from "node:net";

@@ -1,5 +1,5 @@
-// The internal authority: what it signs is believed by openssl, curl and Node.js, its root is made once however many ask at once,
-// and outlives its own certificate.
+// The internal authority: what it signs is believed by openssl, curl and Node.js, its root is made once however many ask at
+// once, and outlives its own certificate.
 
 import { afterAll, describe, expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
