@@ -18,6 +18,7 @@ import { commandHelp, type Example, mainHelp } from "./help.ts";
 import { run } from "./run.ts";
 import { schema } from "./schema.ts";
 import { print, styleFor } from "./terminal.ts";
+import { trust, TRUST_EXAMPLES } from "./trust.ts";
 import { upgrade } from "./upgrade.ts";
 
 interface Command {
@@ -38,6 +39,7 @@ const COMMANDS = [
   entry(check),
   entry(demo),
   entry(schema),
+  entry(trust, TRUST_EXAMPLES),
   entry(upgrade),
 ];
 

@@ -17,15 +17,24 @@ export const BROWSER_PROGRAMS: readonly Program[] =
 
 /** @param flags of Chromium, besides those that a machine for tests needs. */
 export function startBrowser(...flags: string[]): Promise<Browser> {
+  return launch(["--ignore-certificate-errors", ...flags], {});
+}
+
+/** It believes certificates as a user's does. @param home the user's folder, with the stores of authorities. */
+export function startBelievingBrowser(home: string): Promise<Browser> {
+  return launch([], { HOME: home });
+}
+
+function launch(flags: readonly string[], env: Record<string, string>): Promise<Browser> {
   return chromium.launch({
     ...(INSTALLED !== null && { executablePath: INSTALLED }),
     headless: true,
+    env: { ...(process.env as Record<string, string>), ...env },
     args: [
       "--no-sandbox",
       "--disable-gpu",
       "--no-first-run",
       "--disable-background-networking",
-      "--ignore-certificate-errors",
       ...flags,
     ],
   });
