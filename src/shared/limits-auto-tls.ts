@@ -25,3 +25,25 @@ export const CHALLENGES = {
 export const ON_DEMAND = {
   waitMs: 30_000, // for an order: those of public authorities take three to twenty seconds
 } as const;
+
+/** DNS, as the challenge dns-01 asks it: which zone a name is in, and whether its servers have a record. */
+export const DNS = {
+  port: 53,
+  payloadBytes: 1_232, // of an answer over UDP: passes every network in one piece (DNS flag day 2020); more comes over TCP
+  tryMs: 2_000, // for an answer: a few round trips around the world, or a resolver that asks others first
+  tries: 2, // of a question to a resolver: one packet may be lost
+  aliasesMax: 8, // CNAME records one after another: as many as resolvers follow, and seven more than anybody needs
+  serversMax: 13, // of a zone: as many as the root has
+  addressesMax: 4, // of one server: two of each family
+  aliasServersMax: 4, // that are asked for a CNAME in turn, before the resolvers are
+  lookFirstMs: 1_000, // between two looks whether a record is there, doubled each time: Cloudflare takes a second or two
+  lookMaxMs: 10_000, // those that take minutes are asked six times in each
+  brokenLooks: 3, // in a row, without an answer, after which the other servers decide
+} as const;
+
+/** The challenge dns-01. */
+export const DNS_01 = {
+  removeTries: 4, // of a record: one that stays is somebody's work
+  removeRetryMs: 2_000, // doubled each time
+  removeTimeoutMs: 60_000, // for one try, with all the attempts that a provider makes by itself
+} as const;
