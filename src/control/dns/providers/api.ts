@@ -133,6 +133,11 @@ export class Api {
     }
   }
 
+  /** Text that came from the API, for people. */
+  mask(text: string): string {
+    return maskText(text, this.#secrets);
+  }
+
   /** As `call`, of an API that answers in JSON. null: the answer is empty. */
   async json(call: ApiCall, signal: AbortSignal): Promise<unknown> {
     const { text } = await this.call(call, signal);
@@ -216,8 +221,8 @@ export class Api {
     const fault = told ?? unknownFault(answer);
     const isThrottled = status === 429 || fault.isThrottled;
     const retryAfterMs = fault.retryAfterMs ?? retryAfterOf(answer.retryAfter, Date.now());
-    const message = maskText(fault.message, this.#secrets);
-    const code = maskText(fault.code, this.#secrets);
+    const message = this.mask(fault.message);
+    const code = this.mask(fault.code);
     const said = `${message === "" ? "no reason given" : message}${code === "" ? "" : ` (${code})`}`;
     const wait =
       retryAfterMs !== null && retryAfterMs > DNS_API.retryMaxMs
@@ -227,7 +232,7 @@ export class Api {
       `${this.#failed(call)}: ${status} ${said}${wait}`,
       {
         status,
-        apiCode: fault.code,
+        apiCode: code,
         retry: isThrottled ? "safe" : status >= 500 ? "unclear" : "no",
         retryAfterMs,
       },
@@ -240,7 +245,7 @@ export class Api {
     const isLate = error instanceof Error && error.name === "TimeoutError";
     const said = isLate
       ? `no answer within ${this.#timeoutMs / 1000} s`
-      : maskText(messageOf(error), this.#secrets);
+      : this.mask(messageOf(error));
     return new ApiError(
       `${this.#failed(call)}: ${said}`,
       { status: 0, apiCode: "", retry: "unclear", retryAfterMs: null },

@@ -60,7 +60,7 @@ export class Cloudflare implements DnsProvider {
       doing: `adding ${name}`,
       zone: zone.name,
       method: "POST",
-      path: `/zones/${zone.id}/dns_records`,
+      path: recordsPath(zone.id),
       headers: { "content-type": "application/json" },
       body: JSON.stringify({
         type: "TXT",
@@ -79,14 +79,14 @@ export class Cloudflare implements DnsProvider {
   }
 
   async remove({ name, zone, id }: TxtRecord, signal: AbortSignal): Promise<void> {
-    const [zoneId, recordId] = id.split("/");
+    const [zoneId = "", recordId = ""] = id.split("/");
     try {
       await this.#api.call(
         {
           doing: `removing ${name}`,
           zone,
           method: "DELETE",
-          path: `/zones/${zoneId}/dns_records/${recordId}`,
+          path: `${recordsPath(zoneId)}/${encodeURIComponent(recordId)}`,
           isRepeatable: true,
         },
         signal,
@@ -126,7 +126,7 @@ export class Cloudflare implements DnsProvider {
     const records = await this.#list(
       this.#api,
       { doing: `listing ${name}`, zone: zone.name },
-      `/zones/${zone.id}/dns_records?type=TXT&name=${encodeURIComponent(name)}`,
+      `${recordsPath(zone.id)}?type=TXT&name=${encodeURIComponent(name)}`,
       signal,
     );
     return records.flatMap((record): TxtRecord[] => {
@@ -159,6 +159,10 @@ export class Cloudflare implements DnsProvider {
     }
     return all;
   }
+}
+
+function recordsPath(zoneId: string): string {
+  return `/zones/${encodeURIComponent(zoneId)}/dns_records`;
 }
 
 function toRecord(zone: Zone, name: string, value: string, id: string): TxtRecord {

@@ -1,10 +1,11 @@
-// Makes a DNS provider by its name, with the credentials that are there at this moment: who wants files that were changed to be
-// read again makes another one. Called by the dns-01 solver and by `proxy dns-check`.
+// Makes a DNS provider by its name. Credentials are looked for when it is made, so that what is missing is told at once, and
+// again for each operation: a file that was changed, or a session token that a tool renewed, is used from then on. Called for the
+// dns-01 solver and for `proxy dns-check`.
 
 import { homedir } from "node:os";
 import { join } from "node:path";
 
-import type { Dns01Plan } from "../../../shared/auto-tls-plan.ts";
+import type { Dns01Plan, DnsProviderName } from "../../../shared/auto-tls-plan.ts";
 import { ProxyError } from "../../../shared/errors.ts";
 import type { Secret } from "../../../shared/secret.ts";
 import type { DnsProvider } from "../provider.ts";
@@ -29,7 +30,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * Nothing is sent yet.
  * @param environment where credentials are that no file is named for
  * @param options for tests: an API of theirs
- * @throws ProxyError ERR_CONFIG, with all names that would do, if credentials are missing or cannot be read
+ * @throws ProxyError ERR_CONFIG, with all names that would do, if credentials are missing or cannot be read; also later, by what
+ * the provider does
  */
 export async function createDnsProvider(
   { provider, credentialFiles }: Pick<Dns01Plan, "provider" | "credentialFiles">,
@@ -37,21 +39,28 @@ export async function createDnsProvider(
   options: ApiOptions = {},
 ): Promise<DnsProvider> {
   const credentials = new Credentials(provider, { files: credentialFiles, environment });
-  switch (provider) {
-    case "cloudflare":
-      return cloudflare(credentials, options);
-    case "alidns":
-      return alidns(credentials, options);
-    case "route53":
-      return new Route53(await awsCredentials(credentials), options);
-    case "digitalocean": {
-      const { token } = CREDENTIAL_NAMES.digitalocean;
-      return new DigitalOcean(await credentials.need("an API token", token), options);
-    }
-    case "godaddy":
-      return godaddy(credentials, options);
-  }
+  const make = (): Promise<DnsProvider> => MAKERS[provider](credentials, options);
+  const { name } = await make();
+  return {
+    name,
+    add: async (...args) => (await make()).add(...args),
+    remove: async (...args) => (await make()).remove(...args),
+    find: async (...args) => (await make()).find(...args),
+  };
 }
+
+type Make = (credentials: Credentials, options: ApiOptions) => Promise<DnsProvider>;
+
+const MAKERS: Readonly<Record<DnsProviderName, Make>> = {
+  cloudflare,
+  alidns,
+  route53: async (credentials, options) => new Route53(await awsCredentials(credentials), options),
+  digitalocean: async (credentials, options) => {
+    const { token } = CREDENTIAL_NAMES.digitalocean;
+    return new DigitalOcean(await credentials.need("an API token", token), options);
+  },
+  godaddy,
+};
 
 async function cloudflare(credentials: Credentials, options: ApiOptions): Promise<DnsProvider> {
   const names = CREDENTIAL_NAMES.cloudflare;

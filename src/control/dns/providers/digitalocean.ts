@@ -40,7 +40,7 @@ export class DigitalOcean implements DnsProvider {
       doing: `adding ${name}`,
       zone,
       method: "POST",
-      path: `/v2/domains/${zone}/records`,
+      path: recordsPath(zone),
       headers: { "content-type": "application/json" },
       body: JSON.stringify({
         type: "TXT",
@@ -65,7 +65,7 @@ export class DigitalOcean implements DnsProvider {
           doing: `removing ${name}`,
           zone,
           method: "DELETE",
-          path: `/v2/domains/${zone}/records/${id}`,
+          path: `${recordsPath(zone)}/${encodeURIComponent(id)}`,
           isRepeatable: true,
         },
         signal,
@@ -108,7 +108,7 @@ export class DigitalOcean implements DnsProvider {
         doing: `listing ${name}`,
         zone,
         method: "GET",
-        path: `/v2/domains/${zone}/records?${query}`,
+        path: `${recordsPath(zone)}?${query}`,
         isRepeatable: true,
       };
       const answer = await this.#api.json(call, signal);
@@ -124,6 +124,10 @@ export class DigitalOcean implements DnsProvider {
     }
     return all;
   }
+}
+
+function recordsPath(zone: string): string {
+  return `/v2/domains/${encodeURIComponent(zone)}/records`;
 }
 
 class Dialect implements ApiDialect {

@@ -108,7 +108,7 @@ export class Route53 implements DnsProvider {
 
   #ambiguous(name: string, ids: readonly string[]): ApiError {
     return new ApiError(
-      `${this.#api.title} has ${ids.length} public zones of the name ${name}: ${ids.join(", ")}`,
+      `${this.#api.title} has ${ids.length} public zones of the name ${name}: ${this.#api.mask(ids.join(", "))}`,
       { status: 200, apiCode: "", retry: "no", retryAfterMs: null },
       { cure: "Set AWS_HOSTED_ZONE_ID to the one that the domain's NS records name" },
     );
@@ -172,7 +172,7 @@ export class Route53 implements DnsProvider {
       doing,
       zone: zone.name,
       method: "GET",
-      path: `${API}/hostedzone/${zone.id}/rrset?name=${encodeURIComponent(name)}&type=TXT&maxitems=1`,
+      path: `${pathOf(zone)}?name=${encodeURIComponent(name)}&type=TXT&maxitems=1`,
       isRepeatable: true,
     };
     const { text } = await this.#api.call(call, signal);
@@ -193,7 +193,7 @@ export class Route53 implements DnsProvider {
       doing,
       zone: zone.name,
       method: "POST",
-      path: `${API}/hostedzone/${zone.id}/rrset/`,
+      path: `${pathOf(zone)}/`,
       headers: { "content-type": "application/xml" },
       body,
       isRepeatable: false,
@@ -224,6 +224,10 @@ export class Route53 implements DnsProvider {
       await this.#api.waitFor(DNS_API.inSyncPollMs, signal);
     }
   }
+}
+
+function pathOf(zone: Zone): string {
+  return `${API}/hostedzone/${encodeURIComponent(zone.id)}/rrset`;
 }
 
 class Dialect implements ApiDialect {
