@@ -20,6 +20,7 @@ export interface DnsProvider {
   readonly name: DnsProviderName;
   /**
    * Adds one value beside those that are there at the same name. Resolves when the API has taken it, not when it is visible.
+   * After a failure, also an abort, the value may be there all the same: `find` tells.
    * @param ttlSeconds raised to the provider's minimum where that is higher.
    * @throws ProxyError ERR_DNS_PROVIDER
    */
