@@ -14,7 +14,15 @@ const ARROWS: Record<string, readonly string[]> = {
   commands: ["capture", "control", "config", "shared", "package.json"],
   capture: ["library", "shared"],
   library: ["control", "config", "shared", "ffi/socket-options.ts", "ffi/duplicate.ts"],
-  control: ["config", "l4", "shared", "ffi/file-lock.ts", "ffi/inherited.ts", "ffi/notify.ts"],
+  control: [
+    "config",
+    "l4",
+    "shared",
+    "ffi/file-lock.ts",
+    "ffi/inherited.ts",
+    "ffi/notify.ts",
+    "package.json",
+  ],
   config: ["shared", "l4/tls/routes.ts"],
   worker: ["engine", "protocols", "shared"],
   gateway: [

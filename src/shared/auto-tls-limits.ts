@@ -84,3 +84,28 @@ export const MANAGER = {
   readsAtOnce: 16, // certificates at the start: a thousand are there within a second
   withdrawMs: 20 * SECOND, // at the end, for answers of challenges to be taken back
 } as const;
+
+/** What is asked of an authority, and believed: see `src/control/acme/protocol/`. */
+export const ACME = {
+  requestMs: 30_000, // of one request with its answer: Let's Encrypt answers in two seconds when it is busy
+  answerMaxBytes: 256 * 1024, // a directory, an order, or a chain of some ten certificates: 64 KiB at most of any authority
+  readTries: 3, // of a request that changes nothing, when the connection breaks
+  readAgainMs: 1 * SECOND, // between two of them
+  // A nonce that was refused brings a fresh one (RFC 8555 section 6.5): so many in a row are no accident, also where half of
+  // them are refused on purpose.
+  nonceTries: 24,
+  noncesKept: 16, // for the next requests: as many as run at once
+  directoryMs: 1 * HOUR, // after which the directory is read again: authorities move, seldom
+  challengesAtOnce: 16, // presented to the authority, of one order: DNS takes its time, and so all of them together do
+  pollMinMs: 250, // between the first two looks at an order or an authorisation: many are done by then
+  pollMs: 2 * SECOND, // between later ones, which come ever less often, where no Retry-After says otherwise
+  pollMaxMs: 30 * SECOND, // the longest such wait, whatever Retry-After says
+  authorizationMs: 5 * MINUTE, // for an authority to look at an answer: Let's Encrypt takes seconds, others look again
+  orderMs: 10 * MINUTE, // for it to issue a certificate: some have a person's queue behind it
+  orderKeptMs: 7 * DAY, // an order is gone on with: what Let's Encrypt keeps one
+  alternatesMax: 8, // chains that are fetched to choose among: Let's Encrypt offers two or three
+  chainMax: 10, // certificates in one: longer ones no client verifies
+  clockSkewMs: 5 * MINUTE, // a certificate may begin so far in the future of this machine's clock
+  problemMaxLength: 2_000, // of an authority's own words, in a message for people
+  subproblemsMax: 20, // of them, the first
+} as const;

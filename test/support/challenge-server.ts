@@ -8,13 +8,61 @@ import type { ChallengeType } from "../../src/shared/auto-tls-plan.ts";
 import { Daemon, freePort } from "./daemon.ts";
 import { program } from "./programs.ts";
 
-export class ChallengeServer implements AsyncDisposable {
+/** What a server of challenges is told, from any process. */
+export class ChallengeAnswers {
+  /** Of its management interface. */
+  readonly url: string;
+
+  constructor(url: string) {
+    this.url = url;
+  }
+
+  /** What an HTTP-01 request of this token gets (RFC 8555 section 8.3). */
+  addHttp01(token: string, content: string): Promise<void> {
+    return this.tell("add-http01", { token, content });
+  }
+
+  removeHttp01(token: string): Promise<void> {
+    return this.tell("del-http01", { token });
+  }
+
+  /** What a TLS-ALPN-01 handshake for this name shows (RFC 8737). */
+  addTlsAlpn01(host: string, content: string): Promise<void> {
+    return this.tell("add-tlsalpn01", { host, content });
+  }
+
+  removeTlsAlpn01(host: string): Promise<void> {
+    return this.tell("del-tlsalpn01", { host });
+  }
+
+  /** One more value of a TXT record. @param name without the last dot. */
+  addTxt(name: string, value: string): Promise<void> {
+    return this.tell("set-txt", { host: `${name}.`, value });
+  }
+
+  /** All values of a name. */
+  removeTxt(name: string): Promise<void> {
+    return this.tell("clear-txt", { host: `${name}.` });
+  }
+
+  /** Any request of its management interface: set-default-ipv4, add-caa, set-servfail, add-a. */
+  async tell(command: string, body: Readonly<Record<string, unknown>>): Promise<void> {
+    const answer = await fetch(`${this.url}/${command}`, {
+      method: "POST",
+      body: JSON.stringify(body),
+    });
+    if (!answer.ok) throw new Error(`${command}: ${answer.status} ${await answer.text()}`);
+  }
+}
+
+export class ChallengeServer extends ChallengeAnswers implements AsyncDisposable {
   readonly httpPort: number;
   readonly tlsPort: number;
   readonly dnsPort: number;
   readonly #daemon: Daemon;
 
   private constructor(daemon: Daemon, httpPort: number, tlsPort: number, dnsPort: number) {
+    super(`http://${daemon.address}`);
     this.#daemon = daemon;
     this.httpPort = httpPort;
     this.tlsPort = tlsPort;
@@ -26,53 +74,14 @@ export class ChallengeServer implements AsyncDisposable {
     const at = (port: number): string => `127.0.0.1:${port}`;
     const daemon = await Daemon.start((_folder, management) => [
       program("pebble-challtestsrv"),
-      ...["-management", at(management)],
-      ...["-http01", at(http)],
-      ...["-https01", ""],
-      ...["-tlsalpn01", at(tls)],
-      ...["-dns01", at(dns)],
-      ...["-defaultIPv6", ""],
+      `-management=${at(management)}`,
+      `-http01=${at(http)}`,
+      "-https01=",
+      `-tlsalpn01=${at(tls)}`,
+      `-dns01=${at(dns)}`,
+      "-defaultIPv6=",
     ]);
     return new ChallengeServer(daemon, http, tls, dns);
-  }
-
-  /** What an HTTP-01 request of this token gets (RFC 8555 section 8.3). */
-  addHttp01(token: string, content: string): Promise<void> {
-    return this.#tell("add-http01", { token, content });
-  }
-
-  removeHttp01(token: string): Promise<void> {
-    return this.#tell("del-http01", { token });
-  }
-
-  /** What a TLS-ALPN-01 handshake for this name shows (RFC 8737). */
-  addTlsAlpn01(host: string, content: string): Promise<void> {
-    return this.#tell("add-tlsalpn01", { host, content });
-  }
-
-  removeTlsAlpn01(host: string): Promise<void> {
-    return this.#tell("del-tlsalpn01", { host });
-  }
-
-  /** One more value of a TXT record. @param name without the last dot. */
-  addTxt(name: string, value: string): Promise<void> {
-    return this.#tell("set-txt", { host: `${name}.`, value });
-  }
-
-  /** All values of a name. */
-  removeTxt(name: string): Promise<void> {
-    return this.#tell("clear-txt", { host: `${name}.` });
-  }
-
-  /** Any request of its management interface: set-default-ipv4, add-caa, set-servfail, add-a. */
-  tell(command: string, body: Readonly<Record<string, unknown>>): Promise<void> {
-    return this.#tell(command, body);
-  }
-
-  async #tell(command: string, body: Readonly<Record<string, unknown>>): Promise<void> {
-    const url = `http://${this.#daemon.address}/${command}`;
-    const answer = await fetch(url, { method: "POST", body: JSON.stringify(body) });
-    if (!answer.ok) throw new Error(`${command}: ${answer.status} ${await answer.text()}`);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -89,9 +98,9 @@ export class ServedSolver implements Solver {
   readonly presented: string[] = [];
   /** `domain token` of what is there now. */
   readonly there = new Set<string>();
-  readonly #server: ChallengeServer;
+  readonly #server: ChallengeAnswers;
 
-  constructor(server: ChallengeServer, type: ChallengeType) {
+  constructor(server: ChallengeAnswers, type: ChallengeType) {
     this.#server = server;
     this.type = type;
   }
