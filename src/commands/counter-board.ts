@@ -20,6 +20,7 @@ export class CounterBoard {
   readonly #output: Output;
   readonly #rows: readonly Row[];
   readonly #style: Style;
+  readonly #nameWidth: number;
   readonly #rates = new Map<string, { at: number; bytes: number }>();
   #drawn: string[] = [];
   #nextPlainMs = 0;
@@ -28,6 +29,7 @@ export class CounterBoard {
     this.#output = output;
     this.#rows = rows;
     this.#style = styleFor(output);
+    this.#nameWidth = Math.max(...rows.map(({ name }) => name.length));
   }
 
   show(stats: Readonly<Record<string, ListenerStats>>, now = performance.now()): void {
@@ -69,7 +71,7 @@ export class CounterBoard {
     const rate = this.#rate(key, stats.bytesUp + stats.bytesDown, now);
     // The rate of the moment would make every plain line differ from the one before.
     const speed = this.#output.isTTY === true && rate > 0 ? `${readable(rate)}/s` : "";
-    return `  ${bold(name)} ${columns.join(" ")}  ${dim(speed)}`.trimEnd();
+    return `  ${bold(name.padEnd(this.#nameWidth))} ${columns.join(" ")}  ${dim(speed)}`.trimEnd();
   }
 
   /** Bytes per second since the last call. */

@@ -13,7 +13,7 @@ import { CAPTURE_EXAMPLES } from "./capture-flags.ts";
 import { capture } from "./capture.ts";
 import { certificates, CERTIFICATES_EXAMPLES } from "./certificates.ts";
 import { check } from "./check.ts";
-import { demo } from "./demo.ts";
+import { demo, DEMO_EXAMPLES } from "./demo.ts";
 import { commandHelp, type Example, mainHelp } from "./help.ts";
 import { run } from "./run.ts";
 import { schema } from "./schema.ts";
@@ -37,7 +37,7 @@ const COMMANDS = [
   entry(capture, CAPTURE_EXAMPLES),
   entry(certificates, CERTIFICATES_EXAMPLES),
   entry(check),
-  entry(demo),
+  entry(demo, DEMO_EXAMPLES),
   entry(schema),
   entry(trust, TRUST_EXAMPLES),
   entry(upgrade),

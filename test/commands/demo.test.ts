@@ -1,18 +1,22 @@
 // `proxy demo`: what it prints can be tried, and it ends cleanly.
 
 import { expect, test } from "bun:test";
+import { X509Certificate } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
+import { join } from "node:path";
 
 import { CounterBoard, readable } from "../../src/commands/counter-board.ts";
 import { startDemoBackends } from "../../src/control/demo.ts";
 import { emptyStats } from "../../src/shared/counters.ts";
+import { inFolder } from "../support/daemon.ts";
 import { within } from "../support/until.ts";
-import { startProxy } from "./proxy-process.ts";
+import { type ProxyProcess, runProxy, startProxy } from "./proxy-process.ts";
 
 test("the printed addresses serve a page and an echo, counters follow, and SIGINT ends with 0", async () => {
   const child = startProxy("demo");
-  const [, http] = await child.line(/http {2}(127\.0\.0\.1:\d+) {2}->/);
-  const [, echoPort] = await child.line(/echo {2}127\.0\.0\.1:(\d+) {2}->/);
+  const [, http] = await child.line(/http {3}(127\.0\.0\.1:\d+) {2}->/);
+  const [, echoPort] = await child.line(/echo {3}127\.0\.0\.1:(\d+) {2}->/);
   await child.line(/Ctrl-C ends/);
   const page = await fetch(`http://${http}/`);
   expect(page.headers.get("content-type")).toStartWith("text/html");
@@ -33,14 +37,53 @@ test("the printed addresses serve a page and an echo, counters follow, and SIGIN
 
 test("a second demo beside the first takes other ports", async () => {
   const first = startProxy("demo");
-  const [, one] = await first.line(/http {2}127\.0\.0\.1:(\d+)/);
+  const [, one] = await first.line(/http {3}127\.0\.0\.1:(\d+)/);
   const second = startProxy("demo");
-  const [, other] = await second.line(/http {2}127\.0\.0\.1:(\d+)/);
+  const [, other] = await second.line(/http {3}127\.0\.0\.1:(\d+)/);
   expect(other).not.toBe(one!);
   first.kill("SIGTERM");
   second.kill("SIGTERM");
   expect([(await first.outcome).code, (await second.outcome).code]).toEqual([0, 0]);
 });
+
+/** What the demo prints of its TLS listener. */
+async function secureOf(child: ProxyProcess): Promise<{ url: string; root: string }> {
+  const [, root, url] = await child.line(/curl --cacert (\S+) (https:\/\/localhost:\d+)\/headers/);
+  await child.line(/Ctrl-C ends/);
+  return { root: root!, url: url! };
+}
+
+test("over TLS its certificate is believed with the authority that it prints, which goes with the demo", async () => {
+  const child = startProxy("demo");
+  const { url, root } = await secureOf(child);
+  const tls = { ca: readFileSync(root, "utf8") };
+  const page = await fetch(url, { tls });
+  expect(await page.text()).toContain("This page came through the proxy.");
+  expect(page.headers.get("alt-svc")).toMatch(/^h3=":\d+"/);
+  await expect(fetch(url)).rejects.toThrow("certificate");
+  child.kill("SIGINT");
+  const { code, stderr } = await child.outcome;
+  expect([code, stderr]).toEqual([0, ""]);
+  expect(existsSync(root)).toBe(false);
+});
+
+test("an authority that it is to keep is the same the next time, and is what proxy trust tells of", () =>
+  inFolder(async (folder) => {
+    const storage = join(folder, "kept");
+    const roots: string[] = [];
+    for (let i = 0; i < 2; i++) {
+      const child = startProxy("demo", "-storage", storage);
+      const { url, root } = await secureOf(child);
+      roots.push(readFileSync(root, "utf8"));
+      expect((await fetch(url, { tls: { ca: roots[0]! } })).status).toBe(200);
+      child.kill("SIGTERM");
+      expect((await child.outcome).code).toBe(0);
+    }
+    expect(roots[1]).toBe(roots[0]!);
+    const { stdout } = await runProxy("trust", "-storage", storage);
+    const { fingerprint256 } = new X509Certificate(roots[0]!);
+    expect(stdout).toContain(fingerprint256.slice(0, 47));
+  }));
 
 function echoOf(port: number, text: string): Promise<string> {
   const got = Promise.withResolvers<string>();
