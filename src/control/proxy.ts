@@ -12,7 +12,9 @@ import type { AdoptRequest, ListeningSocket, WorkerEvent, WorkerKind } from "../
 import type { EngineName, Plan } from "../shared/plan.ts";
 import { AccessLogs } from "./access-logs.ts";
 import { PendingAnswers } from "./acme/pending-answers.ts";
+import type { CertificateStatus } from "./acme/status.ts";
 import { WantedCertificates } from "./acme/wanted.ts";
+import { AutoTls } from "./auto-tls.ts";
 import { Certificates } from "./certificates/certificates.ts";
 import { logWorkerEvent } from "./events.ts";
 import { HandOvers } from "./hand-overs.ts";
@@ -67,6 +69,7 @@ export class Proxy implements AsyncDisposable {
   readonly #inheritance: Inheritance;
   #certificates!: Certificates;
   #listeners!: Listeners;
+  #autoTls: AutoTls | null = null;
   readonly #questions = new Questions();
   readonly #pairs = new Pairs();
   readonly #accessLogs = new AccessLogs();
@@ -127,6 +130,11 @@ export class Proxy implements AsyncDisposable {
 
   listeners(): ListenerSummary[] {
     return this.#listeners.summaries();
+  }
+
+  /** Of those that are managed. */
+  certificates(): CertificateStatus[] {
+    return this.#autoTls?.status() ?? [];
   }
 
   stats(): ProxyStats {
@@ -199,6 +207,7 @@ export class Proxy implements AsyncDisposable {
   stop(timeoutMs: number = this.plan.shutdownTimeoutMs): Promise<{ reset: number }> {
     if (this.#state === "running") {
       this.#state = "draining";
+      void this.#autoTls?.stop();
       this.#ending = this.#drain(timeoutMs).then(() => this.#end());
     }
     return this.#ending ?? Promise.resolve({ reset: 0 });
@@ -235,9 +244,10 @@ export class Proxy implements AsyncDisposable {
 
   async #start(): Promise<void> {
     this.#accessLogs.open(this.plan.listeners, this.#log);
-    this.#certificates = Certificates.read(this.plan.listeners, this.#log, (key) => {
-      this.#listeners.certificatesChanged(key);
-    });
+    await this.#openAutoTls();
+    const changed = (key: string): void => this.#listeners.certificatesChanged(key);
+    const { listeners } = this.plan;
+    this.#certificates = Certificates.read(listeners, this.#log, changed, this.#autoTls);
     this.#listeners = new Listeners({
       log: this.#log,
       lookup: this.#lookup,
@@ -257,6 +267,7 @@ export class Proxy implements AsyncDisposable {
     if (this.#inheritance.quiet) await this.#questions.ask(this.#aliveWorkers(), "accept");
     this.#started = true;
     this.#certificates.watch();
+    this.#autoTls?.start();
     this.#reopen();
   }
 
@@ -351,6 +362,19 @@ export class Proxy implements AsyncDisposable {
     this.#reopen();
   }
 
+  /** Certificates are read; orders begin when listeners are open. */
+  async #openAutoTls(): Promise<void> {
+    const { autoTls } = this.plan;
+    if (autoTls === null) return;
+    this.#autoTls = new AutoTls({
+      plan: autoTls,
+      log: this.#log,
+      solvers: [],
+      changed: () => this.#certificates.managedChanged(),
+    });
+    await this.#autoTls.load();
+  }
+
   async #drain(timeoutMs: number): Promise<void> {
     const drained = Promise.withResolvers<void>();
     this.#onDrained = drained.resolve;
@@ -369,6 +393,7 @@ export class Proxy implements AsyncDisposable {
   }
 
   async #end(): Promise<{ reset: number }> {
+    await this.#autoTls?.stop();
     this.#listeners?.close();
     await Promise.all(this.#slots.map((slot) => slot.end()));
     this.#refusals.flush();

@@ -82,6 +82,7 @@ export const MANAGER = {
   lookMs: 30 * SECOND, // at the wall clock, which is set and stands still while a machine sleeps
   storageLookMs: 1 * MINUTE, // at what other processes have put into the storage
   readsAtOnce: 16, // certificates at the start: a thousand are there within a second
+  tellMs: 50, // that certificates which come together wait for each other before listeners are told
   withdrawMs: 20 * SECOND, // at the end, for answers of challenges to be taken back
 } as const;
 

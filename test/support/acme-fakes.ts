@@ -46,7 +46,7 @@ export class FakeClock implements Clock {
   /** Time passes at once, as after a machine slept; then timers that are due are called, once. */
   move(ms: number): void {
     this.#nowMs += ms;
-    for (const timer of [...this.#timers]) {
+    for (const timer of Array.from(this.#timers)) {
       if (timer.atMs > this.#nowMs || !this.#timers.delete(timer)) continue;
       timer.call();
     }

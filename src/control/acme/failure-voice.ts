@@ -1,5 +1,5 @@
-// Says how attempts at one certificate fail, at a rate that people read: the first failure, then at growing intervals; louder when
-// there is little time left; and once when it is over. Called by the manager.
+// Says how attempts at one certificate fail, at a rate that people read: the first failure, then at growing intervals; louder
+// when there is little time left; and once when it is over. Called by the manager.
 
 import { VOICE } from "../../shared/auto-tls-limits.ts";
 import type { Log } from "../../shared/log.ts";

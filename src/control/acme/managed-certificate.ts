@@ -1,5 +1,5 @@
-// One certificate that is kept: what there is of it, how attempts went, and when the next is due. No I/O: manager.ts asks it what
-// to do, and tells it what came of it.
+// One certificate that is kept: what there is of it, how attempts went, and when the next is due. No I/O: manager.ts asks it
+// what to do, and tells it what came of it.
 
 import type { CertificateMaterial } from "../../shared/certificates.ts";
 import { messageOf } from "../../shared/errors.ts";

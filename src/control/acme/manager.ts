@@ -1,5 +1,5 @@
-// Keeps certificates: reads what the storage has, orders what is missing, renews, and tells whoever shows them. The proxy and the
-// library's AutoManager own one.
+// Keeps certificates: reads what the storage has, orders what is missing, renews, and tells whoever shows them. The proxy and
+// the library's AutoManager own one.
 //
 // Invariant: every certificate always has a time when it is looked at next; the wall clock is looked at at least every
 // MANAGER.lookMs, since it is set and machines sleep.
@@ -359,7 +359,7 @@ export class CertificateManager {
   /** Whether another process has put something into the storage, or taken it out. Never rejects. */
   async #look(): Promise<void> {
     let isChanged = false;
-    for (const managed of [...this.#byName.values()]) {
+    for (const managed of this.#byName.values()) {
       if (!this.#running) return;
       if (managed.work === null) isChanged = (await this.#lookAt(managed)) || isChanged;
     }

@@ -21,7 +21,7 @@ export function lifetimeOf({ notBeforeMs, notAfterMs, obtainedMs }: Validity): n
 }
 
 /**
- * When to renew: at a random time in the authority's window (RFC 9773 section 4.2), which may be over already; without one, at two
+ * When to renew: at a random time in the window of the authority (RFC 9773 section 4.2), which may be over; without one, at two
  * thirds of the lifetime. Never late in the lifetime, whatever the window says, and never at once after it came.
  * @param chance of this certificate, [0, 1): the same at every call, or whoever asks often renews early.
  */

@@ -11,6 +11,7 @@ import { CERTIFICATES } from "../../shared/limits.ts";
 import type { Log } from "../../shared/log.ts";
 import type { ListenerPlan } from "../../shared/plan.ts";
 import { filesOf, readCertificates, sameCertificates, type TlsPlaces, tlsPlaces } from "./files.ts";
+import { type ManagedSource, withManaged } from "./managed.ts";
 import { FileWatch } from "./watch.ts";
 
 interface Entry {
@@ -23,25 +24,29 @@ interface Entry {
 
 export class Certificates {
   readonly #log: Log;
+  readonly #managed: ManagedSource | null;
   readonly #changed: (key: string) => void;
   readonly #entries = new Map<string, Entry>();
 
-  private constructor(log: Log, changed: (key: string) => void) {
+  private constructor(log: Log, managed: ManagedSource | null, changed: (key: string) => void) {
     this.#log = log;
+    this.#managed = managed;
     this.#changed = changed;
   }
 
   /**
    * Reads every file that the plans name.
    * @param changed `of` gives another answer for this listener.
+   * @param managed what listeners show besides (TlsServerPlan.managed).
    * @throws ProxyError ERR_CERTIFICATE
    */
   static read(
     plans: readonly ListenerPlan[],
     log: Log,
     changed: (key: string) => void,
+    managed: ManagedSource | null = null,
   ): Certificates {
-    const certificates = new Certificates(log, changed);
+    const certificates = new Certificates(log, managed, changed);
     for (const plan of plans) {
       const places = tlsPlaces(plan);
       if (places === null) continue;
@@ -57,7 +62,15 @@ export class Certificates {
   /** null for a listener without TLS. */
   of(key: string): ListenerCertificates | null {
     const entry = this.#entries.get(key);
-    return entry === undefined ? null : revealed(entry.current);
+    if (entry === undefined) return null;
+    return revealed(withManaged(entry.current, entry.places.server, this.#managed));
+  }
+
+  /** Those that are managed are others now. */
+  managedChanged(): void {
+    for (const { key, places } of this.#entries.values()) {
+      if (places.server?.managed === true) this.#changed(key);
+    }
   }
 
   /** From now on, changes of files are seen. */

@@ -1,5 +1,5 @@
-// The manager of certificates against an authority without a network, with a clock that is moved: what is missing is ordered, what is
-// due renewed, and whatever fails is tried again, whoever else uses the storage.
+// The manager of certificates against an authority without a network, with a clock that is moved: what is missing is ordered,
+// what is due renewed, and whatever fails is tried again, whoever else uses the storage.
 
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";

@@ -1,4 +1,5 @@
-// When certificates are renewed and failures are tried again: in bounds whatever authorities say, never too late, never too often.
+// When certificates are renewed and failures are tried again: in bounds whatever authorities say, never too late, never too
+// often.
 
 import { describe, expect, test } from "bun:test";
 

@@ -1,0 +1,108 @@
+// Automatic certificates of a proxy: the manager, with who signs and how names are proven, what is shown meanwhile, and
+// certificates on demand. Called by the proxy, which starts it before its listeners and lets it order when they are open.
+
+import { MANAGER } from "../shared/auto-tls-limits.ts";
+import type { AutoTlsPlan } from "../shared/auto-tls-plan.ts";
+import type { CertificateMaterial } from "../shared/certificates.ts";
+import { messageOf } from "../shared/errors.ts";
+import type { Log } from "../shared/log.ts";
+import type { Secret } from "../shared/secret.ts";
+import { systemClock } from "./acme/clock.ts";
+import { composeIssuers } from "./acme/issuers.ts";
+import { CertificateManager } from "./acme/manager.ts";
+import type { Solver } from "./acme/solver.ts";
+import { StandIns } from "./acme/stand-ins.ts";
+import type { CertificateStatus } from "./acme/status.ts";
+import { CertificateStorage } from "./acme/storage.ts";
+import type { ManagedSource } from "./certificates/managed.ts";
+
+export interface AutoTlsOptions {
+  readonly plan: AutoTlsPlan;
+  readonly log: Log;
+  /** In order of preference. */
+  readonly solvers: readonly Solver[];
+  /** `materials` or `standIns` give others than before. */
+  readonly changed: () => void;
+}
+
+/** Names in one line of the log. */
+const NAMES_SHOWN = 10;
+
+export class AutoTls implements ManagedSource {
+  readonly manager: CertificateManager;
+  readonly #plan: AutoTlsPlan;
+  readonly #log: Log;
+  readonly #changed: () => void;
+  readonly #standIns = new StandIns();
+  #telling: ReturnType<typeof setTimeout> | undefined;
+
+  constructor({ plan, log, solvers, changed }: AutoTlsOptions) {
+    this.#plan = plan;
+    this.#log = log;
+    this.#changed = changed;
+    const storage = new CertificateStorage(plan.storage);
+    this.manager = new CertificateManager({
+      storage,
+      keyType: plan.keyType,
+      issuersFor: composeIssuers(plan, storage),
+      solvers,
+      log,
+      changed: () => this.#tellSoon(),
+    });
+  }
+
+  /** From the storage; whatever is missing has a stand-in then. Never rejects for what the storage is like. */
+  async load(): Promise<void> {
+    await this.manager.load(this.#plan.certificates);
+    const missing = this.manager.missing();
+    await this.#standIns.cover(missing, systemClock.now());
+    if (missing.length === 0) return;
+    const firsts = missing.map(([first]) => first);
+    const shown = firsts.slice(0, NAMES_SHOWN).join(", ");
+    const names = firsts.length > NAMES_SHOWN ? `${shown} and others` : shown;
+    this.#log.warn(
+      { names, certificates: missing.length },
+      "certificates are missing, self-signed ones are shown until they are obtained",
+    );
+  }
+
+  /** Listeners are open: names can be proven. */
+  start(): void {
+    this.manager.start();
+  }
+
+  /** Orders end. What is shown stays. */
+  async stop(): Promise<void> {
+    clearTimeout(this.#telling);
+    await this.manager.stop();
+  }
+
+  materials(): readonly CertificateMaterial<Secret>[] {
+    return this.manager.materials();
+  }
+
+  standIns(): readonly CertificateMaterial<Secret>[] {
+    return this.#standIns.all;
+  }
+
+  status(): CertificateStatus[] {
+    return this.manager.status();
+  }
+
+  /** Many that come at once are told of together: every worker is sent all of them. */
+  #tellSoon(): void {
+    this.#telling ??= setTimeout(() => {
+      this.#telling = undefined;
+      void this.#tell();
+    }, MANAGER.tellMs);
+  }
+
+  async #tell(): Promise<void> {
+    try {
+      await this.#standIns.cover(this.manager.missing(), systemClock.now());
+    } catch (error) {
+      this.#log.error({ error: messageOf(error) }, "no self-signed certificate could be made");
+    }
+    this.#changed();
+  }
+}
