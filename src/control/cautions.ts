@@ -12,12 +12,30 @@ export interface Caution {
 }
 
 export function cautions(plan: Plan): Caution[] {
-  return plan.listeners.flatMap((listener) =>
-    insecureTargets(listener).map((target) => ({
-      listener: listener.key,
-      message: `certificate of ${target} is not verified (insecure_skip_verify): anybody may pose as it`,
-    })),
-  );
+  const wildcards = wideWildcards(plan);
+  return plan.listeners.flatMap((listener) => {
+    const messages = [
+      ...insecureTargets(listener).map(
+        (target) =>
+          `certificate of ${target} is not verified (insecure_skip_verify): anybody may pose as it`,
+      ),
+      ...(showsManaged(listener) ? wildcards : []).map(
+        (name) =>
+          `most clients refuse ${name}, a wildcard right below a top-level domain: name what is below it, or use on_demand`,
+      ),
+    ];
+    return messages.map((message) => ({ listener: listener.key, message }));
+  });
+}
+
+/** Of the internal authority, which signs them; curl, Node.js and browsers want two labels behind the star, Go does not. */
+function wideWildcards({ autoTls }: Plan): string[] {
+  const names = autoTls?.certificates.flat() ?? [];
+  return [...new Set(names)].filter((name) => /^\*\.[^.]+$/.test(name));
+}
+
+function showsManaged(listener: ListenerPlan): boolean {
+  return "tls" in listener && listener.tls?.managed === true;
 }
 
 function insecureTargets(listener: ListenerPlan): string[] {

@@ -1,6 +1,6 @@
 // `proxy demo`: what it prints can be tried, and it ends cleanly.
 
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
@@ -12,6 +12,9 @@ import { emptyStats } from "../../src/shared/counters.ts";
 import { inFolder } from "../support/daemon.ts";
 import { within } from "../support/until.ts";
 import { type ProxyProcess, runProxy, startProxy } from "./proxy-process.ts";
+
+/** Two processes start one after the other, on a machine that may be busy. */
+setDefaultTimeout(30_000);
 
 test("the printed addresses serve a page and an echo, counters follow, and SIGINT ends with 0", async () => {
   const child = startProxy("demo");

@@ -1,6 +1,6 @@
 // `proxy trust` as a process: what it tells, what it refuses, and that a browser believes the root once it is in its store.
 
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,6 +12,9 @@ import { BROWSER_PROGRAMS, startBelievingBrowser } from "../support/browser.ts";
 import { run, temporaryFolder } from "../support/daemon.ts";
 import { program, testWith } from "../support/programs.ts";
 import { type Outcome, runProxy, startWith } from "./proxy-process.ts";
+
+/** A process each, on a machine that may be busy. */
+setDefaultTimeout(30_000);
 
 const folder = temporaryFolder();
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -37,3 +37,18 @@ protocols:
 test("a plan that verifies everybody is nothing to warn of", () => {
   expect(cautionsOf('protocols: [{ name: http, listen: ":1", target: "https://a" }]')).toEqual([]);
 });
+
+test("a wildcard that most clients refuse is named for the listeners that show it", () => {
+  const found = cautionsOf(`
+auto_tls: { ca: internal, domains: ["*.internal", [localhost, "*.localhost"], "*.dev.internal"] }
+protocols:
+  - { name: http2, listen: ":443", target: "a:1" }
+  - { name: http, listen: ":80", target: "a:1" }
+  - { name: tcp, listen: ":81", target: "a:1" }
+`);
+  const why = "a wildcard right below a top-level domain: name what is below it, or use on_demand";
+  expect(found).toEqual([
+    { listener: "http2 :443", message: `most clients refuse *.internal, ${why}` },
+    { listener: "http2 :443", message: `most clients refuse *.localhost, ${why}` },
+  ]);
+});
