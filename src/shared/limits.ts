@@ -406,6 +406,7 @@ export const DNS_API = {
   inSyncPollMs: 2_000, // between two looks whether Route 53 has carried out a change, which takes some 30 s
   inSyncMaxMs: 120_000, // then the zone's servers are asked themselves
   messageMaxChars: 300, // of an API's own words: some answer with a page of HTML
+  roleTimeoutMs: 2_000, // of a machine's own metadata service, which answers within milliseconds
   credentialMaxBytes: 16 * KIB, // of a file: a session token of AWS has up to 4 KiB, a file of profiles some of them
 } as const;
 

@@ -7,11 +7,11 @@ import { join } from "node:path";
 
 import type { Dns01Plan, DnsProviderName } from "../../../shared/auto-tls-plan.ts";
 import { ProxyError } from "../../../shared/errors.ts";
-import type { Secret } from "../../../shared/secret.ts";
 import type { DnsProvider } from "../provider.ts";
 import { Alidns } from "./alidns.ts";
 import type { ApiOptions } from "./api.ts";
 import { readAwsProfile } from "./aws-profile.ts";
+import { readRole } from "./aws-role.ts";
 import { Cloudflare } from "./cloudflare.ts";
 import {
   checkSecret,
@@ -27,7 +27,7 @@ import { type AwsCredentials, Route53 } from "./route53.ts";
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Nothing is sent yet.
+ * Nothing is sent to the provider yet.
  * @param environment where credentials are that no file is named for
  * @param options for tests: an API of theirs
  * @throws ProxyError ERR_CONFIG, with all names that would do, if credentials are missing or cannot be read; also later, by what
@@ -103,9 +103,9 @@ async function godaddy(credentials: Credentials, options: ApiOptions): Promise<D
 }
 
 const AWS_LIMITS =
-  "Roles of instances and containers, SSO and credential_process are not supported";
+  "SSO, credential_process, web identities and roles that are assumed are not supported";
 
-/** Keys of the environment or of named files, then those of a profile. Roles of machines and containers are not asked for. */
+/** As AWS's tools: of the environment or of named files, then of a profile, then of the role of this machine. */
 async function awsCredentials(credentials: Credentials): Promise<AwsCredentials> {
   const names = CREDENTIAL_NAMES.route53;
   const keyId = await credentials.find(names.keyId);
@@ -120,45 +120,59 @@ async function awsCredentials(credentials: Credentials): Promise<AwsCredentials>
   }
   if (keyId !== null) throw credentials.missing("the secret of the access key", names.keySecret);
   if (keySecret !== null) throw credentials.missing("the id of the access key", names.keyId);
-  return { ...(await awsProfile(credentials)), ...others };
+  return { ...(await awsProfileOrRole(credentials)), ...others };
 }
 
-async function awsProfile(
-  credentials: Credentials,
-): Promise<Pick<AwsCredentials, "keyId" | "keySecret" | "sessionToken">> {
+type AwsKeys = Pick<AwsCredentials, "keyId" | "keySecret" | "sessionToken">;
+
+async function awsProfileOrRole(credentials: Credentials): Promise<AwsKeys> {
   const { environment } = credentials;
   const home = environment["HOME"] ?? homedir();
   const named = environment["AWS_SHARED_CREDENTIALS_FILE"];
   const path = named ?? join(home, ".aws", "credentials");
   const wanted = environment["AWS_PROFILE"];
   const name = wanted ?? "default";
-  const isAsked = named !== undefined || wanted !== undefined;
   const missing = (problem: string): ProxyError =>
     credentials.missing(
       `an access key${problem}`,
       CREDENTIAL_NAMES.route53.keyId,
       `, and AWS_SECRET_ACCESS_KEY as well; or write both into ${path}, profile ${name} (AWS_PROFILE). ${AWS_LIMITS}`,
     );
-  let text: string;
-  try {
-    text = await readSmallFile("AWS_SHARED_CREDENTIALS_FILE", path);
-  } catch (error) {
-    if (isAsked || !isAbsent(error)) throw error;
-    throw missing("");
+  const isAsked = named !== undefined || wanted !== undefined;
+  const text = await readProfiles(path, isAsked);
+  const profile = text === null ? null : readAwsProfile(text, name);
+  if (profile === null && wanted !== undefined) throw missing(`: ${path} has no profile ${name}`);
+  if (profile === null) {
+    const keys = await readRole(environment);
+    if (keys === null) throw missing(", and this machine has no role");
+    return awsKeys("the role of this machine", keys);
   }
-  const profile = readAwsProfile(text, name);
-  if (profile === null) throw missing(`: ${path} has no profile ${name}`);
   const { keyId, keySecret, sessionToken, settings } = profile;
   if (keyId === undefined || keySecret === undefined) {
-    throw missing(
-      `: the profile ${name} in ${path} has none, but ${settings.join(", ") || "nothing"}`,
-    );
+    const has = settings.join(", ") || "nothing";
+    throw missing(`: the profile ${name} in ${path} has none, but ${has}`);
   }
-  const secret = (value: string): Secret => checkSecret(`the profile ${name} in ${path}`, value);
+  return awsKeys(`the profile ${name} in ${path}`, { keyId, keySecret, sessionToken });
+}
+
+/** null: there is no such file, and nobody asked for it. */
+async function readProfiles(path: string, isAsked: boolean): Promise<string | null> {
+  try {
+    return await readSmallFile("AWS_SHARED_CREDENTIALS_FILE", path);
+  } catch (error) {
+    if (isAsked || !isAbsent(error)) throw error;
+    return null;
+  }
+}
+
+function awsKeys(
+  from: string,
+  keys: { keyId: string; keySecret: string; sessionToken: string | undefined },
+): AwsKeys {
   return {
-    keyId: secret(keyId),
-    keySecret: secret(keySecret),
-    sessionToken: sessionToken === undefined ? null : secret(sessionToken),
+    keyId: checkSecret(from, keys.keyId),
+    keySecret: checkSecret(from, keys.keySecret),
+    sessionToken: keys.sessionToken === undefined ? null : checkSecret(from, keys.sessionToken),
   };
 }
 

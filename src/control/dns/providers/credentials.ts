@@ -136,7 +136,7 @@ export class Credentials {
     const [first, ...others] = names;
     const or = others.length === 0 ? "" : ` (${others.join(", ")} would do too)`;
     return new ProxyError("ERR_CONFIG", `${PROVIDER_TITLES[this.provider]} needs ${what}`, {
-      cure: `Set ${first}${or} in the environment, or ${first}_FILE to a file that has it${hint}`,
+      cure: `Set ${first}${or} in the environment, or ${first}_FILE or auto_tls.dns.credentials to a file that has it${hint}`,
     });
   }
 }

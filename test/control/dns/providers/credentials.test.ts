@@ -72,19 +72,20 @@ async function works(
 test("what is missing is told with the provider, all names that would do, and the cure", async () => {
   expect(await refusal("cloudflare", {})).toBe(
     "Cloudflare needs an API token. Set CLOUDFLARE_API_TOKEN (CF_API_TOKEN, CLOUDFLARE_DNS_API_TOKEN, " +
-      "CF_DNS_API_TOKEN would do too) in the environment, or CLOUDFLARE_API_TOKEN_FILE to a file that has it",
+      "CF_DNS_API_TOKEN would do too) in the environment, or CLOUDFLARE_API_TOKEN_FILE or auto_tls.dns.credentials to a file that has it",
   );
   expect(await refusal("digitalocean", {})).toBe(
     "DigitalOcean needs an API token. Set DIGITALOCEAN_TOKEN (DO_AUTH_TOKEN, DIGITALOCEAN_ACCESS_TOKEN would do too) " +
-      "in the environment, or DIGITALOCEAN_TOKEN_FILE to a file that has it",
+      "in the environment, or DIGITALOCEAN_TOKEN_FILE or auto_tls.dns.credentials to a file that has it",
   );
   expect(await refusal("godaddy", {})).toContain(
     "or GODADDY_TOKEN or GODADDY_API_TOKEN with both, as key:secret",
   );
-  expect(await refusal("route53", {})).toBe(
-    "Route 53 needs an access key. Set AWS_ACCESS_KEY_ID in the environment, or AWS_ACCESS_KEY_ID_FILE to a file that has it, " +
-      "and AWS_SECRET_ACCESS_KEY as well; or write both into /nonexistent/.aws/credentials, profile default (AWS_PROFILE). " +
-      "Roles of instances and containers, SSO and credential_process are not supported",
+  expect(await refusal("route53", { AWS_EC2_METADATA_DISABLED: "true" })).toBe(
+    "Route 53 needs an access key, and this machine has no role. Set AWS_ACCESS_KEY_ID in the environment, " +
+      "or AWS_ACCESS_KEY_ID_FILE or auto_tls.dns.credentials to a file that has it, and AWS_SECRET_ACCESS_KEY as well; " +
+      "or write both into /nonexistent/.aws/credentials, profile default (AWS_PROFILE). " +
+      "SSO, credential_process, web identities and roles that are assumed are not supported",
   );
 });
 
