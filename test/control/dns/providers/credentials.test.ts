@@ -72,11 +72,12 @@ async function works(
 test("what is missing is told with the provider, all names that would do, and the cure", async () => {
   expect(await refusal("cloudflare", {})).toBe(
     "Cloudflare needs an API token. Set CLOUDFLARE_API_TOKEN (CF_API_TOKEN, CLOUDFLARE_DNS_API_TOKEN, " +
-      "CF_DNS_API_TOKEN would do too) in the environment, or CLOUDFLARE_API_TOKEN_FILE or auto_tls.dns.credentials to a file that has it",
+      "CF_DNS_API_TOKEN would do too) in the environment, or CLOUDFLARE_API_TOKEN_FILE or auto_tls.dns.credentials " +
+      "to a file that has it",
   );
   expect(await refusal("digitalocean", {})).toBe(
-    "DigitalOcean needs an API token. Set DIGITALOCEAN_TOKEN (DO_AUTH_TOKEN, DIGITALOCEAN_ACCESS_TOKEN would do too) " +
-      "in the environment, or DIGITALOCEAN_TOKEN_FILE or auto_tls.dns.credentials to a file that has it",
+    "DigitalOcean needs an API token. Set DIGITALOCEAN_TOKEN (DO_AUTH_TOKEN, DIGITALOCEAN_ACCESS_TOKEN " +
+      "would do too) in the environment, or DIGITALOCEAN_TOKEN_FILE or auto_tls.dns.credentials to a file that has it",
   );
   expect(await refusal("godaddy", {})).toContain(
     "or GODADDY_TOKEN or GODADDY_API_TOKEN with both, as key:secret",
