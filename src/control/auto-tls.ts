@@ -10,10 +10,12 @@ import type { Secret } from "../shared/secret.ts";
 import { systemClock } from "./acme/clock.ts";
 import { composeIssuers } from "./acme/issuers.ts";
 import { CertificateManager } from "./acme/manager.ts";
+import { OnDemand } from "./acme/on-demand.ts";
 import type { Solver } from "./acme/solver.ts";
 import { StandIns } from "./acme/stand-ins.ts";
 import type { CertificateStatus } from "./acme/status.ts";
 import { CertificateStorage } from "./acme/storage.ts";
+import type { WantedCertificates } from "./acme/wanted.ts";
 import type { ManagedSource } from "./certificates/managed.ts";
 
 export interface AutoTlsOptions {
@@ -21,6 +23,8 @@ export interface AutoTlsOptions {
   readonly log: Log;
   /** In order of preference. */
   readonly solvers: readonly Solver[];
+  /** Names that clients wait for. */
+  readonly wanted: WantedCertificates;
   /** `materials` or `standIns` give others than before. */
   readonly changed: () => void;
 }
@@ -34,9 +38,11 @@ export class AutoTls implements ManagedSource {
   readonly #log: Log;
   readonly #changed: () => void;
   readonly #standIns = new StandIns();
+  readonly #wanted: WantedCertificates;
+  readonly #onDemand: OnDemand | null;
   #telling: ReturnType<typeof setTimeout> | undefined;
 
-  constructor({ plan, log, solvers, changed }: AutoTlsOptions) {
+  constructor({ plan, log, solvers, wanted, changed }: AutoTlsOptions) {
     this.#plan = plan;
     this.#log = log;
     this.#changed = changed;
@@ -44,11 +50,23 @@ export class AutoTls implements ManagedSource {
     this.manager = new CertificateManager({
       storage,
       keyType: plan.keyType,
-      issuersFor: composeIssuers(plan, storage),
+      issuersFor: composeIssuers(plan, storage, log),
       solvers,
       log,
       changed: () => this.#tellSoon(),
     });
+    this.#wanted = wanted;
+    const { onDemand } = plan;
+    this.#onDemand =
+      onDemand &&
+      new OnDemand({
+        plan: onDemand,
+        manager: this.manager,
+        clock: systemClock,
+        log,
+        granted: (name) => wanted.granted(name),
+        denied: (name) => wanted.deny(name),
+      });
   }
 
   /** From the storage; whatever is missing has a stand-in then. Never rejects for what the storage is like. */
@@ -69,11 +87,15 @@ export class AutoTls implements ManagedSource {
   /** Listeners are open: names can be proven. */
   start(): void {
     this.manager.start();
+    const onDemand = this.#onDemand;
+    if (onDemand !== null) this.#wanted.handler = (name) => onDemand.wanted(name);
   }
 
   /** Orders end. What is shown stays. */
   async stop(): Promise<void> {
     clearTimeout(this.#telling);
+    this.#onDemand?.close();
+    this.#wanted.handler = null;
     await this.manager.stop();
   }
 

@@ -12,6 +12,7 @@ import type { AdoptRequest, ListeningSocket, WorkerEvent, WorkerKind } from "../
 import type { EngineName, Plan } from "../shared/plan.ts";
 import { AccessLogs } from "./access-logs.ts";
 import { PendingAnswers } from "./acme/pending-answers.ts";
+import { composeSolvers } from "./acme/solvers.ts";
 import type { CertificateStatus } from "./acme/status.ts";
 import { WantedCertificates } from "./acme/wanted.ts";
 import { AutoTls } from "./auto-tls.ts";
@@ -369,7 +370,8 @@ export class Proxy implements AsyncDisposable {
     this.#autoTls = new AutoTls({
       plan: autoTls,
       log: this.#log,
-      solvers: [],
+      solvers: composeSolvers(autoTls, this.#log),
+      wanted: this.wanted,
       changed: () => this.#certificates.managedChanged(),
     });
     await this.#autoTls.load();

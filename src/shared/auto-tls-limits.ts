@@ -110,3 +110,14 @@ export const ACME = {
   problemMaxLength: 2_000, // of an authority's own words, in a message for people
   subproblemsMax: 20, // of them, the first
 } as const;
+
+/** Whether a name gets a certificate at its first handshake, for which a client waits. */
+export const ON_DEMAND_DECISIONS = {
+  askMs: 5 * SECOND, // for the URL that says whether a name is allowed: a look into a database
+  asksAtOnce: 16, // what a small program answers; made-up names beyond are refused
+  refusedMs: 1 * MINUTE, // that a name which is not allowed is not asked about again: somebody may just be adding it
+  refusedMax: 10_000, // of those, the newest: half a MiB
+  failedMs: 10 * MINUTE, // after an order failed: its authority counts failures
+  attempts: 6, // while the client waits: all challenges, with two authorities
+  nextAttemptMs: 5 * SECOND, // what is tried again within is waited for: another challenge, another authority
+} as const;

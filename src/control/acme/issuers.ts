@@ -2,21 +2,26 @@
 // signs. Called by whoever owns a manager.
 
 import type { AutoTlsPlan } from "../../shared/auto-tls-plan.ts";
-import { ProxyError } from "../../shared/errors.ts";
+import { isInternalName } from "../../shared/internal-names.ts";
+import type { Log } from "../../shared/log.ts";
+import { AcmeIssuer } from "./acme-issuer.ts";
 import { InternalIssuer } from "./internal-issuer.ts";
 import type { Issuer } from "./issuer.ts";
 import type { CertificateStorage } from "./storage.ts";
 
 /** @returns for the names of one certificate, at least one. */
 export function composeIssuers(
-  { authorities }: AutoTlsPlan,
+  { authorities, internal }: AutoTlsPlan,
   storage: CertificateStorage,
+  log: Log,
 ): (names: readonly string[]) => readonly Issuer[] {
   const own = [new InternalIssuer(storage)];
-  if (authorities.length > 0) {
-    throw new ProxyError("ERR_NOT_AVAILABLE", "public authorities are not asked by this version", {
-      cure: "Take auto_tls: ca: internal",
-    });
-  }
-  return () => own;
+  const acme = authorities.map((plan) => {
+    const warn = (message: string): void => log.warn({ authority: plan.name }, message);
+    return new AcmeIssuer({ plan, storage, warn });
+  });
+  return (names) => {
+    const isInternal = acme.length === 0 || (internal && names.some(isInternalName));
+    return isInternal ? own : acme;
+  };
 }

@@ -64,7 +64,7 @@ export class CertificateManager {
     } catch (error) {
       this.#options.log.error({ error: messageOf(error) }, "certificates cannot be stored");
     }
-    await this.#add(certificates, false);
+    await this.#add(certificates);
   }
 
   /** Orders what is missing, and whatever is due from now on. */
@@ -91,7 +91,7 @@ export class CertificateManager {
    * @param certificates one certificate each, with all its names, in lower case.
    */
   async addDomains(certificates: readonly (readonly string[])[]): Promise<void> {
-    await this.#add(certificates, false);
+    await this.#add(certificates);
   }
 
   /** Keeps them no more; the storage still has them. @param names the first of each. */
@@ -100,13 +100,31 @@ export class CertificateManager {
     if (removed.includes(true)) this.#options.changed();
   }
 
+  /** Keeps these no more, as far as they were obtained on demand. */
+  release(names: readonly string[]): void {
+    this.removeDomains(names.filter((name) => this.#byName.get(name)?.onDemand === true));
+  }
+
   /**
-   * Adds a certificate for one name that is kept until `removeDomains`, and waits until it is there.
-   * @throws ProxyError of the first attempt.
+   * Adds a certificate for one name that is kept until `release`, and waits until it is there.
+   * @param permit whether it may be ordered, if the storage does not have it: throws if not, and then nothing was added.
+   * @throws what `permit` threw, or ProxyError of the first attempt, after which others may follow.
    */
-  async obtain(name: string): Promise<void> {
-    if (!this.#byName.has(name)) await this.#add([[name]], true);
-    const managed = this.#find(name);
+  async obtain(name: string, permit: () => Promise<void>): Promise<void> {
+    const known = this.#byName.get(name);
+    const managed = known ?? this.#create([name], true);
+    if (known === undefined) {
+      await this.#read(managed);
+      try {
+        if (managed.shown === null) await permit();
+      } catch (error) {
+        this.#remove(name);
+        throw error;
+      }
+      managed.work = null;
+      if (managed.shown !== null) this.#options.changed();
+      this.#tick();
+    }
     if (managed.shown !== null) return;
     const { nextAttemptMs, lastFailure } = managed.status();
     if (lastFailure !== null && nextAttemptMs > this.#clock.now() && !managed.isOrdering) {
@@ -192,19 +210,13 @@ export class CertificateManager {
     throw new ProxyError("ERR_STATE", `${name} is not among the certificates that are kept`);
   }
 
-  async #add(certificates: readonly (readonly string[])[], onDemand: boolean): Promise<void> {
-    const { issuersFor, solvers, log } = this.#options;
-    const clock = this.#clock;
+  async #add(certificates: readonly (readonly string[])[]): Promise<void> {
     const added: ManagedCertificate[] = [];
     for (const names of certificates) {
       const before = this.#byName.get(names[0]!);
       if (before !== undefined && Bun.deepEquals(before.names, names)) continue;
       this.#remove(names[0]!);
-      const issuers = issuersFor(names);
-      const managed = new ManagedCertificate({ names, issuers, solvers, onDemand, clock, log });
-      managed.work = new AbortController(); // nothing is ordered before the storage was looked into
-      this.#byName.set(managed.name, managed);
-      added.push(managed);
+      added.push(this.#create(names, false));
     }
     const queue = [...added];
     const read = async (): Promise<void> => {
@@ -216,6 +228,17 @@ export class CertificateManager {
     await Promise.all(Array.from({ length: MANAGER.readsAtOnce }, read));
     if (added.some(({ shown }) => shown !== null)) this.#options.changed();
     this.#tick();
+  }
+
+  /** Nothing is ordered while there is `work`: the storage has to be looked into first. */
+  #create(names: readonly string[], onDemand: boolean): ManagedCertificate {
+    const { issuersFor, solvers, log } = this.#options;
+    const clock = this.#clock;
+    const issuers = issuersFor(names);
+    const managed = new ManagedCertificate({ names, issuers, solvers, onDemand, clock, log });
+    managed.work = new AbortController();
+    this.#byName.set(managed.name, managed);
+    return managed;
   }
 
   /** Never rejects. */

@@ -424,12 +424,26 @@ describe("while it runs", () => {
 
   test("one is obtained for whoever waits, who hears of failure, and later at once", async () => {
     const { manager } = await start([]);
-    await manager.obtain("a.example");
+    const permit = async (): Promise<void> => {};
+    await manager.obtain("a.example", permit);
     expect(manager.materialFor("a.example")).not.toBeNull();
     expect(manager.status()[0]!.onDemand).toBe(true);
     issuer.before = refuse();
-    await expect(manager.obtain("b.example")).rejects.toMatchObject({ code: "ERR_ISSUE" });
-    await expect(manager.obtain("b.example")).rejects.toThrow("the next is due at");
+    await expect(manager.obtain("b.example", permit)).rejects.toMatchObject({ code: "ERR_ISSUE" });
+    await expect(manager.obtain("b.example", permit)).rejects.toThrow("the next is due at");
     expect(issuer.requests.length).toBe(2);
+  });
+
+  test("one that the storage has needs no permission, and one that gets none is not kept", async () => {
+    const first = await start([["a.example"]]);
+    await valid(first.manager);
+    const { manager } = await start([]);
+    const denied = new IssueError("denied");
+    const permit = (): Promise<void> => Promise.reject(denied);
+    await manager.obtain("a.example", permit);
+    expect(manager.materialFor("a.example")).not.toBeNull();
+    await expect(manager.obtain("b.example", permit)).rejects.toBe(denied);
+    expect(manager.status().map(({ names }) => names)).toEqual([["a.example"]]);
+    expect(issuer.requests.length).toBe(1);
   });
 });
