@@ -14,6 +14,8 @@ import { capture } from "./capture.ts";
 import { certificates, CERTIFICATES_EXAMPLES } from "./certificates.ts";
 import { check } from "./check.ts";
 import { demo, DEMO_EXAMPLES } from "./demo.ts";
+import { DNS_CHECK_EXAMPLES } from "./dns-check-flags.ts";
+import { dnsCheck } from "./dns-check.ts";
 import { commandHelp, type Example, mainHelp } from "./help.ts";
 import { run } from "./run.ts";
 import { schema } from "./schema.ts";
@@ -38,6 +40,7 @@ const COMMANDS = [
   entry(certificates, CERTIFICATES_EXAMPLES),
   entry(check),
   entry(demo, DEMO_EXAMPLES),
+  entry(dnsCheck, DNS_CHECK_EXAMPLES),
   entry(schema),
   entry(trust, TRUST_EXAMPLES),
   entry(upgrade),

@@ -47,7 +47,15 @@ describe("results go to the standard output with exit code 0", () => {
   test.each(["-h", "-help", "--help", "help"])("%s prints a page with examples", async (flag) => {
     const { code, stdout, stderr } = await runProxy(flag);
     expect(stdout).toContain("proxy -listen :8080 -target 127.0.0.1:80");
-    for (const word of ["check", "demo", "schema", "-config", "-preset", "Exit codes"]) {
+    for (const word of [
+      "check",
+      "demo",
+      "dns-check",
+      "schema",
+      "-config",
+      "-preset",
+      "Exit codes",
+    ]) {
       expect(stdout).toContain(word);
     }
     expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(110);

@@ -39,10 +39,14 @@ export interface StartOptions {
   env?: Record<string, string>;
   /** A program that starts it: `systemd-socket-activate` with its arguments. */
   by?: readonly string[];
+  /** Instead of the command line: a script of the tests that uses a part of it. */
+  script?: string;
 }
 
-export function startWith({ env = {}, by = [] }: StartOptions, ...args: string[]): ProxyProcess {
-  const child = Bun.spawn([...by, ...COMMAND, ...args], {
+export function startWith(options: StartOptions, ...args: string[]): ProxyProcess {
+  const { env = {}, by = [], script } = options;
+  const command = script === undefined ? COMMAND : [process.execPath, script];
+  const child = Bun.spawn([...by, ...command, ...args], {
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",

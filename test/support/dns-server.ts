@@ -126,6 +126,8 @@ export class TestDnsServer implements AsyncDisposable {
   isResolver = false;
   /** As some resolvers of home routers do. */
   hidesAuthority = false;
+  /** Called before each answer is looked up: for zones that follow something else. */
+  refresh: () => void = () => {};
   readonly #udp: Socket;
   readonly #tcp: Server;
   readonly #open = new Set<TcpSocket>();
@@ -211,6 +213,7 @@ export class TestDnsServer implements AsyncDisposable {
     if (rcode !== null) return reply.bytes({ rcode });
     if (lame) return reply.bytes({});
     if (truncates && over === "udp") return reply.bytes({ truncated: true });
+    this.refresh();
     const answer = this.#lookup(query.name, query.type);
     return reply.bytes(this.hidesAuthority ? { ...answer, authority: [] } : answer);
   }

@@ -44,7 +44,7 @@ export interface Dns01Options {
   /** null: no provider is configured, and no name fits. */
   readonly plan: Dns01Plan | null;
   readonly tell: TellStep;
-  /** Called for each task: credentials in files may have changed. Default: the plan's; another for tests. */
+  /** Called for each task. Default: the plan's; another for tests. */
   readonly makeProvider?: (plan: Dns01Plan) => Promise<DnsProvider>;
   readonly timing?: Dns01Timing;
 }
@@ -54,8 +54,8 @@ interface Written {
   readonly provider: DnsProvider;
   readonly place: Place;
   readonly value: string;
-  /** null: `add` failed, and may have written all the same. */
-  readonly record: TxtRecord | null;
+  /** `add` may have written, and failed, with this message, before it could tell what. */
+  readonly record: TxtRecord | { readonly failure: string };
 }
 
 /** RFC 8555 section 8.4. */
@@ -102,9 +102,17 @@ export class Dns01Solver implements Solver {
     const lookup = new Authoritative({ resolvers, port: timing.port, tryMs: timing.tryMs });
     const place = await lookup.locate(`_acme-challenge.${domain}`, signal);
     tell(domain, { kind: "located", place });
-    this.#written.set(keyOf(task), { provider, place, value, record: null });
-    const record = await provider.add(place.name, value, plan.ttlSeconds, signal);
-    this.#written.set(keyOf(task), { provider, place, value, record });
+    const note = (record: Written["record"]): void => {
+      this.#written.set(keyOf(task), { provider, place, value, record });
+    };
+    let record: TxtRecord;
+    try {
+      record = await provider.add(place.name, value, plan.ttlSeconds, signal);
+    } catch (error) {
+      note({ failure: messageOf(error) });
+      throw error;
+    }
+    note(record);
     tell(domain, { kind: "written", record });
     const givenUp = await waitUntilVisible(
       {
@@ -127,18 +135,24 @@ export class Dns01Solver implements Solver {
     this.#written.delete(keyOf(task));
     const { domain } = task;
     const { provider, record } = written;
-    const records = record === null ? await this.#leftBehind(domain, written) : [record];
+    const records =
+      "failure" in record ? await this.#leftBehind(domain, written, record.failure) : [record];
     for (const each of records) await this.#remove(domain, provider, each);
   }
 
   /** What an `add` wrote that failed, or was aborted, before it could tell. */
-  async #leftBehind(domain: string, { provider, place, value }: Written): Promise<TxtRecord[]> {
+  async #leftBehind(
+    domain: string,
+    { provider, place, value }: Written,
+    failure: string,
+  ): Promise<TxtRecord[]> {
     try {
       const signal = AbortSignal.timeout(DNS_01.removeTimeoutMs);
       return await provider.find(place.name, [value], signal);
     } catch (error) {
-      // It most likely fails for the reason that `add` failed for, and then nothing was written.
-      this.#options.tell(domain, { kind: "unknown", place, reason: messageOf(error) });
+      // What fails for the reason that `add` failed for came no further then.
+      const reason = messageOf(error);
+      if (reason !== failure) this.#options.tell(domain, { kind: "unknown", place, reason });
       return [];
     }
   }

@@ -36,7 +36,7 @@ export function compileAutoTls(config: Config, folder: string): AutoTlsPlan | nu
     challenges: authorities.length === 0 ? [] : challengesIn(settings, config.protocols),
     keyType: settings.key_type ?? AUTO_TLS_DEFAULTS.keyType,
     storage: resolve(folder, settings.storage ?? AUTO_TLS_DEFAULTS.storage),
-    dns: compileDns(settings),
+    dns: compileDns01(settings),
     httpPort: portOf("http-01", settings),
     tlsPort: portOf("tls-alpn-01", settings),
     onDemand: compileOnDemand(settings),
@@ -62,7 +62,11 @@ function eabOf(url: string): "zerossl" | null {
   return url === "zerossl" ? "zerossl" : null;
 }
 
-function compileDns({ dns_provider: provider, dns = {} }: AutoTlsConfig): Dns01Plan | null {
+/** null: no provider is given. Also for `proxy dns-check`, which has nothing else of auto_tls. */
+export function compileDns01({
+  dns_provider: provider,
+  dns = {},
+}: Pick<AutoTlsConfig, "dns_provider" | "dns">): Dns01Plan | null {
   if (provider === undefined) return null;
   return {
     provider,

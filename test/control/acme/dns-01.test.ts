@@ -171,7 +171,7 @@ describe("what fails names the domain, and is removed", () => {
         `Cloudflare has no zone for ${NAME}. Add the zone to the account`,
     });
     await dns.withdraw(task("t"));
-    expect(steps.at(-1)).toBe(`${ORIGIN} unknown`); // which the API that refused does not tell either
+    expect(steps).toEqual([`${ORIGIN} located ${NAME}`]);
   });
 
   test("credentials that are missing: nothing is asked", async () => {
@@ -213,6 +213,16 @@ describe("what fails names the domain, and is removed", () => {
     await dns.withdraw(task("t"));
     expect(valuesAt()).toEqual([[], []]);
   });
+});
+
+test("an add of which nobody can tell whether it was carried out is told of", async () => {
+  provider.before = (call) => {
+    throw new ProxyError("ERR_DNS_PROVIDER", `${call}: the connection was reset`);
+  };
+  const dns = solver();
+  await expect(dns.present(task("t"), NEVER)).rejects.toThrow("add: the connection was reset");
+  await dns.withdraw(task("t"));
+  expect(steps).toEqual([`${ORIGIN} located ${NAME}`, `${ORIGIN} unknown`]);
 });
 
 describe("an abort ends it with its reason, and the record is removed", () => {
