@@ -1,5 +1,5 @@
-// `proxy dns-check`: writes a random TXT record for each domain as dns-01 does, looks it up at the zone's servers, and removes it,
-// so that credentials can be tried before a certificate is ordered. It is removed also after a failure and after Ctrl-C.
+// `proxy dns-check`: writes a random TXT record for each domain as dns-01 does, looks it up at the zone's servers, and removes
+// it, so that credentials can be tried before a certificate is ordered. It is removed also after a failure and after Ctrl-C.
 
 import { randomBytes } from "node:crypto";
 
