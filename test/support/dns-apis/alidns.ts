@@ -83,6 +83,7 @@ export class FakeAlidns extends FakeApi {
     const word = query.get("KeyWord") ?? "";
     const isExact = query.get("SearchMode") === "EXACT";
     const zones = this.zones.filter(({ name }) => (isExact ? name === word : name.includes(word)));
+    if (Number(query.get("PageSize")) > 100) return failed(400, "InvalidPageSize", "Too large.");
     const shown = zones.map(({ id, name }) => ({ DomainId: id, DomainName: name, PunyCode: name }));
     return this.#page(query, shown, (Domain) => ({ Domains: { Domain } }));
   }
@@ -93,6 +94,7 @@ export class FakeAlidns extends FakeApi {
         relative(name, zone.name).includes(query.get("RRKeyWord") ?? "") &&
         type.includes(query.get("TypeKeyWord") ?? ""),
     );
+    if (Number(query.get("PageSize")) > 500) return failed(400, "InvalidPageSize", "Too large.");
     const shown = records.map((record) => entry(zone, record));
     return this.#page(query, shown, (Record) => ({ DomainRecords: { Record } }));
   }

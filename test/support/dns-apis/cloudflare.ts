@@ -69,8 +69,10 @@ export class FakeCloudflare extends FakeApi {
   }
 
   #page(url: URL, items: readonly unknown[]): Response {
+    const asked = Number(url.searchParams.get("per_page") ?? 20);
+    if (asked < 5 || asked > 50) return failed(400, 1004, "per_page is out of range");
     const page = Number(url.searchParams.get("page") ?? 1);
-    const size = Math.min(this.pageMax, Number(url.searchParams.get("per_page") ?? 20));
+    const size = Math.min(this.pageMax, asked);
     return succeeded(pageOf(items, page, size), {
       page,
       per_page: size,

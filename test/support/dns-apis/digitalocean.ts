@@ -34,6 +34,13 @@ export class FakeDigitalOcean extends FakeApi {
   protected answer(seen: Seen): Response {
     const url = new URL(seen.target, this.origin);
     const [, , , domain, list, id] = url.pathname.split("/");
+    if (domain === undefined) {
+      return this.#page(
+        url,
+        "domains",
+        this.zones.map(({ name }) => ({ name, ttl: 1800 })),
+      );
+    }
     const zone = this.zones.find(({ name }) => name === domain);
     const missing = "The resource you were accessing could not be found.";
     if (zone === undefined) return failed(404, "not_found", missing);
@@ -53,13 +60,23 @@ export class FakeDigitalOcean extends FakeApi {
     const records = zone.records.filter(
       ({ name, type }) => name === query.get("name") && type === query.get("type"),
     );
-    const page = Number(query.get("page") ?? 1);
-    const size = Math.min(this.pageMax, Number(query.get("per_page") ?? 20));
-    const next = page * size < records.length ? { next: `${this.origin}?page=${page + 1}` } : {};
+    return this.#page(
+      url,
+      "domain_records",
+      records.map((record) => shown(zone, record)),
+    );
+  }
+
+  #page(url: URL, key: string, items: readonly unknown[]): Response {
+    const page = Number(url.searchParams.get("page") ?? 1);
+    const asked = Number(url.searchParams.get("per_page") ?? 20);
+    if (asked > 200) return failed(422, "unprocessable_entity", "per_page is out of range");
+    const size = Math.min(this.pageMax, asked);
+    const next = page * size < items.length ? { next: `${this.origin}?page=${page + 1}` } : {};
     return json(200, {
-      domain_records: pageOf(records, page, size).map((record) => shown(zone, record)),
+      [key]: pageOf(items, page, size),
       links: { pages: next },
-      meta: { total: records.length },
+      meta: { total: items.length },
     });
   }
 

@@ -1,6 +1,6 @@
-// Credentials of the role that AWS gives a task, a pod or an instance: asked of the address that the environment names (ECS and EKS),
-// or of an instance's metadata service, version 2. Called by create.ts, where there is no key elsewhere. Not by `fetch`: that would
-// send what is for this machine alone to a proxy, if one is configured.
+// Credentials of the role that AWS gives a task, a pod or an instance: asked of the address that the environment names (ECS
+// and EKS), or of an instance's metadata service, version 2. Called by create.ts, where there is no key elsewhere. Not by
+// `fetch`: that would send what is for this machine alone to a proxy, if one is configured.
 //
 // https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html and feature-imds-credentials.html
 //

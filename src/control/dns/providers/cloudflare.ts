@@ -19,7 +19,7 @@ import { asList, asNumber, asText, at, parsed } from "./json.ts";
 import { quoted, unquoted, zonesOf } from "./zones.ts";
 
 const ENDPOINT = "https://api.cloudflare.com/client/v4";
-const PAGE = 100;
+const PAGE = 50; // the most that the list of zones takes
 /** Seconds, for zones that are not of the Enterprise plan. */
 const TTL_MIN = 60;
 /** "An identical record already exists." and "The record already exists." */

@@ -64,7 +64,11 @@ const MAKERS: Readonly<Record<DnsProviderName, Make>> = {
 
 async function cloudflare(credentials: Credentials, options: ApiOptions): Promise<DnsProvider> {
   const names = CREDENTIAL_NAMES.cloudflare;
-  const token = await credentials.need("an API token", names.token);
+  const hasKey = ["CLOUDFLARE_API_KEY", "CF_API_KEY"].some(
+    (name) => name in credentials.environment,
+  );
+  const hint = hasKey ? ". The global API key, which may do everything, is not taken" : "";
+  const token = await credentials.need("an API token", names.token, hint);
   return new Cloudflare({ token, zoneToken: await credentials.find(names.zoneToken) }, options);
 }
 

@@ -126,10 +126,10 @@ export class Credentials {
   }
 
   /** @param what it is, for people: `an API token`. @throws ProxyError ERR_CONFIG if it is under none of these names */
-  async need(what: string, names: readonly string[]): Promise<Secret> {
+  async need(what: string, names: readonly string[], hint = ""): Promise<Secret> {
     const found = await this.find(names);
     if (found !== null) return found;
-    throw this.missing(what, names);
+    throw this.missing(what, names, hint);
   }
 
   missing(what: string, names: readonly string[], hint = ""): ProxyError {

@@ -16,7 +16,7 @@ import {
 } from "./api.ts";
 import { textOf } from "./credentials.ts";
 import { asList, asText, at, parsed } from "./json.ts";
-import { relativeName, unquoted, zonesOf } from "./zones.ts";
+import { plainName, relativeName, unquoted, zonesOf } from "./zones.ts";
 
 const ENDPOINT = "https://api.digitalocean.com";
 const PAGE = 200;
@@ -79,24 +79,26 @@ export class DigitalOcean implements DnsProvider {
     return this.#records(await this.#zoneOf(name, signal), name, values, signal);
   }
 
+  /** By the list: what is asked of a domain by a name that can be none is not documented. */
   async #zoneOf(name: string, signal: AbortSignal): Promise<string> {
     const candidates = zonesOf(name);
-    for (const candidate of candidates) {
+    const domains = new Set<string>();
+    for (let page = 1; page <= DNS_API.pagesMax; page += 1) {
       const call: ApiCall = {
         doing: `finding the zone of ${name}`,
         zone: null,
         method: "GET",
-        path: `/v2/domains/${encodeURIComponent(candidate)}`,
+        path: `/v2/domains?per_page=${PAGE}&page=${page}`,
         isRepeatable: true,
       };
-      try {
-        const found = at(await this.#api.json(call, signal), "domain", "name");
-        if (found !== candidate) throw this.#api.malformed(call, "the answer has no such domain");
-        return candidate;
-      } catch (error) {
-        if (!(error instanceof ApiError && error.status === 404)) throw error;
-      }
+      const answer = await this.#api.json(call, signal);
+      const list = asList(at(answer, "domains"));
+      if (list === null) throw this.#api.malformed(call, "the answer has no list of domains");
+      for (const domain of list) domains.add(plainName(asText(at(domain, "name"))));
+      if (!hasNextPage(answer)) break;
     }
+    const zone = candidates.find((candidate) => domains.has(candidate));
+    if (zone !== undefined) return zone;
     throw this.#api.noZone(name, candidates, "Add the domain to the account under Networking");
   }
 
@@ -120,10 +122,14 @@ export class DigitalOcean implements DnsProvider {
         if (!isNamed || at(record, "type") !== "TXT" || !values.includes(value)) continue;
         all.push({ name, value, zone, id: asText(at(record, "id")) });
       }
-      if (asText(at(answer, "links", "pages", "next")) === "") break;
+      if (!hasNextPage(answer)) break;
     }
     return all;
   }
+}
+
+function hasNextPage(answer: unknown): boolean {
+  return asText(at(answer, "links", "pages", "next")) !== "";
 }
 
 function recordsPath(zone: string): string {

@@ -95,22 +95,25 @@ export class GoDaddy implements DnsProvider {
 
   /**
    * Found by asking for the name's records: the details of a domain are refused to accounts with few domains, and are not there
-   * for domains that are registered elsewhere. A zone of somebody else's account is refused alike, so that the search goes on.
+   * for domains that are registered elsewhere. A zone of somebody else's account, and a name that GoDaddy takes for none of a
+   * domain, are refused too: the search goes on.
    */
   async #zoneOf(name: string, signal: AbortSignal): Promise<string> {
     const candidates = zonesOf(name);
     let refused: ApiError | null = null;
+    let isUnknown = false;
     for (const candidate of candidates) {
       try {
         await this.#read(candidate, name, `finding the zone of ${name}`, signal, null);
         return candidate;
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
-        if (error.status === 403) refused ??= error;
-        else if (error.status !== 404 && error.status !== 422) throw error;
+        if (error.status === 404) isUnknown = true;
+        else if (![400, 403, 422].includes(error.status)) throw error;
+        else if (refused === null || error.status === 403) refused = error;
       }
     }
-    if (refused !== null) throw refused;
+    if (refused !== null && (refused.status === 403 || !isUnknown)) throw refused;
     throw this.#api.noZone(
       name,
       candidates,
@@ -187,7 +190,8 @@ export class GoDaddy implements DnsProvider {
 const JSON_BODY = { "content-type": "application/json" };
 
 function recordsPath(zone: string, name: string): string {
-  const host = encodeURIComponent(relativeName(name, zone));
+  const relative = relativeName(name, zone);
+  const host = relative === "@" ? relative : encodeURIComponent(relative);
   return `/v1/domains/${encodeURIComponent(zone)}/records/TXT/${host}`;
 }
 

@@ -90,6 +90,12 @@ test("what is missing is told with the provider, all names that would do, and th
   );
 });
 
+test("who has Cloudflare's global key only is told that it is not taken", async () => {
+  const message = await refusal("cloudflare", { CF_API_EMAIL: "a@b.c", CF_API_KEY: "k" });
+  expect(message).toEndWith(". The global API key, which may do everything, is not taken");
+  expect(await refusal("cloudflare", {})).not.toContain("global");
+});
+
 test("the half of a pair that is missing is named", async () => {
   const alibaba = await refusal("alidns", { ALIBABA_CLOUD_ACCESS_KEY_ID: "id" });
   expect(alibaba).toStartWith("Alibaba Cloud DNS needs the secret of the access key. Set ALIBABA");

@@ -220,6 +220,22 @@ describe("GoDaddy", () => {
     expect((await bench.provider.add(NAME, "value", 600, NEVER)).zone).toBe("example.com");
   });
 
+  test("a name that is taken for none of a domain is passed over, unless all are", async () => {
+    await using bench = await benchOf("godaddy", FakeGoDaddy);
+    const invalid = { code: "INVALID_DOMAIN", message: "Not a domain" };
+    let matches = /\/domains\/_acme/;
+    bench.api.mishap = ({ target }) => (matches.test(target) ? json(422, invalid) : null);
+    expect((await bench.provider.add(NAME, "value", 600, NEVER)).zone).toBe("example.com");
+    const other = "_acme-challenge.example.net";
+    expect(await messageOf(bench.provider.add(other, "value", 600, NEVER))).toStartWith(
+      `GoDaddy has no zone for ${other}: looked for ${other} up to example.net.`,
+    );
+    matches = /./;
+    expect(await messageOf(bench.provider.add(other, "value", 600, NEVER))).toEndWith(
+      "failed: 422 Not a domain (INVALID_DOMAIN)",
+    );
+  });
+
   test("what remains of removed records without data is not written back", async () => {
     await using bench = await benchOf("godaddy", FakeGoDaddy);
     const { own, zone } = bench;
