@@ -33,7 +33,7 @@ export type StreamRequest = BindRequest & {
   };
 };
 
-export interface Encryption extends Pick<TlsListenOptions<never>, "tellTruncation"> {
+export interface Encryption extends Pick<TlsListenOptions<never>, "tellTruncation" | "wanted"> {
   readonly tls: ServerTls;
 }
 
@@ -95,7 +95,9 @@ export class StreamSockets<Ticket> implements ListenerSockets {
     const watermarks = { highBytes, lowBytes };
     const options = { ...this.#accepting, ...place, socket, watermarks };
     if (this.#encryption === null) return listenPlain(options);
-    return listenTls({ ...options, ...this.#encryption, handshakeMs: timeouts.handshakeMs });
+    const { handshakeMs } = timeouts;
+    const { challenges } = this.#host;
+    return listenTls({ ...options, ...this.#encryption, handshakeMs, challenges });
   }
 
   #listenOnAll(): void {

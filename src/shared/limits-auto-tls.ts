@@ -24,6 +24,10 @@ export const CHALLENGES = {
 /** Handshakes that wait for a certificate. */
 export const ON_DEMAND = {
   waitMs: 30_000, // for an order: those of public authorities take three to twenty seconds
+  handshakesMax: 1_024, // of one listener in a worker: each holds a socket and its hello, some 20 KiB
+  namesMax: 256, // asked for at once, of one listener in a worker: more orders than any authority takes at once
+  denialMs: 5_000, // in which a name is not asked for again: a client that tries on costs nobody an answer
+  denialsMax: 1_024, // names that are remembered for it
 } as const;
 
 /** DNS, as the challenge dns-01 asks it: which zone a name is in, and whether its servers have a record. */

@@ -14,6 +14,8 @@ export interface Bound {
   /** For socket options; -1 where the runtime does not tell. */
   readonly fd: number;
   stop(): void;
+  /** Other handlers, also for sockets that were accepted before. */
+  reload(handlers: Handlers): void;
 }
 
 export interface BindOptions {
@@ -85,6 +87,7 @@ function bindIp(
     address: { kind: "ip", host: wanted.hostname, port: server.port },
     fd: (server as { fd?: number }).fd ?? -1,
     stop: () => server.stop(),
+    reload: (socket) => server.reload({ socket }),
   };
 }
 
@@ -92,12 +95,22 @@ function bindIp(
 function listenOn(fd: number, address: SocketAddress, handlers: Handlers): Bound {
   const options = { fd, allowHalfOpen: true, socket: handlers } as unknown;
   const server = Bun.listen(options as Parameters<typeof Bun.listen<SocketEvents>>[0]);
-  return { address, fd, stop: () => server.stop() };
+  return {
+    address,
+    fd,
+    stop: () => server.stop(),
+    reload: (socket) => server.reload({ socket }),
+  };
 }
 
 function bindUnix(path: string, handlers: Handlers): Bound {
   removeStaleSocket(path);
   const server = Bun.listen({ unix: path, allowHalfOpen: true, socket: handlers });
   // The runtime removes the file when it stops.
-  return { address: { kind: "unix", path }, fd: -1, stop: () => server.stop() };
+  return {
+    address: { kind: "unix", path },
+    fd: -1,
+    stop: () => server.stop(),
+    reload: (socket) => server.reload({ socket }),
+  };
 }

@@ -18,6 +18,7 @@ import type { QuicSockets } from "../quic/sockets.ts";
 import { type QuicDriver, QuicError } from "../quic/transport.ts";
 import { setAndWarn } from "../set-options.ts";
 import { StreamSockets } from "../stream-sockets.ts";
+import { type WantedNames, wantedNamesFor } from "../wanted-names.ts";
 import { ServerTls } from "../wire/tls-context.ts";
 import { TlsError } from "../wire/tls-error.ts";
 import type { BatchedAccessLog } from "./access/access-log.ts";
@@ -60,6 +61,7 @@ export class HttpListener implements GatewayListener, ClientOwner {
   readonly #backends: Backends;
   readonly #clients = new Set<GatewayClient>();
   readonly #tls: ServerTls | null;
+  readonly #wanted: WantedNames | null;
   readonly #quic: QuicSockets<Visit> | null;
   /** The shortest of what this listener times. */
   readonly #timeoutMs: number;
@@ -95,7 +97,12 @@ export class HttpListener implements GatewayListener, ClientOwner {
     });
     this.#tls = serverTls(request);
     // Every message of HTTP has an end of its own, so that a cut needs no telling.
-    const encryption = this.#tls && { tls: this.#tls, tellTruncation: false };
+    this.#wanted = wantedNamesFor(host, plan.key, plan.tls);
+    const encryption = this.#tls && {
+      tls: this.#tls,
+      tellTruncation: false,
+      wanted: this.#wanted,
+    };
     const { highWatermarkBytes: highBytes, lowWatermarkBytes: lowBytes } = plan.buffers;
     const marks = { highBytes, lowBytes };
     const streams =
@@ -117,7 +124,7 @@ export class HttpListener implements GatewayListener, ClientOwner {
 
   #quicSockets(request: OpenRequest<HttpPlan>): QuicSockets<Visit> {
     const { key } = this.#plan;
-    return quicSocketsOf<Visit>(this.#parts.quicDriver, request, {
+    return quicSocketsOf<Visit>(this.#parts.quicDriver, request, this.#wanted, {
       onAccept: (peer) => this.#accept(peer, NO_DESCRIPTOR),
       onConnection: (quic, visit) => this.#begin(new QuicClient(this, quic, visit, monotonicMs())),
       onRefused: (visit, error) => this.#refuse(visit, error),
@@ -137,8 +144,13 @@ export class HttpListener implements GatewayListener, ClientOwner {
     if (certificates.server !== null) {
       this.#tls?.update(certificates.server);
       this.#quic?.setCertificates(certificates.server);
+      this.#wanted?.arrived((name) => this.#tls!.covers(name));
     }
     this.#backends.setCertificates(certificates);
+  }
+
+  denyCertificate(name: string): void {
+    this.#wanted?.deny(name);
   }
 
   close(): void {
@@ -161,6 +173,7 @@ export class HttpListener implements GatewayListener, ClientOwner {
   end(): void {
     this.close();
     this.sockets.abort();
+    this.#wanted?.stop();
     for (const client of this.#clients) client.reset();
     this.#backends.destroy();
     this.#parts.accessLog?.close();

@@ -19,6 +19,8 @@ import { Dialer, type DialFailure } from "../dial.ts";
 import type { GatewayHost, GatewayListener } from "../host.ts";
 import { setAndWarn } from "../set-options.ts";
 import { sweepTunnels, Tunnel, type TunnelOwner } from "../tunnel.ts";
+import { type WantedNames, wantedNamesFor } from "../wanted-names.ts";
+import { ByName } from "../wire/by-name.ts";
 import type { Watermarks } from "../wire/wire.ts";
 import { QuicClient, type QuicClientOwner } from "./client.ts";
 import { pickDriver } from "./pick.ts";
@@ -41,6 +43,7 @@ export class QuicListener implements GatewayListener, QuicClientOwner, TunnelOwn
   readonly #host: GatewayHost;
   readonly #plan: QuicPlan;
   readonly #marks: Watermarks;
+  readonly #wanted: WantedNames | null;
   readonly #clients = new Set<QuicClient>();
   readonly #tunnels = new Map<Tunnel, QuicClient>();
   /** The shortest time that `sweep` keeps. */
@@ -60,6 +63,7 @@ export class QuicListener implements GatewayListener, QuicClientOwner, TunnelOwn
     const { highWatermarkBytes: highBytes, lowWatermarkBytes: lowBytes } = buffers;
     const watermarks = { highBytes, lowBytes };
     this.#marks = watermarks;
+    this.#wanted = wantedNamesFor(host, plan.key, tls);
     const agreement = {
       alpn: tls.alpn,
       clientAuth: tls.clientAuth,
@@ -68,6 +72,7 @@ export class QuicListener implements GatewayListener, QuicClientOwner, TunnelOwn
       earlyData: quic.earlyData,
       retryFrom: QUIC.retryFrom,
       keyLog: null,
+      wanted: this.#wanted,
     };
     this.sockets = new QuicSockets(
       (): QuicDriver => pickDriver(quic.driver, host),
@@ -105,8 +110,14 @@ export class QuicListener implements GatewayListener, QuicClientOwner, TunnelOwn
     if (server !== null) {
       this.token = server.token ?? null;
       this.sockets.setCertificates(server);
+      const shown = new ByName(server.certificates.map(({ names }) => ({ names, context: true })));
+      this.#wanted?.arrived((name) => shown.covers(name));
     }
     this.dialer.setCertificates(certificates);
+  }
+
+  denyCertificate(name: string): void {
+    this.#wanted?.deny(name);
   }
 
   close(): void {
@@ -130,6 +141,7 @@ export class QuicListener implements GatewayListener, QuicClientOwner, TunnelOwn
     this.close();
     for (const client of this.#clients) client.reset();
     this.sockets.abort();
+    this.#wanted?.stop();
     this.dialer.end();
   }
 

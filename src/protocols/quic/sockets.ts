@@ -32,7 +32,14 @@ export type QuicRequest = BindRequest & {
 /** What the protocol agrees to and asks for, the same for all of its endpoints. */
 export type QuicAgreement = Pick<
   QuicListenOptions,
-  "alpn" | "clientAuth" | "transport" | "watermarks" | "earlyData" | "retryFrom" | "keyLog"
+  | "alpn"
+  | "clientAuth"
+  | "transport"
+  | "watermarks"
+  | "earlyData"
+  | "retryFrom"
+  | "keyLog"
+  | "wanted"
 >;
 
 export interface QuicAccepting<Ticket> {

@@ -12,6 +12,7 @@ import type { SocketAddress } from "../../shared/address.ts";
 import type { ServerCertificates, TargetCertificates } from "../../shared/certificates.ts";
 import type { BufferSizesPlan } from "../../shared/plan.ts";
 import type { Peer } from "../live-rows.ts";
+import type { WantedNames } from "../wanted-names.ts";
 import type { Watermarks, Wire, WireHandler, WireTls } from "../wire/wire.ts";
 
 export interface QuicDriver {
@@ -60,6 +61,11 @@ export interface QuicListenOptions {
   readonly retryFrom: number;
   /** NSS key log lines, for decrypting captures; null: none are made. */
   readonly keyLog: ((line: string) => void) | null;
+  /**
+   * Asked for certificates of names that have none; the client's packet is dropped meanwhile, and comes again. Left out or
+   * null: the first certificate is shown.
+   */
+  readonly wanted?: WantedNames | null;
   /** An Initial of somebody new. @returns false: it is dropped, before anything is allocated for it. */
   onAccept(peer: Peer): boolean;
   /** The handshake is over (with early data: begun). Its handler must be set before this returns. */

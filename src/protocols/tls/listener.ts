@@ -20,6 +20,7 @@ import type { Peer } from "../live-rows.ts";
 import { setAndWarn } from "../set-options.ts";
 import { StreamSockets } from "../stream-sockets.ts";
 import { sweepTunnels, Tunnel, type TunnelOwner } from "../tunnel.ts";
+import { type WantedNames, wantedNamesFor } from "../wanted-names.ts";
 import { ServerTls } from "../wire/tls-context.ts";
 import { TlsError } from "../wire/tls-error.ts";
 import type { Wire, WireTls } from "../wire/wire.ts";
@@ -34,6 +35,7 @@ export class TlsListener implements GatewayListener, TunnelOwner {
   readonly #plan: TlsPlan | LinkPlan;
   /** null: in clear. */
   readonly #tls: ServerTls | null;
+  readonly #wanted: WantedNames | null;
   /** null: the first group is for all. */
   readonly #routes: RouteTable | null;
   readonly #tunnels = new Set<Tunnel>();
@@ -53,7 +55,12 @@ export class TlsListener implements GatewayListener, TunnelOwner {
     const marks = { highBytes, lowBytes };
     // The target is to know whether what it got is all that was sent.
     const setOptions = setAndWarn(host, plan.key);
-    const encryption = this.#tls && { tls: this.#tls, tellTruncation: true };
+    this.#wanted = wantedNamesFor(host, plan.key, plan.tls);
+    const encryption = this.#tls && {
+      tls: this.#tls,
+      tellTruncation: true,
+      wanted: this.#wanted,
+    };
     this.sockets = new StreamSockets(host, request, encryption, {
       setOptions,
       introduce: this.admission.introduce,
@@ -80,7 +87,12 @@ export class TlsListener implements GatewayListener, TunnelOwner {
 
   setCertificates(certificates: ListenerCertificates): void {
     if (certificates.server !== null) this.#tls?.update(certificates.server);
+    this.#wanted?.arrived((name) => this.#tls!.covers(name));
     this.dialer.setCertificates(certificates);
+  }
+
+  denyCertificate(name: string): void {
+    this.#wanted?.deny(name);
   }
 
   close(): void {
@@ -103,6 +115,7 @@ export class TlsListener implements GatewayListener, TunnelOwner {
   end(): void {
     this.close();
     this.sockets.abort();
+    this.#wanted?.stop();
     for (const tunnel of this.#tunnels) tunnel.reset();
     this.dialer.end();
   }

@@ -48,10 +48,19 @@ export class ByName<Context> {
 
   /** @param text as the client sent it; empty if it sent none. */
   find(text: string): Context {
+    return this.#covering(text) ?? this.#default;
+  }
+
+  /** Whether one has this name, or covers it. */
+  covers(text: string): boolean {
+    return this.#covering(text) !== undefined;
+  }
+
+  #covering(text: string): Context | undefined {
     const name = normalizeHostName(text);
-    if (name === null) return this.#default;
+    if (name === null) return undefined;
     // RFC 6125 section 6.4.3: a wildcard stands for one label.
     const parent = name.slice(name.indexOf(".") + 1);
-    return this.#byName.get(name) ?? this.#byParent.get(parent) ?? this.#default;
+    return this.#byName.get(name) ?? this.#byParent.get(parent);
   }
 }

@@ -54,6 +54,11 @@ export function listenPlain<Ticket>(options: WireListenOptions<Ticket>): WireSer
   });
 }
 
+export interface SocketServer extends WireServer {
+  /** Other handlers than `own`, also for sockets that are there. Not after `close`. */
+  handle(own: SocketHandler<SocketEvents>): void;
+}
+
 /**
  * For wires over such sockets, too.
  * @param own what becomes of events of sockets.
@@ -64,7 +69,7 @@ export function listenSockets<Ticket>(
   options: WireListenOptions<Ticket>,
   own: SocketHandler<SocketEvents>,
   adopt: (socket: RelaySocket, peer: Peer, ticket: Ticket) => void,
-): WireServer {
+): SocketServer {
   const { address, introduce = null } = options;
   const introductions = new Introductions();
   const begin = (socket: RelaySocket, peer: Peer, ticket: Ticket): void => {
@@ -75,11 +80,11 @@ export function listenSockets<Ticket>(
       socket.terminate();
     });
   };
-  const handlers: SocketHandler<SocketEvents> = {
-    ...own,
+  const handlersWith = (events: SocketHandler<SocketEvents>): SocketHandler<SocketEvents> => ({
+    ...events,
     open: (socket) => accept(socket, options, begin),
-  };
-  const bound = bind(address, options, handlers);
+  });
+  const bound = bind(address, options, handlersWith(own));
   if (address.kind === "ip") {
     options.setOptions(bound.fd, options.socket, "listener");
     keepUrgentInline(bound.fd); // accepted sockets inherit it
@@ -89,6 +94,7 @@ export function listenSockets<Ticket>(
     address: bound.address,
     close: () => bound.stop(),
     abort: () => introductions.abort(),
+    handle: (events) => bound.reload(handlersWith(events)),
   };
 }
 

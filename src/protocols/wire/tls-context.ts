@@ -9,7 +9,11 @@ import {
 } from "node:tls";
 
 import { normalizeHostName } from "../../l4/tls/server-name.ts";
-import type { ServerCertificates, TargetCertificates } from "../../shared/certificates.ts";
+import type {
+  CertificateMaterial,
+  ServerCertificates,
+  TargetCertificates,
+} from "../../shared/certificates.ts";
 import type { TlsClientPlan, TlsServerPlan } from "../../shared/http-plan.ts";
 import { bundles, ByName } from "./by-name.ts";
 
@@ -34,6 +38,8 @@ export function nativeOf(context: SecureContext): NativeContext {
 export class ServerTls {
   readonly plan: TlsServerPlan;
   #contexts!: ByName<NativeContext>;
+  /** By what they are made of: of many certificates, one or two change at a time. */
+  #made = new Map<string, NativeContext>();
 
   constructor(plan: TlsServerPlan, certificates: ServerCertificates) {
     this.plan = plan;
@@ -50,18 +56,27 @@ export class ServerTls {
       rejectUnauthorized: clientAuth === "require",
       ...(clientCa === null ? {} : { ca: clientCa }),
     };
+    const made = new Map<string, NativeContext>();
+    const contextOf = (bundle: readonly CertificateMaterial[]): NativeContext => {
+      const cert = bundle.map(({ chain }) => chain);
+      const of = [clientCa ?? "", ...cert].join("\n");
+      const key = bundle.map((each) => Buffer.from(each.key));
+      const context = this.#made.get(of) ?? nativeOf(createSecureContext({ ...common, cert, key }));
+      made.set(of, context);
+      return context;
+    };
     this.#contexts = new ByName(
       bundles(certificates).map((bundle) => ({
         names: bundle[0]!.names,
-        context: nativeOf(
-          createSecureContext({
-            ...common,
-            cert: bundle.map(({ chain }) => chain),
-            key: bundle.map(({ key }) => Buffer.from(key)),
-          }),
-        ),
+        context: contextOf(bundle),
       })),
     );
+    this.#made = made;
+  }
+
+  /** Whether there is a certificate for this name. */
+  covers(name: string): boolean {
+    return this.#contexts.covers(name);
   }
 
   /** @param name as the client sent it; empty if it sent none. */

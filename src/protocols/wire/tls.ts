@@ -13,6 +13,7 @@ import { type AttemptSide, resetAtClose } from "../../engine/bun/dial.ts";
 import { monotonicMs } from "../../shared/clock.ts";
 import { Sweep } from "../../shared/sweep.ts";
 import type { Peer } from "../live-rows.ts";
+import type { Waiter, WantedNames } from "../wanted-names.ts";
 import type {
   Connected,
   Connecting,
@@ -22,10 +23,24 @@ import type {
 } from "./open.ts";
 import { fdOf } from "./plain-wire.ts";
 import { connectSocket, listenSockets, peerAt } from "./plain.ts";
-import { type Checks, ClientChecks, decodeProtocols, ServerChecks } from "./tls-checks.ts";
+import {
+  type Checks,
+  ClientChecks,
+  decodeProtocols,
+  LATER,
+  ServerChecks,
+  type TlsChallenges,
+} from "./tls-checks.ts";
 import type { ClientTls, NativeContext, ServerTls } from "./tls-context.ts";
 import { StreamTail } from "./tls-end.ts";
-import { departure, type HandshakeError, handshakeError, handshakeTimeout } from "./tls-error.ts";
+import {
+  departure,
+  type HandshakeError,
+  handshakeError,
+  handshakeTimeout,
+  TlsError,
+} from "./tls-error.ts";
+import { HelloBytes, Tap } from "./tls-tap.ts";
 import { describe, type TlsSocket, TlsWire } from "./tls-wire.ts";
 import type { Watermarks, Wire } from "./wire.ts";
 
@@ -39,6 +54,10 @@ export interface TlsListenOptions<Ticket> extends WireListenOptions<Ticket> {
    * message, and a sixth of what a bulk of received data costs.
    */
   readonly tellTruncation: boolean;
+  /** Left out: no authority is answered here. */
+  readonly challenges?: TlsChallenges;
+  /** Left out or null: a name without a certificate gets the first. */
+  readonly wanted?: WantedNames | null;
 }
 
 export interface TlsConnectOptions extends WireConnectOptions {
@@ -51,8 +70,10 @@ export interface TlsConnectOptions extends WireConnectOptions {
 
 /** @throws ProxyError ERR_LISTEN */
 export function listenTls<Ticket>(options: TlsListenOptions<Ticket>): WireServer {
-  const { tls, handshakeMs } = options;
+  const { tls, handshakeMs, tellTruncation, challenges = null, wanted = null } = options;
   const handshakes = new Set<Handshake>();
+  /** For certificates: their time is not the client's. */
+  const waiting = new Set<Handshake>();
   const sweep = new Sweep(() => {
     const now = monotonicMs();
     for (const handshake of handshakes) {
@@ -61,30 +82,53 @@ export function listenTls<Ticket>(options: TlsListenOptions<Ticket>): WireServer
     }
     return handshakes.size > 0;
   });
-  const own = options.tellTruncation ? TAPPED : UNTAPPED;
-  const server = listenSockets(options, own, (socket, peer, ticket) => {
-    const tail = options.tellTruncation ? new StreamTail() : null;
-    const handshake = new Handshake(peer, options.watermarks, tail, new ServerChecks(tls), {
+  const isTapped = (): boolean => tellTruncation || challenges?.hasTls === true;
+  let tapped = isTapped();
+  const server = listenSockets(options, tapped ? TAPPED : UNTAPPED, (socket, peer, ticket) => {
+    const hello = challenges?.hasTls === true ? new HelloBytes() : null;
+    const tail = tellTruncation ? new StreamTail() : null;
+    const checks = new ServerChecks(tls, { hello, challenges, wanted });
+    const handshake = new Handshake(peer, options.watermarks, tail, checks, {
       done: (wire) => {
         handshakes.delete(handshake);
         options.onWire(wire, ticket);
       },
       failed: (error) => {
         handshakes.delete(handshake);
+        waiting.delete(handshake);
         options.onRefused(ticket, error);
+      },
+      waits: () => {
+        handshakes.delete(handshake);
+        waiting.add(handshake);
+      },
+      goesOn: () => {
+        waiting.delete(handshake);
+        handshakes.add(handshake);
+        sweep.need(handshakeMs);
       },
     });
     handshakes.add(handshake);
     sweep.need(handshakeMs);
-    handshake.start(socket);
+    handshake.start(socket, hello);
   });
+  const unwatch = challenges?.watch(() => {
+    if (isTapped() === tapped) return;
+    tapped = !tapped;
+    server.handle(tapped ? TAPPED : UNTAPPED);
+  });
+  const close = (): void => {
+    unwatch?.();
+    server.close();
+  };
   const abort = (): void => {
     server.abort();
-    for (const handshake of handshakes) handshake.cancel();
+    for (const handshake of [...handshakes, ...waiting]) handshake.cancel();
     handshakes.clear();
+    waiting.clear();
     sweep.stop();
   };
-  return { ...server, abort };
+  return { address: server.address, close, abort };
 }
 
 /** The handshake is part of it: whoever wants a wire in time cancels. */
@@ -99,7 +143,7 @@ export function connectTls(options: TlsConnectOptions, done: Connected): Connect
   const early = new EarlySocket();
   const connecting = connectSocket(options, early, (error) => {
     if (error !== null) return done(null, error);
-    handshake.start(early.socket!);
+    handshake.start(early.socket!, null);
   });
   return {
     cancel: () => {
@@ -122,16 +166,24 @@ interface HandshakeEvents {
   /** The wire's handler must be set before this returns. */
   done(wire: Wire): void;
   failed(error: Error & { code?: string }): void;
+  /** For a certificate, until `goesOn` or `failed`. */
+  waits?(): void;
+  goesOn?(): void;
 }
 
-class Handshake implements SocketEvents {
-  readonly startedMs = monotonicMs();
+class Handshake implements SocketEvents, Waiter {
+  startedMs = monotonicMs();
   readonly checks: Checks;
   readonly #peer: Peer;
   readonly #marks: Watermarks;
   readonly #tail: StreamTail | null;
   readonly #events: HandshakeEvents;
   #socket: TlsSocket | null = null;
+  /** Below it. */
+  #raw: RelaySocket | null = null;
+  /** That the client asked for, while its certificate is waited for. */
+  #name = "";
+  #refusal: TlsError | null = null;
   /** Came before the peer is verified. */
   #session: Uint8Array | null = null;
   #over = false;
@@ -150,12 +202,45 @@ class Handshake implements SocketEvents {
     this.#events = events;
   }
 
-  start(raw: RelaySocket): void {
+  /** @param hello of a client that may be an authority. */
+  start(raw: RelaySocket, hello: HelloBytes | null): void {
     const { options, isServer } = this.checks;
     const upgrade = { isServer, tls: options, data: this as SocketEvents, socket: TLS_HANDLERS };
     const [tap, socket] = raw.upgradeTLS(upgrade);
     this.#socket = socket;
-    if (this.#tail !== null) tap.data = new Tap(this.#tail);
+    this.#raw = tap;
+    if (this.#tail !== null || hello !== null) tap.data = new Tap(this.#tail, hello);
+  }
+
+  /** @returns what the runtime is to do (TlsHandlers.serverName). */
+  choose(name: string): NativeContext | true | Error | undefined {
+    const choice = this.checks.contextFor(name, this.#socket!, this);
+    if (choice === LATER) {
+      this.#name = name;
+      this.#events.waits?.();
+      return true;
+    }
+    if (!(choice instanceof TlsError)) return choice ?? undefined;
+    this.#refuseName(choice);
+    return choice;
+  }
+
+  granted(): void {
+    const socket = this.#socket as WaitingSocket;
+    this.startedMs = monotonicMs();
+    this.#events.goesOn?.();
+    socket.resumeSNI(this.checks.contextFor(this.#name, socket, this) as NativeContext, false);
+  }
+
+  denied(why: string): void {
+    this.#refuseName(new TlsError("ERR_TLS_UNRECOGNIZED_NAME", why));
+    (this.#socket as WaitingSocket).resumeSNI(undefined, true);
+  }
+
+  /** The runtime ends the handshake without a word: nothing was encrypted yet, so the alert can be written below it. */
+  #refuseName(error: TlsError): void {
+    this.#refusal = error;
+    this.#raw?.write(UNRECOGNIZED_NAME);
   }
 
   session(session: Uint8Array): void {
@@ -165,8 +250,14 @@ class Handshake implements SocketEvents {
   /** Nobody wants it any more: no event follows. */
   cancel(): void {
     if (this.#over) return;
-    this.#over = true;
+    this.#finish();
     this.#reset();
+  }
+
+  #finish(): void {
+    this.#over = true;
+    this.#raw = null;
+    this.checks.leave(this);
   }
 
   #reset(): void {
@@ -177,7 +268,7 @@ class Handshake implements SocketEvents {
 
   fail(error: Error & { code?: string }): void {
     if (this.#over) return;
-    this.#over = true;
+    this.#finish();
     this.#events.failed(error); // first, so that a client that was told finds it counted
     this.#reset();
   }
@@ -189,15 +280,15 @@ class Handshake implements SocketEvents {
     const success = completed || isName;
     const error = isName ? null : said;
     if (!success && error?.code === "ECONNRESET") return this.fail(departure());
-    const refused = success ? this.checks.verify(socket, error) : handshakeError(error);
+    const failure = this.#refusal ?? (success ? null : handshakeError(error));
+    const refused = failure ?? this.checks.verify(socket, error);
+    this.#finish();
     if (refused !== null) {
-      this.#over = true;
       this.#events.failed(refused);
       if (success) socket.end();
       socket.terminate(); // behind the alert that says why, or close_notify
       return;
     }
-    this.#over = true;
     const tls = describe(socket, this.checks.authorizes && error === null);
     const { keepSession } = this.checks;
     const wire = new TlsWire(socket, this.#peer, this.#marks, tls, this.#tail, keepSession);
@@ -220,23 +311,6 @@ class Handshake implements SocketEvents {
   }
 }
 
-/** Takes the encrypted bytes of the socket below, which the runtime shows besides. */
-class Tap implements SocketEvents {
-  readonly #tail: StreamTail;
-
-  constructor(tail: StreamTail) {
-    this.#tail = tail;
-  }
-
-  receive(chunk: Uint8Array): void {
-    this.#tail.take(chunk);
-  }
-
-  flush(): void {}
-  receiveFin(): void {}
-  close(): void {}
-}
-
 /** Of the socket below, which has no `data` where nobody taps. */
 const TAPPED: SocketHandler<SocketEvents> = {
   data: (socket, chunk) => socket.data?.receive(chunk),
@@ -244,11 +318,22 @@ const TAPPED: SocketHandler<SocketEvents> = {
 };
 const UNTAPPED: SocketHandler<SocketEvents> = { drain: () => {} };
 
+/** A fatal alert (RFC 8446 section 6.2), as a record of every version. */
+const UNRECOGNIZED_NAME = new Uint8Array([21, 3, 3, 0, 2, 2, 112]);
+
+/** One whose `serverName` said `true`. @param failed there is no context: the handshake ends. */
+type WaitingSocket = TlsSocket & {
+  resumeSNI(context: NativeContext | undefined, failed: boolean): void;
+};
+
 /** With what the runtime's typings leave out, and node:tls is made of. */
 interface TlsHandlers extends SocketHandler<SocketEvents> {
   session(socket: TlsSocket, session: Uint8Array): void;
-  /** Only for clients that send a name. @returns undefined: the context that the socket has. */
-  serverName(data: SocketEvents, name: string): NativeContext | undefined;
+  /**
+   * Only for clients that send a name. @returns undefined: the context that the socket has; true: `resumeSNI` will tell; an
+   * error: the handshake fails.
+   */
+  serverName(data: SocketEvents, name: string): NativeContext | true | Error | undefined;
   /** Only for clients that offer protocols. @returns false: none is agreed upon; undefined: the handshake fails. */
   alpnCallback(
     socket: TlsSocket,
@@ -270,7 +355,7 @@ const TLS_HANDLERS: TlsHandlers = {
     if (data instanceof TlsWire) data.keepSession?.(session);
     else handshakeOf(data)?.session(session);
   },
-  serverName: (data, name) => handshakeOf(data)?.checks.contextFor(name) ?? undefined,
+  serverName: (data, name) => handshakeOf(data)?.choose(name),
   alpnCallback: (socket, _name, wire) =>
     handshakeOf(socket.data)?.checks.protocolFor(decodeProtocols(wire)),
   data: (socket, chunk) => socket.data.receive(chunk),

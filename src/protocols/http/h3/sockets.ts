@@ -9,6 +9,7 @@ import type { OpenRequest } from "../../../shared/messages.ts";
 import type { ListenerSockets } from "../../host.ts";
 import { type QuicAccepting, type QuicAgreement, QuicSockets } from "../../quic/sockets.ts";
 import type { QuicDriver } from "../../quic/transport.ts";
+import type { WantedNames } from "../../wanted-names.ts";
 
 /** Sockets, and how their listener closes them. */
 export interface HttpSockets extends ListenerSockets {
@@ -22,12 +23,14 @@ export interface HttpSockets extends ListenerSockets {
 export function quicSocketsOf<Ticket>(
   driver: () => QuicDriver,
   request: OpenRequest<HttpPlan>,
+  wanted: WantedNames | null,
   accepting: QuicAccepting<Ticket>,
 ): QuicSockets<Ticket> {
   const { key } = request.listener;
   const certificates = request.certificates?.server ?? null;
   if (certificates === null) throw new ProxyError("ERR_STATE", `${key} has no certificates`);
-  return new QuicSockets(driver, request, agreementOf(request.listener), certificates, accepting);
+  const agreement = { ...agreementOf(request.listener), wanted };
+  return new QuicSockets(driver, request, agreement, certificates, accepting);
 }
 
 function agreementOf({ tls, h3, limits, timeouts, buffers }: HttpPlan): QuicAgreement {

@@ -30,6 +30,8 @@ export class ServerConfigs {
   readonly #options: QuicListenOptions;
   #byName!: ByName<Configs>;
   #count = 0;
+  /** By what they are made of: of many certificates, one or two change at a time. */
+  #made = new Map<string, Configs>();
   /** Whoever was verified by the authorities of then is not by those of now, so tickets of then are not taken. */
   #ticketKey = randomBytes(TICKET_KEY_BYTES);
   #clientCa: string | null = null;
@@ -44,11 +46,17 @@ export class ServerConfigs {
   /** @throws ProxyError ERR_CERTIFICATE, and changes nothing then. */
   update({ certificates, clientCa }: QuicListenOptions["certificates"]): void {
     const key = clientCa === this.#clientCa ? this.#ticketKey : randomBytes(TICKET_KEY_BYTES);
+    const made = new Map<string, Configs>();
     const contexts = bundles(certificates).map((bundle) => {
-      const make = (local: boolean): Config => this.#make(fittest(bundle), clientCa, key, local);
-      return { names: bundle[0]!.names, context: { network: make(false), loopback: make(true) } };
+      const shown = fittest(bundle);
+      const make = (local: boolean): Config => this.#make(shown, clientCa, key, local);
+      const before = key === this.#ticketKey ? this.#made.get(shown.chain) : undefined;
+      const context = before ?? { network: make(false), loopback: make(true) };
+      made.set(shown.chain, context);
+      return { names: bundle[0]!.names, context };
     });
     this.#byName = new ByName(contexts);
+    this.#made = made;
     this.#count = contexts.length;
     this.#ticketKey = key;
     this.#clientCa = clientCa;
@@ -56,7 +64,15 @@ export class ServerConfigs {
 
   /** Which is used depends on the name that a client asks for. */
   get needsName(): boolean {
-    return this.#count > 1;
+    return this.#count > 1 || this.#options.wanted != null;
+  }
+
+  /** Whether one is asked for: the client that named it is to come again. */
+  isWanted(name: string): boolean {
+    const { wanted = null } = this.#options;
+    if (wanted === null || name === "" || this.#byName.covers(name)) return false;
+    wanted.want(name);
+    return !wanted.isDenied(name);
   }
 
   /** @param name empty if there is none. */

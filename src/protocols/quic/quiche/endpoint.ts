@@ -220,7 +220,12 @@ export class QuicheEndpoint implements QuicEndpoint, ConnectionOwner {
     const name = this.#arrivals.add(arrival, datagram, header);
     if (name === null) return;
     this.#arrivals.end(dcid);
-    this.#accept(name, dcid, arrival.datagrams, arrival);
+    if (!this.#configs.isWanted(name)) {
+      return this.#accept(name, dcid, arrival.datagrams, arrival);
+    }
+    const message = `there is no certificate for ${name} yet`;
+    this.#options.onRefused(arrival.peer, new QuicError("ERR_QUIC_TIMEOUT", message));
+    this.#endIfEmpty();
   }
 
   #expire(): void {
