@@ -1,7 +1,7 @@
 // Every limit and default of the program in one table: the unit is in the name, the reason beside the value. The
 // configuration's presets start from here; the data plane's own constants are here too, so that they can be reviewed together.
 
-export * from "./limits-auto-tls.ts";
+export * from "./auto-tls-limits.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

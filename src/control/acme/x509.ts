@@ -25,6 +25,8 @@ export interface CertificateContents {
   readonly publicKey: CryptoKey;
   /** DNS names and IP addresses of subjectAltName; `null`: it is an authority, and signs those of others. */
   readonly names: readonly string[] | null;
+  /** SHA-256 of a key authorization: it answers a challenge by TLS (RFC 8737 section 3). Left out: it is no such certificate. */
+  readonly acmeIdentifier?: Uint8Array;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
 }
@@ -100,7 +102,7 @@ export async function signCertificate(
 /** RFC 5280 section 4.2.1. */
 async function extensions(
   x509: Library,
-  { names, publicKey }: CertificateContents,
+  { names, publicKey, acmeIdentifier }: CertificateContents,
   signer: Signer,
 ) {
   const { KeyUsageFlags } = x509;
@@ -127,7 +129,13 @@ async function extensions(
       names.map((value) => ({ type: isIP(value) === 0 ? "dns" : "ip", value }) as const),
     ),
     ...identifiers,
+    ...(acmeIdentifier === undefined ? [] : [acmeExtension(x509, acmeIdentifier)]),
   ];
+}
+
+/** An OCTET STRING of DER in that of the extension. */
+function acmeExtension({ Extension }: Library, digest: Uint8Array) {
+  return new Extension("1.3.6.1.5.5.7.1.31", true, new Uint8Array([4, digest.length, ...digest]));
 }
 
 function distinguishedName({ organization, commonName }: CertificateSubject) {

@@ -49,7 +49,9 @@ export interface Checks {
   /** @returns undefined to refuse. */
   protocolFor(offered: readonly string[]): string | false | undefined;
   /** The handshake is over. @param error of verification. @returns why the peer is refused; null if it is not. */
-  verify(socket: TlsSocket, error: HandshakeError | null): (Error & { code: string }) | null;
+  verify(socket: TlsSocket, error: HandshakeError | null): TlsError | null;
+  /** It was an authority's look at us: nothing follows the handshake (RFC 8737 section 3). */
+  readonly isChallenge: boolean;
   /** The peer showed a certificate, and it was verified. */
   readonly authorizes: boolean;
 }
@@ -59,8 +61,7 @@ export class ServerChecks implements Checks {
   readonly options: Checks["options"];
   readonly #tls: ServerTls;
   readonly #extras: ServerExtras;
-  /** It is an authority's look at us, and no client's. */
-  #isChallenge = false;
+  isChallenge = false;
   /** A name whose certificate is waited for. */
   #wanted: string | null = null;
 
@@ -88,7 +89,7 @@ export class ServerChecks implements Checks {
     const host = normalizeHostName(name);
     const special = host === null ? null : (challenges?.contextFor(host) ?? null);
     if (special !== null && hello?.isChallenge() === true) {
-      this.#isChallenge = true;
+      this.isChallenge = true;
       (socket as VerifyingSocket).setVerifyMode(false, false);
       return special;
     }
@@ -106,14 +107,13 @@ export class ServerChecks implements Checks {
 
   /** RFC 7301 section 3.2: a client with which no protocol is in common is told so. */
   protocolFor(offered: readonly string[]): string | false | undefined {
-    if (this.#isChallenge) return ACME_TLS_1;
+    if (this.isChallenge) return ACME_TLS_1;
     const { alpn } = this.#tls.plan;
     return alpn.length === 0 ? false : alpn.find((protocol) => offered.includes(protocol));
   }
 
   /** The runtime leaves it to us what becomes of a certificate that does not verify, also when one is required. */
-  verify(socket: TlsSocket, error: HandshakeError | null): (Error & { code: string }) | null {
-    if (this.#isChallenge) return challengeAnswered();
+  verify(socket: TlsSocket, error: HandshakeError | null): TlsError | null {
     if (!this.authorizes || error === null) return null;
     const isMissing = socket.getPeerX509Certificate() === undefined;
     return isMissing && this.#tls.plan.clientAuth === "request" ? null : verificationError(error);
@@ -125,13 +125,9 @@ type VerifyingSocket = TlsSocket & {
   setVerifyMode(requestCert: boolean, rejectUnauthorized: boolean): void;
 };
 
-/** RFC 8737 section 3: the connection has no further use. Nothing went wrong with it. */
-function challengeAnswered(): Error & { code: string } {
-  return Object.assign(new Error("a challenge was answered"), { code: "end" });
-}
-
 export class ClientChecks implements Checks {
   readonly isServer = false;
+  readonly isChallenge = false;
   readonly authorizes = false;
   readonly options: Checks["options"];
   readonly #tls: ClientTls;

@@ -184,6 +184,8 @@ class Handshake implements SocketEvents, Waiter {
   /** That the client asked for, while its certificate is waited for. */
   #name = "";
   #refusal: TlsError | null = null;
+  /** An authority has seen what it came for, and is about to leave. */
+  #isAnswered = false;
   /** Came before the peer is verified. */
   #session: Uint8Array | null = null;
   #over = false;
@@ -269,7 +271,7 @@ class Handshake implements SocketEvents, Waiter {
   fail(error: Error & { code?: string }): void {
     if (this.#over) return;
     this.#finish();
-    this.#events.failed(error); // first, so that a client that was told finds it counted
+    this.#events.failed(this.#isAnswered ? challengeAnswered() : error); // first, so that a client that was told finds it counted
     this.#reset();
   }
 
@@ -280,6 +282,11 @@ class Handshake implements SocketEvents, Waiter {
     const success = completed || isName;
     const error = isName ? null : said;
     if (!success && error?.code === "ECONNRESET") return this.fail(departure());
+    if (success && this.checks.isChallenge) {
+      this.#isAnswered = true;
+      socket.end();
+      return;
+    }
     const failure = this.#refusal ?? (success ? null : handshakeError(error));
     const refused = failure ?? this.checks.verify(socket, error);
     this.#finish();
@@ -317,6 +324,11 @@ const TAPPED: SocketHandler<SocketEvents> = {
   drain: () => {},
 };
 const UNTAPPED: SocketHandler<SocketEvents> = { drain: () => {} };
+
+/** Nothing went wrong with its connection. */
+function challengeAnswered(): Error & { code: string } {
+  return Object.assign(new Error("a challenge was answered"), { code: "end" });
+}
 
 /** A fatal alert (RFC 8446 section 6.2), as a record of every version. */
 const UNRECOGNIZED_NAME = new Uint8Array([21, 3, 3, 0, 2, 2, 112]);
