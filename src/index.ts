@@ -2,6 +2,21 @@
 
 export { type Addr } from "./library/addr.ts";
 export {
+  AutoManager,
+  type AutoCertificate,
+  type AutoTlsOptions,
+  defaultAutoManager,
+  quickSetup,
+  REVOCATION_REASONS,
+} from "./library/auto-manager.ts";
+export type {
+  AuthorityChoice,
+  AuthorityConfig,
+  AutoManagerConfig,
+} from "./library/auto-manager-config.ts";
+export type { CertificateStatus } from "./control/acme/status.ts";
+export type { DnsProvider, TxtRecord } from "./control/dns/provider.ts";
+export {
   BUFFER_SIZE_DEFAULT,
   BUFFER_SIZE_LARGE,
   type Conn,

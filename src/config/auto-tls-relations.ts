@@ -85,16 +85,17 @@ function nameFault(name: string, settings: AutoTlsConfig): string | null {
   if (isSignedHere(name, settings)) return null;
   const authorities = authoritiesIn(settings).map(({ url }) => url);
   const whoever = authorities.join(" and ");
-  if (isAddress(name)) {
-    const others = isInternalName(name) ? `[${authorities.join(", ")}, ${INTERNAL}]` : INTERNAL;
-    return `"${name}" is an address: ${whoever} cannot be asked for one. Write ca: ${others}`;
-  }
   if (isWildcard(name) && !name.slice("*.".length).includes(".")) {
     return `"${name}" is a wildcard for a whole top-level domain, which nobody signs`;
   }
   if (isInternalName(name) && authorities.every(isKnownAuthority)) {
+    const what = isAddress(name) ? "address of the public Internet" : "name of the public DNS";
     const cure = `Write ca: [${authorities.join(", ")}, ${INTERNAL}], or ca: ${INTERNAL}`;
-    return `"${name}" is no name of the public DNS: ${whoever} cannot sign it. ${cure}`;
+    return `"${name}" is no ${what}: ${whoever} cannot sign it. ${cure}`;
+  }
+  const challenges = entriesOf(settings.challenge ?? "auto");
+  if (isAddress(name) && challenges.every((type) => type === "dns-01")) {
+    return `"${name}" is an address, which dns-01 cannot prove. Write challenge: [dns-01, http-01]`;
   }
   if (!isWildcard(name)) return null;
   if (settings.dns_provider !== undefined) return null; // what challenge says besides is told of where it stands
