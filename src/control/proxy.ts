@@ -370,7 +370,7 @@ export class Proxy implements AsyncDisposable {
     this.#autoTls = new AutoTls({
       plan: autoTls,
       log: this.#log,
-      solvers: composeSolvers(autoTls, this.#log),
+      solvers: composeSolvers(autoTls, this, this.#log),
       wanted: this.wanted,
       changed: () => this.#certificates.managedChanged(),
     });
