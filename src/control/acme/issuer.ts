@@ -43,7 +43,8 @@ export interface Issuer {
   readonly name: string;
   /**
    * A new certificate with a new key. One call at a time for the same names; the caller holds the storage's lock for them.
-   * After a crash, an order that was begun is gone on with where the authority still has it.
+   * After a crash, an order that was begun is gone on with where the authority still has it; one that has ended well gives its
+   * certificate again until the storage has that (StoredCertificates.save).
    * @throws IssueError
    */
   issue(request: IssueRequest, signal: AbortSignal): Promise<IssuedCertificate>;

@@ -31,13 +31,17 @@ const signal = (): AbortSignal => AbortSignal.timeout(50_000);
 const issuerOf = (plan: AuthorityPlan): AcmeIssuer =>
   new AcmeIssuer({ plan, storage, warn: (message) => warnings.push(message) });
 
-function issue(
+/** And puts it in use, as the manager does. */
+async function issue(
   issuer: AcmeIssuer,
   names: readonly string[],
   solvers: readonly Solver[],
   changes: Partial<IssueRequest> = {},
 ): Promise<IssuedCertificate> {
-  return issuer.issue({ names, keyType: "p256", solvers, replaces: null, ...changes }, signal());
+  const request = { names, keyType: "p256", solvers, replaces: null, ...changes } as const;
+  const issued = await issuer.issue(request, signal());
+  await storage.certificates.save(names, issued, issuer.name, Date.now());
+  return issued;
 }
 
 const chainOf = ({ chain }: IssuedCertificate): X509Certificate[] =>
@@ -294,6 +298,7 @@ for (const nonceReject of [20, 50]) {
         for (let round = 0; round < 4; round++) {
           expect(namesOf(await issue(issuerOf(pebble.plan()), names, [solver]))).toEqual(names);
         }
+        expect(ordersIn(pebble)).toBe(4);
         expect(solver.presented).toHaveLength(3);
       });
     });

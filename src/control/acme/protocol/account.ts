@@ -1,6 +1,8 @@
 // The account with an authority: made once, and found again by its key (RFC 8555 sections 7.3 and 7.3.1). Two processes that
 // start together on one storage make one. Called by the issuer.
 
+import { createHash } from "node:crypto";
+
 import type { Secret } from "../../../shared/secret.ts";
 import { IssueError } from "../issue-error.ts";
 import type { CertificateStorage } from "../storage.ts";
@@ -61,7 +63,8 @@ export class Accounts {
   ): Promise<{ session: Session; account: StoredAccount; key: Secret } | null> {
     const { plan } = this.#connection;
     const { accounts } = this.#storage;
-    const [key, account] = [await accounts.key(plan.name), await accounts.read(plan.name)];
+    const place = await this.#place();
+    const [key, account] = [await accounts.key(place), await accounts.read(place)];
     if (key === null || account === null || account.directory !== plan.directory) return null;
     const keyId = wantedKeyId(plan);
     if (keyId !== null && account.eabKeyId !== keyId) return null;
@@ -70,7 +73,7 @@ export class Accounts {
   }
 
   async #make(signal: AbortSignal): Promise<Session> {
-    const { plan, transport } = this.#connection;
+    const { plan } = this.#connection;
     const { name } = plan;
     const directory = await this.#connection.directory(signal);
     if (directory.externalAccountRequired && plan.eab === null) {
@@ -79,7 +82,7 @@ export class Accounts {
       throw new IssueError(problem, { isFinal: true }, { cure });
     }
     const key = await this.#key();
-    const binding = await makeBinding(plan, transport, this.#zeroSslApi, signal);
+    const binding = await makeBinding(plan, this.#zeroSslApi, signal);
     const session = new Session(this.#connection, key, null, signal, binding);
     const what = `${name} makes no account${plan.email === null ? "" : ` for ${plan.email}`}`;
     const answer = await session.post(
@@ -89,7 +92,7 @@ export class Accounts {
     );
     const url = answer.headers.get("location");
     if (url === null) throw new IssueError(`${what}: its answer has no URL`);
-    await this.#storage.accounts.save(name, {
+    await this.#storage.accounts.save(await this.#place(), {
       url,
       directory: plan.directory,
       email: plan.email,
@@ -103,15 +106,23 @@ export class Accounts {
   async #key(): Promise<Secret> {
     const { plan } = this.#connection;
     const { accounts } = this.#storage;
-    const account = await accounts.read(plan.name);
-    const isOurs = account === null || account.directory === plan.directory;
+    const place = await this.#place();
+    const account = await accounts.read(place);
     const keyId = wantedKeyId(plan);
     const isBound = account === null || keyId === null || account.eabKeyId === keyId;
-    const kept = isOurs && isBound ? await accounts.key(plan.name) : null;
+    const kept = isBound ? await accounts.key(place) : null;
     if (kept !== null) return kept;
     const key = await exportKey(await makeKeys("p256"));
-    await accounts.saveKey(plan.name, key);
+    await accounts.saveKey(place, key);
     return key;
+  }
+
+  /** Its folder in the storage: by its name, unless that is another's, with another directory on the same host. */
+  async #place(): Promise<string> {
+    const { name, directory } = this.#connection.plan;
+    const account = await this.#storage.accounts.read(name);
+    if (account === null || account.directory === directory) return name;
+    return `${name}-${createHash("sha256").update(directory).digest("hex").slice(0, 8)}`;
   }
 
   /** RFC 8555 section 7.3.2 */
@@ -126,7 +137,7 @@ export class Accounts {
     if (account.email === email) return;
     const contact = email === null ? { contact: [] } : contacts(email);
     await session.post(account.url, contact, `${name} does not take ${email ?? "no address"}`);
-    await this.#storage.accounts.save(name, { ...account, email });
+    await this.#storage.accounts.save(await this.#place(), { ...account, email });
   }
 }
 

@@ -10,7 +10,7 @@ import { IssueError } from "../issue-error.ts";
 import { jsonOf } from "./directory.ts";
 import { printable } from "./problem.ts";
 import type { AccountBinding } from "./session.ts";
-import type { Transport } from "./transport.ts";
+import { Transport } from "./transport.ts";
 
 /** https://zerossl.com/documentation/acme/generate-eab-credentials/ */
 export const ZEROSSL_API = "https://api.zerossl.com";
@@ -26,12 +26,11 @@ export function wantedKeyId({ eab }: AuthorityPlan): string | null {
  */
 export async function makeBinding(
   plan: AuthorityPlan,
-  transport: Transport,
   zeroSslApi: string,
   signal: AbortSignal,
 ): Promise<AccountBinding | null> {
   if (plan.eab === null) return null;
-  if (plan.eab === "zerossl") return askZeroSsl(plan, transport, zeroSslApi, signal);
+  if (plan.eab === "zerossl") return askZeroSsl(plan, zeroSslApi, signal);
   const { keyId, hmacKey } = plan.eab;
   return { kid: keyId, hmacKey: hmacKey instanceof Secret ? hmacKey : readKey(hmacKey.file) };
 }
@@ -46,15 +45,17 @@ function readKey(path: string): Secret {
 }
 
 async function askZeroSsl(
-  { name, email }: AuthorityPlan,
-  transport: Transport,
+  plan: AuthorityPlan,
   api: string,
   signal: AbortSignal,
 ): Promise<AccountBinding> {
+  const { name, email } = plan;
   if (email === null) {
     const problem = `${name} makes accounts for e-mail addresses only, and none is configured`;
     throw new IssueError(problem, { isFinal: true }, { cure: "Name one (auto_tls: email)" });
   }
+  // The API's own certificate is of a public root, whatever the directory's is of.
+  const transport = new Transport({ ...plan, directory: api, rootFile: null });
   const answer = await transport.ask(
     `${api}/acme/eab-credentials-email`,
     {
