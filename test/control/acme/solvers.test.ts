@@ -1,0 +1,226 @@
+// The solvers of http-01 and tls-alpn-01 against Pebble, which looks for itself: through listeners of the proxy, and through one
+// that is opened for the challenge alone where there is none.
+
+import { afterAll, describe, expect, test } from "bun:test";
+import { X509Certificate } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { AcmeIssuer } from "../../../src/control/acme/acme-issuer.ts";
+import { Http01Solver } from "../../../src/control/acme/http-01.ts";
+import { PendingAnswers } from "../../../src/control/acme/pending-answers.ts";
+import { type ChallengeHost, Presenter } from "../../../src/control/acme/presenter.ts";
+import type { ChallengeTask, Solver } from "../../../src/control/acme/solver.ts";
+import { CertificateStorage } from "../../../src/control/acme/storage.ts";
+import { TlsAlpn01Solver } from "../../../src/control/acme/tls-alpn-01.ts";
+import { Questions } from "../../../src/control/questions.ts";
+import { Authority } from "../../support/certificates.ts";
+import { answers, freePort } from "../../support/daemon.ts";
+import { HttpProxy } from "../../support/http-proxy.ts";
+import { Pebble, PEBBLE_PROGRAMS } from "../../support/pebble.ts";
+import { testWith } from "../../support/programs.ts";
+import { until, within } from "../../support/until.ts";
+import { WireServer } from "../../support/wire.ts";
+
+const authority = new Authority();
+const OWN = authority.issue(["b.example"]);
+const folder = mkdtempSync(join(tmpdir(), "solvers-"));
+afterAll(() => {
+  authority[Symbol.dispose]();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const SIGNAL = new AbortController().signal;
+let storages = 0;
+
+/** Names of the certificate that the authority gives for it. */
+async function order(pebble: Pebble, solver: Solver, names: readonly string[]): Promise<string> {
+  const storage = new CertificateStorage(join(folder, String(storages++)));
+  await storage.prepare(SIGNAL);
+  const warn = (): void => {};
+  const issuer = new AcmeIssuer({ plan: pebble.plan(), storage, warn });
+  const request = { names, keyType: "p256", solvers: [solver], replaces: null } as const;
+  const { chain } = await within("the order", issuer.issue(request, SIGNAL), 60_000);
+  return new X509Certificate(chain).subjectAltName ?? "";
+}
+
+const NAMES = ["a.example", "www.a.example", "c.example"];
+const EXPECTED = NAMES.map((name) => `DNS:${name}`).join(", ");
+
+/** No listener, as of a library that obtains certificates for somebody else. */
+function nobody(): ChallengeHost {
+  const challenges = new PendingAnswers(() => [], new Questions());
+  return { challenges, plan: { listeners: [] }, listeners: () => [] };
+}
+
+function task(domain = "a.example", token = "token"): ChallengeTask {
+  return { domain, token, keyAuthorization: `${token}.thumbprint` };
+}
+
+describe("a certificate is obtained", () => {
+  testWith(PEBBLE_PROGRAMS, "by http-01 through a listener of http", async () => {
+    const port = await freePort();
+    await using pebble = await Pebble.start({ httpPort: port });
+    const redirect = { to: "https://{host}", status: 301 };
+    const routes = [{ match: { path: "/*" }, redirect }];
+    const keys = { listen: `127.0.0.1:${port}`, routes };
+    await using running = await HttpProxy.start(keys, { workers: 2 });
+    const { proxy } = running;
+    expect(await order(pebble, new Http01Solver(proxy, port), NAMES)).toBe(EXPECTED);
+    expect(proxy.challenges.all.size).toBe(0);
+    expect(running.stats.http.requests).toBeGreaterThanOrEqual(NAMES.length);
+  });
+
+  testWith(PEBBLE_PROGRAMS, "by tls-alpn-01 through a listener over TLS", async () => {
+    const port = await freePort();
+    await using pebble = await Pebble.start({ tlsPort: port });
+    const tls = {
+      cert_file: OWN.certFile,
+      key_file: OWN.keyFile,
+      client_auth: "require",
+      ca_file: authority.caFile,
+      min_version: "1.3",
+    };
+    const keys = { name: "http2", listen: `127.0.0.1:${port}`, tls, target: "127.0.0.1:1" };
+    await using running = await HttpProxy.start(keys, { workers: 2 });
+    const { proxy } = running;
+    expect(await order(pebble, new TlsAlpn01Solver(proxy, port), NAMES)).toBe(EXPECTED);
+    expect(proxy.challenges.all.size).toBe(0);
+    expect(running.stats.total).toBeGreaterThanOrEqual(NAMES.length);
+    expect(running.stats.refused.tls_handshake).toBe(0);
+  });
+
+  for (const [type, make] of [
+    ["http-01", (host: ChallengeHost, port: number) => new Http01Solver(host, port)],
+    ["tls-alpn-01", (host: ChallengeHost, port: number) => new TlsAlpn01Solver(host, port)],
+  ] as const) {
+    testWith(PEBBLE_PROGRAMS, `by ${type} through a listener just for it`, async () => {
+      const port = await freePort();
+      await using pebble = await Pebble.start({ httpPort: port, tlsPort: port });
+      const host = nobody();
+      expect(await order(pebble, make(host, port), NAMES)).toBe(EXPECTED);
+      expect(host.challenges.all.size).toBe(0);
+      await until("it is closed", async () => !(await answers({ port, host: "127.0.0.1" })));
+    });
+  }
+});
+
+describe("a listener just for a challenge", () => {
+  test("answers this alone, for its host, over IPv4 and IPv6, while it is pending", async () => {
+    const port = await freePort();
+    const solver = new Http01Solver(nobody(), port);
+    await solver.present(task(), SIGNAL);
+    await solver.present(task("::1", "other"), SIGNAL);
+    const ask = async (at: string, path: string, host?: string): Promise<string> => {
+      const headers: Record<string, string> = host === undefined ? {} : { host };
+      const url = `http://${at}:${port}${path}`;
+      const answer = await fetch(url, { headers, keepalive: false });
+      return `${answer.status} ${(await answer.text()).trim()}`;
+    };
+    const path = "/.well-known/acme-challenge/token";
+    const other = "/.well-known/acme-challenge/other";
+    expect(await ask("127.0.0.1", path, "A.example")).toBe("200 token.thumbprint");
+    expect(await ask("[::1]", other)).toBe("200 other.thumbprint");
+    expect(await ask("127.0.0.1", other, "a.example")).toBe("404 404 Not Found");
+    expect(await ask("127.0.0.1", path, "b.example")).toBe("404 404 Not Found");
+    expect(await ask("127.0.0.1", `${path}x`, "a.example")).toBe("404 404 Not Found");
+    expect(await ask("127.0.0.1", "/", "a.example")).toBe("404 404 Not Found");
+    await solver.withdraw(task());
+    expect(await ask("127.0.0.1", path, "a.example")).toBe("404 404 Not Found");
+    expect(await ask("[::1]", other)).toBe("200 other.thumbprint");
+    await solver.withdraw(task("::1", "other"));
+    await until("it is closed", async () => !(await answers({ port, host: "127.0.0.1" })));
+  });
+
+  test("says who has the port, and the cures", async () => {
+    await using taken = await WireServer.listen();
+    for (const Kind of [Http01Solver, TlsAlpn01Solver]) {
+      const solver = new Kind(nobody(), taken.port);
+      const presented = solver.present(task(), SIGNAL);
+      await expect(presented).rejects.toMatchObject({ code: "ERR_CHALLENGE" });
+      await expect(presented).rejects.toThrow(
+        new RegExp(
+          `^a\\.example: .* port ${taken.port}.*another program listens.*another challenge$`,
+        ),
+      );
+      await solver.withdraw(task());
+    }
+  });
+
+  test("names a listener of this proxy that has the port for something else", async () => {
+    await using running = await HttpProxy.start({ name: "tcp", target: "127.0.0.1:1" });
+    const { port } = running.address as { port: number };
+    const solver = new Http01Solver(running.proxy, port);
+    await expect(solver.present(task(), SIGNAL)).rejects.toThrow(/"tcp 127\.0\.0\.1:0" listens/);
+    await solver.withdraw(task());
+  });
+
+  test("says which privilege it lacks", async () => {
+    const presenter = new Presenter(nobody(), {
+      port: 80,
+      serves: () => false,
+      open: () => Promise.reject(Object.assign(new Error("no"), { code: "EACCES" })),
+      listener: "an http listener",
+    });
+    const answer = {
+      type: "http-01",
+      domain: "a.example",
+      token: "t",
+      keyAuthorization: "k",
+    } as const;
+    await expect(presenter.present(task(), answer, SIGNAL)).rejects.toThrow(/setcap/);
+    presenter.withdraw(task());
+  });
+
+  test("that could not be opened is tried again, and closed once however many used it", async () => {
+    const port = await freePort();
+    const taken = await WireServer.listen(undefined, { host: "127.0.0.1", port });
+    const solver = new Http01Solver(nobody(), port);
+    await expect(solver.present(task(), SIGNAL)).rejects.toThrow("EADDRINUSE");
+    await taken[Symbol.asyncDispose]();
+    await solver.withdraw(task());
+    const many = ["a", "b", "c"].map((token) => task("a.example", token));
+    await Promise.all(many.map((each) => solver.present(each, SIGNAL)));
+    expect(await answers({ port, host: "127.0.0.1" })).toBeTrue();
+    await Promise.all(many.map((each) => solver.withdraw(each)));
+    await until("it is closed", async () => !(await answers({ port, host: "127.0.0.1" })));
+  });
+});
+
+describe("a solver", () => {
+  test("is not fit for wildcards, and is for names and addresses", () => {
+    for (const solver of [new Http01Solver(nobody(), 80), new TlsAlpn01Solver(nobody(), 443)]) {
+      expect(solver.unfit("*.example.com")).toContain("dns-01");
+      for (const name of ["example.com", "192.0.2.1", "2001:db8::1"]) {
+        expect(solver.unfit(name)).toBeNull();
+      }
+    }
+  });
+
+  test("shows one answer by TLS for a name at a time: the next waits for its turn", async () => {
+    await using running = await HttpProxy.start({
+      name: "http2",
+      tls: { cert_file: OWN.certFile, key_file: OWN.keyFile },
+      target: "127.0.0.1:1",
+    });
+    const { port } = running.address as { port: number };
+    const solver = new TlsAlpn01Solver(running.proxy, port);
+    const pending = running.proxy.challenges.all;
+    await solver.present(task("a.example", "one"), SIGNAL);
+    const second = solver.present(task("a.example", "two"), SIGNAL);
+    await solver.present(task("c.example", "three"), SIGNAL);
+    expect(pending.size).toBe(2);
+    const aborted = new AbortController();
+    const third = solver.present(task("a.example", "four"), aborted.signal);
+    aborted.abort(new Error("given up"));
+    await expect(third).rejects.toThrow("given up");
+    await solver.withdraw(task("a.example", "four"));
+    await solver.withdraw(task("a.example", "one"));
+    await within("its turn", second);
+    expect(pending.size).toBe(2);
+    await solver.withdraw(task("a.example", "two"));
+    await solver.withdraw(task("c.example", "three"));
+    expect(pending.size).toBe(0);
+  });
+});
