@@ -16,7 +16,7 @@ import { browserStores, person, trustMachine } from "../control/trust/machine.ts
 import { changeStores } from "../control/trust/run.ts";
 import { formatCommand, type Machine, type Store, systemStore } from "../control/trust/stores.ts";
 import { AUTO_TLS_DEFAULTS } from "../shared/auto-tls-limits.ts";
-import { ProxyError } from "../shared/errors.ts";
+import { errnoOf, ProxyError } from "../shared/errors.ts";
 import type { Example } from "./help.ts";
 import { thisMachine } from "./machine.ts";
 import { readConfig } from "./run.ts";
@@ -94,8 +94,8 @@ async function storageOf({ storage, config }: TrustFlags): Promise<string> {
 
 /** @throws ProxyError ERR_STORAGE if there is none. */
 async function rootOf(folder: string): Promise<RootFacts> {
-  const certificate: X509Certificate | null = await readRootCertificate(folder);
   const { certificateFile } = rootFiles(folder);
+  const certificate = await readable(folder, certificateFile);
   if (certificate === null) {
     throw new ProxyError("ERR_STORAGE", `${certificateFile}: there is no internal authority yet`, {
       cure: "Start the proxy once, with a name in auto_tls that it signs itself (localhost, app.internal), or name its folder",
@@ -109,6 +109,17 @@ async function rootOf(folder: string): Promise<RootFacts> {
     validFrom: certificate.validFromDate,
     validTo: certificate.validToDate,
   };
+}
+
+/** The folder belongs to the user that the proxy runs as. */
+async function readable(folder: string, file: string): Promise<X509Certificate | null> {
+  try {
+    return await readRootCertificate(folder);
+  } catch (cause) {
+    if (!wantsSudo || errnoOf((cause as Error).cause) !== "EACCES") throw cause;
+    const problem = `${file} belongs to another user, whom the proxy runs as`;
+    throw new ProxyError("ERR_STORAGE", problem, { cause, cure: "Run it with sudo" });
+  }
 }
 
 interface Found {

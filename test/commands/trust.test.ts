@@ -85,6 +85,15 @@ describe("refused is", () => {
     expect(code).toBe(2);
   });
 
+  test.skipIf(process.getuid?.() === 0)(
+    "to change the system's store without being root, before anything is run",
+    async () => {
+      const { code, stdout, stderr } = await trust(folder, "-install", "-storage", storage);
+      expect(stderr).toContain(`Run sudo proxy trust -storage ${storage} -install`);
+      expect([code, stdout]).toEqual([1, ""]);
+    },
+  );
+
   test("-browsers where no browser has a store", async () => {
     const { code, stderr } = await trust(folder, "-install", "-browsers", "-storage", storage);
     expect(stderr).toStartWith("proxy: no store of authorities is known here. ");
