@@ -5,21 +5,23 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createSecureContext, type SecureContext } from "node:tls";
 
 import { Dns01Solver, logDns01Steps } from "../control/acme/dns-01.ts";
+import { Http01Solver } from "../control/acme/http-01.ts";
 import type { Issuer, RevocationReason } from "../control/acme/issuer.ts";
 import { composeIssuers } from "../control/acme/issuers.ts";
-import { LocalAnswers } from "../control/acme/local-answers.ts";
 import { CertificateManager } from "../control/acme/manager.ts";
 import type { Solver } from "../control/acme/solver.ts";
 import type { CertificateStatus } from "../control/acme/status.ts";
 import { CertificateStorage } from "../control/acme/storage.ts";
-import type { AutoTlsPlan } from "../shared/auto-tls-plan.ts";
+import { TlsAlpn01Solver } from "../control/acme/tls-alpn-01.ts";
+import type { AutoTlsPlan, ChallengeType } from "../shared/auto-tls-plan.ts";
 import { parseCertificateName } from "../shared/certificate-names.ts";
 import type { CertificateMaterial } from "../shared/certificates.ts";
-import { ACME_TLS_1, HTTP_01_PATH } from "../shared/challenges.ts";
+import { ACME_TLS_1 } from "../shared/challenges.ts";
 import { ProxyError } from "../shared/errors.ts";
 import { type Log, silentLog } from "../shared/log.ts";
 import type { Secret } from "../shared/secret.ts";
 import { type AutoManagerConfig, compileAutoManager } from "./auto-manager-config.ts";
+import { MountedServers } from "./mounted-servers.ts";
 
 /** A certificate as it is shown. */
 export interface AutoCertificate {
@@ -66,7 +68,7 @@ export class AutoManager implements AsyncDisposable {
   readonly #log: Log;
   readonly #storage: CertificateStorage;
   readonly #manager: CertificateManager;
-  readonly #answers: LocalAnswers;
+  readonly #servers = new MountedServers();
   #issuersFor: (names: readonly string[]) => readonly Issuer[];
   #started: Promise<void> | null = null;
   /** Names that come: whoever asks for one waits until it is kept. */
@@ -84,7 +86,6 @@ export class AutoManager implements AsyncDisposable {
     this.#log = config.log ?? silentLog;
     this.#plan = compileAutoManager(this.#config, config.domains ?? []);
     this.#storage = new CertificateStorage(this.#plan.storage);
-    this.#answers = new LocalAnswers(this.#plan);
     this.#issuersFor = this.#composeIssuers();
     this.#manager = new CertificateManager({
       storage: this.#storage,
@@ -139,7 +140,7 @@ export class AutoManager implements AsyncDisposable {
    * @param alpn what else is agreed upon. Default `http/1.1`.
    */
   tlsOptions(alpn: readonly string[] = ["http/1.1"]): AutoTlsOptions {
-    if (this.#plan.challenges.includes("tls-alpn-01")) this.#answers.mounted.add("tls-alpn-01");
+    this.#servers.mount(this.#plan.tlsPort);
     return {
       ALPNProtocols: [...alpn, ACME_TLS_1],
       SNICallback: (serverName, done) => void this.#show(serverName, done),
@@ -171,9 +172,9 @@ export class AutoManager implements AsyncDisposable {
   httpHandler(
     fallback: (request: IncomingMessage, response: ServerResponse) => void = redirectToHttps,
   ): (request: IncomingMessage, response: ServerResponse) => void {
-    this.#answers.mounted.add("http-01");
+    this.#servers.mount(this.#plan.httpPort);
     return (request, response) => {
-      const answer = this.#answers.http01(request.url ?? "");
+      const answer = this.#servers.http01(request.url ?? "");
       if (answer === null) return fallback(request, response);
       response.writeHead(200, { "content-type": "application/octet-stream" });
       response.end(answer);
@@ -184,10 +185,9 @@ export class AutoManager implements AsyncDisposable {
   fetchHandler(
     fallback: (request: Request) => Response | Promise<Response> = redirectedToHttps,
   ): (request: Request) => Response | Promise<Response> {
-    this.#answers.mounted.add("http-01");
+    this.#servers.mount(this.#plan.httpPort);
     return (request) => {
-      const { pathname } = new URL(request.url);
-      const answer = pathname.startsWith(HTTP_01_PATH) ? this.#answers.http01(pathname) : null;
+      const answer = this.#servers.http01(new URL(request.url).pathname);
       if (answer === null) return fallback(request);
       return new Response(answer, { headers: { "content-type": "application/octet-stream" } });
     };
@@ -274,14 +274,14 @@ export class AutoManager implements AsyncDisposable {
     return composeIssuers(plan, this.#storage, this.#log);
   }
 
-  #solver(type: AutoTlsPlan["challenges"][number]): Solver {
-    if (type !== "dns-01") return this.#answers.solver(type);
+  #solver(type: ChallengeType): Solver {
+    const { httpPort, tlsPort, dns: plan } = this.#plan;
+    if (type === "http-01") return new Http01Solver(this.#servers, httpPort);
+    if (type === "tls-alpn-01") return new TlsAlpn01Solver(this.#servers, tlsPort);
     const { dnsProvider } = this.#config;
-    return new Dns01Solver({
-      plan: this.#plan.dns,
-      tell: logDns01Steps(this.#log),
-      ...(typeof dnsProvider === "object" ? { makeProvider: async () => dnsProvider } : {}),
-    });
+    const tell = logDns01Steps(this.#log);
+    if (typeof dnsProvider !== "object") return new Dns01Solver({ plan, tell });
+    return new Dns01Solver({ plan, tell, makeProvider: async () => dnsProvider });
   }
 
   #start(): Promise<void> {
@@ -328,7 +328,7 @@ export class AutoManager implements AsyncDisposable {
   }
 
   async #contextFor(serverName: string): Promise<SecureContext> {
-    const answer = this.#answers.tlsAlpn01(serverName);
+    const answer = this.#servers.tlsAlpn01(serverName);
     if (answer !== null) return answer;
     const material = await this.#materialFor(serverName);
     const known = this.#contexts.get(material);

@@ -147,7 +147,7 @@ acme("a port that another program has is named, and the next challenge is tried"
   const failed = await manager.getCertificate("a.example.com").catch((error: unknown) => error);
   expect(failed).toBeInstanceOf(ProxyError);
   expect(String(failed)).toContain(
-    `port ${httpPort}, where http-01 is answered, cannot be opened: it is in use`,
+    `no listener answers on port ${httpPort}, and none can be opened for the challenge: another program listens there`,
   );
   const other = managerOf({
     challenge: ["http-01", "tls-alpn-01"],
@@ -218,6 +218,7 @@ describe("without an authority", () => {
     const { cert, key } = await manager.getCertificate("x.apps.internal");
     expect(new X509Certificate(cert).subjectAltName).toBe("DNS:*.apps.internal");
     expect(key).toStartWith("-----BEGIN PRIVATE KEY-----");
+    await manager.getCertificate("10.0.0.1");
     expect(manager.cacheStatus()["10.0.0.1"]!.authority).toBe("internal");
   });
 

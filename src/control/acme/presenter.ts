@@ -15,6 +15,8 @@ export interface ChallengeHost {
   readonly challenges: PendingAnswers;
   readonly plan: Pick<Plan, "listeners">;
   listeners(): readonly ListenerSummary[];
+  /** Whether a server of somebody else is there that asks `challenges` what to answer. */
+  isMounted?(port: number): boolean;
 }
 
 export interface TemporaryListener {
@@ -74,6 +76,7 @@ export class Presenter {
 
   /** By a listener of the proxy, whatever its address: on one that no authority reaches, something in front will forward. */
   #isServed(): boolean {
+    if (this.#host.isMounted?.(this.#place.port) === true) return true;
     return this.#listenersThere().some((plan) => this.#place.serves(plan));
   }
 
