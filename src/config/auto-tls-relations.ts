@@ -3,6 +3,7 @@
 
 import type { ChallengeType } from "../shared/auto-tls-plan.ts";
 import { isAddress, isWildcard } from "../shared/certificate-names.ts";
+import { credentialNames } from "../shared/dns-credentials.ts";
 import { isInternalName } from "../shared/internal-names.ts";
 import { INTERNAL } from "./auto-tls-fields.ts";
 import {
@@ -20,6 +21,7 @@ import {
   showsManaged,
   signsInternally,
 } from "./auto-tls.ts";
+import { suggest } from "./nearest.ts";
 import type { Report } from "./problems.ts";
 import type { AutoTlsConfig } from "./schema-auto-tls.ts";
 import type { Config } from "./schema.ts";
@@ -109,6 +111,18 @@ function checkOnDemand({ settings, at }: AutoTlsGiven, report: Report): void {
   report(at("on_demand"), `says nothing of who may have a certificate, so anybody could. ${cure}`);
 }
 
+/** A file of a name that its provider does not read would be opened by nobody. */
+function checkCredentials({ settings, at }: AutoTlsGiven, report: Report): void {
+  const { dns_provider, dns } = settings;
+  if (dns_provider === undefined) return;
+  const known = credentialNames(dns_provider);
+  for (const name of Object.keys(dns?.credentials ?? {})) {
+    if (known.includes(name)) continue;
+    const cure = suggest(name, known, "");
+    report(at("dns", "credentials", name), `is no credential of ${dns_provider}. ${cure}`, "key");
+  }
+}
+
 /** Where the terms are that `agree_terms` agrees to. */
 const TERMS: Readonly<Record<string, string>> = {
   letsencrypt: "https://letsencrypt.org/repository/",
@@ -187,6 +201,7 @@ function checkChallenges(
   if (dns !== undefined && dns_provider === undefined) {
     report(at("dns"), "has no effect without dns_provider", "key");
   }
+  checkCredentials({ settings, at }, report);
   if ((dns?.ttl ?? 0) % 1_000 !== 0) report(at("dns", "ttl"), "is not a whole number of seconds");
   checkPorts({ settings, at }, given, report);
   const ways = challengesIn(settings, protocols);

@@ -56,6 +56,17 @@ describe("challenge: auto tries", () => {
   });
 });
 
+test("a file of a credential that the DNS provider does not read is refused with those that it reads", () => {
+  const dns = (names: string) => `, dns_provider: godaddy, dns: { credentials: { ${names} } }`;
+  expect(() => configOf(dns("GODADDY_API_KEYS: ./key"), HTTP2)).toThrow(
+    "is no credential of godaddy. Did you mean GODADDY_API_KEY?",
+  );
+  expect(() => configOf(dns("CF_TOKEN: ./key"), HTTP2)).toThrow(
+    "is no credential of godaddy. Known here: GODADDY_API_KEY, GODADDY_API_SECRET, GODADDY_TOKEN",
+  );
+  expect(() => configOf(dns("GODADDY_TOKEN: ./key"), HTTP2)).not.toThrow();
+});
+
 test("QUIC has another port than TCP", () => {
   const { protocols } = configOf("", QUIC);
   expect(portUse("tls-alpn-01", 443, protocols)).toBe("free");

@@ -6,6 +6,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 
 import type { Dns01Plan, DnsProviderName } from "../../../shared/auto-tls-plan.ts";
+import { CREDENTIAL_NAMES } from "../../../shared/dns-credentials.ts";
 import { ProxyError } from "../../../shared/errors.ts";
 import type { DnsProvider } from "../provider.ts";
 import { Alidns } from "./alidns.ts";
@@ -13,13 +14,7 @@ import type { ApiOptions } from "./api.ts";
 import { readAwsProfile } from "./aws-profile.ts";
 import { readRole } from "./aws-role.ts";
 import { Cloudflare } from "./cloudflare.ts";
-import {
-  checkSecret,
-  CREDENTIAL_NAMES,
-  Credentials,
-  readSmallFile,
-  textOf,
-} from "./credentials.ts";
+import { checkSecret, Credentials, readSmallFile, textOf } from "./credentials.ts";
 import { DigitalOcean } from "./digitalocean.ts";
 import { GoDaddy } from "./godaddy.ts";
 import { type AwsCredentials, Route53 } from "./route53.ts";

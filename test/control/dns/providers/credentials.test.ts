@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { createDnsProvider } from "../../../../src/control/dns/providers/create.ts";
-import { credentialNames } from "../../../../src/control/dns/providers/credentials.ts";
 import type { DnsProviderName } from "../../../../src/shared/auto-tls-plan.ts";
+import { credentialNames } from "../../../../src/shared/dns-credentials.ts";
 import { ProxyError } from "../../../../src/shared/errors.ts";
 import { FakeCloudflare } from "../../../support/dns-apis/cloudflare.ts";
 import { FakeDigitalOcean } from "../../../support/dns-apis/digitalocean.ts";
