@@ -78,6 +78,15 @@ export class DnsWorld implements AsyncDisposable {
     this.resolver.zones.push(own);
   }
 
+  /** From now on the resolver keeps the zone as it is, whatever the servers get. */
+  freeze(origin: string): void {
+    const { zones } = this.resolver;
+    const kept = new TestZone(origin, []);
+    const known = zones.find((zone) => zone.origin === origin)!;
+    kept.records.splice(0, Infinity, ...known.records);
+    zones[zones.indexOf(known)] = kept;
+  }
+
   /** A server's copy of a zone. */
   copy(origin: string, number: number): TestZone {
     return this.server(number).zones.find((zone) => zone.origin === origin)!;
