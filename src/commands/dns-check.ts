@@ -7,7 +7,7 @@ import { defineCommand } from "citty";
 
 import { type Dns01Options, Dns01Solver, type Dns01Step } from "../control/acme/dns-01.ts";
 import type { ChallengeTask } from "../control/acme/solver.ts";
-import { formatSight } from "../control/dns/propagation.ts";
+import { formatSight, type Visibility } from "../control/dns/propagation.ts";
 import { createDnsProvider } from "../control/dns/providers/create.ts";
 import { messageOf, ProxyError } from "../shared/errors.ts";
 import { DNS_CHECK_ARGS, type DnsCheckSettings, dnsCheckSettings } from "./dns-check-flags.ts";
@@ -114,12 +114,7 @@ class Report {
       case "seen":
         return this.#line(`${formatSight(step.sight)} ${step.sight.detail}`);
       case "visible":
-        for (const sight of step.givenUp) {
-          this.#line(
-            `${formatSight(sight)} is left out, since the others have it: ${sight.detail}`,
-          );
-        }
-        return this.#line(this.#style.green("visible at the zone's servers"));
+        return this.#visible(step.visibility);
       case "removed":
         this.#there = null;
         return this.#line("removed");
@@ -130,6 +125,17 @@ class Report {
       default:
         return step satisfies never;
     }
+  }
+
+  #visible({ isSeen, givenUp }: Visibility): void {
+    if (!isSeen) {
+      this.#line("no server of the zone can be asked from here: is port 53 closed, UDP and TCP?");
+      return this.#line("an order would go on, since the provider has taken the record");
+    }
+    for (const sight of givenUp) {
+      this.#line(`${formatSight(sight)} is left out, since the others have it: ${sight.detail}`);
+    }
+    this.#line(this.#style.green("visible at the zone's servers"));
   }
 
   failure(error: ProxyError): void {

@@ -168,6 +168,7 @@ export const DNS = {
   lookFirstMs: 1_000, // between two looks whether a record is there, doubled each time: Cloudflare takes a second or two
   lookMaxMs: 10_000, // those that take minutes are asked six times in each
   brokenLooks: 3, // in a row, without an answer, after which the other servers decide
+  unseenMs: 60_000, // for a record where no server of its zone can be asked: as long as most providers need
 } as const;
 
 /** The challenge dns-01. */

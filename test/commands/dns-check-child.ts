@@ -26,6 +26,7 @@ const plan = {
   ...(mode === "late" ? { propagationTimeoutMs: 20 } : {}),
 };
 if (mode === "down") world.server(2).behaviour.rcode = "REFUSED";
+if (mode === "closed") for (const number of [1, 2]) world.server(number).behaviour.lame = true;
 if (mode === "stays") {
   api.mishap = ({ method }) => (method === "DELETE" ? api.fault(400, "not today") : null);
 }
@@ -44,7 +45,7 @@ function publish(): void {
 }
 
 const environment = mode === "denied" ? api.wrongEnvironment : api.environment;
-const timing = { port: world.port, lookFirstMs: 5, tryMs: 300, removeRetryMs: 5 };
+const timing = { port: world.port, lookFirstMs: 5, tryMs: 300, removeRetryMs: 5, unseenMs: 50 };
 try {
   process.exitCode = await checkDomains(
     { plan, domains },

@@ -62,6 +62,13 @@ describe("a provider that works", () => {
   });
 });
 
+test("where the zone's servers cannot be asked, this is told, and is not the provider's fault", async () => {
+  const { code, stdout, stderr } = await start("closed", "example.test").outcome;
+  expect(stdout).toContain("no server of the zone can be asked from here: is port 53 closed");
+  expect(stdout).toContain("an order would go on, since the provider has taken the record\n");
+  expect([code, stderr]).toEqual([0, "left behind: nothing\n"]);
+});
+
 describe("what goes wrong is told with its cure, and the exit code is 1", () => {
   test("a token that may not write", async () => {
     const { code, stdout, stderr } = await start("denied", "example.test").outcome;

@@ -12,7 +12,7 @@ import { DNS_01 } from "../../shared/limits.ts";
 import type { Log } from "../../shared/log.ts";
 import { pause } from "../backoff.ts";
 import { Authoritative, type Place } from "../dns/authoritative.ts";
-import { formatSight, type Sight, waitUntilVisible } from "../dns/propagation.ts";
+import { formatSight, type Sight, type Visibility, waitUntilVisible } from "../dns/propagation.ts";
 import type { DnsProvider, TxtRecord } from "../dns/provider.ts";
 import { createDnsProvider } from "../dns/providers/create.ts";
 import { Resolvers } from "../dns/resolvers.ts";
@@ -23,8 +23,7 @@ export type Dns01Step =
   | { readonly kind: "located"; readonly place: Place }
   | { readonly kind: "written"; readonly record: TxtRecord }
   | { readonly kind: "seen"; readonly place: Place; readonly sight: Sight }
-  /** The servers that do not answer are not waited for. */
-  | { readonly kind: "visible"; readonly place: Place; readonly givenUp: readonly Sight[] }
+  | { readonly kind: "visible"; readonly place: Place; readonly visibility: Visibility }
   | { readonly kind: "removed"; readonly record: TxtRecord }
   | { readonly kind: "remove-failed"; readonly record: TxtRecord; readonly reason: string }
   /** `add` did not say whether it wrote, and the provider does not tell it now. */
@@ -37,6 +36,7 @@ export interface Dns01Timing {
   readonly port?: number;
   readonly lookFirstMs?: number;
   readonly tryMs?: number;
+  readonly unseenMs?: number;
   readonly removeRetryMs?: number;
 }
 
@@ -114,7 +114,7 @@ export class Dns01Solver implements Solver {
     }
     note(record);
     tell(domain, { kind: "written", record });
-    const givenUp = await waitUntilVisible(
+    const visibility = await waitUntilVisible(
       {
         place,
         value,
@@ -122,11 +122,12 @@ export class Dns01Solver implements Solver {
         timeoutMs: plan.propagationTimeoutMs,
         lookFirstMs: timing.lookFirstMs,
         tryMs: timing.tryMs,
+        unseenMs: timing.unseenMs,
         seen: (sight) => tell(domain, { kind: "seen", place, sight }),
       },
       signal,
     );
-    tell(domain, { kind: "visible", place, givenUp });
+    tell(domain, { kind: "visible", place, visibility });
   }
 
   async withdraw(task: ChallengeTask): Promise<void> {
@@ -193,6 +194,10 @@ function keyOf({ domain, keyAuthorization }: ChallengeTask): string {
   return `${domain} ${keyAuthorization}`;
 }
 
+const SERVER_BROKEN = "a DNS server of the zone does not work, the others have the record";
+const NO_SERVER_HEARD =
+  "no DNS server of the zone can be asked, is port 53 closed? Whether it has the record is not known";
+
 /** For a proxy that runs: what somebody has to know is a warning, the rest is for those who look for a fault. */
 export function logDns01Steps(log: Log): TellStep {
   return (domain, step) => {
@@ -216,9 +221,9 @@ export function logDns01Steps(log: Log): TellStep {
         return;
       }
       case "visible":
-        for (const sight of step.givenUp) {
+        for (const sight of step.visibility.givenUp) {
           const fields = { domain, server: formatSight(sight), reason: sight.detail };
-          log.warn(fields, "a DNS server of the zone does not work, the others have the record");
+          log.warn(fields, step.visibility.isSeen ? SERVER_BROKEN : NO_SERVER_HEARD);
         }
         return;
       case "removed":

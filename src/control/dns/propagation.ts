@@ -2,8 +2,9 @@
 // it was not there; a server has it when one of the name's values is the wanted one.
 //
 // A server that does not answer, refuses, or does not have the zone is asked DNS.brokenLooks times in a row; then the others
-// decide, as they do for the CA, whose resolver goes on to another server too. One that answers without the record is waited for:
-// the CA may come to that one.
+// decide, as they do for the CA, whose resolver goes on to another server too. One that answers without the record is waited
+// for: the CA may come to that one. Where none is heard at all, this machine is not let out to port 53, or somebody else answers
+// in their place: then the record is taken for visible after DNS.unseenMs.
 
 import { formatDuration } from "../../config/units.ts";
 import { ProxyError } from "../../shared/errors.ts";
@@ -38,32 +39,44 @@ export interface PropagationOptions {
   readonly lookFirstMs?: number | undefined;
   /** For one answer. Default: DNS.tryMs; another for tests. */
   readonly tryMs?: number | undefined;
+  /** Waited where no server is heard. Default: DNS.unseenMs; another for tests. */
+  readonly unseenMs?: number | undefined;
   /** Called when what is known of an address has changed. */
   readonly seen: (sight: Sight) => void;
 }
 
+export interface Visibility {
+  /** false: no server was heard, and the record is taken for visible since the provider has it. */
+  readonly isSeen: boolean;
+  /** Servers that were not waited for, with what they said. */
+  readonly givenUp: readonly Sight[];
+}
+
 /**
- * @returns what the servers that were given up said; empty: all have it.
  * @throws ProxyError ERR_CHALLENGE, which says which server has what; or the signal's reason.
  */
 export async function waitUntilVisible(
   options: PropagationOptions,
   signal: AbortSignal,
-): Promise<Sight[]> {
+): Promise<Visibility> {
   const { place, delayMs, timeoutMs, lookFirstMs = DNS.lookFirstMs } = options;
+  const unseenMs = Math.min(options.unseenMs ?? DNS.unseenMs, timeoutMs);
   const watched = place.zone.servers.flatMap(({ name, addresses }) =>
     addresses.length === 0
       ? [new Watched(name, null)]
       : addresses.map((address) => new Watched(name, address)),
   );
   await rest(delayMs, signal);
-  const endMs = performance.now() + timeoutMs;
+  const startMs = performance.now();
   for (let restMs = lookFirstMs; ; restMs = Math.min(restMs * 2, DNS.lookMaxMs)) {
     await Promise.all(watched.map((each) => each.look(options, signal)));
-    if (isVisible(watched)) return watched.filter(({ state }) => state === "broken");
-    const leftMs = endMs - performance.now();
-    if (leftMs <= 0) throw timedOut(options, watched);
-    await rest(Math.min(restMs, leftMs), signal);
+    if (isVisible(watched)) {
+      return { isSeen: true, givenUp: watched.filter(({ state }) => state === "broken") };
+    }
+    const elapsedMs = performance.now() - startMs;
+    if (elapsedMs >= unseenMs && isUnheard(watched)) return { isSeen: false, givenUp: watched };
+    if (elapsedMs >= timeoutMs) throw timedOut(options, watched);
+    await rest(Math.min(restMs, timeoutMs - elapsedMs), signal);
   }
 }
 
@@ -79,6 +92,14 @@ function isVisible(watched: readonly Watched[]): boolean {
   );
 }
 
+/** Whether nothing can be found out from this machine. */
+function isUnheard(watched: readonly Watched[]): boolean {
+  return watched.every(
+    ({ wasHeard, state, failures }) =>
+      !wasHeard && (state === "unreachable" || failures >= DNS.brokenLooks),
+  );
+}
+
 class Watched implements Sight {
   readonly server: string;
   readonly address: DnsServer | null;
@@ -86,6 +107,8 @@ class Watched implements Sight {
   detail = "";
   /** Looks in a row that it did not answer. */
   failures = 0;
+  /** It has answered for itself: with the zone, or by refusing. */
+  wasHeard = false;
 
   constructor(server: string, address: DnsServer | null) {
     this.server = server;
@@ -113,7 +136,9 @@ class Watched implements Sight {
       return this.#note(reply.kind === "silent" ? "broken" : "unreachable", reply.reason);
     }
     const { rcode, authoritative, answers } = reply.message;
-    if (rcode !== "NOERROR" && rcode !== "NXDOMAIN") return this.#note("broken", rcode);
+    const isRefusal = rcode !== "NOERROR" && rcode !== "NXDOMAIN";
+    this.wasHeard ||= authoritative || isRefusal;
+    if (isRefusal) return this.#note("broken", rcode);
     if (!authoritative) return this.#note("broken", `is lame: it does not have ${zone.name}`);
     const values = recordsOf(answers, { name, type: "TXT" }).map(({ data }) => data);
     if (values.includes(value)) return this.#note("present", "has it");
@@ -141,11 +166,11 @@ function timedOut({ place, timeoutMs }: PropagationOptions, watched: readonly Wa
   const known = watched.map((each) => `${formatSight(each)} ${describe(each)}`).join("; ");
   const nobody = !watched.some(({ state }) => state === "present" || state === "absent");
   const late = `Give it more time in auto_tls.dns.propagation_timeout, or check that ${zone.name} is served by dns_provider`;
-  const blocked = `Let this machine reach DNS servers (port ${DNS.port}, UDP and TCP)`;
+  const lost = `None of the servers that ${zone.name} is delegated to has it: check that at its registrar`;
   return new ProxyError(
     "ERR_CHALLENGE",
     `the TXT record ${name} is not at all servers of ${zone.name} after ${formatDuration(timeoutMs)}: ${known}`,
-    { cure: nobody ? blocked : late },
+    { cure: nobody ? lost : late },
   );
 }
 

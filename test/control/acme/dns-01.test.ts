@@ -70,7 +70,7 @@ function solver(more: Partial<Dns01Plan> = {}, tell: TellStep = note): Dns01Solv
     plan: plan(more),
     tell,
     makeProvider: async () => provider,
-    timing: { port: world.port, lookFirstMs: 5, tryMs: 300, removeRetryMs: 1 },
+    timing: { port: world.port, lookFirstMs: 5, tryMs: 300, removeRetryMs: 1, unseenMs: 30 },
   });
 }
 
@@ -307,6 +307,19 @@ describe("removing", () => {
     await dns.withdraw(task("t"));
     expect(provider.calls).toEqual([`add ${NAME} 60`, `remove ${NAME}`]);
   });
+});
+
+test("the log warns where no server of the zone can be asked", async () => {
+  for (const number of [1, 2]) world.server(number).behaviour.lame = true;
+  const { log, lines } = new LogLines();
+  const dns = solver({}, logDns01Steps(log));
+  await dns.present(task("t"), NEVER);
+  await dns.withdraw(task("t"));
+  const warnings = lines.filter(({ level }) => level === "warn");
+  expect(warnings.map(({ message }) => message.split(",")[0])).toEqual([
+    "no DNS server of the zone can be asked",
+    "no DNS server of the zone can be asked",
+  ]);
 });
 
 test("the log warns of a server that does not work, and of what could not be removed", async () => {

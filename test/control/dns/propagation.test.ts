@@ -4,19 +4,24 @@
 import { describe, expect, test } from "bun:test";
 
 import { Authoritative } from "../../../src/control/dns/authoritative.ts";
-import { type Sight, waitUntilVisible } from "../../../src/control/dns/propagation.ts";
+import {
+  type Sight,
+  type Visibility,
+  waitUntilVisible,
+} from "../../../src/control/dns/propagation.ts";
 import { DnsWorld } from "../../support/dns-world.ts";
 import { until } from "../../support/until.ts";
 
 const ORIGIN = "example.test";
 const NAME = `_acme-challenge.${ORIGIN}`;
 const VALUE = "wanted";
+const ALL = { isSeen: true, givenUp: [] };
 const NEVER = new AbortController().signal;
 
 class Wait {
   readonly sights: string[] = [];
   done = false;
-  readonly result: Promise<Sight[]>;
+  readonly result: Promise<Visibility>;
 
   constructor(world: DnsWorld, { timeoutMs = 30_000, delayMs = 0, signal = NEVER } = {}) {
     this.result = this.#start(world, timeoutMs, delayMs, signal);
@@ -31,14 +36,14 @@ class Wait {
     timeoutMs: number,
     delayMs: number,
     signal: AbortSignal,
-  ): Promise<Sight[]> {
+  ): Promise<Visibility> {
     const { resolvers, port } = world;
     const lookup = new Authoritative({ resolvers, port, tryMs: 200 });
     const place = await lookup.locate(NAME, signal);
     const seen = ({ server, state, detail }: Sight): void => {
       this.sights.push(`${server.split(".")[0]} ${state} ${detail}`);
     };
-    const times = { timeoutMs, delayMs, lookFirstMs: 5, tryMs: 200 };
+    const times = { timeoutMs, delayMs, lookFirstMs: 5, tryMs: 200, unseenMs: 50 };
     return waitUntilVisible({ place, value: VALUE, ...times, seen }, signal);
   }
 }
@@ -56,7 +61,7 @@ describe("a record is visible", () => {
     world.add(ORIGIN, NAME, "TXT", "another's");
     world.add(ORIGIN, NAME, "TXT", VALUE);
     const wait = new Wait(world);
-    expect(await wait.result).toEqual([]);
+    expect(await wait.result).toEqual(ALL);
     expect(wait.sights.toSorted()).toEqual(["ns1 present has it", "ns2 present has it"]);
     expect(world.resolver.asked(NAME, "TXT")).toEqual([]);
   });
@@ -74,7 +79,7 @@ describe("a record is visible", () => {
     await until("another look", () => world.server(3).asked(NAME, "TXT").length >= looks + 2);
     expect(wait.done).toBe(false);
     world.copy(ORIGIN, 3).add(NAME, "TXT", VALUE);
-    expect(await wait.result).toEqual([]);
+    expect(await wait.result).toEqual(ALL);
     expect(wait.sights.toSorted()).toEqual([
       "ns1 present has it",
       'ns2 absent has other values there: "old"',
@@ -92,7 +97,7 @@ describe("a record is visible", () => {
     await until("looks at ::1", () => world.server(2).asked(NAME, "TXT").length >= 2);
     expect(wait.done).toBe(false);
     world.copy(ORIGIN, 2).add(NAME, "TXT", VALUE);
-    expect(await wait.result).toEqual([]);
+    expect(await wait.result).toEqual(ALL);
   });
 
   test("when a slow server has answered", async () => {
@@ -103,7 +108,7 @@ describe("a record is visible", () => {
     world.server(1).behaviour.gate = promise;
     await until("it is asked", () => world.server(1).asked(NAME, "CNAME").length > 0);
     resolve();
-    expect(await wait.result).toEqual([]);
+    expect(await wait.result).toEqual(ALL);
   });
 });
 
@@ -119,8 +124,9 @@ describe("a server that does not work", () => {
       await using world = await worldOf(3);
       world.add(ORIGIN, NAME, "TXT", VALUE);
       Object.assign(world.server(2).behaviour, behaviour);
-      const given = await new Wait(world).result;
-      expect(given).toMatchObject([{ server: "ns2.hosts.test", state: "broken", detail }]);
+      const { isSeen, givenUp } = await new Wait(world).result;
+      expect(isSeen).toBe(true);
+      expect(givenUp).toMatchObject([{ server: "ns2.hosts.test", state: "broken", detail }]);
       expect(world.server(2).asked(NAME, "TXT")).toHaveLength(3);
     },
   );
@@ -130,7 +136,7 @@ describe("a server that does not work", () => {
     world.zone("nowhere.test", [1]);
     world.zone(ORIGIN, [1], ["ns.nowhere.test"]);
     world.add(ORIGIN, NAME, "TXT", VALUE);
-    expect(await new Wait(world).result).toMatchObject([
+    expect((await new Wait(world).result).givenUp).toMatchObject([
       { server: "ns.nowhere.test", address: null, detail: "its name has no address" },
     ]);
     expect(world.server(1).asked(NAME, "TXT")).toHaveLength(1);
@@ -148,7 +154,29 @@ describe("a server that does not work", () => {
     await until("more looks", () => world.server(2).asked(NAME, "TXT").length >= looks + 3);
     expect(wait.done).toBe(false);
     world.copy(ORIGIN, 2).add(NAME, "TXT", VALUE);
-    expect(await wait.result).toEqual([]);
+    expect(await wait.result).toEqual(ALL);
+  });
+});
+
+describe("where no server is heard, a record is taken for visible after a while, which is told", () => {
+  test.each([
+    ["nothing comes back", { silent: true }, "no answer within 200 ms"],
+    ["something else answers", { lame: true }, "is lame: it does not have example.test"],
+  ] as const)("because %s", async (_, behaviour, detail) => {
+    await using world = await worldOf(2);
+    for (const number of [1, 2]) Object.assign(world.server(number).behaviour, behaviour);
+    const { isSeen, givenUp } = await new Wait(world).result;
+    expect([isSeen, givenUp.map((sight) => sight.detail)]).toEqual([false, [detail, detail]]);
+    expect(world.server(1).asked(NAME, "TXT").length).toBeGreaterThanOrEqual(3);
+  });
+
+  test("but not if one was heard before", async () => {
+    await using world = await worldOf(2);
+    world.server(2).behaviour.lame = true;
+    const wait = new Wait(world, { timeoutMs: 500 });
+    await until("a look", () => wait.sights.some((sight) => sight.startsWith("ns1 absent")));
+    world.server(1).behaviour.lame = true;
+    await expect(wait.result).rejects.toThrow("is not at all servers of example.test");
   });
 });
 
@@ -171,11 +199,11 @@ describe("when the time is over, the error says", () => {
     });
   });
 
-  test("that no server can be reached, if none can", async () => {
+  test("that no server has the zone, if all say so", async () => {
     await using world = await worldOf(2);
-    for (const number of [1, 2]) world.server(number).behaviour.silent = true;
-    await expect(new Wait(world, { timeoutMs: 30 }).result).rejects.toThrow(
-      "fails: no answer within 200 ms. Let this machine reach DNS servers (port 53, UDP and TCP)",
+    for (const number of [1, 2]) world.server(number).behaviour.rcode = "REFUSED";
+    await expect(new Wait(world, { timeoutMs: 100 }).result).rejects.toThrow(
+      "fails: REFUSED. None of the servers that example.test is delegated to has it",
     );
   });
 
