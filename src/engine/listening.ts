@@ -5,14 +5,14 @@
 import { DatagramSender, lostDatagrams } from "../ffi/datagrams.ts";
 import { duplicate as duplicateAny } from "../ffi/duplicate.ts";
 import { datagramAddress, listeningAddress } from "../ffi/inherited.ts";
-import { SegmentSender } from "../ffi/segments.ts";
+import { gatherDatagrams, SegmentSender } from "../ffi/segments.ts";
 import type { SocketAddress } from "../shared/address.ts";
 import { ProxyError } from "../shared/errors.ts";
 import type { BindRequest } from "../shared/messages.ts";
 import { bindAll, type Bindings, isKept } from "./linux/binding.ts";
 import { acceptBriefly } from "./linux/sockets.ts";
 
-export { isKept, lostDatagrams };
+export { gatherDatagrams, isKept, lostDatagrams };
 
 /** @returns null where the runtime must bind. @throws ProxyError ERR_LISTEN; nothing stays open. */
 export function bind(request: BindRequest): Bindings | null {

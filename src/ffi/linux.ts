@@ -12,6 +12,7 @@ export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
 export const SOL_UDP = 17;
 export const UDP_SEGMENT = 103;
+export const UDP_GRO = 104;
 export const SO_REUSEADDR = 2;
 export const SO_TYPE = 3;
 export const SO_ERROR = 4;

@@ -1,5 +1,6 @@
 // Many datagrams of one size in one system call: the kernel cuts what it gets into segments (UDP_SEGMENT, udp(7)), as a network
-// card does for TCP. Linux 4.18 and later. Called by gateway workers, for QUIC.
+// card does for TCP. Linux 4.18 and later. And the other way, for whoever finds out by himself where each begins (UDP_GRO, Linux
+// 5.0). Called by gateway workers, for QUIC.
 //
 //   struct msghdr   name(8) namelen(4) pad(4) iov(8) iovlen(8) control(8) controllen(8) flags(4) pad(4)
 //   struct iovec    base(8) len(8)
@@ -9,8 +10,8 @@ import { isIP } from "node:net";
 
 import { EAGAIN } from "./errno.ts";
 import { errno, libc } from "./libc.ts";
-import { MSG_DONTWAIT, MSG_NOSIGNAL, SOL_UDP, UDP_SEGMENT } from "./linux.ts";
-import { addressOf, pinnedBytes } from "./memory.ts";
+import { MSG_DONTWAIT, MSG_NOSIGNAL, SOL_UDP, UDP_GRO, UDP_SEGMENT } from "./linux.ts";
+import { addressOf, pinnedBytes, pinnedInt32 } from "./memory.ts";
 import { encodeSockaddr, type Sockaddr } from "./sockaddr.ts";
 
 /** The most that a datagram of IPv4 carries: the kernel makes one of all segments before it cuts it. */
@@ -29,6 +30,7 @@ const control = pinnedBytes(CMSG_BYTES);
 const messageView = new DataView(message.buffer);
 const vectorView = new DataView(vector.buffer);
 const controlView = new DataView(control.buffer);
+const enabled = pinnedInt32(1);
 let prepared = false;
 
 /** What does not change from call to call. */
@@ -43,6 +45,13 @@ function prepare(): void {
   controlView.setBigUint64(0, BigInt(CMSG_LENGTH), true);
   controlView.setInt32(8, SOL_UDP, true);
   controlView.setInt32(12, UDP_SEGMENT, true);
+}
+
+/** From here on datagrams of one sender may come as one. @param fd a UDP socket. @returns false: the system does not do it. */
+export function gatherDatagrams(fd: number): boolean {
+  if (process.platform !== "linux") return false;
+  enabled[0] = 1;
+  return libc.setsockopt(fd, SOL_UDP, UDP_GRO, addressOf(enabled), enabled.byteLength) === 0;
 }
 
 export class SegmentSender {

@@ -43,6 +43,11 @@ export interface GatewayHost {
   senderOf(fd: number): PacketSender;
   /** @param fd a UDP socket, which stays its owner's. @returns null where the system has no such call. */
   segmentsOf(fd: number): SegmentSender | null;
+  /**
+   * From here on several datagrams of one sender, of one size but for the last, may come through this UDP socket as one.
+   * @returns false: the system does not do it.
+   */
+  gatherDatagrams(fd: number): boolean;
   /** Milliseconds of a clock that all threads share, for limits that workers keep together. */
   sharedMs(): number;
   /** Sees to it that `sweep` of every listener is called at least eight times within this time. */

@@ -37,6 +37,7 @@ export class TestHost implements GatewayHost {
   readonly addressOf = listening.addressOf;
   readonly senderOf = listening.senderOf;
   readonly segmentsOf = listening.segmentsOf;
+  readonly gatherDatagrams = listening.gatherDatagrams;
   readonly lostDatagrams = listening.lostDatagrams;
 
   constructor(rows = 1_000) {

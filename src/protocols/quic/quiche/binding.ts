@@ -81,6 +81,8 @@ export interface Connection {
   streamCapacity(id: number): number;
   peerStreamsLeftBidi(): number;
   peerStreamsLeftUni(): number;
+  /** Whether there is something in `readable`, or a DATAGRAM frame: an eighth of its time. */
+  isReadable(): boolean;
   readable(): Iterable<number>;
   writable(): Iterable<number>;
   dgramRecv(into: Uint8Array): number | null;

@@ -290,6 +290,7 @@ export class QuicheConnection implements QuicConnection, Member {
 
   #read(): void {
     const { native } = this;
+    if (!native.isReadable()) return;
     for (const id of native.readable()) {
       const stream = this.#streams.get(id) ?? this.#arrive(id);
       if (stream === null) continue;

@@ -10,7 +10,6 @@ import { monotonicMs } from "../../../shared/clock.ts";
 import { errnoOf, ProxyError } from "../../../shared/errors.ts";
 import { isLoopback, parseIp } from "../../../shared/ip.ts";
 import { errorIn, fdOf } from "../../datagrams/sockets.ts";
-import type { SegmentSender } from "../../host.ts";
 import type { WireTls } from "../../wire/wire.ts";
 import {
   type QuicConnected,
@@ -22,10 +21,11 @@ import type { Binding, HostPort } from "./binding.ts";
 import { type Client, clientConfig } from "./config.ts";
 import { QuicheConnection } from "./connection.ts";
 import { passBugs } from "./errors.ts";
+import { Gathered } from "./gathered.ts";
 import { giveIds, newCid } from "./ids.ts";
 import { KeyLog } from "./key-log.ts";
 import { Loop } from "./loop.ts";
-import type { ConnectionOwner } from "./parts.ts";
+import type { ConnectionOwner, PacketHost } from "./parts.ts";
 import { agreedByServer } from "./tls.ts";
 
 type Socket = udp.ConnectedSocket<"buffer">;
@@ -36,7 +36,7 @@ const SESSION_TURNS = 8;
 export class Dial implements QuicConnecting, ConnectionOwner {
   readonly #binding: Binding;
   readonly #options: QuicConnectOptions;
-  readonly #segmentsOf: (fd: number) => SegmentSender | null;
+  readonly #host: PacketHost;
   #local: HostPort = { host: "", port: 0 };
   #connected: QuicConnected | null;
   #client: Client | null = null;
@@ -45,18 +45,22 @@ export class Dial implements QuicConnecting, ConnectionOwner {
   #connection: QuicheConnection | null = null;
   #remote: HostPort = { host: "", port: 0 };
   #keyLog: KeyLog | null = null;
+  /** What the server calls us, as latin1. */
+  readonly #cids = new Set<string>();
+  readonly #gathered = new Gathered(this.#cids);
+  #gathers = false;
   #sessionTurns = SESSION_TURNS;
 
   constructor(
     binding: Binding,
     options: QuicConnectOptions,
     connected: QuicConnected,
-    segmentsOf: (fd: number) => SegmentSender | null,
+    host: PacketHost,
   ) {
     this.#binding = binding;
     this.#options = options;
     this.#connected = connected;
-    this.#segmentsOf = segmentsOf;
+    this.#host = host;
   }
 
   start(): void {
@@ -78,9 +82,7 @@ export class Dial implements QuicConnecting, ConnectionOwner {
       binaryType: "buffer",
       connect: { hostname, port },
       socket: {
-        data: (_socket, datagram) => {
-          this.#connection?.receive(datagram, this.#remote.port, this.#remote.host);
-        },
+        data: (_socket, bytes) => this.#read(bytes),
         drain: () => this.#loop?.resume(),
         error: (...args: unknown[]) => {
           passBugs(errorIn(args));
@@ -88,6 +90,16 @@ export class Dial implements QuicConnecting, ConnectionOwner {
         },
       },
     });
+  }
+
+  /** One datagram, or several. */
+  #read(bytes: Buffer): void {
+    const { port, host } = this.#remote;
+    const size = this.#gathers ? this.#gathered.sizeIn(bytes) : bytes.length;
+    if (size === bytes.length) return this.#connection?.receive(bytes, port, host);
+    for (let at = 0; at < bytes.length; at += size) {
+      this.#connection?.receive(bytes.subarray(at, at + size), port, host);
+    }
   }
 
   cancel(): void {
@@ -115,17 +127,14 @@ export class Dial implements QuicConnecting, ConnectionOwner {
     const local = { host: socket.address.address.split("%")[0]!, port: socket.port };
     this.#local = local;
     const name = isIP(serverName) === 0 && serverName !== "" ? serverName : null;
-    const native = this.#binding.Connection.connect(
-      name,
-      newCid(),
-      local,
-      remote,
-      this.#client.config,
-    );
+    const cid = newCid();
+    this.#cids.add(cid.toString("latin1"));
+    const native = this.#binding.Connection.connect(name, cid, local, remote, this.#client.config);
     if (keyLog !== null) this.#keyLog = new KeyLog(native, keyLog);
     const session = this.#client.sessions.get(this.#sessionKey);
     if (session !== undefined) native.setSession(session);
-    this.#loop = new Loop(socket, true, this.#segmentsOf(fdOf(socket)));
+    this.#loop = new Loop(socket, true, this.#host.segmentsOf(fdOf(socket)));
+    this.#gathers = this.#host.gatherDatagrams(fdOf(socket));
     this.#connection = new QuicheConnection({
       native,
       loop: this.#loop,
@@ -192,8 +201,10 @@ export class Dial implements QuicConnecting, ConnectionOwner {
     this.#keyLog?.read();
     const { native } = connection;
     if (!native.isEstablished()) return;
-    while (native.retiredScidNext() !== null); // everything that comes through the socket is the connection's
-    giveIds(connection, this.#local, () => {});
+    for (let cid = native.retiredScidNext(); cid !== null; cid = native.retiredScidNext()) {
+      this.#cids.delete(Buffer.from(cid).toString("latin1"));
+    }
+    giveIds(connection, this.#local, (cid) => this.#cids.add(cid.toString("latin1")));
     if (this.#sessionTurns === 0) return;
     this.#sessionTurns--;
     const session = native.session();

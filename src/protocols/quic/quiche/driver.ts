@@ -14,9 +14,10 @@ import type {
 import type { Binding } from "./binding.ts";
 import { Dial } from "./dial.ts";
 import { QuicheEndpoint } from "./endpoint.ts";
+import type { PacketHost } from "./parts.ts";
 
 /** What a driver needs of its worker. */
-export type QuicHost = Pick<GatewayHost, "setBuffers" | "segmentsOf">;
+export type QuicHost = PacketHost & Pick<GatewayHost, "setBuffers">;
 
 export class QuicheDriver implements QuicDriver {
   readonly name = "quiche";
@@ -33,7 +34,7 @@ export class QuicheDriver implements QuicDriver {
     if (address.kind === "unix") {
       throw new ProxyError("ERR_LISTEN", `cannot listen on unix:${address.path}: QUIC has ports`);
     }
-    const endpoint = new QuicheEndpoint(this.#binding, options, this.#host.segmentsOf);
+    const endpoint = new QuicheEndpoint(this.#binding, options, this.#host);
     await endpoint.open((handlers) =>
       fd === undefined
         ? bindAt(address.host, address.port, reusePort, handlers)
@@ -44,7 +45,7 @@ export class QuicheDriver implements QuicDriver {
   }
 
   connect(options: QuicConnectOptions, connected: QuicConnected): QuicConnecting {
-    const dial = new Dial(this.#binding, options, connected, this.#host.segmentsOf);
+    const dial = new Dial(this.#binding, options, connected, this.#host);
     dial.start();
     return dial;
   }

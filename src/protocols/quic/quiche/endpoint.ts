@@ -14,7 +14,6 @@ import { isLoopback, parseIp } from "../../../shared/ip.ts";
 import { QUICHE } from "../../../shared/limits.ts";
 import { listenError } from "../../../shared/listen-error.ts";
 import { errorIn, fdOf } from "../../datagrams/sockets.ts";
-import type { SegmentSender } from "../../host.ts";
 import type { WireTls } from "../../wire/wire.ts";
 import { type QuicEndpoint, QuicError, type QuicListenOptions } from "../transport.ts";
 import { Arrivals } from "./arrivals.ts";
@@ -22,6 +21,7 @@ import type { Binding, Connection, HostPort } from "./binding.ts";
 import { ServerConfigs } from "./config.ts";
 import { QuicheConnection } from "./connection.ts";
 import { passBugs } from "./errors.ts";
+import { Gathered } from "./gathered.ts";
 import { giveIds, newCid } from "./ids.ts";
 import { KeyLog } from "./key-log.ts";
 import { Loop } from "./loop.ts";
@@ -37,7 +37,7 @@ import {
   writeStatelessReset,
   writeVersionNegotiation,
 } from "./packets.ts";
-import type { ConnectionOwner } from "./parts.ts";
+import type { ConnectionOwner, PacketHost } from "./parts.ts";
 import { Rate } from "./rate.ts";
 import { agreedByClient } from "./tls.ts";
 import { TOKENS } from "./tokens.ts";
@@ -51,10 +51,12 @@ export class QuicheEndpoint implements QuicEndpoint, ConnectionOwner {
   readonly #binding: Binding;
   readonly #options: QuicListenOptions;
   readonly #configs: ServerConfigs;
-  readonly #segmentsOf: (fd: number) => SegmentSender | null;
+  readonly #host: PacketHost;
   #loop!: Loop;
   /** By every id that leads to them. */
   readonly #byCid = new Map<string, QuicheConnection>();
+  readonly #gathered = new Gathered(this.#byCid);
+  #gathers = false;
   /** What each is called. */
   readonly #cids = new Map<QuicheConnection, Set<string>>();
   readonly #arrivals = new Arrivals();
@@ -70,15 +72,11 @@ export class QuicheEndpoint implements QuicEndpoint, ConnectionOwner {
   #closed = false;
 
   /** @throws ProxyError ERR_CERTIFICATE */
-  constructor(
-    binding: Binding,
-    options: QuicListenOptions,
-    segmentsOf: (fd: number) => SegmentSender | null,
-  ) {
+  constructor(binding: Binding, options: QuicListenOptions, host: PacketHost) {
     this.#binding = binding;
     this.#options = options;
     this.#configs = new ServerConfigs(binding, options);
-    this.#segmentsOf = segmentsOf;
+    this.#host = host;
   }
 
   /** @throws ProxyError ERR_LISTEN */
@@ -87,7 +85,7 @@ export class QuicheEndpoint implements QuicEndpoint, ConnectionOwner {
     let socket: Socket;
     try {
       socket = await bind({
-        data: (_socket, datagram, port, host) => this.#receive(datagram, port, host),
+        data: (_socket, bytes, port, host) => this.#read(bytes, port, host),
         drain: () => this.#loop.resume(),
         // ICMP errors of clients that are gone: their connections time out.
         error: (...args: unknown[]) => passBugs(errorIn(args)),
@@ -96,7 +94,8 @@ export class QuicheEndpoint implements QuicEndpoint, ConnectionOwner {
       throw listenError(formatSocketAddress(address), errnoOf(error), error);
     }
     this.#socket = socket;
-    this.#loop = new Loop(socket, false, this.#segmentsOf(fdOf(socket)));
+    this.#loop = new Loop(socket, false, this.#host.segmentsOf(fdOf(socket)));
+    this.#gathers = this.#host.gatherDatagrams(fdOf(socket));
     const host = address.kind === "ip" ? address.host : "";
     this.#address = { kind: "ip", host, port: socket.port };
     this.#local = { host: host === "" ? "::" : (host.split("%")[0] ?? host), port: socket.port };
@@ -142,6 +141,15 @@ export class QuicheEndpoint implements QuicEndpoint, ConnectionOwner {
     this.#sweep = null;
     this.#socket?.close();
     this.#socket = null;
+  }
+
+  /** One datagram, or several. */
+  #read(bytes: Buffer, port: number, host: string): void {
+    const size = this.#gathers ? this.#gathered.sizeIn(bytes) : bytes.length;
+    if (size === bytes.length) return this.#receive(bytes, port, host);
+    for (let at = 0; at < bytes.length; at += size) {
+      this.#receive(bytes.subarray(at, at + size), port, host);
+    }
   }
 
   #receive(datagram: Buffer, port: number, host: string): void {

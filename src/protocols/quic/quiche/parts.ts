@@ -1,11 +1,15 @@
 // What a connection of quiche is made of, and what it tells whoever made it: an endpoint, or what connects.
 
+import type { GatewayHost } from "../../host.ts";
 import type { Peer } from "../../live-rows.ts";
 import type { Watermarks, WireTls } from "../../wire/wire.ts";
 import type { QuicError, QuicTransport } from "../transport.ts";
 import type { Connection, HostPort } from "./binding.ts";
 import type { QuicheConnection } from "./connection.ts";
 import type { Loop } from "./loop.ts";
+
+/** What the packets of one socket need of the worker. */
+export type PacketHost = Pick<GatewayHost, "segmentsOf" | "gatherDatagrams">;
 
 /** Who made it. */
 export interface ConnectionOwner {

@@ -74,6 +74,9 @@ interface Opened extends AsyncDisposable {
   receive(datagram: Buffer, host: string): void;
 }
 
+/** A system without calls of its own. */
+const NO_CALLS = { segmentsOf: () => null, gatherDatagrams: () => false };
+
 async function open(over: Binding): Promise<Opened> {
   const accepted: unknown[] = [];
   const refused: QuicError[] = [];
@@ -93,7 +96,7 @@ async function open(over: Binding): Promise<Opened> {
     onConnection: () => {},
     onRefused: (_peer, error) => refused.push(error),
   };
-  const endpoint = new QuicheEndpoint(over, options, () => null);
+  const endpoint = new QuicheEndpoint(over, options, NO_CALLS);
   let handlers!: udp.SocketHandler<"buffer">;
   let socket!: udp.Socket<"buffer">;
   await endpoint.open(async (given) => {
