@@ -78,7 +78,7 @@ export class ManagedCertificate {
     this.#clock = clock;
     this.#chance = clock.chance();
     // Types that fit none of its names would only take their turn.
-    this.#solvers = solvers.filter(({ unfit }) => names.some((name) => unfit(name) === null));
+    this.#solvers = solvers.filter((solver) => names.some((name) => solver.unfit(name) === null));
     this.#voice = new FailureVoice(log, names);
     const challenges = this.#solvers.map(({ type }) => type);
     this.#attempts = firstAttempt(
