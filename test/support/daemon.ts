@@ -109,11 +109,11 @@ export class Daemon implements AsyncDisposable {
 
   /**
    * @param command gets a folder for its files and a port that is free.
-   * @param folder removed at the end; default: a new one.
+   * @param options folder: removed at the end; default: a new one. timeoutMs: until it answers; default: 10 s.
    */
   static async start(
     command: (folder: string, port: number) => readonly string[] | Promise<readonly string[]>,
-    options: { folder?: string; socket?: string } = {},
+    options: { folder?: string; socket?: string; timeoutMs?: number } = {},
   ): Promise<Daemon> {
     const folder = options.folder ?? temporaryFolder();
     const port = await freePort();
@@ -125,10 +125,14 @@ export class Daemon implements AsyncDisposable {
     const { socket } = options;
     const at = socket === undefined ? { port, host: "127.0.0.1" } : { path: join(folder, socket) };
     try {
-      await until(`${argv[0]} answers`, async () => {
-        if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`);
-        return answers(at);
-      });
+      await until(
+        `${argv[0]} answers`,
+        async () => {
+          if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`);
+          return answers(at);
+        },
+        options.timeoutMs,
+      );
     } catch (error) {
       const said = await Bun.file(log).text();
       await daemon[Symbol.asyncDispose]();

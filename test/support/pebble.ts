@@ -13,6 +13,9 @@ import { program } from "./programs.ts";
 /** For `testWith` of programs.ts. */
 export const PEBBLE_PROGRAMS = ["pebble", "pebble-challtestsrv", "openssl"] as const;
 
+/** It makes an RSA key for each root and intermediate first, which takes as long as chance will have it. */
+const START_MS = 60_000;
+
 export interface PebbleOptions {
   /** Of good nonces, how many of a hundred are rejected. Default: 5, as Pebble's own. */
   nonceReject?: number;
@@ -59,14 +62,15 @@ export class Pebble implements AsyncDisposable {
     const authority = new Authority();
     const management = await freePort();
     try {
-      const daemon = await Daemon.start((folder, port) => {
+      const command = (folder: string, port: number): string[] => {
         const config = join(folder, "pebble.json");
         const settings = configuration(port, management, challenges, authority, options);
         writeFileSync(config, JSON.stringify(settings));
         const dns = options.dnsServer ?? `127.0.0.1:${challenges.dnsPort}`;
-        const arguments_ = ["-config", config, "-dnsserver", dns];
-        return ["env", ...environment(options), program("pebble"), ...arguments_];
-      });
+        const flags = ["-config", config, "-dnsserver", dns];
+        return ["env", ...environment(options), program("pebble"), ...flags];
+      };
+      const daemon = await Daemon.start(command, { timeoutMs: START_MS });
       return new Pebble(daemon, management, challenges, authority);
     } catch (error) {
       authority[Symbol.dispose]();

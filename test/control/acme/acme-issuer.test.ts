@@ -12,6 +12,7 @@ import type { Solver } from "../../../src/control/acme/solver.ts";
 import { CertificateStorage } from "../../../src/control/acme/storage.ts";
 import type { AuthorityPlan } from "../../../src/shared/auto-tls-plan.ts";
 import { ProxyError } from "../../../src/shared/errors.ts";
+import { Secret } from "../../../src/shared/secret.ts";
 import { ServedSolver } from "../../support/challenge-server.ts";
 import { Pebble, PEBBLE_PROGRAMS, type PebbleOptions } from "../../support/pebble.ts";
 import { findProgram, testWith } from "../../support/programs.ts";
@@ -242,6 +243,52 @@ describe("an authority that rejects a nonce now and then", () => {
         const solver = new ServedSolver(pebble.challenges, "http-01");
         await issue(issuerOf(pebble.plan()), ["on.example"], [solver]);
         expect(ordersIn(pebble)).toBe(before + 1);
+      },
+    );
+
+    acmeTest("signs addresses", async () => {
+      const solver = new ServedSolver(pebble.challenges, "http-01");
+      const issued = await issue(issuerOf(pebble.plan()), ["127.0.0.1"], [solver]);
+      expect(chainOf(issued)[0]!.subjectAltName).toBe("IP Address:127.0.0.1");
+    });
+
+    acmeTest(
+      "an order that the authority does not know any more is given up for a new one",
+      async () => {
+        const solver = new ServedSolver(pebble.challenges, "http-01");
+        await issue(issuerOf(pebble.plan()), ["other.example"], [solver]);
+        const names = ["lost.example"];
+        await storage.orders.save({
+          url: pebble.directory.replace(/dir$/, "my-order/none"),
+          directory: pebble.directory,
+          account: (await storage.accounts.read("pebble"))!.url,
+          names,
+          keyType: "p256",
+          profile: null,
+          createdMs: Date.now(),
+          key: Secret.of(Buffer.from("a key")),
+        });
+        expect(namesOf(await issue(issuerOf(pebble.plan()), names, [solver]))).toEqual(names);
+        expect(warnings.join()).toMatch(
+          /^an order that was begun earlier is given up: pebble does/,
+        );
+      },
+    );
+
+    acmeTest(
+      "an order for other names, or of another kind of key, is not gone on with",
+      async () => {
+        const broken = new ServedSolver(pebble.challenges, "dns-01");
+        broken.present = () => Promise.reject(new ProxyError("ERR_CHALLENGE", "no"));
+        broken.withdraw = () => Promise.resolve();
+        const solver = new ServedSolver(pebble.challenges, "http-01");
+        const issuer = issuerOf(pebble.plan());
+        const before = ordersIn(pebble);
+        await failureOf(issue(issuer, ["x.kind.example"], [broken]));
+        await failureOf(issue(issuer, ["x.kind.example"], [broken], { keyType: "p384" }));
+        const names = ["x.kind.example", "y.kind.example"];
+        await issue(issuer, names, [solver], { keyType: "p384" });
+        expect(ordersIn(pebble)).toBe(before + 3);
       },
     );
 
