@@ -1,5 +1,5 @@
 // A server in front of Pebble that passes everything on, notes what is asked, and answers in its place where a test says so: what
-// Pebble does not speak (renewal windows, rate limits), and how often a thing was asked for.
+// Pebble does not speak, as renewal windows and rate limits.
 
 import { Authority } from "./certificates.ts";
 import type { Pebble } from "./pebble.ts";
@@ -45,11 +45,6 @@ export class AcmeFront implements AsyncDisposable {
 
   get caFile(): string {
     return this.#authority.caFile;
-  }
-
-  /** How often something was asked for. @param path its beginning. */
-  count(path: string): number {
-    return this.seen.filter((each) => each.path.startsWith(path)).length;
   }
 
   async #handle(request: Request): Promise<Response> {

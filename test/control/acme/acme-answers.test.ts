@@ -163,6 +163,41 @@ describe("refusals", () => {
   });
 });
 
+describe("waiting", () => {
+  acmeTest("an authority that takes its time is looked at again", async () => {
+    await using slow = await Pebble.start({ sleepSeconds: 2 });
+    await issueWith(issuerOf(slow.plan()), "slow.example", slow);
+  });
+
+  acmeTest("an order is not looked at before Retry-After", async () => {
+    await withFront(async (front, issuer) => {
+      const looks: number[] = [];
+      front.substitute = ({ path }) => {
+        if (!path.startsWith("/my-order/")) return null;
+        looks.push(performance.now());
+        if (looks.length > 1) return null;
+        const order = { status: "pending", authorizations: [], finalize: `${front.url}/none` };
+        return Response.json(order, { headers: { "retry-after": "1", "replay-nonce": "unused" } });
+      };
+      await issueWith(issuer, "later.example", pebble);
+      // Retry-After counts from when the answer has come.
+      expect(looks[1]! - looks[0]!).toBeGreaterThan(990);
+    });
+  });
+
+  acmeTest("an authority that fails for a moment is asked again what changes nothing", async () => {
+    await withFront(async (front, issuer) => {
+      let failures = 0;
+      front.substitute = ({ path }) => {
+        if (!path.startsWith("/certZ/") || ++failures > 2) return null;
+        return new Response("busy", { status: 502, headers: { "replay-nonce": "unused" } });
+      };
+      await issueWith(issuer, "busy.example", pebble);
+      expect(failures).toBeGreaterThan(2); // and once more for each nonce that is refused
+    });
+  });
+});
+
 describe("renewal windows", () => {
   const start = "2026-12-01T00:00:00Z";
   const end = "2026-12-02T00:00:00Z";

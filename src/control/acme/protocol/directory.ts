@@ -82,10 +82,12 @@ export function isBroken(error: unknown): boolean {
 export async function wait(ms: number, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  signal.addEventListener("abort", () => resolve(), { once: true });
+  const finish = (): void => resolve();
+  const timer = setTimeout(finish, ms);
+  signal.addEventListener("abort", finish);
   await promise;
   clearTimeout(timer);
+  signal.removeEventListener("abort", finish); // an order waits often, and its signal lives long
   signal.throwIfAborted();
 }
 

@@ -40,7 +40,7 @@ export interface StoredCertificate {
   readonly chain: string;
   /** PEM, PKCS #8. */
   readonly key: Secret;
-  /** Where they are, for messages and for other programs. */
+  /** Where they are, for messages: the next issuance is in other files. */
   readonly chainFile: string;
   readonly keyFile: string;
 }
