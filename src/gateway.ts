@@ -185,9 +185,7 @@ function obey(command: Command<GatewayPlan>): void {
     case "ask":
       return void answer(command.id, command.question);
     case "hand_on":
-      for (const { key, sockets } of listeners.values()) {
-        if (command.keys.includes(key)) sockets.handOn();
-      }
+      for (const slot of command.slots) listeners.get(slot)?.sockets.handOn();
       return;
     case "disconnect":
       return host.rows.reset(command.id);

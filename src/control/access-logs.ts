@@ -81,21 +81,60 @@ class Destination {
   }
 }
 
-export class AccessLogs {
-  readonly #byPath = new Map<string, Destination>();
-  /** By ListenerPlan.key. */
-  readonly #byKey = new Map<string, Destination>();
+/** Files of a new plan that are open: one of the two is due. */
+export interface PreparedLogs {
+  commit(): void;
+  abandon(): void;
+}
 
-  /** @throws ProxyError ERR_SYSTEM if a file cannot be opened; `close` is due all the same. */
-  open(listeners: readonly ListenerPlan[], log: Log): void {
-    for (const listener of listeners) {
-      const path = "accessLog" in listener ? (listener.accessLog?.path ?? null) : null;
-      if (path === null) continue;
-      let destination = this.#byPath.get(path);
-      if (destination === undefined) {
-        this.#byPath.set(path, (destination = new Destination(path, log)));
+export class AccessLogs {
+  readonly #log: Log;
+  readonly #byPath = new Map<string, Destination>();
+  /** By ListenerPlan.key. Those that the plan before had are kept once: their last clients may still be there. */
+  #byKey = new Map<string, Destination>();
+  #keys: ReadonlySet<string> = new Set();
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** Opens what is not open yet. @throws ProxyError ERR_SYSTEM if a file cannot be opened, and none is then. */
+  prepare(listeners: readonly ListenerPlan[]): PreparedLogs {
+    const opened = new Map<string, Destination>();
+    const next = new Map<string, Destination>();
+    const abandon = (): void => {
+      for (const destination of opened.values()) void destination.close();
+    };
+    try {
+      for (const listener of listeners) {
+        const path = "accessLog" in listener ? (listener.accessLog?.path ?? null) : null;
+        if (path === null) continue;
+        let destination = this.#byPath.get(path) ?? opened.get(path);
+        if (destination === undefined) {
+          opened.set(path, (destination = new Destination(path, this.#log)));
+        }
+        next.set(listener.key, destination);
       }
-      this.#byKey.set(listener.key, destination);
+    } catch (error) {
+      abandon();
+      throw error;
+    }
+    return { commit: () => this.#take(next, opened), abandon };
+  }
+
+  #take(next: Map<string, Destination>, opened: ReadonlyMap<string, Destination>): void {
+    for (const [path, destination] of opened) this.#byPath.set(path, destination);
+    const keys = new Set(next.keys());
+    for (const [key, destination] of this.#byKey) {
+      if (this.#keys.has(key) && !next.has(key)) next.set(key, destination);
+    }
+    this.#byKey = next;
+    this.#keys = keys;
+    const used = new Set(next.values());
+    for (const [path, destination] of this.#byPath) {
+      if (used.has(destination)) continue;
+      this.#byPath.delete(path);
+      void destination.close();
     }
   }
 

@@ -14,12 +14,16 @@ export class Admissions {
   /** One bucket of l4/token-buckets.ts; null without accept_rate. */
   readonly accepts: SharedArrayBuffer | null;
 
-  constructor(plan: ListenerPlan) {
+  /** @param before of the listener that this one replaces, whose clients are still counted. */
+  constructor(plan: ListenerPlan, before?: { plan: ListenerPlan; admissions: Admissions }) {
     const { maxConnections, maxPerIp, acceptRate } = plan.limits;
+    const alike = before?.plan.limits.maxConnections === maxConnections;
     const clientsMax = maxConnections > 0 ? maxConnections : BOUNDS.maxConnectionsMax;
     const [seed = 0] = crypto.getRandomValues(new Int32Array(1));
-    this.clients = maxPerIp > 0 ? clientCountsMemory(clientsMax, seed) : null;
-    this.accepts = acceptRate > 0 ? new SharedArrayBuffer(bucketMemory(1)) : null;
+    const counted = alike ? before?.admissions.clients : null;
+    this.clients = maxPerIp > 0 ? (counted ?? clientCountsMemory(clientsMax, seed)) : null;
+    const bucket = before?.admissions.accepts ?? new SharedArrayBuffer(bucketMemory(1));
+    this.accepts = acceptRate > 0 ? bucket : null;
   }
 
   /**

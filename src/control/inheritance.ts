@@ -2,7 +2,7 @@
 // activation, sd_listen_fds(3)). A listener gets those that are bound where it would bind, whatever their order; what no
 // listener wants is closed. Called by the proxy while it starts.
 
-import { closeSync, existsSync } from "node:fs";
+import { closeSync, existsSync, fstatSync } from "node:fs";
 
 import {
   canBindBeside,
@@ -12,7 +12,9 @@ import {
   listeningAddress,
 } from "../ffi/inherited.ts";
 import { formatSocketAddress, type SocketAddress } from "../shared/address.ts";
-import type { Log } from "../shared/log.ts";
+import { type Log, silentLog } from "../shared/log.ts";
+import type { ListeningSocket } from "../shared/messages.ts";
+import type { ListenerPlan } from "../shared/plan.ts";
 
 export interface InheritedSocket {
   readonly fd: number;
@@ -43,6 +45,23 @@ export class Inheritance {
     for (const { fd } of sockets) closeOnExec(fd);
   }
 
+  /**
+   * Of listeners of this process that others are to replace.
+   * @param sockets duplicates of all that there are, several of one among them. They are its own from here on.
+   */
+  static within(
+    sockets: readonly ListeningSocket[],
+    leaving: readonly Pick<ListenerPlan, "key">[],
+  ): Inheritance {
+    const kept = new Map<bigint, InheritedSocket>();
+    for (const { key, fd } of sockets) {
+      const { ino } = fstatSync(fd, { bigint: true });
+      if (kept.has(ino) || leaving.every((listener) => listener.key !== key)) closeSync(fd);
+      else kept.set(ino, { fd, key, name: key });
+    }
+    return new Inheritance([...kept.values()], true);
+  }
+
   /** Descriptors that listeners have taken. */
   get taken(): readonly number[] {
     return [...this.#taken];
@@ -70,6 +89,10 @@ export class Inheritance {
       .map(({ fd }) => fd);
     for (const fd of found) this.#taken.add(fd);
     return found;
+  }
+
+  [Symbol.dispose](): void {
+    this.close(silentLog);
   }
 
   /** The workers have duplicates of what was taken; the rest is of no use to anybody. */

@@ -13,7 +13,7 @@ import type { OpenRequest, WorkerEvent, WorkerKind } from "../shared/messages.ts
 import { formatTargets, type ListenerPlan } from "../shared/plan.ts";
 import { Admissions } from "./admissions.ts";
 import { backoffMs, pause } from "./backoff.ts";
-import type { Certificates } from "./certificates/certificates.ts";
+import type { CertificateSource } from "./certificates/certificates.ts";
 import { HealthChecks } from "./health-checks.ts";
 import { type Inheritance, portionOf, type Share as Inherited } from "./inheritance.ts";
 import { AddressWatch, type Lookup, resolveOnce } from "./resolver.ts";
@@ -29,6 +29,15 @@ export interface ListenerSummary {
 }
 
 const NEW_ADDRESSES = "mirror has new addresses";
+
+/** What listeners are made with. */
+export interface ListenerOptions {
+  /** Several workers serve one address. */
+  readonly reusePort: boolean;
+  readonly log: Log;
+  readonly lookup: Lookup;
+  readonly certificates: CertificateSource;
+}
 
 /** How a listener is opened for the first time. */
 interface Start extends Inherited {
@@ -48,11 +57,11 @@ interface Share {
 
 export class Listener {
   readonly plan: ListenerPlan;
-  readonly #slot: number;
+  readonly slot: number;
   #reusePort: boolean;
   readonly #log: Log;
   readonly #lookup: Lookup;
-  readonly #certificates: Certificates;
+  readonly #certificates: CertificateSource;
   readonly #targets: TargetDirectory;
   readonly #health: HealthChecks;
   #mirror: AddressWatch | undefined;
@@ -60,8 +69,8 @@ export class Listener {
   #endpointWorker = -1;
   readonly #shares = new Map<number, Share>();
   readonly #answers = new Map<number, (answer: Answer) => void>();
-  /** One Int32: connections open over all workers. */
-  readonly #active = new SharedArrayBuffer(4);
+  /** One Int32: connections open over all workers, with those of the listener that this one replaced. */
+  readonly #active: SharedArrayBuffer;
   readonly #admissions: Admissions;
   /** What is left of the bandwidth, of all workers together. */
   readonly #bandwidth: SharedArrayBuffer | null;
@@ -77,23 +86,22 @@ export class Listener {
   #opening = false;
   #socketFile: { path: string; inode: number } | undefined;
 
-  constructor(
-    slot: number,
-    plan: ListenerPlan,
-    reusePort: boolean,
-    log: Log,
-    lookup: Lookup,
-    certificates: Certificates,
-  ) {
+  /** @param before the one that this one replaces: limits go on with what it has counted. */
+  constructor(slot: number, plan: ListenerPlan, options: ListenerOptions, before?: Listener) {
+    const { reusePort, log, lookup, certificates } = options;
     this.plan = plan;
+    this.slot = slot;
     this.#certificates = certificates;
-    this.#slot = slot;
     // One endpoint has all packets of a QUIC connection: the system would spread them by the address they come from.
     const shares = plan.listen.kind === "tcp" && plan.protocol !== "quic";
     this.#reusePort = reusePort && shares;
     this.#log = log;
     this.#lookup = lookup;
-    this.#admissions = new Admissions(plan);
+    this.#active = before === undefined ? new SharedArrayBuffer(4) : before.#active;
+    this.#admissions = new Admissions(
+      plan,
+      before && { plan: before.plan, admissions: before.#admissions },
+    );
     this.#targets = new TargetDirectory(plan, log, lookup, () => this.#targetsChanged());
     this.#health = new HealthChecks(
       plan,
@@ -103,7 +111,8 @@ export class Listener {
     );
     this.#retired = emptyStats(this.#targets.capacity);
     const limited = "bytesPerSecond" in plan.limits && plan.limits.bytesPerSecond > 0;
-    this.#bandwidth = limited ? new SharedArrayBuffer(bucketMemory(1)) : null;
+    const bucket = before === undefined ? null : before.#bandwidth;
+    this.#bandwidth = limited ? (bucket ?? new SharedArrayBuffer(bucketMemory(1))) : null;
   }
 
   /** Which workers it is opened on. */
@@ -131,13 +140,17 @@ export class Listener {
     }
     if (this.#bound.length === 0) throw new ProxyError("ERR_WORKER", "no worker is running");
     this.#health.update(this.#targets.slots());
+    this.#tellOpen(inherited.fds.flat().length);
+  }
+
+  #tellOpen(inherited: number): void {
     const target = formatTargets(this.plan);
     this.#log.info(
       {
         protocol: this.plan.protocol === "link" ? "tcp" : this.plan.protocol,
         listen: this.#bound.map(formatSocketAddress).join(", "),
         ...(target === "" ? {} : { target }),
-        ...(inherited.fds.flat().length > 0 ? { inherited: inherited.fds.flat().length } : {}),
+        ...(inherited > 0 ? { inherited } : {}),
       },
       "listening",
     );
@@ -202,7 +215,7 @@ export class Listener {
     this.#shares.set(worker.index, share);
     const opened = await this.#ask(worker, {
       listener: this.plan,
-      slot: this.#slot,
+      slot: this.slot,
       binds,
       targets: this.#targets.slots(),
       mirror: this.#mirror?.current ?? [],
@@ -260,7 +273,7 @@ export class Listener {
     const share = this.#shares.get(worker);
     if (share === undefined) return;
     this.#shares.delete(worker);
-    this.#admissions.retire(share.worker.live, this.#slot);
+    this.#admissions.retire(share.worker.live, this.slot);
     const own = emptyStats(this.#targets.capacity);
     addCounters(own, share.counters);
     Atomics.sub(new Int32Array(this.#active), 0, own.active);
@@ -291,6 +304,22 @@ export class Listener {
       return name === undefined ? [] : [{ ...target, name }];
     });
     return sum;
+  }
+
+  /**
+   * Clients arrive at its successor from here on, which has the same sockets; those that are here stay. Nothing of it is watched
+   * any more, since nobody else comes.
+   * @param isReplaced false: it has no successor, and its address becomes free.
+   */
+  retireFor(isReplaced: boolean): void {
+    if (isReplaced) this.leaveFile();
+    for (const { worker } of this.#shares.values()) {
+      if (isReplaced && worker.kind === "gateway") {
+        worker.post({ type: "hand_on", slots: [this.slot] });
+      }
+      worker.post({ type: "close", slot: this.slot });
+    }
+    this.stop();
   }
 
   /** Another process accepts on the same sockets: a socket file stays when this one ends. */
@@ -328,7 +357,7 @@ export class Listener {
       changed: (addresses) => {
         this.#log.info({ ...about, addresses: addresses.map(formatSocketAddress) }, NEW_ADDRESSES);
         for (const { worker } of this.#shares.values()) {
-          worker.post({ type: "mirror", slot: this.#slot, addresses });
+          worker.post({ type: "mirror", slot: this.slot, addresses });
         }
       },
       log: this.#log,
@@ -342,7 +371,7 @@ export class Listener {
     const targets = this.#targets.slots();
     this.#health.update(targets);
     for (const { worker } of this.#shares.values()) {
-      worker.post({ type: "targets", slot: this.#slot, targets });
+      worker.post({ type: "targets", slot: this.slot, targets });
     }
   }
 
@@ -351,7 +380,7 @@ export class Listener {
     const certificates = this.#certificates.of(this.plan.key);
     if (certificates === null) return;
     for (const { worker } of this.#shares.values()) {
-      worker.post({ type: "certificates", slot: this.#slot, certificates });
+      worker.post({ type: "certificates", slot: this.slot, certificates });
     }
   }
 

@@ -1,29 +1,41 @@
 // Every listener of the proxy, by slot and by key. A slot is one opening of a listener and never used again; a key is what
-// operators know it by. Called by the proxy.
+// operators know it by. A reload replaces a listener by another with the same key, on the same sockets: clients that are there
+// stay with the old one, which is over when the last of them is gone.
+//
+// Invariant: of each key of the plan one listener is current, and it alone is opened on workers that come up. Called by the proxy.
 
 import type { ListenerStats } from "../shared/counters.ts";
-import type { Log } from "../shared/log.ts";
 import type { WorkerEvent } from "../shared/messages.ts";
 import type { ListenerPlan } from "../shared/plan.ts";
-import type { Certificates } from "./certificates/certificates.ts";
+import type { CertificateSource } from "./certificates/certificates.ts";
+import type { PlanDiff } from "./diff.ts";
 import type { Inheritance } from "./inheritance.ts";
-import { Listener, type ListenerSummary } from "./listener.ts";
-import type { Lookup } from "./resolver.ts";
+import { joinStats } from "./joined-stats.ts";
+import { Listener, type ListenerOptions, type ListenerSummary } from "./listener.ts";
 import type { WorkerHandle } from "./worker-handle.ts";
 
-export interface ListenersOptions {
-  readonly log: Log;
-  readonly lookup: Lookup;
-  readonly certificates: Certificates;
-  /** Several workers serve one address. */
-  readonly reusePort: boolean;
+export interface ListenersOptions extends ListenerOptions {
   /** The workers of a kind that are alive, in order. */
   readonly workers: (kind: Listener["workerKind"]) => readonly WorkerHandle[];
 }
 
+/** Listeners of a new plan that are open and wait for the word to take over. */
+export interface Takeover {
+  /** From now on clients arrive at the new ones. */
+  commit(): void;
+  /** The old ones go on as if nothing had been. */
+  abandon(): void;
+}
+
 export class Listeners {
   readonly #options: ListenersOptions;
-  readonly #bySlot: Listener[] = [];
+  #nextSlot = 0;
+  /** By key, in the plan's order. */
+  #current = new Map<string, Listener>();
+  /** By slot: with those that were replaced or removed, and still have clients. */
+  readonly #all = new Map<number, Listener>();
+  /** By key: what listeners had counted that are over. */
+  readonly #past = new Map<string, ListenerStats>();
 
   constructor(options: ListenersOptions) {
     this.#options = options;
@@ -31,18 +43,86 @@ export class Listeners {
 
   /** @throws ProxyError of the first that cannot be opened. */
   async open(plans: readonly ListenerPlan[], inheritance: Inheritance): Promise<void> {
-    const { log, lookup, certificates, reusePort, workers } = this.#options;
     for (const plan of plans) {
-      const slot = this.#bySlot.length;
-      const listener = new Listener(slot, plan, reusePort, log, lookup, certificates);
-      this.#bySlot.push(listener);
-      await listener.start(workers(listener.workerKind), inheritance);
+      const listener = this.#create(plan, this.#options);
+      this.#current.set(plan.key, listener);
+      await this.#start(listener, inheritance);
     }
+  }
+
+  #create(plan: ListenerPlan, options: ListenerOptions, before?: Listener): Listener {
+    const listener = new Listener(this.#nextSlot++, plan, options, before);
+    this.#all.set(listener.slot, listener);
+    return listener;
+  }
+
+  #start(listener: Listener, inheritance: Inheritance): Promise<void> {
+    return listener.start(this.#options.workers(listener.workerKind), inheritance);
+  }
+
+  /**
+   * Opens what a new plan adds and changes, on the sockets that there are, and leaves everything else as it is.
+   * @param inheritance sockets of the listeners that are changed and removed; quiet.
+   * @param certificates of the new plan.
+   * @throws ProxyError of the first that cannot be opened; nothing has changed then.
+   */
+  async prepare(
+    plans: readonly ListenerPlan[],
+    { changed, added }: PlanDiff,
+    inheritance: Inheritance,
+    certificates: CertificateSource,
+  ): Promise<Takeover> {
+    const options = { ...this.#options, certificates };
+    const opened = new Map<string, Listener>();
+    const abandon = (): void => {
+      for (const listener of opened.values()) {
+        listener.retireFor(false);
+        this.#all.delete(listener.slot);
+      }
+    };
+    try {
+      for (const plan of [...changed.map(({ after }) => after), ...added]) {
+        const listener = this.#create(plan, options, this.#current.get(plan.key));
+        opened.set(plan.key, listener);
+        await this.#start(listener, inheritance);
+      }
+    } catch (error) {
+      abandon();
+      throw error;
+    }
+    return { commit: () => this.#take(plans, opened), abandon };
+  }
+
+  #take(plans: readonly ListenerPlan[], opened: ReadonlyMap<string, Listener>): void {
+    const before = this.#current;
+    const current = (key: string): Listener => opened.get(key) ?? before.get(key)!;
+    this.#current = new Map(plans.map(({ key }) => [key, current(key)]));
+    for (const [key, listener] of before) {
+      const now = this.#current.get(key);
+      if (now !== listener) listener.retireFor(now !== undefined);
+    }
+    this.#forget();
+  }
+
+  /** Those that were replaced, and whose last client is gone. */
+  #forget(): void {
+    for (const [slot, listener] of this.#all) {
+      const { key } = listener.plan;
+      if (this.#current.get(key) === listener) continue;
+      const stats = listener.stats();
+      if (stats.active > 0) continue;
+      this.#all.delete(slot);
+      const past = this.#past.get(key);
+      if (this.#current.has(key)) {
+        this.#past.set(key, past === undefined ? stats : joinStats(stats, past));
+      }
+    }
+    for (const key of this.#past.keys()) if (!this.#current.has(key)) this.#past.delete(key);
   }
 
   /** Wherever one is missing: on workers that came up, and on one that takes over. */
   reopen(): void {
-    for (const listener of this.#bySlot) {
+    for (const listener of this.#current.values()) {
       for (const worker of this.#options.workers(listener.workerKind)) {
         void listener.keepOpenOn(worker);
       }
@@ -51,56 +131,67 @@ export class Listeners {
 
   /** Settles when all that this worker is to serve is open on it. Never rejects. */
   async openOn(worker: WorkerHandle): Promise<void> {
-    const own = this.#bySlot.filter(({ workerKind }) => workerKind === worker.kind);
+    const own = [...this.#current.values()].filter(({ workerKind }) => workerKind === worker.kind);
     await Promise.all(own.map((listener) => listener.keepOpenOn(worker)));
   }
 
   /** Empty for none: an adopted pair. */
   keyOf(slot: number): string {
-    return this.#bySlot[slot]?.plan.key ?? "";
+    return this.#all.get(slot)?.plan.key ?? "";
   }
 
   /** Those that it was opened on. It may be closed meanwhile: they still serve its clients. */
   workersOf(slot: number): WorkerHandle[] {
-    return this.#bySlot[slot]?.openWorkers() ?? [];
+    return this.#all.get(slot)?.openWorkers() ?? [];
   }
 
   summaries(): ListenerSummary[] {
-    return this.#bySlot.map((listener) => listener.summary());
+    return [...this.#current.values()].map((listener) => listener.summary());
   }
 
+  /** Of the plan's listeners, with what those before them counted. */
   stats(): Record<string, ListenerStats> {
-    return Object.fromEntries(
-      this.#bySlot.map((listener) => [listener.plan.key, listener.stats()]),
-    );
+    this.#forget();
+    const sums = new Map([...this.#current].map(([key, listener]) => [key, listener.stats()]));
+    const add = (key: string, more: ListenerStats): void => {
+      const sum = sums.get(key);
+      if (sum !== undefined) sums.set(key, joinStats(sum, more));
+    };
+    for (const [key, past] of this.#past) add(key, past);
+    for (const listener of this.#all.values()) {
+      const { key } = listener.plan;
+      if (this.#current.get(key) !== listener) add(key, listener.stats());
+    }
+    return Object.fromEntries(sums);
   }
 
   answered(worker: number, answer: WorkerEvent & { type: "opened" | "open_failed" }): void {
-    this.#bySlot[answer.slot]?.answered(worker, answer);
+    this.#all.get(answer.slot)?.answered(worker, answer);
   }
 
   certificatesChanged(key: string): void {
-    for (const listener of this.#bySlot)
-      if (listener.plan.key === key) listener.certificatesChanged();
+    this.#current.get(key)?.certificatesChanged();
   }
 
   /** A worker is gone. */
   retire(worker: number): void {
-    for (const listener of this.#bySlot) listener.retire(worker);
+    for (const listener of this.#all.values()) listener.retire(worker);
   }
 
-  /** Another process accepts on the sockets of these. */
-  leaveFiles(keys: ReadonlySet<string>): void {
-    for (const listener of this.#bySlot) if (keys.has(listener.plan.key)) listener.leaveFile();
+  /** Another process accepts on the sockets of these. @returns their slots. */
+  leaveFiles(keys: ReadonlySet<string>): number[] {
+    const left = [...this.#current.values()].filter(({ plan }) => keys.has(plan.key));
+    for (const listener of left) listener.leaveFile();
+    return left.map(({ slot }) => slot);
   }
 
   /** Opens none any more. */
   close(): void {
-    for (const listener of this.#bySlot) listener.close();
+    for (const listener of this.#all.values()) listener.close();
   }
 
   /** After the workers are gone. */
   stop(): void {
-    for (const listener of this.#bySlot) listener.stop();
+    for (const listener of this.#all.values()) listener.stop();
   }
 }

@@ -2,13 +2,15 @@
 // Invariant: a listener that `start` opened is open, or being opened again, on every worker that is alive, until `stop`
 // or `kill`.
 
+import { isDeepStrictEqual } from "node:util";
+
 import type { SocketAddress } from "../shared/address.ts";
+import type { AutoTlsPlan } from "../shared/auto-tls-plan.ts";
 import type { ListenerStats } from "../shared/counters.ts";
 import { ProxyError } from "../shared/errors.ts";
 import type { LiveConnection } from "../shared/live-table.ts";
-import { LoadBoard } from "../shared/load.ts";
 import { type Log, silentLog } from "../shared/log.ts";
-import type { AdoptRequest, ListeningSocket, WorkerEvent, WorkerKind } from "../shared/messages.ts";
+import type { AdoptRequest, ListeningSocket, WorkerEvent } from "../shared/messages.ts";
 import type { EngineName, Plan } from "../shared/plan.ts";
 import { AccessLogs } from "./access-logs.ts";
 import { PendingAnswers } from "./acme/pending-answers.ts";
@@ -17,17 +19,18 @@ import type { CertificateStatus } from "./acme/status.ts";
 import { WantedCertificates } from "./acme/wanted.ts";
 import { AutoTls } from "./auto-tls.ts";
 import { Certificates } from "./certificates/certificates.ts";
+import { diffPlans, type PlanDiff } from "./diff.ts";
 import { logWorkerEvent } from "./events.ts";
 import { HandOvers } from "./hand-overs.ts";
 import { Inheritance } from "./inheritance.ts";
-import { kindFor, type ListenerSummary } from "./listener.ts";
+import type { ListenerSummary } from "./listener.ts";
 import { Listeners } from "./listeners.ts";
 import { type Adoption, Pairs } from "./pairs.ts";
 import { Questions } from "./questions.ts";
 import { Refusals } from "./refusals.ts";
 import { type Lookup, systemLookup } from "./resolver.ts";
-import type { WorkerHandle, WorkerOrder } from "./worker-handle.ts";
-import { WorkerSlot } from "./worker-slot.ts";
+import type { WorkerHandle } from "./worker-handle.ts";
+import { Workers } from "./workers.ts";
 
 export interface ProxyOptions {
   /** Default: silent. */
@@ -55,7 +58,7 @@ export interface ProxyConnection extends LiveConnection {
 type State = "running" | "draining" | "ended";
 
 export class Proxy implements AsyncDisposable {
-  readonly plan: Plan;
+  #plan: Plan;
   /** What listeners answer challenges of certificate authorities with. */
   readonly challenges: PendingAnswers;
   /** Names that handshakes wait for. */
@@ -63,9 +66,8 @@ export class Proxy implements AsyncDisposable {
   readonly #log: Log;
   readonly #lookup: Lookup;
   readonly #startedMs = performance.now();
-  readonly #slots: WorkerSlot[] = [];
+  readonly #workers: Workers;
   readonly #refusals: Refusals;
-  readonly #load: SharedArrayBuffer;
   readonly #handOvers: HandOvers<WorkerHandle>;
   readonly #inheritance: Inheritance;
   #certificates!: Certificates;
@@ -73,12 +75,13 @@ export class Proxy implements AsyncDisposable {
   #autoTls: AutoTls | null = null;
   readonly #questions = new Questions();
   readonly #pairs = new Pairs();
-  readonly #accessLogs = new AccessLogs();
+  readonly #accessLogs: AccessLogs;
   /** Listeners and messages: every worker finds the same, and so does the one that replaces it. */
   readonly #warned = new Set<string>();
   /** Every listener was opened; `start` sees to those that are not yet there. */
   #started = false;
   #state: State = "running";
+  #reloading = false;
   #workerRestarts = 0;
   #drained = new Set<WorkerHandle>();
   #onDrained: (() => void) | null = null;
@@ -86,17 +89,20 @@ export class Proxy implements AsyncDisposable {
   #ending: Promise<{ reset: number }> | null = null;
 
   private constructor(plan: Plan, options: ProxyOptions) {
-    this.plan = plan;
+    this.#plan = plan;
     this.#log = options.log ?? silentLog;
+    this.#accessLogs = new AccessLogs(this.#log);
     this.#lookup = options.lookup ?? systemLookup;
     this.#inheritance = options.inheritance ?? new Inheritance();
-    this.#load = LoadBoard.create(this.#relayCount);
-    const gateways = (): WorkerHandle[] => this.#aliveWorkers("gateway");
+    this.#workers = new Workers(plan, this.#log, (index) => ({
+      event: (event) => this.#handle(index, event),
+      gone: (error, restarts) => this.#workerGone(index, error, restarts),
+      replaced: (worker) => void this.#workerReplaced(worker),
+    }));
+    const gateways = (): WorkerHandle[] => this.#workers.alive("gateway");
     this.challenges = new PendingAnswers(gateways, this.#questions);
     this.wanted = new WantedCertificates(gateways);
-    this.#handOvers = new HandOvers(new LoadBoard(this.#load), (slot) =>
-      this.#listeners.workersOf(slot),
-    );
+    this.#handOvers = new HandOvers(this.#workers.loads, (slot) => this.#listeners.workersOf(slot));
     // Sums belong to no worker, and their lines name none.
     this.#refusals = new Refusals((event) => logWorkerEvent(this.#log, -1, event));
   }
@@ -119,14 +125,19 @@ export class Proxy implements AsyncDisposable {
     return proxy;
   }
 
+  /** What it serves at this moment. */
+  get plan(): Plan {
+    return this.#plan;
+  }
+
   /** What runs; null if no listener needs an engine. */
   get engine(): EngineName | null {
-    return this.#firstRelay()?.engine ?? null;
+    return this.#workers.firstRelay()?.engine ?? null;
   }
 
   /** Why `auto` did not take a faster engine; empty if it took the fastest. */
   get engineReason(): string {
-    return this.#firstRelay()?.engineReason ?? "";
+    return this.#workers.firstRelay()?.engineReason ?? "";
   }
 
   listeners(): ListenerSummary[] {
@@ -147,7 +158,7 @@ export class Proxy implements AsyncDisposable {
   }
 
   connections(): ProxyConnection[] {
-    return this.#aliveWorkers().flatMap((worker) =>
+    return this.#workers.alive().flatMap((worker) =>
       worker.live.read().map((connection) => ({
         ...connection,
         worker: worker.index,
@@ -158,7 +169,7 @@ export class Proxy implements AsyncDisposable {
 
   /** Resets one connection, named as in `connections()`. Nothing happens if it is over. */
   disconnect(worker: number, id: number): void {
-    this.#slots[worker]?.worker?.post({ type: "disconnect", id });
+    this.#workers.at(worker)?.post({ type: "disconnect", id });
   }
 
   /**
@@ -166,19 +177,19 @@ export class Proxy implements AsyncDisposable {
    * its own descriptors once `taken` has resolved: the worker holds duplicates by then.
    */
   adopt(fds: readonly [number, number], options: Omit<AdoptRequest, "fds">): Adoption {
-    const [worker] = this.#state === "running" ? this.#aliveWorkers("relay") : [];
+    const [worker] = this.#state === "running" ? this.#workers.alive("relay") : [];
     return this.#pairs.adopt(worker, { fds, ...options });
   }
 
   /** Whether a worker is up, and every one that is answers. Waits as long as that takes. */
   async answers(): Promise<boolean> {
-    const answers = await this.#questions.ask(this.#aliveWorkers(), "alive");
+    const answers = await this.#questions.ask(this.#workers.alive(), "alive");
     return answers.some((answer) => answer !== null);
   }
 
   /** Duplicates of the relay workers' listening sockets; they are the caller's to close. None where they cannot be had. */
   async listeningSockets(): Promise<ListeningSocket[]> {
-    const answers = await this.#questions.ask(this.#aliveWorkers(), "sockets");
+    const answers = await this.#questions.ask(this.#workers.alive(), "sockets");
     return answers.flatMap((sockets) => sockets ?? []);
   }
 
@@ -192,12 +203,69 @@ export class Proxy implements AsyncDisposable {
     this.#certificates.reload();
   }
 
+  /**
+   * Serves another plan from now on, and touches only what is another in it: listeners that are new are opened, those that are
+   * gone drain, those that changed serve new clients as they are now and old ones as they were. `engine`, `workers` and `uring`
+   * stay (PlanDiff.deferred).
+   * @throws ProxyError as `start`, or ERR_STATE while another reload is under way; everything is as it was then.
+   */
+  async reload(plan: Plan): Promise<PlanDiff> {
+    if (this.#state !== "running" || !this.#started) {
+      throw new ProxyError("ERR_STATE", "the proxy is not serving");
+    }
+    if (this.#reloading) throw new ProxyError("ERR_STATE", "another reload is under way");
+    this.#reloading = true;
+    try {
+      return await this.#serve(plan);
+    } finally {
+      this.#reloading = false;
+    }
+  }
+
+  async #serve(wanted: Plan): Promise<PlanDiff> {
+    const diff = diffPlans(this.#plan, wanted);
+    const { engine, workers, ring } = this.#plan;
+    const plan = { ...wanted, engine, workers, ring };
+    const isSame = isDeepStrictEqual(plan.autoTls, this.#plan.autoTls);
+    const autoTls = isSame ? this.#autoTls : await this.#loadAutoTls(plan.autoTls);
+    const certificates = this.#certificates.prepare(plan.listeners, autoTls);
+    const logs = this.#accessLogs.prepare(plan.listeners);
+    try {
+      await this.#workers.start(plan.listeners);
+      const leaving = [...diff.changed.map(({ before }) => before), ...diff.removed];
+      const sockets = leaving.length === 0 ? [] : await this.listeningSockets();
+      using inheritance = Inheritance.within(sockets, leaving);
+      const next = await this.#listeners.prepare(plan.listeners, diff, inheritance, certificates);
+      if (this.#state !== "running") {
+        next.abandon();
+        throw new ProxyError("ERR_STATE", "the proxy is ending");
+      }
+      this.#plan = plan;
+      certificates.commit();
+      logs.commit();
+      await this.#questions.ask(this.#workers.alive(), "accept");
+      next.commit();
+    } catch (error) {
+      logs.abandon();
+      throw error;
+    }
+    if (!isSame) await this.#exchangeAutoTls(autoTls);
+    await this.answers(); // what was posted has been read
+    this.#reopen();
+    return diff;
+  }
+
+  async #exchangeAutoTls(next: AutoTls | null): Promise<void> {
+    const before = this.#autoTls;
+    this.#autoTls = next;
+    await before?.stop();
+    next?.start();
+  }
+
   /** Another process accepts on the sockets of these listeners: when this one ends, their files stay. */
   handOn(keys: ReadonlySet<string>): void {
-    for (const worker of this.#aliveWorkers("gateway")) {
-      worker.post({ type: "hand_on", keys: [...keys] });
-    }
-    this.#listeners.leaveFiles(keys);
+    const slots = this.#listeners.leaveFiles(keys);
+    for (const worker of this.#workers.alive("gateway")) worker.post({ type: "hand_on", slots });
   }
 
   /**
@@ -227,61 +295,26 @@ export class Proxy implements AsyncDisposable {
     return this.kill();
   }
 
-  /** Of each kind. Only Linux spreads clients over several sockets on one address; elsewhere one worker serves all. */
-  get #workerCount(): number {
-    return process.platform === "linux" ? this.plan.workers : 1;
-  }
-
-  /** Without any listener there is an engine all the same: it adopts pairs. */
-  get #relayCount(): number {
-    const { listeners } = this.plan;
-    const wanted = listeners.length === 0 || listeners.some((each) => kindFor(each) === "relay");
-    return wanted ? this.#workerCount : 0;
-  }
-
-  get #gatewayCount(): number {
-    return this.plan.listeners.some((each) => kindFor(each) === "gateway") ? this.#workerCount : 0;
-  }
-
   async #start(): Promise<void> {
-    this.#accessLogs.open(this.plan.listeners, this.#log);
-    await this.#openAutoTls();
+    const { listeners, autoTls } = this.#plan;
+    this.#accessLogs.prepare(listeners).commit();
+    this.#autoTls = await this.#loadAutoTls(autoTls);
     const changed = (key: string): void => this.#listeners.certificatesChanged(key);
-    const { listeners } = this.plan;
     this.#certificates = Certificates.read(listeners, this.#log, changed, this.#autoTls);
     this.#listeners = new Listeners({
       log: this.#log,
       lookup: this.#lookup,
       certificates: this.#certificates,
-      reusePort: this.#workerCount > 1,
-      workers: (kind) => this.#aliveWorkers(kind),
+      reusePort: this.#workers.count > 1,
+      workers: (kind) => this.#workers.alive(kind),
     });
-    const kinds = [
-      ...new Array<WorkerKind>(this.#relayCount).fill("relay"),
-      ...new Array<WorkerKind>(this.#gatewayCount).fill("gateway"),
-    ];
-    this.#slots.push(...kinds.map((kind, index) => this.#createSlot(kind, index)));
-    const starts = this.#slots.map((slot) => slot.start());
-    const failed = (await Promise.allSettled(starts)).find((start) => start.status === "rejected");
-    if (failed !== undefined) throw failed.reason;
+    await this.#workers.start(this.#plan.listeners);
     await this.#listeners.open(this.plan.listeners, this.#inheritance);
-    if (this.#inheritance.quiet) await this.#questions.ask(this.#aliveWorkers(), "accept");
+    if (this.#inheritance.quiet) await this.#questions.ask(this.#workers.alive(), "accept");
     this.#started = true;
     this.#certificates.watch();
     this.#autoTls?.start();
     this.#reopen();
-  }
-
-  #createSlot(kind: WorkerKind, index: number): WorkerSlot {
-    const { engine, ring, log } = this.plan;
-    const common = { index, traceConnections: log.level === "debug" };
-    const order: WorkerOrder =
-      kind === "relay" ? { kind, ...common, engine, ring, load: this.#load } : { kind, ...common };
-    return new WorkerSlot(order, this.#log, {
-      event: (event) => this.#handle(index, event),
-      gone: (error, restarts) => this.#workerGone(index, error, restarts),
-      replaced: (worker) => void this.#workerReplaced(worker),
-    });
   }
 
   /** Opens every listener wherever it is missing: on workers that came up, and on one that takes over. */
@@ -315,7 +348,7 @@ export class Proxy implements AsyncDisposable {
         break;
       case "took": {
         // A `drained` that it told before this client reached it does not count: once it has served the client, it tells again.
-        const taker = this.#slots[index]?.worker;
+        const taker = this.#workers.at(index);
         if (taker !== undefined) this.#drained.delete(taker);
         this.#handOvers.took(event.id);
         break;
@@ -324,7 +357,7 @@ export class Proxy implements AsyncDisposable {
         this.#questions.answered(event.id, event.sockets);
         break;
       case "drained": {
-        const worker = this.#slots[index]?.worker;
+        const worker = this.#workers.at(index);
         if (worker !== undefined) this.#drained.add(worker);
         this.#checkDrained();
         break;
@@ -354,7 +387,7 @@ export class Proxy implements AsyncDisposable {
 
   #workerGone(index: number, error: ProxyError | null, restarts: boolean): void {
     if (restarts) this.#workerRestarts++;
-    if (index < this.#relayCount) new LoadBoard(this.#load).close(index);
+    this.#workers.loads.close(index);
     this.#listeners?.retire(index);
     this.#handOvers.retire(index);
     this.#questions.retire(index);
@@ -364,25 +397,25 @@ export class Proxy implements AsyncDisposable {
   }
 
   /** Certificates are read; orders begin when listeners are open. */
-  async #openAutoTls(): Promise<void> {
-    const { autoTls } = this.plan;
-    if (autoTls === null) return;
-    this.#autoTls = new AutoTls({
-      plan: autoTls,
+  async #loadAutoTls(plan: AutoTlsPlan | null): Promise<AutoTls | null> {
+    if (plan === null) return null;
+    const autoTls = new AutoTls({
+      plan,
       log: this.#log,
-      solvers: composeSolvers(autoTls, this, this.#log),
+      solvers: composeSolvers(plan, this, this.#log),
       wanted: this.wanted,
       changed: () => this.#certificates.managedChanged(),
     });
-    await this.#autoTls.load();
+    await autoTls.load();
+    return autoTls;
   }
 
   async #drain(timeoutMs: number): Promise<void> {
     const drained = Promise.withResolvers<void>();
     this.#onDrained = drained.resolve;
-    for (const slot of this.#slots) slot.close();
+    this.#workers.close();
     this.#listeners.close();
-    for (const worker of this.#aliveWorkers()) worker.post({ type: "drain" });
+    for (const worker of this.#workers.alive()) worker.post({ type: "drain" });
     this.#checkDrained();
     const timer = setTimeout(drained.resolve, timeoutMs);
     await drained.promise;
@@ -391,34 +424,19 @@ export class Proxy implements AsyncDisposable {
 
   #checkDrained(): void {
     if (this.#handOvers.pending > 0) return;
-    if (this.#aliveWorkers().every((worker) => this.#drained.has(worker))) this.#onDrained?.();
+    if (this.#workers.alive().every((worker) => this.#drained.has(worker))) this.#onDrained?.();
   }
 
   async #end(): Promise<{ reset: number }> {
     await this.#autoTls?.stop();
     this.#listeners?.close();
-    await Promise.all(this.#slots.map((slot) => slot.end()));
+    await this.#workers.end();
     this.#refusals.flush();
     await this.#accessLogs.close();
     this.#listeners?.stop();
     this.#certificates?.stop();
     this.#state = "ended";
     return { reset: this.#resetAtEnd };
-  }
-
-  /** @param kind of these alone. */
-  #aliveWorkers(kind?: WorkerKind): WorkerHandle[] {
-    const alive = this.#slots.map((slot) => slot.worker).filter((worker) => worker !== undefined);
-    return kind === undefined ? alive : alive.filter((worker) => worker.kind === kind);
-  }
-
-  /** @throws ProxyError ERR_STATE if there should be one and there is none. */
-  #firstRelay(): WorkerHandle | undefined {
-    const [worker] = this.#aliveWorkers("relay");
-    if (worker === undefined && this.#relayCount > 0) {
-      throw new ProxyError("ERR_STATE", "no worker is running");
-    }
-    return worker;
   }
 }
 

@@ -4,7 +4,7 @@
 import { messageOf, type ProxyError } from "../shared/errors.ts";
 import { CONTROL } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
-import type { WorkerEvent } from "../shared/messages.ts";
+import type { WorkerEvent, WorkerKind } from "../shared/messages.ts";
 import { backoffMs, pause } from "./backoff.ts";
 import { WorkerHandle, type WorkerOrder } from "./worker-handle.ts";
 
@@ -38,6 +38,10 @@ export class WorkerSlot {
     this.#init = init;
     this.#log = log;
     this.#handlers = handlers;
+  }
+
+  get kind(): WorkerKind {
+    return this.#init.kind;
   }
 
   /** The worker that is up, if one is. */

@@ -151,8 +151,11 @@ export type Command<P extends ListenerPlan = ListenerPlan> =
   /** Ends the connection in this row if it still is the one named (see LiveConnection.id). */
   | { readonly type: "disconnect"; readonly id: number }
   | { readonly type: "ask"; readonly id: number; readonly question: Question }
-  /** Another process takes clients from the sockets of these listeners. A relay worker needs not be told. */
-  | { readonly type: "hand_on"; readonly keys: readonly string[] }
+  /**
+   * Somebody else takes clients from the sockets of these listeners: another process, or the listeners that replace them. A
+   * relay worker needs not be told.
+   */
+  | { readonly type: "hand_on"; readonly slots: readonly number[] }
   /** Closes every listener; `drained` follows when the last connection ends. */
   | { readonly type: "drain" }
   /** A client that another worker accepted on this listener; `took` is the answer. */

@@ -39,8 +39,8 @@ test("listeners that name one file share it, and it is appended to, for its owne
   const path = join(place.folder, "access.log");
   const { log, lines } = recorder();
   for (const round of [1, 2]) {
-    const logs = new AccessLogs();
-    logs.open([listener("http :80", path), listener("http :81", path)], log);
+    const logs = new AccessLogs(log);
+    logs.prepare([listener("http :80", path), listener("http :81", path)]).commit();
     logs.write(event("http :80", `a${round}\n`));
     logs.write(event("http :81", `b${round}\nc${round}\n`));
     logs.write(event("http :82", "nobody\n"));
@@ -55,8 +55,8 @@ test("after a rotation lines go to a new file, and none is lost on the way", asy
   using place = scratch();
   const path = join(place.folder, "access.log");
   const { log } = recorder();
-  const logs = new AccessLogs();
-  logs.open([listener("http :80", path)], log);
+  const logs = new AccessLogs(log);
+  logs.prepare([listener("http :80", path)]).commit();
   const before = Array.from({ length: 500 }, (_, i) => `before ${i}\n`);
   for (const text of before) logs.write(event("http :80", text));
   renameSync(path, `${path}.1`);
@@ -73,9 +73,9 @@ test("a file that cannot be opened anew goes on, and the log says why", async ()
   const folder = join(place.folder, "logs");
   const path = join(folder, "access.log");
   const { log, lines } = recorder();
-  const logs = new AccessLogs();
+  const logs = new AccessLogs(log);
   await Bun.write(path, "");
-  logs.open([listener("http :80", path)], log);
+  logs.prepare([listener("http :80", path)]).commit();
   renameSync(folder, `${folder}.old`);
   expect(logs.reopen()).toBe(true);
   logs.write(event("http :80", "on\n"));
@@ -87,9 +87,9 @@ test("a file that cannot be opened anew goes on, and the log says why", async ()
 });
 
 test("a file that cannot be opened is an error that says what to do", async () => {
-  const logs = new AccessLogs();
-  const { log } = recorder();
-  const open = (): void => logs.open([listener("http :80", "/nowhere/at/all/access.log")], log);
+  const logs = new AccessLogs(recorder().log);
+  const open = (): void =>
+    logs.prepare([listener("http :80", "/nowhere/at/all/access.log")]).commit();
   expect(open).toThrow(ProxyError);
   expect(open).toThrow("Name a file in a folder");
   await logs.close();
@@ -99,14 +99,14 @@ test.skipIf(process.platform === "win32")("a pipe that nobody reads stops nobody
   using place = scratch();
   const path = join(place.folder, "pipe");
   expect(Bun.spawnSync(["mkfifo", path]).exitCode).toBe(0);
-  const logs = new AccessLogs();
-  expect(() => logs.open([listener("http :80", path)], recorder().log)).toThrow("ENXIO");
+  const logs = new AccessLogs(recorder().log);
+  expect(() => logs.prepare([listener("http :80", path)]).commit()).toThrow("ENXIO");
   await logs.close();
 });
 
 test("without files there is nothing to open anew", () => {
-  const logs = new AccessLogs();
-  logs.open([], recorder().log);
+  const logs = new AccessLogs(recorder().log);
+  logs.prepare([]).commit();
   expect(logs.reopen()).toBe(false);
 });
 
@@ -114,8 +114,8 @@ test.skipIf(process.platform !== "linux")(
   "lines that the disk does not take are counted, and told of once",
   async () => {
     const { log, lines } = recorder();
-    const logs = new AccessLogs();
-    logs.open([listener("http :80", "/dev/full")], log);
+    const logs = new AccessLogs(log);
+    logs.prepare([listener("http :80", "/dev/full")]).commit();
     logs.write(event("http :80", "a\nb\n"));
     await until("the loss is told", () => {
       logs.write(event("http :80", "c\n"));

@@ -1,6 +1,8 @@
 // The certificates of all listeners: read at the start, where a mistake ends the proxy, and again when files change or somebody
 // asks for it, where the old ones stay until the new are right. Called by the proxy.
 
+import { isDeepStrictEqual } from "node:util";
+
 import {
   type KeptCertificates,
   type ListenerCertificates,
@@ -14,6 +16,14 @@ import { filesOf, readCertificates, sameCertificates, type TlsPlaces, tlsPlaces 
 import { type ManagedSource, withManaged } from "./managed.ts";
 import { FileWatch } from "./watch.ts";
 
+/** Certificates by ListenerPlan.key, as they are at the moment. */
+export type CertificateSource = Pick<Certificates, "of">;
+
+/** Those of a new plan, which are read and not in use yet. */
+export interface PreparedCertificates extends CertificateSource {
+  commit(): void;
+}
+
 interface Entry {
   readonly key: string;
   readonly places: TlsPlaces;
@@ -24,9 +34,10 @@ interface Entry {
 
 export class Certificates {
   readonly #log: Log;
-  readonly #managed: ManagedSource | null;
+  #managed: ManagedSource | null;
   readonly #changed: (key: string) => void;
-  readonly #entries = new Map<string, Entry>();
+  #entries = new Map<string, Entry>();
+  #watching = false;
 
   private constructor(log: Log, managed: ManagedSource | null, changed: (key: string) => void) {
     this.#log = log;
@@ -47,23 +58,51 @@ export class Certificates {
     managed: ManagedSource | null = null,
   ): Certificates {
     const certificates = new Certificates(log, managed, changed);
+    certificates.prepare(plans, managed).commit();
+    return certificates;
+  }
+
+  /**
+   * Reads what a new plan names and the one before did not.
+   * @param managed as of `read`.
+   * @throws ProxyError ERR_CERTIFICATE, and nothing has changed then.
+   */
+  prepare(plans: readonly ListenerPlan[], managed: ManagedSource | null): PreparedCertificates {
+    const next = new Map<string, Entry>();
     for (const plan of plans) {
       const places = tlsPlaces(plan);
       if (places === null) continue;
       const { key } = plan;
-      const { value, warnings } = readCertificates(places, Date.now());
-      for (const warning of warnings) log.warn({ listener: key }, warning);
-      const entry = { key, places, current: value, watch: null, retry: undefined };
-      certificates.#entries.set(key, entry);
+      const known = this.#entries.get(key);
+      next.set(
+        key,
+        known && isDeepStrictEqual(known.places, places) ? known : this.#read(key, places),
+      );
     }
-    return certificates;
+    return {
+      of: (key) => revealedOf(next.get(key), managed),
+      commit: () => {
+        const others = managed !== this.#managed;
+        const left = [...this.#entries.values()].filter((entry) => next.get(entry.key) !== entry);
+        for (const entry of left) stopWatching(entry);
+        this.#entries = next;
+        this.#managed = managed;
+        if (this.#watching) this.watch();
+        if (others) this.managedChanged();
+      },
+    };
+  }
+
+  /** @throws ProxyError ERR_CERTIFICATE */
+  #read(key: string, places: TlsPlaces): Entry {
+    const { value, warnings } = readCertificates(places, Date.now());
+    for (const warning of warnings) this.#log.warn({ listener: key }, warning);
+    return { key, places, current: value, watch: null, retry: undefined };
   }
 
   /** null for a listener without TLS. */
   of(key: string): ListenerCertificates | null {
-    const entry = this.#entries.get(key);
-    if (entry === undefined) return null;
-    return revealed(withManaged(entry.current, entry.places.server, this.#managed));
+    return revealedOf(this.#entries.get(key), this.#managed);
   }
 
   /** Those that are managed are others now. */
@@ -75,6 +114,7 @@ export class Certificates {
 
   /** From now on, changes of files are seen. */
   watch(): void {
+    this.#watching = true;
     for (const entry of this.#entries.values()) {
       entry.watch ??= new FileWatch(filesOf(entry.places), () => this.#reload(entry, false));
     }
@@ -86,10 +126,7 @@ export class Certificates {
   }
 
   stop(): void {
-    for (const entry of this.#entries.values()) {
-      entry.watch?.stop();
-      clearTimeout(entry.retry);
-    }
+    for (const entry of this.#entries.values()) stopWatching(entry);
   }
 
   /** @param isLast what is wrong now stays wrong. Otherwise a key may be on its way that fits the certificate. */
@@ -115,4 +152,17 @@ export class Certificates {
       }
     }
   }
+}
+
+function revealedOf(
+  entry: Entry | undefined,
+  managed: ManagedSource | null,
+): ListenerCertificates | null {
+  if (entry === undefined) return null;
+  return revealed(withManaged(entry.current, entry.places.server, managed));
+}
+
+function stopWatching(entry: Entry): void {
+  entry.watch?.stop();
+  clearTimeout(entry.retry);
 }

@@ -173,11 +173,13 @@ export class Acceptor {
 
   /**
    * Takes the clients that the kernel has connected already, who would be reset otherwise, and closes the sockets. The order
-   * matters where another process accepts on them too: for each client the kernel wakes one of those that watch.
+   * matters where another process accepts on them too: for each client the kernel wakes one of those that watch. One that was
+   * opened quietly and never accepted leaves them to whoever does.
    */
   close(listener: OpenListener, now: number): void {
+    const accepts = listener.watched || listener.pausedUntil > 0;
     this.#unwatch(listener);
-    for (const fd of listener.fds) {
+    for (const fd of accepts ? listener.fds : []) {
       for (let i = 0; i < RELAY.listenBacklog; i++) if (!this.#acceptOne(listener, fd, now)) break;
     }
     this.drop(listener);
