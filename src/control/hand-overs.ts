@@ -32,6 +32,11 @@ export class HandOvers<T extends Taker> {
     return this.#pending.size;
   }
 
+  /** Whether a client of this listener is on its way: it counts nowhere meanwhile. */
+  has(slot: number): boolean {
+    return [...this.#pending.values()].some((handOver) => handOver.slot === slot);
+  }
+
   /**
    * Gives a client to the worker with the fewest connections, which may be the one that it comes from.
    * @returns that worker; undefined if there is none, and the client is closed.

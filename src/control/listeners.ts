@@ -1,8 +1,9 @@
 // Every listener of the proxy, by slot and by key. A slot is one opening of a listener and never used again; a key is what
-// operators know it by. A reload replaces a listener by another with the same key, on the same sockets: clients that are there
-// stay with the old one, which is over when the last of them is gone.
+// operators know it by. A reload replaces a listener by another with the same key, on the same sockets: clients that are
+// there stay with the old one, which is over when the last of them is gone.
 //
-// Invariant: of each key of the plan one listener is current, and it alone is opened on workers that come up. Called by the proxy.
+// Invariant: of each key of the plan one listener is current, and it alone is opened on workers that come up. Called by the
+// proxy.
 
 import type { ListenerStats } from "../shared/counters.ts";
 import type { WorkerEvent } from "../shared/messages.ts";
@@ -15,6 +16,8 @@ import { Listener, type ListenerOptions, type ListenerSummary } from "./listener
 import type { WorkerHandle } from "./worker-handle.ts";
 
 export interface ListenersOptions extends ListenerOptions {
+  /** Whether a client of this listener is between two workers, where it does not count as active. */
+  readonly isUnderWay: (slot: number) => boolean;
   /** The workers of a kind that are alive, in order. */
   readonly workers: (kind: Listener["workerKind"]) => readonly WorkerHandle[];
 }
@@ -23,6 +26,8 @@ export interface ListenersOptions extends ListenerOptions {
 export interface Takeover {
   /** From now on clients arrive at the new ones. */
   commit(): void;
+  /** The workers have obeyed: nothing more will be heard of clients that the old ones accepted. */
+  settle(): void;
   /** The old ones go on as if nothing had been. */
   abandon(): void;
 }
@@ -36,6 +41,8 @@ export class Listeners {
   readonly #all = new Map<number, Listener>();
   /** By key: what listeners had counted that are over. */
   readonly #past = new Map<string, ListenerStats>();
+  /** Replaced or removed, and closed on every worker. */
+  readonly #closed = new Set<Listener>();
 
   constructor(options: ListenersOptions) {
     this.#options = options;
@@ -90,27 +97,35 @@ export class Listeners {
       abandon();
       throw error;
     }
-    return { commit: () => this.#take(plans, opened), abandon };
+    let replaced: readonly Listener[] = [];
+    return {
+      commit: () => (replaced = this.#take(plans, opened)),
+      settle: () => replaced.forEach((listener) => this.#closed.add(listener)),
+      abandon,
+    };
   }
 
-  #take(plans: readonly ListenerPlan[], opened: ReadonlyMap<string, Listener>): void {
+  /** @returns those that are not current any more. */
+  #take(plans: readonly ListenerPlan[], opened: ReadonlyMap<string, Listener>): Listener[] {
     const before = this.#current;
     const current = (key: string): Listener => opened.get(key) ?? before.get(key)!;
     this.#current = new Map(plans.map(({ key }) => [key, current(key)]));
-    for (const [key, listener] of before) {
-      const now = this.#current.get(key);
-      if (now !== listener) listener.retireFor(now !== undefined);
-    }
+    const replaced = [...before.values()].filter(
+      (listener) => this.#current.get(listener.plan.key) !== listener,
+    );
+    for (const listener of replaced) listener.retireFor(this.#current.has(listener.plan.key));
     this.#forget();
+    return replaced;
   }
 
   /** Those that were replaced, and whose last client is gone. */
   #forget(): void {
-    for (const [slot, listener] of this.#all) {
-      const { key } = listener.plan;
-      if (this.#current.get(key) === listener) continue;
+    for (const listener of this.#closed) {
+      const { slot, plan } = listener;
+      const { key } = plan;
       const stats = listener.stats();
-      if (stats.active > 0) continue;
+      if (stats.active > 0 || this.#options.isUnderWay(slot)) continue;
+      this.#closed.delete(listener);
       this.#all.delete(slot);
       const past = this.#past.get(key);
       if (this.#current.has(key)) {

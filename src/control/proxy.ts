@@ -245,12 +245,13 @@ export class Proxy implements AsyncDisposable {
       logs.commit();
       await this.#questions.ask(this.#workers.alive(), "accept");
       next.commit();
+      await this.answers(); // what was posted has been read
+      next.settle();
     } catch (error) {
       logs.abandon();
       throw error;
     }
     if (!isSame) await this.#exchangeAutoTls(autoTls);
-    await this.answers(); // what was posted has been read
     this.#reopen();
     return diff;
   }
@@ -307,6 +308,7 @@ export class Proxy implements AsyncDisposable {
       certificates: this.#certificates,
       reusePort: this.#workers.count > 1,
       workers: (kind) => this.#workers.alive(kind),
+      isUnderWay: (slot) => this.#handOvers.has(slot),
     });
     await this.#workers.start(this.#plan.listeners);
     await this.#listeners.open(this.plan.listeners, this.#inheritance);

@@ -1,5 +1,5 @@
-// A reload of raw TCP: what changed serves new clients as it is now and old ones as they were, what did not change notices nothing,
-// and what cannot be had changes nothing.
+// A reload of raw TCP: what changed serves new clients as it is now and old ones as they were, what did not change notices
+// nothing, and what cannot be had changes nothing.
 
 import { expect, test } from "bun:test";
 
@@ -118,7 +118,10 @@ forEveryEngine((engine) => {
     const second = await Wire.connect(address);
     expect(await ask(second)).toBe("a");
     const refused = Wire.connect(address).then((third) => third.ending);
-    await within("the refusal", refused.catch((error: unknown) => error)); // it may come before the connect is over
+    await within(
+      "the refusal",
+      refused.catch((error: unknown) => error),
+    ); // it may come before the connect is over
     expect(proxy.stats().listeners.one!.refused.max_connections).toBe(1);
     held.reset();
     second.reset();
