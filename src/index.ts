@@ -7,13 +7,13 @@ export {
   type AutoTlsOptions,
   defaultAutoManager,
   quickSetup,
-  REVOCATION_REASONS,
 } from "./library/auto-manager.ts";
 export type {
   AuthorityChoice,
   AuthorityConfig,
   AutoManagerConfig,
 } from "./library/auto-manager-config.ts";
+export { REVOCATION_REASONS } from "./control/acme/issuer.ts";
 export type { CertificateStatus } from "./control/acme/status.ts";
 export type { DnsProvider, TxtRecord } from "./control/dns/provider.ts";
 export {

@@ -6,7 +6,7 @@ import { createSecureContext, type SecureContext } from "node:tls";
 
 import { Dns01Solver, logDns01Steps } from "../control/acme/dns-01.ts";
 import { Http01Solver } from "../control/acme/http-01.ts";
-import type { Issuer, RevocationReason } from "../control/acme/issuer.ts";
+import { type Issuer, REVOCATION_REASONS } from "../control/acme/issuer.ts";
 import { composeIssuers } from "../control/acme/issuers.ts";
 import { CertificateManager } from "../control/acme/manager.ts";
 import type { Solver } from "../control/acme/solver.ts";
@@ -40,15 +40,6 @@ export interface AutoTlsOptions {
     done: (error: Error | null, context?: SecureContext) => void,
   ) => void;
 }
-
-/** RFC 5280 section 5.3.1: what a revocation may say. */
-export const REVOCATION_REASONS = {
-  unspecified: 0,
-  keyCompromise: 1,
-  affiliationChanged: 3,
-  superseded: 4,
-  cessationOfOperation: 5,
-} as const satisfies Record<string, RevocationReason>;
 
 type Domains = readonly (string | readonly string[])[];
 

@@ -177,3 +177,10 @@ export const DNS_01 = {
   removeRetryMs: 2_000, // doubled each time
   removeTimeoutMs: 60_000, // for one try, with all the attempts that a provider makes by itself
 } as const;
+
+/** `proxy certificates`: renew asks the proxy that uses the folder, revoke the authority. */
+export const MAINTENANCE = {
+  lookMs: 500, // between two looks into the folder
+  revokeMs: 60_000, // two answers of an authority that is slow
+  renewMs: 180_000, // until the proxy looks (MANAGER.storageLookMs), and for an order by DNS
+} as const;

@@ -38,6 +38,15 @@ export interface RenewalWindow {
 /** RFC 5280 section 5.3.1, as numbers of ACME (RFC 8555 section 7.6). */
 export type RevocationReason = 0 | 1 | 3 | 4 | 5;
 
+/** By their names in RFC 5280. */
+export const REVOCATION_REASONS = {
+  unspecified: 0,
+  keyCompromise: 1,
+  affiliationChanged: 3,
+  superseded: 4,
+  cessationOfOperation: 5,
+} as const satisfies Record<string, RevocationReason>;
+
 export interface Issuer {
   /** AuthorityPlan.name, or `internal`. */
   readonly name: string;

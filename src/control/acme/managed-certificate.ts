@@ -41,6 +41,9 @@ export interface ManagedOptions {
   readonly log: Log;
 }
 
+/** What the storage says of an attempt until it has ended. */
+export const CUT_SHORT = "the attempt was cut short: the proxy ended meanwhile";
+
 /** Whoever asked for an order and waits for what comes of it. */
 export type Waiter = PromiseWithResolvers<void>;
 
@@ -195,7 +198,7 @@ export class ManagedCertificate {
 
   begun(): void {
     this.#attempts = begun(this.#attempts, this.#clock.now());
-    this.#note("the attempt was cut short: the proxy ended meanwhile", null, true);
+    this.#note(CUT_SHORT, null, true);
   }
 
   /** The order ended well, or another process made one. */

@@ -253,8 +253,10 @@ export class CertificateManager {
 
   /** null: there is none, or none that can be read, which is logged. Never rejects. */
   async #recordOf(managed: ManagedCertificate): Promise<CertificateRecord | null> {
+    const { certificates } = this.#options.storage;
     try {
-      return await this.#options.storage.certificates.record(managed.name);
+      if (await certificates.takeWant(managed.name)) managed.want();
+      return await certificates.record(managed.name);
     } catch (error) {
       const about = { names: managed.names.join(", "), error: messageOf(error) };
       this.#options.log.error(about, "stored certificate not used");

@@ -30,6 +30,7 @@ const RECORD = "certificate.json";
 export const ORDER = "order.json";
 const CHAIN = "chain.pem";
 const KEY = "key.pem";
+const WANTED = "wanted";
 
 export interface StoredCertificate {
   readonly names: readonly string[];
@@ -128,6 +129,19 @@ export class StoredCertificates {
       path,
       encodeRecord({ names: kept, current, replaced, renewalWindow, failures }),
     );
+  }
+
+  /** Asks whoever keeps this certificate for a new one, as soon as may be. @throws ProxyError ERR_STORAGE */
+  async want(name: string): Promise<void> {
+    await writeWhole(join(this.folderOf(name), WANTED), "");
+  }
+
+  /** Whether somebody asked, who has been heard then. @throws ProxyError ERR_STORAGE */
+  async takeWant(name: string): Promise<boolean> {
+    const path = join(this.folderOf(name), WANTED);
+    if ((await readWhole(path)) === null) return false;
+    await remove(path);
+    return true;
   }
 
   /** Removes a certificate, its key and all that is known of it. @throws ProxyError ERR_STORAGE */

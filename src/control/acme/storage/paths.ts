@@ -4,6 +4,7 @@
 //     certificate.json                     which of the folders beside it is in use, and how the next renewal stands
 //     20261122T232004Z/chain.pem key.pem   one issuance: its two files belong together and are never changed
 //     order.json                           an order under way, and the key that it is for
+//     wanted                               somebody asked for a new one (`proxy certificates renew`)
 //   accounts/letsencrypt/                  account.json, key.pem
 //   authorities/internal/                  root.pem, root-key.pem: internal-authority.ts
 //   locks/                                 empty files; they stay
