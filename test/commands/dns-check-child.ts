@@ -30,6 +30,7 @@ if (mode === "closed") for (const number of [1, 2]) world.server(number).behavio
 if (mode === "stays") {
   api.mishap = ({ method }) => (method === "DELETE" ? api.fault(400, "not today") : null);
 }
+if (mode === "hangs") api.mishap = ({ method }) => (method === "DELETE" ? "hang" : null);
 if (mode !== "late" && mode !== "unseen") {
   for (const number of [1, 2]) world.server(number).refresh = publish;
 }
@@ -45,7 +46,7 @@ function publish(): void {
 }
 
 const environment = mode === "denied" ? api.wrongEnvironment : api.environment;
-const timing = { port: world.port, lookFirstMs: 5, tryMs: 300, removeRetryMs: 5, unseenMs: 50 };
+const timing = { port: world.port, lookFirstMs: 5, tryMs: 10_000, removeRetryMs: 5, unseenMs: 50 };
 try {
   process.exitCode = await checkDomains(
     { plan, domains },

@@ -125,6 +125,20 @@ test("Ctrl-C removes what was written, and checks no other domain", async () => 
   expect(code).toBe(1);
 });
 
+test("a second Ctrl-C does not wait for an API that hangs, and says what stays", async () => {
+  const child = start("hangs", "example.test");
+  await child.line(/visible at the zone's servers/);
+  child.kill("SIGINT");
+  child.kill("SIGTERM");
+  const { code, stderr } = await child.outcome;
+  const said = stderr.replace(/"[\w-]{43}"/, '"…"');
+  expect(said).toBe(
+    'proxy: the TXT record _acme-challenge.example.test with the value "…" in the zone example.test ' +
+      "stays behind. Remove it by hand\n",
+  );
+  expect(code).toBe(1);
+});
+
 describe("the command line", () => {
   test("says what is missing and what is wrong, all at once", async () => {
     const nothing = await runProxy("dns-check");

@@ -36,7 +36,7 @@ function scene(use: (scene: Scene) => Promise<void>): Promise<void> {
       plan: { ...compileDns01({ dns_provider: "cloudflare" })!, resolvers: world.endpoints },
       tell: logDns01Steps(log),
       makeProvider: async () => provider,
-      timing: { port, lookFirstMs: 5, tryMs: 500 },
+      timing: { port, lookFirstMs: 5, tryMs: 10_000 },
     });
     const warnings: string[] = [];
     const storage = new CertificateStorage(folder);

@@ -70,7 +70,7 @@ function solver(more: Partial<Dns01Plan> = {}, tell: TellStep = note): Dns01Solv
     plan: plan(more),
     tell,
     makeProvider: async () => provider,
-    timing: { port: world.port, lookFirstMs: 5, tryMs: 300, removeRetryMs: 1, unseenMs: 30 },
+    timing: { port: world.port, lookFirstMs: 5, tryMs: 10_000, removeRetryMs: 1, unseenMs: 30 },
   });
 }
 

@@ -18,13 +18,21 @@ const VALUE = "wanted";
 const ALL = { isSeen: true, givenUp: [] };
 const NEVER = new AbortController().signal;
 
+interface WaitOptions {
+  timeoutMs?: number;
+  delayMs?: number;
+  tryMs?: number;
+  signal?: AbortSignal;
+}
+
 class Wait {
   readonly sights: string[] = [];
   done = false;
   readonly result: Promise<Visibility>;
 
-  constructor(world: DnsWorld, { timeoutMs = 30_000, delayMs = 0, signal = NEVER } = {}) {
-    this.result = this.#start(world, timeoutMs, delayMs, signal);
+  /** @param tryMs short where a server is silent: it is what the test waits for. */
+  constructor(world: DnsWorld, options: WaitOptions = {}) {
+    this.result = this.#start(world, options);
     this.result.then(
       () => (this.done = true),
       () => (this.done = true),
@@ -33,17 +41,15 @@ class Wait {
 
   async #start(
     world: DnsWorld,
-    timeoutMs: number,
-    delayMs: number,
-    signal: AbortSignal,
+    { timeoutMs = 30_000, delayMs = 0, tryMs = 10_000, signal = NEVER }: WaitOptions,
   ): Promise<Visibility> {
     const { resolvers, port } = world;
-    const lookup = new Authoritative({ resolvers, port, tryMs: 200 });
+    const lookup = new Authoritative({ resolvers, port, tryMs });
     const place = await lookup.locate(NAME, signal);
     const seen = ({ server, state, detail }: Sight): void => {
       this.sights.push(`${server.split(".")[0]} ${state} ${detail}`);
     };
-    const times = { timeoutMs, delayMs, lookFirstMs: 5, tryMs: 200, unseenMs: 50 };
+    const times = { timeoutMs, delayMs, lookFirstMs: 5, tryMs, unseenMs: 50 };
     return waitUntilVisible({ place, value: VALUE, ...times, seen }, signal);
   }
 }
@@ -114,7 +120,7 @@ describe("a record is visible", () => {
 
 describe("a server that does not work", () => {
   test.each([
-    ["is silent", { silent: true }, "no answer within 200 ms"],
+    ["is silent", { silent: true }, "no answer within 500 ms"],
     ["refuses", { rcode: "REFUSED" }, "REFUSED"],
     ["fails", { rcode: "SERVFAIL" }, "SERVFAIL"],
     ["does not have the zone", { lame: true }, "is lame: it does not have example.test"],
@@ -124,7 +130,8 @@ describe("a server that does not work", () => {
       await using world = await worldOf(3);
       world.add(ORIGIN, NAME, "TXT", VALUE);
       Object.assign(world.server(2).behaviour, behaviour);
-      const { isSeen, givenUp } = await new Wait(world).result;
+      const tryMs = "silent" in behaviour ? 500 : 10_000;
+      const { isSeen, givenUp } = await new Wait(world, { tryMs }).result;
       expect(isSeen).toBe(true);
       expect(givenUp).toMatchObject([{ server: "ns2.hosts.test", state: "broken", detail }]);
       expect(world.server(2).asked(NAME, "TXT")).toHaveLength(3);
@@ -160,12 +167,12 @@ describe("a server that does not work", () => {
 
 describe("where no server is heard, a record is taken for visible after a while, which is told", () => {
   test.each([
-    ["nothing comes back", { silent: true }, "no answer within 200 ms"],
+    ["nothing comes back", { silent: true }, "no answer within 100 ms"],
     ["something else answers", { lame: true }, "is lame: it does not have example.test"],
   ] as const)("because %s", async (_, behaviour, detail) => {
     await using world = await worldOf(2);
     for (const number of [1, 2]) Object.assign(world.server(number).behaviour, behaviour);
-    const { isSeen, givenUp } = await new Wait(world).result;
+    const { isSeen, givenUp } = await new Wait(world, { tryMs: 100 }).result;
     expect([isSeen, givenUp.map((sight) => sight.detail)]).toEqual([false, [detail, detail]]);
     expect(world.server(1).asked(NAME, "TXT").length).toBeGreaterThanOrEqual(3);
   });
