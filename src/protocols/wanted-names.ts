@@ -25,6 +25,7 @@ interface Asked {
 
 export class WantedNames {
   readonly #ask: (name: string) => void;
+  readonly #waitMs: number;
   /** In the order of asking, so of their ends, too. */
   readonly #asked = new Map<string, Asked>();
   /** Until when, in the order of denial. */
@@ -32,9 +33,10 @@ export class WantedNames {
   #waiting = 0;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
-  /** @param ask tells the control plane. */
-  constructor(ask: (name: string) => void) {
+  /** @param ask tells the control plane. @param waitMs another time than ON_DEMAND.waitMs, for tests. */
+  constructor(ask: (name: string) => void, waitMs: number = ON_DEMAND.waitMs) {
     this.#ask = ask;
+    this.#waitMs = waitMs;
   }
 
   /** @returns null: the waiter will be told; otherwise why it will not wait. */
@@ -92,9 +94,9 @@ export class WantedNames {
     const before = this.#asked.get(name);
     if (before !== undefined) return before;
     if (this.#asked.size >= ON_DEMAND.namesMax) return null;
-    const asked = { untilMs: monotonicMs() + ON_DEMAND.waitMs, waiters: new Set<Waiter>() };
+    const asked = { untilMs: monotonicMs() + this.#waitMs, waiters: new Set<Waiter>() };
     this.#asked.set(name, asked);
-    this.#timer ??= setTimeout(() => this.#expire(), ON_DEMAND.waitMs);
+    this.#timer ??= setTimeout(() => this.#expire(), this.#waitMs);
     this.#ask(name);
     return asked;
   }
@@ -114,7 +116,7 @@ export class WantedNames {
         this.#timer = setTimeout(() => this.#expire(), untilMs - now);
         return;
       }
-      const why = `no certificate for ${name} within ${ON_DEMAND.waitMs} ms`;
+      const why = `no certificate for ${name} within ${this.#waitMs} ms`;
       for (const waiter of this.#end(name)) waiter.denied(why);
     }
   }
