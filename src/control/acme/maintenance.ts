@@ -1,5 +1,5 @@
-// What is done to stored certificates from outside, while a proxy may be using them: it finds out by looking into the folder. Called
-// by `proxy certificates`.
+// What is done to stored certificates from outside, while a proxy may be using them: it finds out by looking into the folder.
+// Called by `proxy certificates`.
 
 import { MAINTENANCE } from "../../shared/auto-tls-limits.ts";
 import type { AuthorityPlan } from "../../shared/auto-tls-plan.ts";
