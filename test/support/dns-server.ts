@@ -5,7 +5,7 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { createServer, isIPv6, type Server, type Socket as TcpSocket } from "node:net";
 
-export const TYPES = { A: 1, NS: 2, CNAME: 5, SOA: 6, TXT: 16, AAAA: 28, CAA: 257 } as const;
+export const TYPES = { A: 1, NS: 2, CNAME: 5, SOA: 6, TXT: 16, AAAA: 28 } as const;
 export type TestType = keyof typeof TYPES;
 export const RCODES = {
   NOERROR: 0,
@@ -372,8 +372,6 @@ function encodeData(type: TestType, data: string): Uint8Array {
     case "NS":
     case "CNAME":
       return encodeTestName(data);
-    case "CAA":
-      return Buffer.concat([new Uint8Array([0, 5]), Buffer.from(`issue${data}`)]);
     default:
       return type satisfies never;
   }

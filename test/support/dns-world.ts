@@ -64,11 +64,6 @@ export class DnsWorld implements AsyncDisposable {
     return this.#servers.get(nameOf(number))!;
   }
 
-  /** Where a server's name leads to, besides its address; a name that no server has, for example. */
-  host(name: string, type: TestType, data: string): void {
-    this.#hosts.add(name, type, data);
-  }
-
   /** A zone that these servers have, each a copy of its own. */
   zone(origin: string, numbers: readonly number[], more: readonly string[] = []): void {
     const names = [...numbers.map(nameOf), ...more];
