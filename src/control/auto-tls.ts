@@ -113,10 +113,12 @@ export class AutoTls implements ManagedSource {
 
   /** Many that come at once are told of together: every worker is sent all of them. */
   #tellSoon(): void {
+    const { tellMs, tellEachMs, tellMaxMs } = MANAGER;
+    const waitMs = Math.min(tellMs + this.materials().length * tellEachMs, tellMaxMs);
     this.#telling ??= setTimeout(() => {
       this.#telling = undefined;
       void this.#tell();
-    }, MANAGER.tellMs);
+    }, waitMs);
   }
 
   async #tell(): Promise<void> {

@@ -82,7 +82,10 @@ export const MANAGER = {
   lookMs: 30 * SECOND, // at the wall clock, which is set and stands still while a machine sleeps
   storageLookMs: 1 * MINUTE, // at what other processes have put into the storage
   readsAtOnce: 16, // certificates at the start: a thousand are there within a second
+  standInsMax: 8, // with their own names: each takes 16 ms, and listeners wait for them
   tellMs: 50, // that certificates which come together wait for each other before listeners are told
+  tellEachMs: 1 / 20, // for each that is shown, since all are sent again
+  tellMaxMs: 800, // then they are: a new certificate is shown within a second
   withdrawMs: 20 * SECOND, // at the end, for answers of challenges to be taken back
 } as const;
 

@@ -7,20 +7,22 @@ import type { CertificateMaterial } from "../../shared/certificates.ts";
 /** Certificates for the same names that differ in their keys stand together: the handshake takes the one that fits. */
 export function bundles(certificates: readonly CertificateMaterial[]): CertificateMaterial[][] {
   const found: CertificateMaterial[][] = [];
+  const byNames = new Map<string, CertificateMaterial[][]>();
   for (const certificate of certificates) {
-    const fitting = found.find(
-      (bundle) =>
-        sameNames(bundle[0]!.names, certificate.names) &&
-        bundle.every(({ keyType }) => keyType !== certificate.keyType),
+    const names = certificate.names.toSorted().join(" ");
+    const alike = byNames.get(names) ?? [];
+    const fitting = alike.find((bundle) =>
+      bundle.every(({ keyType }) => keyType !== certificate.keyType),
     );
-    if (fitting === undefined) found.push([certificate]);
-    else fitting.push(certificate);
+    if (fitting !== undefined) {
+      fitting.push(certificate);
+      continue;
+    }
+    const bundle = [certificate];
+    found.push(bundle);
+    byNames.set(names, [...alike, bundle]);
   }
   return found;
-}
-
-function sameNames(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((name) => b.includes(name));
 }
 
 export interface Named<Context> {
