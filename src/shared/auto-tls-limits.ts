@@ -93,6 +93,7 @@ export const MANAGER = {
 export const ACME = {
   requestMs: 30_000, // of one request with its answer: Let's Encrypt answers in two seconds when it is busy
   answerMaxBytes: 256 * 1024, // a directory, an order, or a chain of some ten certificates: 64 KiB at most of any authority
+  redirectsMax: 5, // of one request: a directory that moved, and moved again
   readTries: 3, // of a request that changes nothing, when the connection breaks
   readAgainMs: 1 * SECOND, // between two of them
   // A nonce that was refused brings a fresh one (RFC 8555 section 6.5): so many in a row are no accident, also where half of

@@ -431,6 +431,30 @@ describe("authorities that do not work", () => {
     });
   }
 
+  test("one whose directory has moved is followed, and not into the open or for ever", async () => {
+    using authority = new Authority();
+    const { cert, key } = authority.issue(["IP:127.0.0.1"]);
+    let target = "/there";
+    await using server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      tls: { cert, key },
+      fetch: ({ url }) =>
+        url.endsWith("/there")
+          ? Response.json(directoryAt(new URL(url).origin))
+          : new Response("", { status: 301, headers: { location: target } }),
+    });
+    const directory = `https://127.0.0.1:${server.port}/dir`;
+    const plan = { ...planAt(server.port!), directory, rootFile: authority.caFile };
+    expect(await issuerOf(plan).renewalWindow("", signal())).toBeNull();
+    target = "/dir";
+    const endless = await errorOf(issuerOf(plan).renewalWindow("", signal()));
+    expect(endless.message).toBe("ca.example does not give its directory: status 301");
+    target = `http://127.0.0.1:${server.port}/there`;
+    const clear = await errorOf(issuerOf(plan).renewalWindow("", signal()));
+    expect(clear.message).toBe(`ca.example names an address that is not used: ${target}`);
+  });
+
   test("one that asks for a nonce and gives none is told of", async () => {
     const error = await errorFrom(({ url }) => {
       const { origin, pathname } = new URL(url);

@@ -10,7 +10,7 @@ import { ACME } from "../../../shared/auto-tls-limits.ts";
 import type { AuthorityPlan } from "../../../shared/auto-tls-plan.ts";
 import { errnoOf, messageOf } from "../../../shared/errors.ts";
 import { IssueError } from "../issue-error.ts";
-import { readRetryAfter } from "./problem.ts";
+import { printable, readRetryAfter } from "./problem.ts";
 
 export interface Answer {
   readonly status: number;
@@ -26,6 +26,9 @@ export interface Request {
   readonly type?: string;
   readonly body?: string;
 }
+
+/** RFC 9110 section 15.4 */
+const REDIRECTED: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 const USER_AGENT = `${manifest.name}/${manifest.version}`;
 
@@ -51,10 +54,24 @@ export class Transport {
     this.#ca = authority.rootFile === null ? null : readRoots(authority.name, authority.rootFile);
   }
 
-  /** @throws IssueError if no answer came; or the signal's reason. */
+  /**
+   * Redirections are followed, except of what was signed for one URL.
+   * @throws IssueError if no answer came; or the signal's reason.
+   */
   async ask(url: string, request: Request, signal: AbortSignal): Promise<Answer> {
+    let target = this.#checked(url, this.#authority.directory);
+    for (let hops = 0; ; hops++) {
+      const answer = await this.#askOnce(target, request, signal);
+      const location = REDIRECTED.has(answer.status) ? answer.headers.get("location") : null;
+      if (location === null || request.method === "POST" || hops === ACME.redirectsMax) {
+        return answer;
+      }
+      target = this.#checked(location, target.href);
+    }
+  }
+
+  async #askOnce(target: URL, request: Request, signal: AbortSignal): Promise<Answer> {
     signal.throwIfAborted();
-    const target = this.#checked(url);
     const timeout = AbortSignal.timeout(ACME.requestMs);
     try {
       const response = await fetch(target, {
@@ -64,7 +81,7 @@ export class Transport {
           ...(request.type !== undefined && { "content-type": request.type }),
         },
         ...(request.body !== undefined && { body: request.body }),
-        redirect: request.method === "POST" ? "manual" : "follow",
+        redirect: "manual",
         signal: AbortSignal.any([signal, timeout]),
         ...(this.#ca !== null && { tls: { ca: this.#ca } }),
       });
@@ -78,12 +95,13 @@ export class Transport {
     }
   }
 
-  #checked(url: string): URL {
-    const target = URL.parse(url, this.#authority.directory);
+  #checked(url: string, base: string): URL {
+    const target = URL.parse(url, base);
     const { protocol } = new URL(this.#authority.directory);
     const isSafe = target?.protocol === "https:" || target?.protocol === protocol;
     if (target !== null && isSafe) return target;
-    throw new IssueError(`${this.#authority.name} names an address that is not used: ${url}`);
+    const problem = `${this.#authority.name} names an address that is not used: ${printable(url)}`;
+    throw new IssueError(problem);
   }
 
   async #read(response: Response): Promise<string> {
