@@ -1,6 +1,7 @@
 // A gateway worker's entry point: composes protocols with the mailbox that the control plane writes to. It lives on its event
 // loop, apart from the relay workers, whose engines may block in a system call.
 
+import { appendFileSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 
 import { descriptorLimit, descriptorReserve, warnIfTooFew } from "./engine/descriptors.ts";
@@ -17,7 +18,7 @@ import { QuicListener } from "./protocols/quic/listener.ts";
 import { TlsListener } from "./protocols/tls/listener.ts";
 import { UdpListener } from "./protocols/udp/listener.ts";
 import { monotonicMs } from "./shared/clock.ts";
-import { toErrorRecord } from "./shared/errors.ts";
+import { messageOf, toErrorRecord } from "./shared/errors.ts";
 import { type HttpPlan, isHttpPlan, type LinkPlan, type TlsPlan } from "./shared/http-plan.ts";
 import { RELAY } from "./shared/limits.ts";
 import type {
@@ -69,6 +70,7 @@ const host: GatewayHost = {
   rows,
   bandwidth,
   challenges: new ChallengeAnswers(),
+  keyLog: init.keyLogPath === null ? null : keyLogTo(init.keyLogPath),
   emit,
   hasRoom: (fd) => fd < ceiling,
   setBuffers: (fd, sizes) => setSocketOptions(fd, sizes, "accepted"),
@@ -77,6 +79,17 @@ const host: GatewayHost = {
   sharedMs,
   needSweep: (timeoutMs) => sweep.need(timeoutMs),
 };
+
+/** One write for each line, so that those of several workers do not mix. */
+function keyLogTo(path: string): (line: string) => void {
+  return (line) => {
+    try {
+      appendFileSync(path, `${line}\n`);
+    } catch (error) {
+      emit({ type: "warning", key: path, message: `a key was not logged: ${messageOf(error)}` });
+    }
+  };
+}
 
 function createListener(request: OpenRequest<GatewayPlan>): GatewayListener {
   if (isRequest(request, isHttpPlan)) return createHttpListener(host, request);

@@ -6,6 +6,7 @@ import { LoadBoard } from "../shared/load.ts";
 import type { Log } from "../shared/log.ts";
 import type { WorkerKind } from "../shared/messages.ts";
 import type { ListenerPlan, Plan } from "../shared/plan.ts";
+import { keyLogPath } from "./key-log.ts";
 import { kindFor } from "./listener.ts";
 import type { WorkerHandle, WorkerOrder } from "./worker-handle.ts";
 import { type SlotHandlers, WorkerSlot } from "./worker-slot.ts";
@@ -21,6 +22,8 @@ export class Workers {
   readonly #log: Log;
   readonly #handlers: (index: number) => SlotHandlers;
   readonly #slots: WorkerSlot[] = [];
+  /** For gateway workers, whenever they come up. */
+  #keyLogPath: string | null = null;
 
   /** @param plan of which engine, workers and ring are what every worker is started with. */
   constructor(plan: Plan, log: Log, handlers: (index: number) => SlotHandlers) {
@@ -38,6 +41,7 @@ export class Workers {
     // Without any listener there is an engine all the same: it adopts pairs.
     if (listeners.length === 0 && this.#slots.length === 0) wanted.add("relay");
     const missing = KINDS.filter((kind) => wanted.has(kind) && !this.#has(kind));
+    if (missing.includes("gateway")) this.#keyLogPath = keyLogPath(process.env, this.#log);
     const slots = missing.flatMap((kind) =>
       Array.from({ length: this.count }, () => this.#create(kind)),
     );
@@ -51,7 +55,9 @@ export class Workers {
     const { engine, ring, log } = this.#plan;
     const common = { index, traceConnections: log.level === "debug" };
     const order: WorkerOrder =
-      kind === "relay" ? { kind, ...common, engine, ring, load: this.#load } : { kind, ...common };
+      kind === "relay"
+        ? { kind, ...common, engine, ring, load: this.#load }
+        : { kind, ...common, keyLogPath: this.#keyLogPath };
     const slot = new WorkerSlot(order, this.#log, this.#handlers(index));
     this.#slots.push(slot);
     return slot;

@@ -18,6 +18,8 @@ export interface GatewayHost {
   readonly rows: LiveRows;
   readonly bandwidth: Bandwidth;
   readonly challenges: ChallengeAnswers;
+  /** Gets lines of the NSS key log of every QUIC connection; null: none are made. */
+  readonly keyLog: ((line: string) => void) | null;
   emit(event: WorkerEvent): void;
   /** False for a descriptor beyond those that connections may take: the last ones are kept for everything else. */
   hasRoom(fd: number): boolean;

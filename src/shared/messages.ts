@@ -32,6 +32,8 @@ export interface RelayInit extends CommonInit {
 
 export interface GatewayInit extends CommonInit {
   readonly kind: "gateway";
+  /** The file for keys of QUIC connections; null: they are nobody's business. */
+  readonly keyLogPath: string | null;
 }
 
 /** What the engines take. */

@@ -23,6 +23,7 @@ import { type ListenerOptions, listenerPlan } from "./plan.ts";
 export class TestHost implements GatewayHost {
   readonly index = 0;
   readonly traceConnections = true;
+  keyLog: ((line: string) => void) | null = null;
   readonly events: WorkerEvent[] = [];
   readonly rows: LiveRows;
   readonly bandwidth: Bandwidth;

@@ -3,7 +3,7 @@
 import type { HttpPlan } from "../../shared/http-plan.ts";
 import type { OpenRequest } from "../../shared/messages.ts";
 import type { GatewayHost } from "../host.ts";
-import { pickDriver } from "../quic/pick.ts";
+import { pickHttp3Driver } from "../quic/pick.ts";
 import { BatchedAccessLog } from "./access/access-log.ts";
 import { createErrorAnswer } from "./answers.ts";
 import { CODECS } from "./codecs.ts";
@@ -26,7 +26,7 @@ export function createHttpListener(
   const altSvcSeconds = h3?.altSvcSeconds ?? 0;
   return new HttpListener(host, request, {
     codecs: CODECS,
-    quicDriver: () => pickDriver("quiche", host),
+    quicDriver: () => pickHttp3Driver(host),
     router: createRouter({
       routes,
       filtersFor: filtersOf,

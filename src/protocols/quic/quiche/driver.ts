@@ -17,7 +17,7 @@ import { QuicheEndpoint } from "./endpoint.ts";
 import type { PacketHost } from "./parts.ts";
 
 /** What a driver needs of its worker. */
-export type QuicHost = PacketHost & Pick<GatewayHost, "setBuffers">;
+export type QuicHost = PacketHost & Pick<GatewayHost, "setBuffers" | "keyLog">;
 
 export class QuicheDriver implements QuicDriver {
   readonly name = "quiche";

@@ -127,8 +127,9 @@ test.each([
   if (binding instanceof Error) throw binding;
   const host = new TestHost();
   const gatherDatagrams = (fd: number): boolean => gathers && host.gatherDatagrams(fd);
-  const { segmentsOf, setBuffers } = host;
-  const driver = new QuicheDriver(binding, { segmentsOf, gatherDatagrams, setBuffers });
+  const { segmentsOf, setBuffers, keyLog } = host;
+  const system = { segmentsOf, gatherDatagrams, setBuffers, keyLog };
+  const driver = new QuicheDriver(binding, system);
   await using link = await Link.make({ client: driver, server: driver, test });
   const { client, server } = await link.streams();
   for (const [seed, from, to] of [
