@@ -11,22 +11,17 @@ import { systemClock } from "./acme/clock.ts";
 import { composeIssuers } from "./acme/issuers.ts";
 import { CertificateManager } from "./acme/manager.ts";
 import { OnDemand } from "./acme/on-demand.ts";
-import type { Solver } from "./acme/solver.ts";
+import type { ChallengeHost } from "./acme/presenter.ts";
+import { composeSolvers } from "./acme/solvers.ts";
 import { StandIns } from "./acme/stand-ins.ts";
 import type { CertificateStatus } from "./acme/status.ts";
 import { CertificateStorage } from "./acme/storage.ts";
 import type { WantedCertificates } from "./acme/wanted.ts";
 import type { ManagedSource } from "./certificates/managed.ts";
 
-export interface AutoTlsOptions {
-  readonly plan: AutoTlsPlan;
-  readonly log: Log;
-  /** In order of preference. */
-  readonly solvers: readonly Solver[];
-  /** Names that clients wait for. */
+/** A proxy: its listeners answer challenges, and its clients wait for names. */
+export interface AutoTlsHost extends ChallengeHost {
   readonly wanted: WantedCertificates;
-  /** `materials` or `standIns` give others than before. */
-  readonly changed: () => void;
 }
 
 /** Names in one line of the log. */
@@ -40,18 +35,20 @@ export class AutoTls implements ManagedSource {
   readonly #standIns = new StandIns();
   readonly #wanted: WantedCertificates;
   readonly #onDemand: OnDemand | null;
+  #running = false;
   #telling: ReturnType<typeof setTimeout> | undefined;
 
-  constructor({ plan, log, solvers, wanted, changed }: AutoTlsOptions) {
+  private constructor(plan: AutoTlsPlan, host: AutoTlsHost, log: Log, changed: () => void) {
     this.#plan = plan;
     this.#log = log;
     this.#changed = changed;
+    const { wanted } = host;
     const storage = new CertificateStorage(plan.storage);
     this.manager = new CertificateManager({
       storage,
       keyType: plan.keyType,
       issuersFor: composeIssuers(plan, storage, log),
-      solvers,
+      solvers: composeSolvers(plan, host, log),
       log,
       changed: () => this.#tellSoon(),
     });
@@ -69,8 +66,24 @@ export class AutoTls implements ManagedSource {
       });
   }
 
-  /** From the storage; whatever is missing has a stand-in then. Never rejects for what the storage is like. */
-  async load(): Promise<void> {
+  /**
+   * Reads the storage; whatever is missing has a stand-in then. What the storage is like is logged, and no error.
+   * @param plan null: nothing is managed.
+   * @param changed `materials` or `standIns` give others than before; not called before `start`.
+   */
+  static async open(
+    plan: AutoTlsPlan | null,
+    host: AutoTlsHost,
+    log: Log,
+    changed: () => void,
+  ): Promise<AutoTls | null> {
+    if (plan === null) return null;
+    const autoTls = new AutoTls(plan, host, log, changed);
+    await autoTls.#load();
+    return autoTls;
+  }
+
+  async #load(): Promise<void> {
     await this.manager.load(this.#plan.certificates);
     const missing = this.manager.missing();
     await this.#standIns.cover(missing, systemClock.now());
@@ -86,6 +99,7 @@ export class AutoTls implements ManagedSource {
 
   /** Listeners are open: names can be proven. */
   start(): void {
+    this.#running = true;
     this.manager.start();
     const onDemand = this.#onDemand;
     if (onDemand !== null) this.#wanted.handler = (name) => onDemand.wanted(name);
@@ -93,10 +107,16 @@ export class AutoTls implements ManagedSource {
 
   /** Orders end. What is shown stays. */
   async stop(): Promise<void> {
+    this.#running = false;
     clearTimeout(this.#telling);
     this.#onDemand?.close();
     this.#wanted.handler = null;
     await this.manager.stop();
+  }
+
+  /** `stop` waits for nobody any more, if it has begun or when it does. */
+  hurry(): void {
+    this.manager.hurry();
   }
 
   materials(): readonly CertificateMaterial<Secret>[] {
@@ -113,6 +133,7 @@ export class AutoTls implements ManagedSource {
 
   /** Many that come at once are told of together: every worker is sent all of them. */
   #tellSoon(): void {
+    if (!this.#running) return; // what was read at the start is asked for
     const { tellMs, tellEachMs, tellMaxMs } = MANAGER;
     const waitMs = Math.min(tellMs + this.materials().length * tellEachMs, tellMaxMs);
     this.#telling ??= setTimeout(() => {

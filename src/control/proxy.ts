@@ -14,7 +14,6 @@ import type { AdoptRequest, ListeningSocket, WorkerEvent } from "../shared/messa
 import type { EngineName, Plan } from "../shared/plan.ts";
 import { AccessLogs } from "./access-logs.ts";
 import { PendingAnswers } from "./acme/pending-answers.ts";
-import { composeSolvers } from "./acme/solvers.ts";
 import type { CertificateStatus } from "./acme/status.ts";
 import { WantedCertificates } from "./acme/wanted.ts";
 import { AutoTls } from "./auto-tls.ts";
@@ -227,7 +226,7 @@ export class Proxy implements AsyncDisposable {
     const { engine, workers, ring } = this.#plan;
     const plan = { ...wanted, engine, workers, ring };
     const isSame = isDeepStrictEqual(plan.autoTls, this.#plan.autoTls);
-    const autoTls = isSame ? this.#autoTls : await this.#loadAutoTls(plan.autoTls);
+    const autoTls = isSame ? this.#autoTls : await this.#openAutoTls(plan.autoTls);
     const certificates = this.#certificates.prepare(plan.listeners, autoTls);
     const logs = this.#accessLogs.prepare(plan.listeners);
     try {
@@ -285,6 +284,7 @@ export class Proxy implements AsyncDisposable {
 
   /** Resets every connection and ends at once, also while `stop` waits. */
   async kill(): Promise<void> {
+    this.#autoTls?.hurry();
     if (this.#state === "running") {
       this.#state = "draining";
       this.#ending = this.#end();
@@ -299,7 +299,7 @@ export class Proxy implements AsyncDisposable {
   async #start(): Promise<void> {
     const { listeners, autoTls } = this.#plan;
     this.#accessLogs.prepare(listeners).commit();
-    this.#autoTls = await this.#loadAutoTls(autoTls);
+    this.#autoTls = await this.#openAutoTls(autoTls);
     const changed = (key: string): void => this.#listeners.certificatesChanged(key);
     this.#certificates = Certificates.read(listeners, this.#log, changed, this.#autoTls);
     this.#listeners = new Listeners({
@@ -399,17 +399,8 @@ export class Proxy implements AsyncDisposable {
   }
 
   /** Certificates are read; orders begin when listeners are open. */
-  async #loadAutoTls(plan: AutoTlsPlan | null): Promise<AutoTls | null> {
-    if (plan === null) return null;
-    const autoTls = new AutoTls({
-      plan,
-      log: this.#log,
-      solvers: composeSolvers(plan, this, this.#log),
-      wanted: this.wanted,
-      changed: () => this.#certificates.managedChanged(),
-    });
-    await autoTls.load();
-    return autoTls;
+  #openAutoTls(plan: AutoTlsPlan | null): Promise<AutoTls | null> {
+    return AutoTls.open(plan, this, this.#log, () => this.#certificates.managedChanged());
   }
 
   async #drain(timeoutMs: number): Promise<void> {

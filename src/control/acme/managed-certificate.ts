@@ -65,6 +65,8 @@ export class ManagedCertificate {
   /** By authority, as the storage keeps them. */
   readonly #failures = new Map<string, StoredFailure>();
   #lastFailure: CertificateFailure | null = null;
+  /** Somebody signed it who is not asked any more: the configuration names another authority. */
+  #isForeign = false;
   /** The next order is not waited for. */
   #wanted = false;
   /** When what the storage has was issued, as far as we have looked; 0: it has none. */
@@ -126,7 +128,9 @@ export class ManagedCertificate {
   dueMs(): number {
     if (this.#wanted) return 0;
     const renewalMs =
-      this.#held === null ? 0 : renewalAt(this.#held.validity, this.#window, this.#chance);
+      this.#held === null || this.#isForeign
+        ? 0
+        : renewalAt(this.#held.validity, this.#window, this.#chance);
     return Math.max(renewalMs, this.#attempts.atMs);
   }
 
@@ -190,6 +194,12 @@ export class ManagedCertificate {
     return isNew && (this.#shown !== null || before !== null);
   }
 
+  /** What the storage had at the start. Of a process that runs, another may have its own view of who is to sign. */
+  found(held: Held): void {
+    this.adopt(held);
+    this.#isForeign = this.#heldIssuer() === undefined;
+  }
+
   /** It is not to be used any more, and shown until there is another. */
   disown(): void {
     this.#held = null;
@@ -206,6 +216,7 @@ export class ManagedCertificate {
     const nowMs = this.#clock.now();
     const { failures } = this.#attempts;
     const changed = this.adopt(held);
+    this.#isForeign = false;
     this.#attempts = succeeded(this.#attempts, nowMs);
     this.#failures.clear();
     this.#lastFailure = null;

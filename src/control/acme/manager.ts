@@ -40,6 +40,8 @@ export class CertificateManager {
   readonly #byName = new Map<string, ManagedCertificate>();
   readonly #stopping = new AbortController();
   readonly #working = new Set<Promise<void>>();
+  /** `stop` has waited for long enough. */
+  readonly #late = Promise.withResolvers<void>();
   #running = false;
   #cancelTimer = (): void => {};
   #lookAtMs = 0;
@@ -80,10 +82,14 @@ export class CertificateManager {
     this.#running = false;
     this.#cancelTimer();
     this.#stopping.abort(new ProxyError("ERR_CLOSED", "the manager of certificates was stopped"));
-    const late = Promise.withResolvers<void>();
-    const cancel = this.#clock.after(MANAGER.withdrawMs, late.resolve);
-    await Promise.race([Promise.allSettled(this.#working), late.promise]);
+    const cancel = this.#clock.after(MANAGER.withdrawMs, this.#late.resolve);
+    await Promise.race([Promise.allSettled(this.#working), this.#late.promise]);
     cancel();
+  }
+
+  /** `stop` waits for nobody any more. */
+  hurry(): void {
+    this.#late.resolve();
   }
 
   /**
@@ -247,7 +253,7 @@ export class CertificateManager {
     if (record === null) return;
     managed.seenMs = record.current?.issuedMs ?? 0;
     const held = record.current && (await readHeld(managed, this.#tools));
-    if (held !== null) managed.adopt(held);
+    if (held !== null) managed.found(held);
     managed.recall(record);
   }
 

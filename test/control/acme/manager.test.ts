@@ -143,6 +143,22 @@ describe("what is missing", () => {
     expect(issuer.requests.length).toBe(3);
   });
 
+  test("is what an authority signed that is not asked any more, which is shown until then", async () => {
+    const staging = new FakeIssuer(clock, "staging");
+    const first = await start([["a.example"]], { issuers: [staging] });
+    await valid(first.manager);
+    await first.manager.stop();
+    const { manager } = await load([["a.example"]]);
+    const before = serialOf(manager, "a.example");
+    manager.start();
+    await rest(manager, 1);
+    expect(serialOf(manager, "a.example")).not.toBe(before);
+    expect(issuer.requests[0]!.replaces).toBeNull();
+    clock.move(MINUTE);
+    expect(manager.status()[0]).toMatchObject({ authority: "fake", failures: 0 });
+    expect(issuer.requests.length).toBe(1);
+  });
+
   test("is ordered four at a time", async () => {
     const gate = Promise.withResolvers<void>();
     issuer.before = () => gate.promise;
@@ -420,6 +436,20 @@ describe("while it runs", () => {
     await within("the end", manager.stop());
     await expect(waiting).rejects.toMatchObject({ code: "ERR_CLOSED" });
     expect(log.of("certificate not obtained, trying on")).toEqual([]);
+  });
+
+  test("its end waits for challenges to be taken back, unless somebody is in a hurry", async () => {
+    const gate = Promise.withResolvers<void>();
+    issuer.before = () => gate.promise;
+    const { manager } = await start([["a.example"]]);
+    await until("it is ordered", () => issuer.requests.length === 1);
+    let ended = false;
+    const stopped = manager.stop().then(() => (ended = true));
+    await Promise.race([stopped, new Promise((resolve) => setImmediate(resolve))]);
+    expect(ended).toBe(false);
+    manager.hurry();
+    await within("the end", stopped);
+    gate.resolve();
   });
 
   test("one is obtained for whoever waits, who hears of failure, and later at once", async () => {
