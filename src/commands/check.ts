@@ -2,9 +2,11 @@
 
 import { defineCommand } from "citty";
 
-import { cautions } from "../control/cautions.ts";
+import { checkAutoTlsFiles, missingCredentials } from "../control/acme/check-files.ts";
+import { type Caution, cautions } from "../control/cautions.ts";
 import { checkFiles } from "../control/certificates/check.ts";
 import { compile } from "../control/compile.ts";
+import type { AutoTlsPlan } from "../shared/auto-tls-plan.ts";
 import { thisMachine } from "./machine.ts";
 import { formatPlan } from "./plan-text.ts";
 import { readConfig } from "./run.ts";
@@ -19,10 +21,23 @@ export const check = defineCommand({
     const config = await readConfig({ config: args.file });
     const disabled = config.protocols.filter((entry) => entry.enabled === false);
     const plan = compile(config, thisMachine());
-    const found = [...cautions(plan), ...checkFiles(plan, Date.now())];
+    const found = [
+      ...cautions(plan),
+      ...checkFiles(plan, Date.now()),
+      ...(await checkAutoTls(plan.autoTls)),
+    ];
     const warnings = found.map(({ listener, message }) => `warning: ${listener}: ${message}`);
     const parts = [`${args.file} is valid`, ...warnings, "", formatPlan(plan, disabled)];
     await print(parts.join("\n"));
     return 0;
   },
 });
+
+/** @throws ProxyError ERR_CERTIFICATE */
+async function checkAutoTls(plan: AutoTlsPlan | null): Promise<Caution[]> {
+  if (plan === null) return [];
+  const missing = await missingCredentials(plan);
+  const messages = checkAutoTlsFiles(plan, Date.now());
+  if (missing !== null) messages.push(missing);
+  return messages.map((message) => ({ listener: "auto_tls", message }));
+}

@@ -106,6 +106,13 @@ function nameFault(name: string, settings: AutoTlsConfig): string | null {
 
 function checkOnDemand({ settings, at }: AutoTlsGiven, report: Report): void {
   const { on_demand: given } = settings;
+  given?.domains?.forEach((name, i) => {
+    // Each name gets a certificate of its own: what could sign one that fits is enough.
+    const fault = isWildcard(name)
+      ? nameFault(`any${name.slice(1)}`, settings)
+      : nameFault(name, settings);
+    if (fault !== null) report(at("on_demand", "domains", i), fault);
+  });
   if (given === undefined || given.ask !== undefined || given.domains !== undefined) return;
   const cure = 'Write ask: http://127.0.0.1:9000/allowed, or domains: ["*.example.com"]';
   report(at("on_demand"), `says nothing of who may have a certificate, so anybody could. ${cure}`);

@@ -94,9 +94,9 @@ const onDemand = z
   .strictObject({
     ask: askUrl("Asked with ?domain=NAME for each new name; 200 allows it."),
     domains: z
-      .array(certificateName("A name, or *.example.com for every name below."))
+      .array(certificateName("A name, or *.example.com for every name right below."))
       .min(1)
-      .meta({ description: "Names that are allowed." }),
+      .meta({ description: "Names that are allowed without asking." }),
     rate: orderRate(
       "New orders at most.",
       `${ON_DEMAND_DEFAULTS.orders}/${formatDuration(ON_DEMAND_DEFAULTS.intervalMs)}`,

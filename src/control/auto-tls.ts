@@ -7,6 +7,7 @@ import type { CertificateMaterial } from "../shared/certificates.ts";
 import { messageOf } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
 import type { Secret } from "../shared/secret.ts";
+import { checkAutoTlsFiles } from "./acme/check-files.ts";
 import { systemClock } from "./acme/clock.ts";
 import { composeIssuers } from "./acme/issuers.ts";
 import { CertificateManager } from "./acme/manager.ts";
@@ -70,6 +71,7 @@ export class AutoTls implements ManagedSource {
    * Reads the storage; whatever is missing has a stand-in then. What the storage is like is logged, and no error.
    * @param plan null: nothing is managed.
    * @param changed `materials` or `standIns` give others than before; not called before `start`.
+   * @throws ProxyError ERR_CERTIFICATE if a file that the plan names cannot be used.
    */
   static async open(
     plan: AutoTlsPlan | null,
@@ -84,6 +86,8 @@ export class AutoTls implements ManagedSource {
   }
 
   async #load(): Promise<void> {
+    const warnings = checkAutoTlsFiles(this.#plan, systemClock.now());
+    for (const warning of warnings) this.#log.warn({}, warning);
     await this.manager.load(this.#plan.certificates);
     const missing = this.manager.missing();
     await this.#standIns.cover(missing, systemClock.now());

@@ -49,14 +49,14 @@ auto_tls:
   agree_terms: true
   dns_provider: route53
   dns: { propagation_delay: 10s, resolvers: [1.1.1.1] }
-  on_demand: { ask: "http://127.0.0.1:9000/allowed", domains: ["*.apps.example.com"], rate: 10/1m }
+  on_demand: { ask: "http://127.0.0.1:9000/ok", domains: ["*.a.example.com"], rate: 10/1m }
   storage: ${folder}
 protocols:
   - { name: http, listen: ":80", redirect: { to: "https://{host}" } }
   - { name: tls, listen: ":8443", target: "127.0.0.1:3000" }
 `);
   expect(stdout).toContain(`
-on demand     *.apps.example.com, if http://127.0.0.1:9000/allowed allows it; at most 10 orders in 1m, 1000 certificates in memory
+on demand     *.a.example.com, others that http://127.0.0.1:9000/ok allows; at most 10 orders in 1m, 1000 certificates in memory
 signed by     letsencrypt
 proven by     dns-01 (route53), then http-01 (http :80), then tls-alpn-01 (port 443 is opened for it)
 DNS           after 10s, seen everywhere within 2m, for 2m, zones found by 1.1.1.1:53
@@ -77,4 +77,38 @@ key           RSA, 4096 bits
 storage       ${folder}
 `);
   expect(stdout).not.toContain("proven by");
+});
+
+test("files that orders will need are looked at, and missing credentials are told of", async () => {
+  const path = join(folder, "files.yaml");
+  const root = join(folder, "root.pem");
+  const key = join(folder, "hmac");
+  writeFileSync(key, "not a key\n");
+  const lines = (ca: string): string => `
+auto_tls:
+  domains: [example.com]
+  agree_terms: true
+  ca: ${ca}
+  dns_provider: digitalocean
+protocols:
+  - { name: http2, listen: ":443", target: "127.0.0.1:3000" }
+`;
+  const url = "https://ca.example.com/directory";
+  writeFileSync(
+    path,
+    lines(`{ url: "${url}", root_file: "${root}", eab: { key_id: a, hmac_key_file: "${key}" } }`),
+  );
+  const wrong = await runProxy("check", path);
+  const problems = [
+    `proxy: ${root}: the file does not exist. Check the path`,
+    `proxy: ${key}: there is no key in the file. Put the key into it as the authority gave it (base64url), and nothing else`,
+    "",
+  ];
+  expect([wrong.code, wrong.stdout, wrong.stderr.split("\n")]).toEqual([2, "", problems]);
+  const started = await runProxy("-config", path, "-log-format", "pretty");
+  expect([started.code, started.stderr]).toEqual([2, expect.stringContaining(problems[0]!)]);
+  writeFileSync(path, lines("letsencrypt"));
+  const missing = await runProxy("check", path);
+  expect(missing.code).toBe(0);
+  expect(missing.stdout).toMatch(/^warning: auto_tls: .*DIGITALOCEAN_TOKEN/m);
 });

@@ -92,10 +92,9 @@ function formatOnDemand({
   intervalMs,
   maxCertificates,
 }: OnDemandPlan): string {
-  const who = [
-    ...(domains.length === 0 ? [] : [domains.join(", ")]),
-    ...(ask === null ? [] : [`if ${ask} allows it`]),
-  ];
+  const asked =
+    ask === null ? [] : [`${domains.length === 0 ? "names" : "others"} that ${ask} allows`];
+  const who = [...domains, ...asked];
   const most = `at most ${orders} orders in ${formatDuration(intervalMs)}`;
   return `${who.join(", ")}; ${most}, ${maxCertificates} certificates in memory`;
 }
