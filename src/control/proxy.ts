@@ -231,6 +231,7 @@ export class Proxy implements AsyncDisposable {
     const logs = this.#accessLogs.prepare(plan.listeners);
     try {
       await this.#workers.start(plan.listeners);
+      for (const worker of this.#workers.alive("gateway")) this.challenges.tell(worker);
       const leaving = [...diff.changed.map(({ before }) => before), ...diff.removed];
       const sockets = leaving.length === 0 ? [] : await this.listeningSockets();
       using inheritance = Inheritance.within(sockets, leaving);

@@ -30,6 +30,7 @@ export class WantedNames {
   readonly #asked = new Map<string, Asked>();
   /** Until when, in the order of denial. */
   readonly #denied = new Map<string, number>();
+  #closed = false;
   #waiting = 0;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
@@ -41,7 +42,7 @@ export class WantedNames {
 
   /** @returns null: the waiter will be told; otherwise why it will not wait. */
   wait(name: string, waiter: Waiter): string | null {
-    if (this.isDenied(name)) return noCertificate(name);
+    if (this.#closed || this.isDenied(name)) return noCertificate(name);
     if (this.#waiting >= ON_DEMAND.handshakesMax)
       return "too many handshakes wait for a certificate";
     const asked = this.#begin(name);
@@ -53,7 +54,7 @@ export class WantedNames {
 
   /** Nobody waits: the client will ask again. */
   want(name: string): void {
-    if (!this.isDenied(name)) this.#begin(name);
+    if (!this.#closed && !this.isDenied(name)) this.#begin(name);
   }
 
   leave(name: string, waiter: Waiter): void {
@@ -83,9 +84,12 @@ export class WantedNames {
     }
   }
 
-  /** The listener has ended: nobody is told any more. */
-  stop(): void {
-    this.#asked.clear();
+  /** The listener drains: who waits is denied now, and has another listener to ask. */
+  close(): void {
+    this.#closed = true;
+    for (const name of this.#asked.keys()) {
+      for (const waiter of this.#end(name)) waiter.denied("the listener was closed");
+    }
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
   }

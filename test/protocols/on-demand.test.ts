@@ -60,6 +60,7 @@ describe.each(OVER_TCP)("over TCP, a listener of $what", (kind) => {
     }
     expect(asked).toEqual(["b.example"]); // the second was denied at once
     await until("both", () => listener.relay.stats.refused.tls_handshake === 2);
+    await until("the line", () => listener.relay.refusals("tls_handshake").length > 0);
     expect(listener.relay.refusals("tls_handshake")[0]).toContain(
       "there is no certificate for b.example",
     );
@@ -135,6 +136,18 @@ describe("who waits", () => {
     for (let i = 0; i < 8; i++) socket.write(record);
     await within("its end", ended);
     await until("it is gone", () => listener.relay.stats.active === 0);
+  });
+
+  test("does not hold up a drain", async () => {
+    const listener = await ListenerOverTls.start(HTTP2, authority, FIRST, { onDemand: true });
+    const { proxy } = listener.relay;
+    let asked = 0;
+    proxy.wanted.handler = () => asked++;
+    const waiting = refusal(listener);
+    await until("the question", () => asked === 1);
+    expect(await within("the drain", proxy.stop(20_000))).toEqual({ reset: 0 });
+    expect(await waiting).toContain("UNRECOGNIZED_NAME");
+    await listener[Symbol.asyncDispose]();
   });
 
   test("does not keep the proxy from its end", async () => {

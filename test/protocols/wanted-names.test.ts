@@ -27,7 +27,7 @@ beforeEach(() => {
   started = performance.now();
   names = new WantedNames((name) => asked.push(name));
 });
-afterEach(() => names.stop());
+afterEach(() => names.close());
 
 function waiterFor(name: string): Told {
   const waiter = new Told();
@@ -78,8 +78,17 @@ describe("who waits", () => {
     ]);
     expect(quick.wait("a.example", new Told())).toBeNull();
     expect(asked).toEqual(["a.example", "b.example", "a.example"]);
-    quick.stop();
+    quick.close();
   });
+});
+
+test("a listener that is closed keeps nobody, and asks for nothing", () => {
+  const waiter = waiterFor("a.example");
+  names.close();
+  expect(waiter.told).toEqual(["the listener was closed"]);
+  expect(names.wait("b.example", waiter)).toBe("there is no certificate for b.example");
+  names.want("c.example");
+  expect(asked).toEqual(["a.example"]);
 });
 
 describe("bounds", () => {

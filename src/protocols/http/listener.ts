@@ -157,6 +157,7 @@ export class HttpListener implements GatewayListener, ClientOwner {
     if (this.#closing) return;
     this.#closing = true;
     this.sockets.close();
+    this.#wanted?.close();
     this.#admission.close();
     for (const client of this.#clients) client.drain();
     this.#release();
@@ -173,7 +174,6 @@ export class HttpListener implements GatewayListener, ClientOwner {
   end(): void {
     this.close();
     this.sockets.abort();
-    this.#wanted?.stop();
     for (const client of this.#clients) client.reset();
     this.#backends.destroy();
     this.#parts.accessLog?.close();

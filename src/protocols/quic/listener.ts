@@ -124,6 +124,7 @@ export class QuicListener implements GatewayListener, QuicClientOwner, TunnelOwn
     if (this.#closing) return;
     this.#closing = true;
     this.sockets.close();
+    this.#wanted?.close();
     this.admission.close();
     for (const client of this.#clients) client.drain();
     this.dialer.close();
@@ -141,7 +142,6 @@ export class QuicListener implements GatewayListener, QuicClientOwner, TunnelOwn
     this.close();
     for (const client of this.#clients) client.reset();
     this.sockets.abort();
-    this.#wanted?.stop();
     this.dialer.end();
   }
 

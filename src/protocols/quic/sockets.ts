@@ -129,7 +129,13 @@ export class QuicSockets<Ticket> implements ListenerSockets {
   }
 
   async #listen(address: SocketAddress, reusePort: boolean): Promise<SocketAddress> {
-    const endpoint = await this.#driver().listen({
+    const driver = this.#driver();
+    if (this.#agreement.wanted != null && driver.name !== "quiche") {
+      this.#accepting.onWarning(
+        `the driver ${driver.name} of QUIC asks for no certificates on demand`,
+      );
+    }
+    const endpoint = await driver.listen({
       ...this.#agreement,
       address,
       reusePort,

@@ -99,6 +99,7 @@ export class TlsListener implements GatewayListener, TunnelOwner {
     if (this.#closing) return;
     this.#closing = true;
     this.sockets.close();
+    this.#wanted?.close();
     this.admission.close();
     this.dialer.close();
     // The worker looks whether a listener is over when it has swept.
@@ -115,7 +116,6 @@ export class TlsListener implements GatewayListener, TunnelOwner {
   end(): void {
     this.close();
     this.sockets.abort();
-    this.#wanted?.stop();
     for (const tunnel of this.#tunnels) tunnel.reset();
     this.dialer.end();
   }
