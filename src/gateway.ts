@@ -64,9 +64,13 @@ const givenUp = new Int32Array(init.givenUp);
 const rows = new LiveRows(Math.min(RELAY.rowsMax, limit));
 const bandwidth = new Bandwidth(rows.table, sharedMs);
 
+let { traceConnections } = init;
+
 const host: GatewayHost = {
   index: init.index,
-  traceConnections: init.traceConnections,
+  get traceConnections() {
+    return traceConnections;
+  },
   rows,
   bandwidth,
   challenges: new ChallengeAnswers(),
@@ -202,6 +206,9 @@ function obey(command: Command<GatewayPlan>): void {
       return;
     case "disconnect":
       return host.rows.reset(command.id);
+    case "trace":
+      traceConnections = command.on;
+      return;
     case "drain":
       draining = true;
       for (const listener of listeners.values()) listener.close();

@@ -16,9 +16,13 @@ const init = workerData as RelayInit;
 
 const emit = (event: WorkerEvent): void => port.postMessage(event);
 
+let { traceConnections } = init;
+
 const host: EngineHost = {
   emit,
-  traceConnections: init.traceConnections,
+  get traceConnections() {
+    return traceConnections;
+  },
   ring: init.ring,
   index: init.index,
   load: new LoadBoard(init.load),
@@ -83,6 +87,9 @@ function obey(command: Command<RelayPlan>): void {
       return answer(command.id, command.question);
     case "disconnect":
       return engine.disconnect(command.id);
+    case "trace":
+      traceConnections = command.on;
+      return;
     case "drain":
       return engine.drain();
     case "end":

@@ -13,6 +13,7 @@ import { createLog } from "../control/log.ts";
 import { type Origin, takeOrigin } from "../control/origin.ts";
 import { PidFile } from "../control/pid-file.ts";
 import { Proxy } from "../control/proxy.ts";
+import { Reloader } from "../control/reloader.ts";
 import type { ServiceManager } from "../control/systemd.ts";
 import { markReplaced, Upgrader } from "../control/upgrade.ts";
 import { messageOf, ProxyError } from "../shared/errors.ts";
@@ -62,8 +63,19 @@ async function serve(flags: RunFlags, origin: Origin): Promise<number> {
   });
   let serving: Proxy | undefined;
   const reopenLogs = (): boolean => serving?.reopenLogs() === true;
-  const reloadCertificates = (): void => serving?.reloadCertificates();
-  const notes = signalNotes(log, upgrader, { reopenLogs, reloadCertificates });
+  const reloader = new Reloader({
+    log,
+    read: async () => compile(await readConfig(flags), thisMachine()),
+    file: flags.config ?? null,
+    setLevel: (level) => log.setLevel(level),
+    began: () => manager.reloading("reloading the configuration"),
+    ended: (status) => manager.ready(status),
+  });
+  const reload = async (): Promise<void> => {
+    serving?.reloadCertificates();
+    await reloader.reload();
+  };
+  const notes = signalNotes(log, upgrader, { reopenLogs, reload });
   const signals = watchStopSignals(stopSignals(), notes);
   const pidFile = flags["pid-file"] === undefined ? undefined : new PidFile(flags["pid-file"]);
   let failure: unknown;
@@ -73,7 +85,8 @@ async function serve(flags: RunFlags, origin: Origin): Promise<number> {
     serving = proxy;
     await begin(proxy, origin, pidFile, log);
     upgrader.serve(proxy);
-    code = await end(proxy, upgrader, signals, { manager, pidFile, log });
+    reloader.serve(proxy);
+    code = await end(proxy, upgrader, signals, { manager, pidFile, log, reloader });
   } catch (error) {
     origin.predecessor?.failed(messageOf(error));
     // Whoever collects JSON lines must find the reason among them; a person reads the plain text.
@@ -81,6 +94,7 @@ async function serve(flags: RunFlags, origin: Origin): Promise<number> {
     else log.error({ code: error.code }, error.message);
   }
   manager.unwatch();
+  reloader.stop();
   pidFile?.remove();
   const flushed = await log.flush(FLUSH_MS);
   signals.release();
@@ -133,27 +147,21 @@ function stopSignals(): readonly NodeJS.Signals[] {
 interface Reloads {
   /** @returns false if there are no files to open anew. */
   reopenLogs(): boolean;
-  reloadCertificates(): void;
+  /** The configuration and certificates. */
+  reload(): Promise<void>;
 }
 
 /** Signals that mean something to other servers. */
 function signalNotes(
   log: Log,
   upgrader: Upgrader,
-  { reopenLogs, reloadCertificates }: Reloads,
+  { reopenLogs, reload }: Reloads,
 ): Partial<Record<NodeJS.Signals, () => void>> {
   if (process.platform === "win32") return {};
   const reopen = (): void => {
     if (!reopenLogs()) log.debug({ signal: "SIGUSR1" }, "signal ignored");
   };
-  const reload = (): void => {
-    log.warn(
-      { signal: "SIGHUP" },
-      "reload reads certificates again; an upgrade (SIGUSR2) reads the configuration, too",
-    );
-    reloadCertificates();
-  };
-  return { SIGHUP: reload, SIGUSR1: reopen, SIGUSR2: () => upgrader.request() };
+  return { SIGHUP: () => void reload(), SIGUSR1: reopen, SIGUSR2: () => upgrader.request() };
 }
 
 /** @throws ProxyError ERR_USAGE, ERR_CONFIG or ERR_NOT_AVAILABLE. */
@@ -175,6 +183,7 @@ interface Around {
   readonly manager: ServiceManager;
   readonly pidFile: PidFile | undefined;
   readonly log: Log;
+  readonly reloader: Reloader;
 }
 
 /** Serves until a signal asks for the end, or another process has taken over. */
@@ -182,10 +191,11 @@ async function end(
   proxy: Proxy,
   upgrader: Upgrader,
   signals: StopSignals,
-  { manager, pidFile, log }: Around,
+  { manager, pidFile, log, reloader }: Around,
 ): Promise<number> {
   const cause = await Promise.race([signals.first, upgrader.replaced]);
   upgrader.close();
+  reloader.stop();
   const connections = proxy.connections().length;
   const timeoutMs = proxy.plan.shutdownTimeoutMs;
   if (typeof cause === "string") {

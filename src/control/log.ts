@@ -23,6 +23,8 @@ export interface LogOptions {
 export interface ProcessLog extends Log {
   /** Waits until every line is written. @returns false if that took longer than `timeoutMs`: nobody reads the log. */
   flush(timeoutMs: number): Promise<boolean>;
+  /** For lines from now on. */
+  setLevel(level: LogLevel): void;
 }
 
 export function createLog(options: LogOptions): ProcessLog {
@@ -46,6 +48,7 @@ export function createLog(options: LogOptions): ProcessLog {
     warn: (fields, message) => logger.warn(fields, message),
     error: (fields, message) => logger.error(fields, message),
     flush: (timeoutMs) => writer.flush(timeoutMs),
+    setLevel: (next) => (logger.level = next),
   };
 }
 

@@ -251,6 +251,7 @@ export class Proxy implements AsyncDisposable {
       logs.abandon();
       throw error;
     }
+    this.#workers.trace(plan.log.level === "debug");
     if (!isSame) await this.#exchangeAutoTls(autoTls);
     this.#reopen();
     return diff;
@@ -328,6 +329,7 @@ export class Proxy implements AsyncDisposable {
   async #workerReplaced(worker: WorkerHandle): Promise<void> {
     if (worker.kind === "gateway") this.challenges.tell(worker);
     if (!this.#started) return;
+    this.#workers.brief(worker);
     await this.#listeners.openOn(worker);
     if (worker.alive && this.#state === "running") {
       this.#log.info({ worker: worker.index }, "worker is back");

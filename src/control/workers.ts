@@ -24,6 +24,7 @@ export class Workers {
   readonly #slots: WorkerSlot[] = [];
   /** For gateway workers, whenever they come up. */
   #keyLogPath: string | null = null;
+  #traceConnections: boolean;
 
   /** @param plan of which engine, workers and ring are what every worker is started with. */
   constructor(plan: Plan, log: Log, handlers: (index: number) => SlotHandlers) {
@@ -31,6 +32,7 @@ export class Workers {
     this.#load = LoadBoard.create(this.count * KINDS.length);
     this.loads = new LoadBoard(this.#load);
     this.#plan = plan;
+    this.#traceConnections = plan.log.level === "debug";
     this.#log = log;
     this.#handlers = handlers;
   }
@@ -52,8 +54,8 @@ export class Workers {
 
   #create(kind: WorkerKind): WorkerSlot {
     const index = this.#slots.length;
-    const { engine, ring, log } = this.#plan;
-    const common = { index, traceConnections: log.level === "debug" };
+    const { engine, ring } = this.#plan;
+    const common = { index, traceConnections: this.#traceConnections };
     const order: WorkerOrder =
       kind === "relay"
         ? { kind, ...common, engine, ring, load: this.#load }
@@ -65,6 +67,17 @@ export class Workers {
 
   #has(kind: WorkerKind): boolean {
     return this.#slots.some((slot) => slot.kind === kind);
+  }
+
+  /** Whether workers tell of every connection. */
+  trace(on: boolean): void {
+    this.#traceConnections = on;
+    for (const worker of this.alive()) this.brief(worker);
+  }
+
+  /** What has changed since it was told how to start. */
+  brief(worker: WorkerHandle): void {
+    worker.post({ type: "trace", on: this.#traceConnections });
   }
 
   /** undefined while none is in its place. */

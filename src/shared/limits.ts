@@ -341,9 +341,13 @@ export const H3 = {
 
 /** Files of certificates, which change while the proxy runs. */
 export const CERTIFICATES = {
+  retryMs: 2_000, // when they do not fit each other: the other one may still be on its way
+} as const;
+
+/** Files that are watched for changes: certificates and the configuration. */
+export const FILES = {
   pollMs: 5_000, // for file systems that tell of no change; a look costs some microseconds for each file
   settleMs: 200, // after the last change: a certificate and its key are seldom written at the same moment
-  retryMs: 2_000, // when they do not fit each other: the other one may still be on its way
 } as const;
 
 /** HTTP/1.1, towards clients and backends (RFC 9112). */

@@ -158,6 +158,8 @@ export type Command<P extends ListenerPlan = ListenerPlan> =
    * relay worker needs not be told.
    */
   | { readonly type: "hand_on"; readonly slots: readonly number[] }
+  /** From now on `connection` events are emitted, or are not (CommonInit.traceConnections). */
+  | { readonly type: "trace"; readonly on: boolean }
   /** Closes every listener; `drained` follows when the last connection ends. */
   | { readonly type: "drain" }
   /** A client that another worker accepted on this listener; `took` is the answer. */

@@ -12,9 +12,9 @@ import { messageOf } from "../../shared/errors.ts";
 import { CERTIFICATES } from "../../shared/limits.ts";
 import type { Log } from "../../shared/log.ts";
 import type { ListenerPlan } from "../../shared/plan.ts";
+import { FileWatch } from "../file-watch.ts";
 import { filesOf, readCertificates, sameCertificates, type TlsPlaces, tlsPlaces } from "./files.ts";
 import { type ManagedSource, withManaged } from "./managed.ts";
-import { FileWatch } from "./watch.ts";
 
 /** Certificates by ListenerPlan.key, as they are at the moment. */
 export type CertificateSource = Pick<Certificates, "of">;

@@ -1,7 +1,7 @@
 // The files that a listener's plan names, read and checked, and what became of them the last time anybody looked. Called by
 // certificates.ts.
 
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 
 import {
   type CertificateMaterial,
@@ -113,16 +113,6 @@ function readNamed(path: string): NamedFile {
     ];
     throw new ProxyError("ERR_CERTIFICATE", `${path}: ${reason}`, { cause, cure });
   }
-}
-
-/** Changes when a file does, or when what its name leads to is another file (rename, symbolic links). */
-export function signatureOf(paths: readonly string[]): string {
-  return paths.map(fileSignature).join("\n");
-}
-
-function fileSignature(path: string): string {
-  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return stat === undefined ? "" : `${stat.ino} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`;
 }
 
 /** Nothing has changed that connections would notice. */

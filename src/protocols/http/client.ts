@@ -83,7 +83,7 @@ export abstract class GatewayClient implements Client, ServerEvents, Resident {
 
   // The listener.
 
-  abstract drain(): void;
+  abstract drain(now: number): void;
 
   /** @param headMs until when it must have said which version it speaks. */
   abstract sweep(now: number, headMs: number): void;

@@ -159,7 +159,7 @@ export class HttpListener implements GatewayListener, ClientOwner {
     this.sockets.close();
     this.#wanted?.close();
     this.#admission.close();
-    for (const client of this.#clients) client.drain();
+    for (const client of this.#clients) client.drain(monotonicMs());
     this.#release();
   }
 
@@ -194,7 +194,7 @@ export class HttpListener implements GatewayListener, ClientOwner {
     this.#host.needSweep(this.#timeoutMs);
     this.#clients.add(client);
     this.#admission.trace(client.visit, "open", "");
-    if (this.#closing) client.drain();
+    if (this.#closing) client.drain(monotonicMs());
   }
 
   /** The handshake failed. A client that only left, as probes of a port do, is not worth a line. */

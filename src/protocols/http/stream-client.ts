@@ -13,7 +13,10 @@ export class StreamClient extends GatewayClient implements WireHandler {
   /** null: it has sent too little to know which version it speaks. */
   #server: ServerConnection | null = null;
   #firstBytes: Uint8Array | null = null;
+  /** HTTP/2 announces its end; HTTP/1.1 can only close. */
+  #announces = false;
   #draining = false;
+  #drained = false;
 
   constructor(owner: ClientOwner, wire: Wire, visit: Visit, now: number) {
     const { peer, tls } = wire;
@@ -26,6 +29,7 @@ export class StreamClient extends GatewayClient implements WireHandler {
   #serve(isH2: boolean, bytes: Uint8Array | null): void {
     const take: RequestTaker = (stream, head) => this.owner.take(this, stream, head);
     this.#firstBytes = null;
+    this.#announces = isH2;
     this.#server = this.owner.serve(isH2, {
       wire: this.#wire,
       connection: this,
@@ -33,7 +37,7 @@ export class StreamClient extends GatewayClient implements WireHandler {
       events: this,
     });
     if (bytes !== null) this.#wire.handler.onData(bytes);
-    if (this.#draining) this.#server?.drain();
+    if (this.#draining && isH2) this.#drainNow();
   }
 
   // The wire, as long as there is no codec.
@@ -57,16 +61,27 @@ export class StreamClient extends GatewayClient implements WireHandler {
 
   // The listener.
 
-  /** Who has connected and said nothing yet has a request on its way, most likely: it is answered, within a moment. */
-  drain(): void {
+  /** Who has just connected has a request on its way, most likely: it is answered, within a moment. */
+  drain(now: number): void {
     this.#draining = true;
-    this.#server?.drain();
+    if (this.#announces || now - this.startedMs >= HTTP_RELAY.drainFirstMs) this.#drainNow();
+  }
+
+  #drainNow(): void {
+    if (this.#drained || this.#server === null) return;
+    this.#drained = true;
+    this.#server.drain();
   }
 
   sweep(now: number, headMs: number): void {
-    if (this.#server !== null) return this.#server.sweep(now);
     const restedMs = now - this.startedMs;
-    if (this.#draining && restedMs >= HTTP_RELAY.drainFirstMs) this.#wire.end();
+    const isDue = this.#draining && restedMs >= HTTP_RELAY.drainFirstMs;
+    if (this.#server !== null) {
+      if (isDue) this.#drainNow();
+      this.#server?.sweep(now);
+      return;
+    }
+    if (isDue) this.#wire.end();
     if (restedMs < headMs) return;
     if (this.#firstBytes !== null) this.onRefused("http_head_timeout", "half of a preface");
     this.end("idle");

@@ -1,14 +1,13 @@
 // Files that may change at any time, in any of the ways in which they do: written in place, renamed over, or reached through
 // symbolic links that are exchanged (Kubernetes, ACME clients). Folders are watched, which tells of the first two and mostly of
-// the third; looking again now and then finds the rest. Called by certificates.ts.
+// the third; looking again now and then finds the rest. Called for certificates and for the configuration.
 //
 // Invariant: `changed` is called some time after the last of a series of changes, and not for files that are as they were.
 
-import { type FSWatcher, realpathSync, watch } from "node:fs";
+import { type FSWatcher, realpathSync, statSync, watch } from "node:fs";
 import { dirname } from "node:path";
 
-import { CERTIFICATES } from "../../shared/limits.ts";
-import { signatureOf } from "./files.ts";
+import { FILES } from "../shared/limits.ts";
 
 export class FileWatch {
   readonly #paths: readonly string[];
@@ -26,7 +25,7 @@ export class FileWatch {
     this.#changed = changed;
     this.#signature = signatureOf(paths);
     this.#watchFolders();
-    this.#poll = setInterval(() => this.#look(), CERTIFICATES.pollMs);
+    this.#poll = setInterval(() => this.#look(), FILES.pollMs);
     this.#poll.unref();
   }
 
@@ -53,7 +52,7 @@ export class FileWatch {
     if (signature === this.#signature && this.#timer === undefined) return;
     this.#seen = signature;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#settle(), CERTIFICATES.settleMs);
+    this.#timer = setTimeout(() => this.#settle(), FILES.settleMs);
   }
 
   #settle(): void {
@@ -84,4 +83,14 @@ function realPath(path: string): string {
   } catch {
     return path; // it is not there, at the moment
   }
+}
+
+/** Changes when a file does, or when what its name leads to is another file (rename, symbolic links). */
+function signatureOf(paths: readonly string[]): string {
+  return paths.map(fileSignature).join("\n");
+}
+
+function fileSignature(path: string): string {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stat === undefined ? "" : `${stat.ino} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`;
 }

@@ -1,0 +1,121 @@
+// A running proxy and its configuration: reads it again when somebody asks for it or its file has changed, and has the proxy
+// take up what is different. What is wrong with it is told, and the proxy goes on as it is until it is mended. Called by the
+// run command.
+//
+// Invariant: one reload at a time; whatever is asked for meanwhile is one more reload behind it.
+
+import { messageOf } from "../shared/errors.ts";
+import type { Log } from "../shared/log.ts";
+import type { LogLevel, Plan } from "../shared/plan.ts";
+import { cautions } from "./cautions.ts";
+import { isEmpty, type PlanDiff } from "./diff.ts";
+import { FileWatch } from "./file-watch.ts";
+import type { Proxy } from "./proxy.ts";
+
+export interface ReloaderOptions {
+  readonly log: Log;
+  /** Reads and compiles. @throws ProxyError of what is wrong. */
+  readonly read: () => Promise<Plan>;
+  /** The configuration's file; null: there are only flags, which do not change. */
+  readonly file: string | null;
+  readonly setLevel: (level: LogLevel) => void;
+  /** A reload begins; it is over, with a text about how it went. */
+  readonly began: () => void;
+  readonly ended: (status: string) => void;
+}
+
+export class Reloader {
+  readonly #options: ReloaderOptions;
+  #proxy: Proxy | undefined;
+  #watch: FileWatch | undefined;
+  #running: Promise<void> | null = null;
+  #again = false;
+  #stopped = false;
+  /** Why the configuration as it is now was not taken; null: it is what is served. */
+  error: string | null = null;
+
+  constructor(options: ReloaderOptions) {
+    this.#options = options;
+  }
+
+  /** From here on changes of the file are seen. */
+  serve(proxy: Proxy): void {
+    const { file, log } = this.#options;
+    this.#proxy = proxy;
+    if (file === null) return;
+    this.#watch = new FileWatch([file], () => {
+      log.info({ file }, "the configuration has changed");
+      void this.reload();
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#watch?.stop();
+  }
+
+  /** Settles when what the configuration is now has been taken up or refused. Never rejects: the log has the outcome. */
+  async reload(): Promise<void> {
+    this.#again = true;
+    this.#running ??= this.#run().finally(() => (this.#running = null));
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#again && !this.#stopped) {
+      this.#again = false;
+      await this.#once();
+    }
+  }
+
+  async #once(): Promise<void> {
+    const proxy = this.#proxy;
+    if (proxy === undefined) return;
+    const { log, read, setLevel, began, ended } = this.#options;
+    began();
+    this.#watch?.noted();
+    try {
+      const plan = await read();
+      const diff = await proxy.reload(plan);
+      setLevel(plan.log.level);
+      this.error = null;
+      this.#tell(proxy.plan, diff);
+      ended("configuration reloaded");
+    } catch (error) {
+      this.error = messageOf(error);
+      log.error({ reason: this.error }, "configuration not taken, serving on as before");
+      ended(`configuration not taken, serving on as before: ${this.error}`);
+    }
+  }
+
+  #tell(plan: Plan, diff: PlanDiff): void {
+    const { log } = this.#options;
+    if (isEmpty(diff)) return log.info({}, "configuration read again, nothing is different");
+    for (const { key } of diff.removed) log.info({ listener: key }, "listener removed, draining");
+    for (const { key } of diff.added) log.info({ listener: key }, "listener added");
+    for (const { after, parts } of diff.changed) {
+      log.info({ listener: after.key, changed: parts.join(", ") }, "listener changed");
+    }
+    if (diff.deferred.length > 0) {
+      log.warn(
+        { keys: diff.deferred.join(", ") },
+        "these keys take effect with an upgrade (SIGUSR2, proxy upgrade) or a restart",
+      );
+    }
+    const touched = new Set([...diff.added, ...diff.changed.map(({ after }) => after)]);
+    const keys = new Set([...touched].map(({ key }) => key));
+    for (const { listener, message } of cautions(plan)) {
+      if (keys.has(listener)) log.warn({ listener }, message);
+    }
+    log.info(
+      {
+        added: diff.added.length,
+        removed: diff.removed.length,
+        changed: diff.changed.length,
+        unchanged: diff.unchanged.length,
+        ...(diff.settings.length > 0 ? { settings: diff.settings.join(", ") } : {}),
+      },
+      "configuration reloaded",
+    );
+  }
+}
