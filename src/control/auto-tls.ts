@@ -97,7 +97,7 @@ export class AutoTls implements ManagedSource {
     const names = firsts.length > NAMES_SHOWN ? `${shown} and others` : shown;
     this.#log.warn(
       { names, certificates: missing.length },
-      "certificates are missing, self-signed ones are shown until they are obtained",
+      "certificates are missing or expired, self-signed ones are shown until they are obtained",
     );
   }
 

@@ -54,7 +54,7 @@ test("a listener serves at once, and shows what was signed when it is there", as
   await until("it is shown", isReal);
   expect(proxy.certificates()[0]).toMatchObject({ state: "valid", authority: "internal" });
   const [missing] = log.of(
-    "certificates are missing, self-signed ones are shown until they are obtained",
+    "certificates are missing or expired, self-signed ones are shown until they are obtained",
   );
   expect(missing!.fields).toEqual({ names: "a.internal", certificates: 1 });
 });

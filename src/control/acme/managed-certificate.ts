@@ -71,6 +71,8 @@ export class ManagedCertificate {
   #wanted = false;
   /** When what the storage has was issued, as far as we have looked; 0: it has none. */
   seenMs = 0;
+  /** What the storage has could not be read at the last look. */
+  isUnreadable = false;
   readonly waiters: Waiter[] = [];
   /** Somebody is at it: an order, or a question. Aborted when it is managed no more. */
   work: AbortController | null = null;
@@ -255,10 +257,12 @@ export class ManagedCertificate {
     this.#askAtMs -= byMs;
   }
 
-  /** The authority has answered, or not. */
-  answered(window: RenewalWindow | null): void {
+  /** The authority has answered, or not. @returns whether it gives a reason that it has not given before. */
+  answered(window: RenewalWindow | null): boolean {
+    const before = this.#window?.explanationUrl ?? null;
     this.#window = window ?? this.#window;
     this.#askAtMs = askAgainAt(window, this.#clock.now());
+    return window !== null && window.explanationUrl !== null && window.explanationUrl !== before;
   }
 
   status(): CertificateStatus {

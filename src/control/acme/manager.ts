@@ -13,11 +13,11 @@ import type { Secret } from "../../shared/secret.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Issuer, RevocationReason } from "./issuer.ts";
 import { ManagedCertificate } from "./managed-certificate.ts";
-import { order, type OrderTools, readHeld } from "./order.ts";
+import { order, type OrderTools } from "./order.ts";
 import type { Solver } from "./solver.ts";
 import type { CertificateStatus } from "./status.ts";
 import type { CertificateStorage } from "./storage.ts";
-import type { CertificateRecord } from "./storage/record.ts";
+import { askForWindow, lookAtStored, readStored } from "./upkeep.ts";
 
 export interface ManagerOptions {
   readonly storage: CertificateStorage;
@@ -120,7 +120,7 @@ export class CertificateManager {
     const known = this.#byName.get(name);
     const managed = known ?? this.#create([name], true);
     if (known === undefined) {
-      await this.#read(managed);
+      await readStored(managed, this.#tools);
       try {
         if (managed.shown === null) await permit();
       } catch (error) {
@@ -227,7 +227,7 @@ export class CertificateManager {
     const queue = [...added];
     const read = async (): Promise<void> => {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-        await this.#read(next);
+        await readStored(next, this.#tools);
         next.work = null;
       }
     };
@@ -245,29 +245,6 @@ export class CertificateManager {
     managed.work = new AbortController();
     this.#byName.set(managed.name, managed);
     return managed;
-  }
-
-  /** Never rejects. */
-  async #read(managed: ManagedCertificate): Promise<void> {
-    const record = await this.#recordOf(managed);
-    if (record === null) return;
-    managed.seenMs = record.current?.issuedMs ?? 0;
-    const held = record.current && (await readHeld(managed, this.#tools));
-    if (held !== null) managed.found(held);
-    managed.recall(record);
-  }
-
-  /** null: there is none, or none that can be read, which is logged. Never rejects. */
-  async #recordOf(managed: ManagedCertificate): Promise<CertificateRecord | null> {
-    const { certificates } = this.#options.storage;
-    try {
-      if (await certificates.takeWant(managed.name)) managed.want();
-      return await certificates.record(managed.name);
-    } catch (error) {
-      const about = { names: managed.names.join(", "), error: messageOf(error) };
-      this.#options.log.error(about, "stored certificate not used");
-      return null;
-    }
   }
 
   /** @returns whether it was shown. */
@@ -363,28 +340,9 @@ export class CertificateManager {
 
   /** Never rejects. */
   async #ask(managed: ManagedCertificate): Promise<void> {
-    const { issuer, chain } = managed.question()!;
     this.#asking++;
-    try {
-      const window = await issuer.renewalWindow(chain, this.#closingOf(managed));
-      managed.answered(window);
-      if (window !== null) await this.#keepWindow(managed);
-    } catch (error) {
-      managed.answered(null);
-      const about = { names: managed.name, authority: issuer.name, error: messageOf(error) };
-      if (this.#running) this.#options.log.debug(about, "no renewal window");
-    }
+    await askForWindow(managed, this.#tools, this.#closingOf(managed));
     this.#asking--;
-  }
-
-  async #keepWindow(managed: ManagedCertificate): Promise<void> {
-    const { storage } = this.#options;
-    const lock = await storage.lockCertificate(managed.name, this.#closingOf(managed));
-    try {
-      await storage.certificates.note(managed.names, managed.notes);
-    } finally {
-      lock.release();
-    }
   }
 
   /** Whether another process has put something into the storage, or taken it out. Never rejects. */
@@ -392,26 +350,11 @@ export class CertificateManager {
     let isChanged = false;
     for (const managed of this.#byName.values()) {
       if (!this.#running) return;
-      if (managed.work === null) isChanged = (await this.#lookAt(managed)) || isChanged;
+      if (managed.work === null)
+        isChanged = (await lookAtStored(managed, this.#tools)) || isChanged;
     }
     if (isChanged) this.#options.changed();
     this.#tick();
-  }
-
-  /** @returns whether another is shown now. */
-  async #lookAt(managed: ManagedCertificate): Promise<boolean> {
-    const record = await this.#recordOf(managed);
-    const issuedMs = record?.current?.issuedMs ?? 0;
-    if (issuedMs === managed.seenMs || managed.work !== null) return false;
-    managed.seenMs = issuedMs;
-    if (issuedMs === 0) {
-      this.#options.log.warn({ names: managed.names.join(", ") }, "certificate was removed");
-      managed.disown();
-      return false;
-    }
-    const held = await readHeld(managed, this.#tools);
-    if (managed.work !== null || held === null) return false;
-    return managed.obtained(held);
   }
 }
 

@@ -201,16 +201,25 @@ describe("renewal", () => {
   });
 
   test("comes in the window that the authority tells, which is asked for again", async () => {
-    const { manager } = await start([["a.example"]]);
+    const { manager, log } = await start([["a.example"]]);
     const nowMs = clock.now();
     const window = { startMs: nowMs + 20 * DAY, endMs: nowMs + 21 * DAY, explanationUrl: null };
     issuer.window = { ...window, askAgainMs: nowMs + 6 * HOUR };
     await until("the window is known", () => {
       return manager.status()[0]!.nextAttemptMs === nowMs + 20.5 * DAY;
     });
-    issuer.window = { ...window, startMs: nowMs - DAY, endMs: nowMs - 1, askAgainMs: 0 };
+    const explanationUrl = "https://ca.example/incident";
+    issuer.window = {
+      ...window,
+      startMs: nowMs - DAY,
+      endMs: nowMs - 1,
+      explanationUrl,
+      askAgainMs: 0,
+    };
     clock.move(2 * DAY);
     await rest(manager, 2);
+    const [why] = log.of("the authority says why it wants a certificate renewed");
+    expect(why!.fields).toMatchObject({ names: "a.example", explanation: explanationUrl });
   });
 
   test("after a machine slept, is made when it wakes up", async () => {
@@ -391,6 +400,26 @@ describe("two on one storage", () => {
     });
     expect(issuer.requests.length).toBe(2);
   });
+});
+
+test("a storage that cannot be read for a while changes nothing", async () => {
+  const { manager, log } = await start([["a.example"]]);
+  await valid(manager);
+  const record = join(folder, "certificates", "a.example", "certificate.json");
+  const text = await Bun.file(record).text();
+  await Bun.write(record, "damaged");
+  clock.move(2 * MINUTE);
+  await until("it is said", () => log.of("stored certificate not used").length > 0);
+  clock.move(2 * MINUTE);
+  await Bun.write(record, text);
+  clock.move(2 * MINUTE);
+  expect(log.of("stored certificate not used")).toHaveLength(1);
+  expect(isValid(manager)).toBe(true);
+  rmSync(record);
+  clock.move(2 * MINUTE);
+  await until("it is ordered anew", () => issuer.requests.length === 2);
+  expect(log.of("certificate was removed")).toHaveLength(1);
+  await valid(manager);
 });
 
 describe("while it runs", () => {
