@@ -147,7 +147,7 @@ export const CHALLENGES = {
   tokenMaxBytes: 256, // of a token that is looked up at all: those of authorities have 43
   certificateMs: 24 * HOUR, // that answers one is valid before and after: authorities look within minutes
   handshakeMs: 5 * SECOND, // of a listener that is open for challenges alone: an authority is the only one that needs it
-  connectionsMax: 64, // of such a listener: authorities look from some five places at once
+  connectionsMax: 1_024, // of such a listener: who means to keep the authority out needs two hundred a second
 } as const;
 
 /** Handshakes that wait for a certificate. */

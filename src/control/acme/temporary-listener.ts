@@ -1,6 +1,7 @@
 // How the listeners are opened that are there for a challenge alone: on every address of the machine, in the control plane's own
 // thread. They answer authorities and nobody else, for some seconds. Called by the solvers.
 
+import type { Socket } from "node:net";
 import { createSecureContext, createServer, type Server } from "node:tls";
 
 import { ACME_TLS_1 } from "../../shared/challenges.ts";
@@ -36,11 +37,21 @@ export async function openTls(port: number, answers: PendingAnswers): Promise<Te
     ALPNCallback: ({ protocols }) => (protocols.join() === ACME_TLS_1 ? ACME_TLS_1 : undefined),
   });
   server.maxConnections = CHALLENGES.connectionsMax;
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
   // RFC 8737 section 3: nothing follows the handshake.
   server.on("secureConnection", (socket) => socket.destroy());
   server.on("tlsClientError", (_error, socket) => void socket.destroy());
   await listen(server, port);
-  return { close: () => void server.close() };
+  return {
+    close: () => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
 }
 
 function contextFor(name: string, answers: PendingAnswers) {

@@ -6,6 +6,7 @@ import { X509Certificate } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { connect, type ConnectionOptions } from "node:tls";
 
 import { AcmeIssuer } from "../../../src/control/acme/acme-issuer.ts";
 import { Http01Solver } from "../../../src/control/acme/http-01.ts";
@@ -15,13 +16,14 @@ import type { ChallengeTask, Solver } from "../../../src/control/acme/solver.ts"
 import { CertificateStorage } from "../../../src/control/acme/storage.ts";
 import { TlsAlpn01Solver } from "../../../src/control/acme/tls-alpn-01.ts";
 import { Questions } from "../../../src/control/questions.ts";
+import { ACME_TLS_1 } from "../../../src/shared/challenges.ts";
 import { Authority } from "../../support/certificates.ts";
 import { answers, freePort } from "../../support/daemon.ts";
 import { HttpProxy } from "../../support/http-proxy.ts";
 import { Pebble, PEBBLE_PROGRAMS } from "../../support/pebble.ts";
 import { testWith } from "../../support/programs.ts";
 import { until, within } from "../../support/until.ts";
-import { WireServer } from "../../support/wire.ts";
+import { Wire, WireServer } from "../../support/wire.ts";
 
 const authority = new Authority();
 const OWN = authority.issue(["b.example"]);
@@ -130,6 +132,34 @@ describe("a listener just for a challenge", () => {
     expect(await ask("127.0.0.1", path, "a.example")).toBe("404 404 Not Found");
     expect(await ask("[::1]", other)).toBe("200 other.thumbprint");
     await solver.withdraw(task("::1", "other"));
+    await until("it is closed", async () => !(await answers({ port, host: "127.0.0.1" })));
+  });
+
+  test("over TLS answers this alone, and keeps nobody who says nothing", async () => {
+    const port = await freePort();
+    const solver = new TlsAlpn01Solver(nobody(), port);
+    await solver.present(task(), SIGNAL);
+    const look = async (options: ConnectionOptions): Promise<string> => {
+      const outcome = Promise.withResolvers<string>();
+      const socket = connect({ port, host: "127.0.0.1", rejectUnauthorized: false, ...options });
+      socket.once("secureConnect", () => outcome.resolve(socket.alpnProtocol || "nothing"));
+      socket.once("error", () => outcome.resolve("refused"));
+      socket.once("close", () => outcome.resolve("closed"));
+      return within("the handshake", outcome.promise).finally(() => socket.destroy());
+    };
+    const idle = await Wire.connect({ host: "127.0.0.1", port });
+    const junk = await Wire.connect({ host: "127.0.0.1", port });
+    await junk.write("GET / HTTP/1.1\r\n\r\n");
+    const servername = "A.example";
+    const ALPNProtocols = [ACME_TLS_1];
+    expect(await look({ servername, ALPNProtocols })).toBe(ACME_TLS_1);
+    expect(await look({ servername, ALPNProtocols: ["h2"] })).toBe("refused");
+    expect(await look({ servername, ALPNProtocols: ["h2", ACME_TLS_1] })).toBe("refused");
+    expect(await look({ servername: "b.example", ALPNProtocols })).toMatch(/refused|closed/);
+    expect(await look({ ALPNProtocols })).toMatch(/refused|closed/);
+    await within("the end of junk", junk.ending);
+    await solver.withdraw(task());
+    await within("the end of who was idle", idle.ending);
     await until("it is closed", async () => !(await answers({ port, host: "127.0.0.1" })));
   });
 
