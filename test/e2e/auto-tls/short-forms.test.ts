@@ -1,5 +1,5 @@
-// The original's forms of automatic certificates, as its README has them: flags, and options that are all of text. Names that no
-// public authority signs are this machine's own, so that nobody is asked.
+// The original's forms of automatic certificates, as its README has them: flags, and options that are all of text. Names that
+// no public authority signs are this machine's own, so that nobody is asked.
 
 import { expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
