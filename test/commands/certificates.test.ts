@@ -1,6 +1,6 @@
 // `proxy certificates` as a process: which folder it reads, what it finds in it, and its exit codes.
 
-import { afterAll, beforeEach, expect, test } from "bun:test";
+import { afterAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +9,8 @@ import { CertificateStorage } from "../../src/control/acme/storage.ts";
 import { Secret } from "../../src/shared/secret.ts";
 import { Authority } from "../support/certificates.ts";
 import { runProxy } from "./proxy-process.ts";
+
+setDefaultTimeout(30_000); // several processes each
 
 const authority = new Authority();
 const folders: string[] = [];

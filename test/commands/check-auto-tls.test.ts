@@ -1,11 +1,13 @@
 // `proxy check` of automatic certificates: what will be obtained, of whom, and how names are proven.
 
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { runProxy } from "./proxy-process.ts";
+
+setDefaultTimeout(30_000); // several processes each
 
 let folder: string;
 beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), "proxy-auto-tls-"))));

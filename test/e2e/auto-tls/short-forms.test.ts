@@ -33,32 +33,38 @@ async function obtained(
   return (await within("the proxy stops", child.outcome, 15_000)).stderr;
 }
 
-test("-auto-tls -email -domains -staging", () =>
-  inFolder(async (folder) => {
-    const port = await freePort();
-    const listener = [
-      "-protocol",
-      "http2",
-      "-listen",
-      `127.0.0.1:${port}`,
-      "-target",
-      "localhost:8080",
-    ];
-    const flags = ["-auto-tls", "-email", "dev@example.com", "-domains", "dev.local", "-staging"];
-    const log = await obtained(folder, port, "dev.local", [...listener, ...flags]);
-    expect(log).toContain(
-      '"authorities":"letsencrypt-staging","msg":"-auto-tls agrees to the terms of service of these authorities"',
-    );
-    expect(log).not.toContain('"level":"error"');
-  }));
+test(
+  "-auto-tls -email -domains -staging",
+  () =>
+    inFolder(async (folder) => {
+      const port = await freePort();
+      const listener = [
+        "-protocol",
+        "http2",
+        "-listen",
+        `127.0.0.1:${port}`,
+        "-target",
+        "localhost:8080",
+      ];
+      const flags = ["-auto-tls", "-email", "dev@example.com", "-domains", "dev.local", "-staging"];
+      const log = await obtained(folder, port, "dev.local", [...listener, ...flags]);
+      expect(log).toContain(
+        '"authorities":"letsencrypt-staging","msg":"-auto-tls agrees to the terms of service of these authorities"',
+      );
+      expect(log).not.toContain('"level":"error"');
+    }),
+  60_000,
+);
 
-test("options", () =>
-  inFolder(async (folder) => {
-    const port = await freePort();
-    const file = join(folder, "config.yaml");
-    writeFileSync(
-      file,
-      `version: "1.0"
+test(
+  "options",
+  () =>
+    inFolder(async (folder) => {
+      const port = await freePort();
+      const file = join(folder, "config.yaml");
+      writeFileSync(
+        file,
+        `version: "1.0"
 log_level: info
 
 protocols:
@@ -73,7 +79,9 @@ options:
   domains: "service-a.internal,service-b.internal"
   staging: "false"
 `,
-    );
-    const log = await obtained(folder, port, "service-b.internal", ["-config", file]);
-    expect(log).not.toContain("agrees to the terms"); // nobody is asked
-  }));
+      );
+      const log = await obtained(folder, port, "service-b.internal", ["-config", file]);
+      expect(log).not.toContain("agrees to the terms"); // nobody is asked
+    }),
+  60_000,
+);
