@@ -11,7 +11,7 @@ import { missedImports, readSources, type Source } from "./tidy/sources.ts";
 const ARROWS: Record<string, readonly string[]> = {
   cli: ["commands", "config", "control", "shared"],
   index: ["library", "control", "config", "shared"],
-  commands: ["capture", "control", "config", "shared", "package.json"],
+  commands: ["capture", "control", "config", "explain", "shared", "package.json"],
   capture: ["library", "shared"],
   library: ["control", "config", "shared", "ffi/socket-options.ts", "ffi/duplicate.ts"],
   control: [
@@ -25,6 +25,20 @@ const ARROWS: Record<string, readonly string[]> = {
   ],
   config: ["shared", "l4/tls/routes.ts"],
   worker: ["engine", "protocols", "shared"],
+  explain: [
+    "l4",
+    "protocols/admission.ts",
+    "protocols/challenge-answers.ts",
+    "protocols/http/exchange.ts",
+    "protocols/http/filter/filters.ts",
+    "protocols/http/message/heads.ts",
+    "protocols/http/passage.ts",
+    "protocols/http/route/guide.ts",
+    "protocols/http/route/request-id.ts",
+    "protocols/http/route/table.ts",
+    "protocols/wire/by-name.ts",
+    "shared",
+  ],
   gateway: [
     "engine/descriptors.ts",
     "engine/linux/sockets.ts",

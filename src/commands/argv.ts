@@ -20,6 +20,8 @@ export interface ArgvOptions {
   readonly command?: string;
   /** Flags that are accepted here, to be refused with a reason later, and that no suggestion leads to. */
   readonly unlisted?: readonly string[];
+  /** Flags that may be given several times: their values become lines of one. */
+  readonly repeatable?: readonly string[];
 }
 
 /**
@@ -46,6 +48,7 @@ class ArgvParser {
   readonly #args: ArgsDef;
   readonly #options: ArgvOptions;
   readonly #given = new Set<string>();
+  readonly #lines = new Map<string, string>();
   readonly #flags: string[] = [];
   readonly #faults: string[] = [];
 
@@ -74,7 +77,8 @@ class ArgvParser {
       if (value === undefined && rest[0] !== undefined && !rest[0].startsWith("-")) rest.shift();
       return;
     }
-    if (this.#given.has(name)) this.#fault(`-${name} is given twice`);
+    const isRepeatable = this.#options.repeatable?.includes(name) === true;
+    if (this.#given.has(name) && !isRepeatable) this.#fault(`-${name} is given twice`);
     this.#given.add(name);
     if (definition.type === "boolean") this.#switch(name, value);
     else this.#valued(name, definition, value ?? takeValue(rest));
@@ -95,7 +99,8 @@ class ArgvParser {
       this.#fault(`${name.toUpperCase()} is missing${cure}`);
     }
     if (this.#faults.length > 0) throw new ProxyError("ERR_USAGE", this.#faults.join("\n"));
-    return [...this.#flags, "--", ...this.positionals];
+    const joined = [...this.#lines].map(([name, lines]) => `--${name}=${lines}`);
+    return [...this.#flags, ...joined, "--", ...this.positionals];
   }
 
   /** Names of the positional arguments. */
@@ -127,6 +132,9 @@ class ArgvParser {
     if (value === undefined || value === "") {
       const hint = definition.valueHint ?? "value";
       this.#fault(`-${name} needs a value: -${name} ${hint}`);
+    } else if (this.#options.repeatable?.includes(name) === true) {
+      const before = this.#lines.get(name);
+      this.#lines.set(name, before === undefined ? value : `${before}\n${value}`);
     } else this.#flags.push(`--${name}=${value}`);
   }
 

@@ -16,6 +16,7 @@ import { check } from "./check.ts";
 import { demo, DEMO_EXAMPLES } from "./demo.ts";
 import { DNS_CHECK_EXAMPLES } from "./dns-check-flags.ts";
 import { dnsCheck } from "./dns-check.ts";
+import { explain, EXPLAIN_EXAMPLES } from "./explain.ts";
 import { commandHelp, type Example, mainHelp } from "./help.ts";
 import { run } from "./run.ts";
 import { schema } from "./schema.ts";
@@ -29,6 +30,8 @@ interface Command {
   readonly args: ArgsDef;
   /** For its help page. */
   readonly examples: readonly Example[];
+  /** Flags that may be given several times. */
+  readonly repeatable: readonly string[];
   /** @returns the exit code. */
   start(rawArgs: string[]): Promise<number>;
 }
@@ -41,6 +44,7 @@ const COMMANDS = [
   entry(check),
   entry(demo, DEMO_EXAMPLES),
   entry(dnsCheck, DNS_CHECK_EXAMPLES),
+  entry(explain, EXPLAIN_EXAMPLES, ["header"]),
   entry(schema),
   entry(trust, TRUST_EXAMPLES),
   entry(upgrade),
@@ -50,6 +54,7 @@ const COMMANDS = [
 function entry<T extends ArgsDef>(
   command: CommandDef<T>,
   examples: readonly Example[] = [],
+  repeatable: readonly string[] = [],
 ): Command {
   const { name, description } = command.meta as { name: string; description: string };
   return {
@@ -57,6 +62,7 @@ function entry<T extends ArgsDef>(
     description,
     args: command.args as ArgsDef,
     examples,
+    repeatable,
     start: async (rawArgs) => (await runCommand(command, { rawArgs })).result as number,
   };
 }
@@ -103,7 +109,9 @@ async function dispatch(words: readonly string[]): Promise<number> {
   const argv = parseArgv(
     flagsAlone ? words : words.slice(1),
     command.args,
-    command === RUN ? { unlisted: LATER_FLAGS } : { command: command.name },
+    command === RUN
+      ? { unlisted: LATER_FLAGS }
+      : { command: command.name, repeatable: command.repeatable },
   );
   return argv.help ? help(command) : command.start(argv.rawArgs);
 }

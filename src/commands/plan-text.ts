@@ -13,7 +13,7 @@ import {
 } from "../shared/plan.ts";
 import type { QuicPlan } from "../shared/quic-plan.ts";
 import { formatAutoTls } from "./plan-text/auto-tls.ts";
-import { formatHttpListener } from "./plan-text/http.ts";
+import { formatHttpListener, requestRows } from "./plan-text/http.ts";
 import { quicRows } from "./plan-text/quic.ts";
 import {
   formatAccess,
@@ -68,6 +68,11 @@ function formatListener(listener: ListenerPlan): string {
     if (group.health) rows.push(["health", formatHealth(group.health)]);
   }
   return `${listener.key} -> ${formatTargets(listener)}\n${table(rows, "  ")}`;
+}
+
+/** What holds for whoever comes to it, whichever route they take. */
+export function listenerRows(listener: ListenerPlan): Row[] {
+  return isHttpPlan(listener) ? requestRows(listener) : rowsOf(listener);
 }
 
 function rowsOf(listener: RelayPlan | TlsPlan | LinkPlan | UdpPlan | QuicPlan): Row[] {

@@ -25,11 +25,19 @@ import {
 import { formatClientTls, formatServerTls } from "./tls.ts";
 
 export function formatHttpListener(listener: HttpPlan): string {
-  const { timeouts, buffers, socket, tls, trusted, accessLog } = listener;
-  const handshake: Row = ["handshake", `within ${formatDuration(timeouts.handshakeMs)}`];
   const rows: Row[] = [
     ...listener.routes.flatMap((route) => formatRoute(route, listener)),
     ...(fitsAll(listener) ? [] : [["route", "what fits none is answered with 404"] as Row]),
+    ...requestRows(listener),
+  ];
+  return `${listener.key}\n${table(rows, "  ")}`;
+}
+
+/** What holds for all of its routes. */
+export function requestRows(listener: HttpPlan): Row[] {
+  const { timeouts, buffers, socket, tls, trusted, accessLog } = listener;
+  const handshake: Row = ["handshake", `within ${formatDuration(timeouts.handshakeMs)}`];
+  return [
     ...(tls === null ? [] : [...formatServerTls(tls), handshake]),
     ...formatHttp3(listener.h3),
     ...formatAccess(listener.access),
@@ -44,7 +52,6 @@ export function formatHttpListener(listener: HttpPlan): string {
     formatBackpressure(buffers),
     ["access log", accessLog === null ? "off" : `${accessLog.path}, ${accessLog.format}`],
   ];
-  return `${listener.key}\n${table(rows, "  ")}`;
 }
 
 function fitsAll({ routes }: HttpPlan): boolean {
@@ -53,7 +60,7 @@ function fitsAll({ routes }: HttpPlan): boolean {
   });
 }
 
-function formatRoute(route: HttpRoutePlan, listener: HttpPlan): Row[] {
+export function formatRoute(route: HttpRoutePlan, listener: HttpPlan): Row[] {
   const { groups } = listener;
   const { redirect, group, rewrite, request, response, compress, grpcWeb, host } = route;
   const rows: string[] = [];
@@ -75,7 +82,7 @@ function formatRoute(route: HttpRoutePlan, listener: HttpPlan): Row[] {
   return rows.map((text, i) => [i === 0 ? "route" : "", i === 0 ? text : `  ${text}`]);
 }
 
-function formatMatch({ host, path, methods, headers }: HttpMatchPlan): string {
+export function formatMatch({ host, path, methods, headers }: HttpMatchPlan): string {
   const parts = [
     ...(methods === null ? [] : [methods.join(" or ")]),
     ...(host === null && path === null ? [] : [`${host ?? ""}${path ?? ""}`]),

@@ -3,7 +3,7 @@
 import { formatDuration, formatSize } from "../../config/units.ts";
 import { type Endpoint, formatEndpoint } from "../../shared/address.ts";
 import type { LinkPlan, TlsPlan } from "../../shared/http-plan.ts";
-import type { RelayPlan } from "../../shared/plan.ts";
+import type { RelayPlan, RoutePlan } from "../../shared/plan.ts";
 import {
   formatAccess,
   formatBackpressure,
@@ -64,9 +64,7 @@ function formatSendProxy(send: "off" | "v1" | "v2"): Row[] {
 /** Routes by TLS name. */
 export function nameRoutes({ routes, groups }: Pick<RelayPlan, "routes" | "groups">): Row[] {
   const rows = routes.flatMap(({ sni, alpn, group }): Row[] => {
-    const offers = alpn === null ? [] : [`offers ${alpn.join(" or ")}`];
-    const asks = sni === null ? [] : [`asks for ${sni}`];
-    const who = [...asks, ...offers].join(" and ") || "fits no other route";
+    const who = formatHelloRule({ sni, alpn });
     const { health } = groups[group]!;
     const where = formatDestination(groups[group]!);
     return [
@@ -77,6 +75,13 @@ export function nameRoutes({ routes, groups }: Pick<RelayPlan, "routes" | "group
   const fitsAll = routes.some(({ sni, alpn }) => sni === null && alpn === null);
   if (!fitsAll) rows.push(["route", "who fits none is refused"]);
   return rows;
+}
+
+/** Of one route: `asks for db.example.com`. */
+export function formatHelloRule({ sni, alpn }: Pick<RoutePlan, "sni" | "alpn">): string {
+  const offers = alpn === null ? [] : [`offers ${alpn.join(" or ")}`];
+  const asks = sni === null ? [] : [`asks for ${sni}`];
+  return [...asks, ...offers].join(" and ") || "fits no other route";
 }
 
 function formatMirror(mirror: Endpoint | null): Row[] {

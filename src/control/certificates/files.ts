@@ -102,7 +102,8 @@ const REASONS: Readonly<Record<string, readonly [reason: string, cure: string]>>
   EISDIR: ["this is a folder", "Name a file in it"],
 };
 
-function readNamed(path: string): NamedFile {
+/** @throws ProxyError ERR_CERTIFICATE */
+export function readNamed(path: string): NamedFile {
   try {
     return { path, bytes: readFileSync(path) };
   } catch (cause) {

@@ -71,7 +71,8 @@ function blocksOf({ path, bytes }: NamedFile, what: string): PemBlock[] {
 /** The first byte of DER's outermost value (X.690). */
 const DER_SEQUENCE = 0x30;
 
-function certificatesOf(file: NamedFile): X509Certificate[] {
+/** In the order of the file; at least one. @throws ProxyError ERR_CERTIFICATE */
+export function certificatesOf(file: NamedFile): X509Certificate[] {
   const { path } = file;
   const blocks = blocksOf(file, "a certificate");
   const certificates = blocks.filter(({ label }) => label.endsWith("CERTIFICATE"));
@@ -182,7 +183,7 @@ function subjectOf({ subject }: X509Certificate): string {
 }
 
 /** What subjectAltName says of hosts; names that OpenSSL has to quote are none. */
-function namesOf({ subjectAltName = "" }: X509Certificate): string[] {
+export function namesOf({ subjectAltName = "" }: X509Certificate): string[] {
   return subjectAltName
     .split(", ")
     .filter((name) => /^DNS:[^"]+$/.test(name))
