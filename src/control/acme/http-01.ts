@@ -19,6 +19,7 @@ export class Http01Solver implements Solver {
       serves: (plan) => plan.protocol === "http",
       open: openHttp,
       listener: "an http listener",
+      option: "auto_tls.http_port",
     });
   }
 

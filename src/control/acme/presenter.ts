@@ -30,8 +30,9 @@ export interface Place {
   serves(plan: ListenerPlan): boolean;
   /** Opens one that answers only this; rejects with an error that has an errno. */
   open(port: number, answers: PendingAnswers): Promise<TemporaryListener>;
-  /** For people: what could be configured instead. */
+  /** For people: what could be configured instead, and the key that says where something in front leads the port. */
   readonly listener: string;
+  readonly option: string;
 }
 
 const PRIVILEGE =
@@ -80,6 +81,12 @@ export class Presenter {
     return this.#listenersThere().some((plan) => this.#place.serves(plan));
   }
 
+  /** A server in front that has the port may lead to it: only the authority can tell. */
+  #hasUnixListener(): boolean {
+    const { listeners } = this.#host.plan;
+    return listeners.some((plan) => plan.listen.kind === "unix" && this.#place.serves(plan));
+  }
+
   #listenersThere(): ListenerPlan[] {
     const { port } = this.#place;
     const keys = this.#host
@@ -96,6 +103,7 @@ export class Presenter {
     try {
       await this.#temporary;
     } catch (error) {
+      if (errnoOf(error) === "EADDRINUSE" && this.#hasUnixListener()) return;
       throw this.#cannotListen(task, error);
     }
   }
@@ -112,7 +120,7 @@ export class Presenter {
   }
 
   #cannotListen({ domain }: ChallengeTask, error: unknown): ProxyError {
-    const { port, listener } = this.#place;
+    const { port, listener, option } = this.#place;
     const errno = errnoOf(error);
     const own = this.#listenersThere().find(({ protocol }) => protocol !== "udp");
     const reasons: Readonly<Record<string, string>> = {
@@ -120,11 +128,14 @@ export class Presenter {
       EADDRINUSE: `${own === undefined ? "another program" : `"${own.key}"`} listens there (EADDRINUSE)`,
     };
     const reason = reasons[errno] ?? messageOf(error);
-    const privilege = errno === "EACCES" ? PRIVILEGE : "";
+    const further: Readonly<Record<string, string>> = {
+      EACCES: PRIVILEGE,
+      EADDRINUSE: `say where that one leads it (${option}), `,
+    };
     const problem = `${domain}: no listener answers on port ${port}, and none can be opened for the challenge: ${reason}`;
     throw new ProxyError("ERR_CHALLENGE", problem, {
       cause: error,
-      cure: `Configure ${listener} on :${port}, ${privilege}or use another challenge`,
+      cure: `Configure ${listener} on :${port}, ${further[errno] ?? ""}or use another challenge`,
     });
   }
 }

@@ -17,8 +17,13 @@ export class TlsAlpn01Solver implements Solver {
 
   /** @param port where authorities come to: AutoTlsPlan.tlsPort. */
   constructor(host: ChallengeHost, port: number) {
-    const place = { port, serves, open: openTls, listener: "a listener over TLS" };
-    this.#presenter = new Presenter(host, place);
+    this.#presenter = new Presenter(host, {
+      port,
+      serves,
+      open: openTls,
+      listener: "a listener over TLS",
+      option: "auto_tls.tls_port",
+    });
   }
 
   unfit(name: string): string | null {

@@ -171,7 +171,7 @@ describe("a listener just for a challenge", () => {
       await expect(presented).rejects.toMatchObject({ code: "ERR_CHALLENGE" });
       await expect(presented).rejects.toThrow(
         new RegExp(
-          `^a\\.example: .* port ${taken.port}.*another program listens.*another challenge$`,
+          `^a\\.example: .* port ${taken.port}.*another program listens.*auto_tls\\.(http|tls)_port.*another challenge$`,
         ),
       );
       await solver.withdraw(task());
@@ -186,12 +186,26 @@ describe("a listener just for a challenge", () => {
     await solver.withdraw(task());
   });
 
+  test("is not needed where a server in front has the port, and may lead to a unix socket", async () => {
+    await using taken = await WireServer.listen();
+    const listen = `unix:${join(folder, "http.sock")}`;
+    await using running = await HttpProxy.start({ listen, target: "127.0.0.1:1" });
+    const solver = new Http01Solver(running.proxy, taken.port);
+    await solver.present(task(), SIGNAL);
+    const talk = await running.connect();
+    await talk.say("GET /.well-known/acme-challenge/token HTTP/1.1\r\nhost: a.example\r\n\r\n");
+    await talk.hear("\r\n\r\ntoken.thumbprint");
+    talk.wire.end();
+    await solver.withdraw(task());
+  });
+
   test("says which privilege it lacks", async () => {
     const presenter = new Presenter(nobody(), {
       port: 80,
       serves: () => false,
       open: () => Promise.reject(Object.assign(new Error("no"), { code: "EACCES" })),
       listener: "an http listener",
+      option: "auto_tls.http_port",
     });
     const answer = {
       type: "http-01",
