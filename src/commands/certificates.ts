@@ -60,9 +60,9 @@ export const certificates = defineCommand({
   run: async ({ args }): Promise<number> => {
     const { action, name, json, reason } = args;
     const wanted = actionOf(action, name, { json, reason });
-    const { folder, authorities } = await placeOf(args.config, args.storage);
+    const { folder, authorities, wanted: configured } = await placeOf(args.config, args.storage);
     const storage = new CertificateStorage(folder);
-    if (wanted === "list") return list(storage, json === true);
+    if (wanted === "list") return list(storage, configured, json === true);
     const record = await findRecord(storage, parseCertificateName(name!));
     const [first = ""] = record.names;
     if (wanted === "renew") {
@@ -80,9 +80,13 @@ export const certificates = defineCommand({
   },
 });
 
-async function list(storage: CertificateStorage, json: boolean): Promise<number> {
+async function list(
+  storage: CertificateStorage,
+  wanted: StoragePlace["wanted"],
+  json: boolean,
+): Promise<number> {
   const nowMs = Date.now();
-  const entries = await takeInventory(storage);
+  const entries = await takeInventory(storage, wanted);
   if (json) await print(inventoryJson(entries, nowMs));
   else if (entries.length === 0) await print(`there are no certificates in ${storage.folder}`);
   else await print(formatInventory(entries, nowMs));
@@ -122,6 +126,7 @@ interface StoragePlace {
   readonly folder: string;
   /** Of a configuration. */
   readonly authorities: readonly AuthorityPlan[];
+  readonly wanted: readonly (readonly string[])[];
 }
 
 /** @throws ProxyError ERR_USAGE, ERR_CONFIG */
@@ -137,10 +142,11 @@ async function placeOf(
   }
   if (config === undefined) {
     const folder = resolve(storage ?? AUTO_TLS_DEFAULTS.storage);
-    if (storage === undefined || existsSync(folder)) return { folder, authorities: [] };
+    if (storage === undefined || existsSync(folder)) return { folder, authorities: [], wanted: [] };
     throw new ProxyError("ERR_USAGE", `-storage: there is no folder ${folder}`);
   }
   const { autoTls } = compile(await readConfig({ config }), thisMachine());
-  if (autoTls !== null) return { folder: autoTls.storage, authorities: autoTls.authorities };
-  throw new ProxyError("ERR_CONFIG", `${config}: there is no auto_tls in it`);
+  if (autoTls === null) throw new ProxyError("ERR_CONFIG", `${config}: there is no auto_tls in it`);
+  const { storage: folder, authorities, certificates: wanted } = autoTls;
+  return { folder, authorities, wanted };
 }

@@ -86,6 +86,18 @@ test("exit code 1 tells that one has expired, or cannot be used", async () => {
   expect(stdout).toContain(`example.com: ${keyFile}: the file is missing`);
 });
 
+test("what a configuration wants and the folder has not is missing", async () => {
+  await save(["example.com"]);
+  const config = join(folder, "proxy.yaml");
+  const domains = "[example.com, [b.example.com, c.example.com]]";
+  const settings = `domains: ${domains}, agree_terms: true, storage: "${storage.folder}"`;
+  const listener = '{ name: http2, listen: ":443", target: "127.0.0.1:80" }';
+  writeFileSync(config, `auto_tls: { ${settings} }\nprotocols: [${listener}]\n`);
+  const { code, stdout } = await runProxy("certificates", "-config", config);
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/^b\.example\.com, c\.example\.com +missing +at once$/m);
+});
+
 test("an empty folder has no certificates, and one that is not there is a mistake", async () => {
   await storage.prepare(AbortSignal.timeout(5_000));
   const empty = await runProxy("certificates", "-storage", storage.folder);

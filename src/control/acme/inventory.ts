@@ -34,14 +34,26 @@ export interface InventoryEntry {
   readonly damage: string | null;
 }
 
-/** By their first names, sorted. @throws ProxyError ERR_STORAGE if the folder cannot be read. */
-export async function takeInventory(storage: CertificateStorage): Promise<InventoryEntry[]> {
+/**
+ * By their first names, sorted.
+ * @param wanted those of a configuration, which are missing where the storage has nothing of them.
+ * @throws ProxyError ERR_STORAGE if the folder cannot be read.
+ */
+export async function takeInventory(
+  storage: CertificateStorage,
+  wanted: readonly (readonly string[])[] = [],
+): Promise<InventoryEntry[]> {
   const entries: InventoryEntry[] = [];
   for (const name of await storage.certificates.list()) {
     const record = await storage.certificates.record(name);
     if (record !== null) entries.push(await entryOf(storage, name, record)); // removed meanwhile
   }
-  return entries;
+  const known = new Set(entries.map(({ names }) => names[0]));
+  for (const names of wanted) {
+    if (!known.has(names[0]))
+      entries.push({ names, certificate: null, failures: [], damage: null });
+  }
+  return entries.toSorted((a, b) => (a.names[0]! < b.names[0]! ? -1 : 1));
 }
 
 async function entryOf(
