@@ -2,6 +2,7 @@
 // it.
 
 import { HTTP_01_PATH } from "../../shared/challenges.ts";
+import { formatIp, parseIp } from "../../shared/ip.ts";
 import { CHALLENGES } from "../../shared/limits.ts";
 import type { PendingAnswers } from "./pending-answers.ts";
 import { type ChallengeHost, Presenter, type TemporaryListener } from "./presenter.ts";
@@ -29,13 +30,10 @@ export class Http01Solver implements Solver {
   }
 
   async present(task: ChallengeTask, signal: AbortSignal): Promise<void> {
-    const { domain, token, keyAuthorization } = task;
-    const answer = {
-      type: "http-01",
-      domain: domain.toLowerCase(),
-      token,
-      keyAuthorization,
-    } as const;
+    const { token, keyAuthorization } = task;
+    const ip = parseIp(task.domain);
+    const domain = ip === null ? task.domain.toLowerCase() : formatIp(ip);
+    const answer = { type: "http-01", domain, token, keyAuthorization } as const;
     await this.#presenter.present(task, answer, signal);
   }
 

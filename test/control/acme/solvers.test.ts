@@ -113,7 +113,7 @@ describe("a listener just for a challenge", () => {
     const port = await freePort();
     const solver = new Http01Solver(nobody(), port);
     await solver.present(task(), SIGNAL);
-    await solver.present(task("::1", "other"), SIGNAL);
+    await solver.present(task("0:0::1", "other"), SIGNAL);
     const ask = async (at: string, path: string, host?: string): Promise<string> => {
       const headers: Record<string, string> = host === undefined ? {} : { host };
       const url = `http://${at}:${port}${path}`;
@@ -131,7 +131,7 @@ describe("a listener just for a challenge", () => {
     await solver.withdraw(task());
     expect(await ask("127.0.0.1", path, "a.example")).toBe("404 404 Not Found");
     expect(await ask("[::1]", other)).toBe("200 other.thumbprint");
-    await solver.withdraw(task("::1", "other"));
+    await solver.withdraw(task("0:0::1", "other"));
     await until("it is closed", async () => !(await answers({ port, host: "127.0.0.1" })));
   });
 
