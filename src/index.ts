@@ -12,10 +12,11 @@ export type {
   AuthorityChoice,
   AuthorityConfig,
   AutoManagerConfig,
+  CustomDnsProvider,
 } from "./library/auto-manager-config.ts";
 export { REVOCATION_REASONS } from "./control/acme/issuer.ts";
 export type { CertificateStatus } from "./control/acme/status.ts";
-export type { DnsProvider, TxtRecord } from "./control/dns/provider.ts";
+export type { TxtRecord } from "./control/dns/provider.ts";
 export {
   BUFFER_SIZE_DEFAULT,
   BUFFER_SIZE_LARGE,

@@ -33,6 +33,12 @@ export interface AuthorityConfig {
 /** `letsencrypt`, `letsencrypt-staging`, `zerossl`, `internal`, a URL, or an authority with what it needs. */
 export type AuthorityChoice = string | AuthorityConfig;
 
+/** One of your own: its errors are told, and its records removed whatever happens. */
+export interface CustomDnsProvider extends Omit<DnsProvider, "name"> {
+  /** For messages. */
+  readonly name: string;
+}
+
 export interface AutoManagerConfig {
   /** Where the authority may write to; `zerossl` cannot do without. */
   readonly email?: string;
@@ -47,7 +53,7 @@ export interface AutoManagerConfig {
   /** Short for challenge `dns-01`. Default false. */
   readonly useDNS01?: boolean;
   /** Who serves the names' DNS: with credentials from the environment or `dns.credentials`, or one of your own. */
-  readonly dnsProvider?: DnsProviderName | DnsProvider;
+  readonly dnsProvider?: DnsProviderName | CustomDnsProvider;
   readonly dns?: {
     /** Files that hold what the environment would: `{ CLOUDFLARE_API_TOKEN: "./token" }`. */
     readonly credentials?: Readonly<Record<string, string>>;
@@ -112,7 +118,7 @@ export function compileAutoManager(
   const place = (path: Path) => ({ text: formatPath(path.slice(1).map(ours)), order: 0 });
   try {
     const checked = checkSource({ value, place });
-    const plan = compileAutoTls(checked, process.cwd())!;
+    const plan = named(compileAutoTls(checked, process.cwd())!, config);
     return domains.length === 0 ? { ...plan, certificates: [] } : plan;
   } catch (error) {
     if (!(error instanceof ProxyError)) throw error;
@@ -120,12 +126,20 @@ export function compileAutoManager(
   }
 }
 
+/** Stands for one of the user's own, which no file could name. */
+const SOME_PROVIDER: DnsProviderName = "cloudflare";
+
+function named(plan: AutoTlsPlan, { dnsProvider }: AutoManagerConfig): AutoTlsPlan {
+  if (typeof dnsProvider !== "object" || plan.dns === null) return plan;
+  return { ...plan, dns: { ...plan.dns, provider: dnsProvider.name as DnsProviderName } };
+}
+
 function written(
   config: AutoManagerConfig,
   domains: readonly (string | readonly string[])[],
 ): Record<string, unknown> {
   const { domains: _domains, useDNS01, log: _log, dnsProvider, dns, ...others } = config;
-  const name = typeof dnsProvider === "object" ? dnsProvider.name : dnsProvider;
+  const name = typeof dnsProvider === "object" ? SOME_PROVIDER : dnsProvider;
   const { propagationTimeout, propagationDelay, ttl, ...dnsOthers } = dns ?? {};
   const milliseconds = (ms: number | undefined) => (ms === undefined ? undefined : `${ms}ms`);
   const inFull = {

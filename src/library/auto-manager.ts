@@ -13,6 +13,7 @@ import type { Solver } from "../control/acme/solver.ts";
 import type { CertificateStatus } from "../control/acme/status.ts";
 import { CertificateStorage } from "../control/acme/storage.ts";
 import { TlsAlpn01Solver } from "../control/acme/tls-alpn-01.ts";
+import type { DnsProvider } from "../control/dns/provider.ts";
 import type { AutoTlsPlan, ChallengeType } from "../shared/auto-tls-plan.ts";
 import { parseCertificateName } from "../shared/certificate-names.ts";
 import type { CertificateMaterial } from "../shared/certificates.ts";
@@ -272,7 +273,7 @@ export class AutoManager implements AsyncDisposable {
     const { dnsProvider } = this.#config;
     const tell = logDns01Steps(this.#log);
     if (typeof dnsProvider !== "object") return new Dns01Solver({ plan, tell });
-    return new Dns01Solver({ plan, tell, makeProvider: async () => dnsProvider });
+    return new Dns01Solver({ plan, tell, makeProvider: async () => dnsProvider as DnsProvider });
   }
 
   #start(): Promise<void> {

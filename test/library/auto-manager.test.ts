@@ -14,10 +14,12 @@ import { connect, createServer as createTlsServer } from "node:tls";
 import {
   AutoManager,
   type AutoManagerConfig,
+  type CustomDnsProvider,
   defaultAutoManager,
   ProxyError,
   quickSetup,
 } from "../../src/index.ts";
+import { compileAutoManager } from "../../src/library/auto-manager-config.ts";
 import { freePort } from "../support/daemon.ts";
 import { Pebble, PEBBLE_PROGRAMS } from "../support/pebble.ts";
 import { findProgram, testWith } from "../support/programs.ts";
@@ -258,6 +260,23 @@ describe("without an authority", () => {
     expect(manager.domains).toEqual([]);
     await manager.close();
     expect(manager.addDomains("localhost")).rejects.toMatchObject({ code: "ERR_STATE" });
+  });
+
+  test("a DNS provider of one's own proves wildcards, and goes by its own name", async () => {
+    const dnsProvider: CustomDnsProvider = {
+      name: "ours",
+      add: async (name, value) => ({ name, value, zone: "example.com", id: "1" }),
+      remove: async () => {},
+      find: async () => [],
+    };
+    const config = { agreeTerms: true, storage, dnsProvider };
+    expect(compileAutoManager(config, ["*.example.com"])).toMatchObject({
+      certificates: [["*.example.com"]],
+      challenges: ["dns-01", "http-01", "tls-alpn-01"],
+      dns: { provider: "ours" },
+    });
+    await using manager = new AutoManager({ ...config, useDNS01: true });
+    expect(manager.domains).toEqual([]);
   });
 
   test("the short forms agree to the terms", async () => {
