@@ -260,6 +260,7 @@ export class Proxy implements AsyncDisposable {
   async #exchangeAutoTls(next: AutoTls | null): Promise<void> {
     const before = this.#autoTls;
     this.#autoTls = next;
+    this.#certificates.managedChanged();
     await before?.stop();
     next?.start();
   }

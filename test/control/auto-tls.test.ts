@@ -79,3 +79,21 @@ test("an end in a hurry does not wait", async () => {
   await within("the end", proxy.kill());
   expect(proxy.certificates()).toHaveLength(2);
 });
+
+test("a reload with other names keeps what is there, obtains what is new, and forgets the rest", async () => {
+  await using proxy = await Proxy.start(planOf("a.internal", "b.internal"));
+  await allValid(proxy);
+  const isReal = async (name: string): Promise<boolean> =>
+    !isStandIn(await shownAt(portOf(proxy), name));
+  await until("the first is shown", () => isReal("a.internal"));
+  const before = await shownAt(portOf(proxy), "a.internal");
+  await proxy.reload(planOf("a.internal", "c.internal"));
+  expect(proxy.certificates().map(({ names }) => names[0])).toEqual(["a.internal", "c.internal"]);
+  expect((await shownAt(portOf(proxy), "a.internal")).serialNumber).toBe(before.serialNumber);
+  await until("the new one is shown", () => isReal("c.internal"));
+  expect((await shownAt(portOf(proxy), "b.internal")).subjectAltName).not.toBe("DNS:b.internal");
+  await proxy.reload(planOf("a.internal"));
+  await until("the other is not shown", async () => {
+    return (await shownAt(portOf(proxy), "c.internal")).subjectAltName !== "DNS:c.internal";
+  });
+});
