@@ -18,7 +18,7 @@ import type { AutoTlsPlan, ChallengeType } from "../shared/auto-tls-plan.ts";
 import { parseCertificateName } from "../shared/certificate-names.ts";
 import type { CertificateMaterial } from "../shared/certificates.ts";
 import { ACME_TLS_1 } from "../shared/challenges.ts";
-import { ProxyError } from "../shared/errors.ts";
+import { messageOf, ProxyError } from "../shared/errors.ts";
 import { type Log, silentLog } from "../shared/log.ts";
 import type { Secret } from "../shared/secret.ts";
 import { type AutoManagerConfig, compileAutoManager } from "./auto-manager-config.ts";
@@ -90,7 +90,7 @@ export class AutoManager implements AsyncDisposable {
     if (config.domains === undefined) return;
     this.#domains = [...this.#plan.certificates];
     this.#start().catch((error: unknown) => {
-      this.#log.error({ error: String(error) }, "certificates cannot be kept");
+      this.#log.error({ error: messageOf(error) }, "certificates cannot be kept");
     });
   }
 
@@ -107,7 +107,11 @@ export class AutoManager implements AsyncDisposable {
    */
   async addDomains(...domains: Domains): Promise<void> {
     this.#throwIfClosed();
-    const all = [...this.#domains, ...domains];
+    const known = new Set(this.#domains.map(String));
+    const wanted = domains.flatMap(
+      (entry) => compileAutoManager(this.#config, [entry]).certificates,
+    );
+    const all = [...this.#domains, ...wanted.filter((names) => !known.has(String(names)))];
     this.#plan = compileAutoManager(this.#config, all);
     this.#domains = [...this.#plan.certificates];
     const added = this.#start().then(() => this.#manager.addDomains(this.#domains));
@@ -254,9 +258,10 @@ export class AutoManager implements AsyncDisposable {
     if (this.#started === null) return this;
     // Whoever is kept has the authorities of its beginning.
     this.#manager.removeDomains(this.#domains.map(([first]) => first!));
-    this.#manager.addDomains(this.#domains).catch((error: unknown) => {
-      this.#log.error({ error: String(error) }, "certificates cannot be kept");
+    const added = this.#manager.addDomains(this.#domains).catch((error: unknown) => {
+      this.#log.error({ error: messageOf(error) }, "certificates cannot be kept");
     });
+    this.#adding = Promise.allSettled([this.#adding, added]);
     return this;
   }
 

@@ -222,6 +222,8 @@ describe("without an authority", () => {
     expect(key).toStartWith("-----BEGIN PRIVATE KEY-----");
     await manager.getCertificate("10.0.0.1");
     expect(manager.cacheStatus()["10.0.0.1"]!.authority).toBe("internal");
+    await manager.addDomains("Service-A.internal.", "b.internal");
+    expect(manager.domains.slice(2)).toEqual(["10.0.0.1", "b.internal"]);
   });
 
   test("mistakes are told of in the words of the library", async () => {
