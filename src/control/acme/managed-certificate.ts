@@ -55,6 +55,9 @@ export class ManagedCertificate {
   readonly #clock: Clock;
   readonly #voice: FailureVoice;
   #held: Held | null = null;
+  /** As it was before the attempt that was made last. */
+  #before: { readonly attempts: Attempts; readonly failure: StoredFailure | undefined } | null =
+    null;
   /** What listeners show. */
   #shown: CertificateMaterial<Secret> | null = null;
   #window: RenewalWindow | null = null;
@@ -209,13 +212,25 @@ export class ManagedCertificate {
   }
 
   begun(): void {
+    const failure = this.#failures.get(this.issuer.name);
+    this.#before = { attempts: this.#attempts, failure };
     this.#attempts = begun(this.#attempts, this.#clock.now());
     this.#note(CUT_SHORT, null, true);
+  }
+
+  /** The attempt was given up since nobody wants it now: it has not failed, and the authority is not to be spared for it. */
+  tookBack(): void {
+    if (this.#before === null) return;
+    const { attempts, failure } = this.#before;
+    this.#attempts = attempts;
+    if (failure === undefined) this.#failures.delete(this.issuer.name);
+    else this.#failures.set(this.issuer.name, failure);
   }
 
   /** The order ended well, or another process made one. */
   obtained(held: Held): boolean {
     const nowMs = this.#clock.now();
+    this.#before = null;
     const { failures } = this.#attempts;
     const changed = this.adopt(held);
     this.#isForeign = false;
@@ -228,6 +243,7 @@ export class ManagedCertificate {
   }
 
   failed(error: unknown): void {
+    this.#before = null;
     const { name } = this.issuer;
     const nowMs = this.#clock.now();
     const held = this.#held;

@@ -33,8 +33,12 @@ export async function order(
 ): Promise<Held | null> {
   const { storage } = tools;
   const signal = AbortSignal.any([closing, AbortSignal.timeout(MANAGER.orderMaxMs)]);
+  const lock = await storage.lockCertificate(managed.name, signal).catch((error: unknown) => {
+    closing.throwIfAborted();
+    managed.failed(error);
+    throw error;
+  });
   try {
-    using _lock = disposable(await storage.lockCertificate(managed.name, signal));
     const found = await another(managed, tools);
     if (found !== null) return found;
     const record = await storage.certificates.record(managed.name);
@@ -42,10 +46,13 @@ export async function order(
     if (managed.dueMs() > tools.clock.now()) return null;
     return await issue(managed, tools, signal);
   } catch (error) {
-    closing.throwIfAborted();
-    managed.failed(error);
+    if (closing.aborted) managed.tookBack();
+    else managed.failed(error);
     await note(managed, tools);
+    closing.throwIfAborted();
     throw error;
+  } finally {
+    lock.release();
   }
 }
 
@@ -91,8 +98,4 @@ async function note(managed: ManagedCertificate, { storage, log }: OrderTools): 
   } catch (error) {
     log.debug({ names: managed.name, error: messageOf(error) }, "attempt not noted");
   }
-}
-
-function disposable(lock: { release(): void }): Disposable {
-  return { [Symbol.dispose]: () => lock.release() };
 }

@@ -439,6 +439,20 @@ describe("while it runs", () => {
     expect(await new CertificateStorage(folder).certificates.list()).toContain("a.example");
   });
 
+  test("orders that an orderly end gives up do not count as failures", async () => {
+    issuer.before = (_, signal) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason as Error));
+      });
+    for (let i = 1; i <= 6; i++) {
+      const { manager } = await start([["a.example"]]);
+      await until("it is ordered", () => issuer.requests.length === i);
+      await manager.stop();
+    }
+    const record = await new CertificateStorage(folder).certificates.record("a.example");
+    expect(record!.failures).toEqual([]);
+  });
+
   test("one is revoked, shown until the next has come, which is ordered at once", async () => {
     const { manager } = await start([["a.example"]]);
     await valid(manager);
