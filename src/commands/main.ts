@@ -20,6 +20,8 @@ import { explain, EXPLAIN_EXAMPLES } from "./explain.ts";
 import { commandHelp, type Example, mainHelp } from "./help.ts";
 import { run } from "./run.ts";
 import { schema } from "./schema.ts";
+import { SERVICE_EXAMPLES } from "./service-flags.ts";
+import { service } from "./service.ts";
 import { print, styleFor } from "./terminal.ts";
 import { trust, TRUST_EXAMPLES } from "./trust.ts";
 import { upgrade } from "./upgrade.ts";
@@ -46,6 +48,7 @@ const COMMANDS = [
   entry(dnsCheck, DNS_CHECK_EXAMPLES),
   entry(explain, EXPLAIN_EXAMPLES, ["header"]),
   entry(schema),
+  entry(service, SERVICE_EXAMPLES),
   entry(trust, TRUST_EXAMPLES),
   entry(upgrade),
 ];

@@ -6,8 +6,13 @@ import { resolve } from "node:path";
 
 /** The same words as the process was started with. */
 export function ownCommand(): string[] {
+  return [...ownStart(), ...process.argv.slice(2)];
+}
+
+/** Without flags: the executable, or the runtime and the script. */
+export function ownStart(): string[] {
   const script = Bun.isStandaloneExecutable ? [] : [...process.execArgv, process.argv[1]!];
-  return [ownProgram(), ...script, ...process.argv.slice(2)];
+  return [ownProgram(), ...script];
 }
 
 /** As it was called, and not what a link led to, if that still is the same file. */

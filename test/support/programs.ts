@@ -38,6 +38,7 @@ const PACKAGES = {
   strace: "strace",
   tshark: "tshark",
   python3: "python3",
+  systemctl: "systemd",
   "systemd-analyze": "systemd",
   "systemd-socket-activate": "systemd",
 } as const;
