@@ -12,15 +12,12 @@ const instructions = text
   .filter((line) => /^[A-Z]/.test(line));
 
 test("takes executables that the build makes, and .dockerignore lets through those alone", () => {
-  const taken = [...text.matchAll(/^COPY dist\/proxy-(\S+) /gm)].map((match) => match[1]!);
-  expect(taken).toEqual(["linux-x64", "linux-arm64"]);
-  const build = readFileSync(join(root, "scripts/build.ts"), "utf8");
-  for (const target of taken) expect(build).toContain(`  "${target}",\n`);
+  expect(instructions).toContain("COPY dist/proxy-linux-* /dist/");
   const ignored = readFileSync(join(root, ".dockerignore"), "utf8").split("\n");
-  expect(ignored.filter((line) => /^[^#]/.test(line))).toEqual([
-    "*",
-    ...taken.map((target) => `!dist/proxy-${target}`),
-  ]);
+  const rules = ignored.filter((line) => /^[^#]/.test(line));
+  expect(rules).toEqual(["*", "!dist/proxy-linux-x64", "!dist/proxy-linux-arm64"]);
+  const build = readFileSync(join(root, "scripts/build.ts"), "utf8");
+  for (const target of ["linux-x64", "linux-arm64"]) expect(build).toContain(`  "${target}",\n`);
 });
 
 test("is not root, drains on SIGTERM, and its health is that of the pid file that its command writes", () => {
@@ -30,5 +27,5 @@ test("is not root, drains on SIGTERM, and its health is that of the pid file tha
   const flags = JSON.parse(command) as string[];
   expect(flags.slice(0, 3)).toEqual(["-config", "/etc/proxy/proxy.yaml", "-pid-file"]);
   const health = instructions.find((line) => line.startsWith("HEALTHCHECK "))!;
-  expect(health).toContain(`kill -0 \\"$(cat ${flags[3]})\\"`);
+  expect(health).toContain(`CMD kill -0 "$(cat ${flags[3]})" || exit 1`);
 });

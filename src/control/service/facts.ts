@@ -48,7 +48,7 @@ export function systemdCautions(
   if (scope === "user") {
     return usesLowPorts(plan)
       ? [
-          "Ports below 1024 need privileges that a user's service does not have: leave -user out, or choose others",
+          "Ports below 1024 need privileges that a user's service has not: leave -user out, or choose others",
         ]
       : [];
   }
@@ -71,9 +71,10 @@ export function systemdCautions(
   const closed = [...new Set(files)].filter((path) => !isReadable(path));
   if (closed.length > 0) {
     const words = closed.join(" ");
+    const user = "useradd --system --user-group bun-tunnel";
     found.push(
-      `The user of the service, bun-tunnel, may not read ${closed.join(", ")}. Make the user a lasting one, with a group that may: ` +
-        `useradd --system --user-group bun-tunnel; chgrp bun-tunnel ${words}; chmod 640 ${words}`,
+      `The user of the service, bun-tunnel, may not read ${closed.join(", ")}. Make the user a lasting one, with a group ` +
+        `that may: ${user}; chgrp bun-tunnel ${words}; chmod 640 ${words}`,
     );
   }
   return found;

@@ -34,8 +34,7 @@ export const LAUNCHD: ServiceManager = {
     const make = place.scope === "system" ? [command("install", ...own)] : [];
     if (place.root !== null) return [];
     // Only bootstrap complains of what is done already; kickstart starts what is loaded and does not run.
-    const load = ["launchctl bootstrap", domain(place), quote(LAUNCHD.path(place))].join(" ");
-    const script = `launchctl print ${target(place)} >/dev/null 2>&1 || ${load}`;
+    const script = `${isLoaded(place)} || ${load(place)}`;
     return [
       ...make,
       command("launchctl", "enable", target(place)),
@@ -45,18 +44,16 @@ export const LAUNCHD: ServiceManager = {
   },
   stop: (place) => {
     if (place.root !== null) return [];
-    const script = `launchctl print ${target(place)} >/dev/null 2>&1 && launchctl bootout ${target(place)} || true`;
+    const script = `${isLoaded(place)} && launchctl bootout ${target(place)} || true`;
     return [command("sh", "-c", script)];
   },
   forget: () => [],
-  restart: (place) => {
-    const load = `launchctl bootstrap ${domain(place)} ${quote(LAUNCHD.path(place))}`;
-    return command("sh", "-c", `launchctl bootout ${target(place)}; ${load}`);
-  },
+  restart: (place) => command("sh", "-c", `launchctl bootout ${target(place)}; ${load(place)}`),
   status: (place) => {
     // launchd does not tell since when; ps(1) does.
-    const script = `launchctl print ${target(place)} && ps -o lstart= -p "$(launchctl print ${target(place)} | sed -n 's/^.pid = //p')" | sed 's/^/lstart = /'`;
-    return command("sh", "-c", `${script} || true`);
+    const pid = `$(launchctl print ${target(place)} | sed -n 's/^.pid = //p')`;
+    const since = `ps -o lstart= -p "${pid}" | sed 's/^/lstart = /'`;
+    return command("sh", "-c", `launchctl print ${target(place)} && ${since} || true`);
   },
   readStatus: readPrint,
   configOf: (text) => {
@@ -82,6 +79,14 @@ function domain({ scope, uid }: ServicePlace): string {
 
 function target(place: ServicePlace): string {
   return `${domain(place)}/${label(place)}`;
+}
+
+function isLoaded(place: ServicePlace): string {
+  return `launchctl print ${target(place)} >/dev/null 2>&1`;
+}
+
+function load(place: ServicePlace): string {
+  return `launchctl bootstrap ${domain(place)} ${quote(LAUNCHD.path(place))}`;
 }
 
 function quote(word: string): string {

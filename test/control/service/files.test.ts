@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
 import { packagedUnit, UNIT_PATH } from "../../../scripts/packaging.ts";
 import { LAUNCHD } from "../../../src/control/service/launchd.ts";
@@ -90,6 +90,12 @@ test("a manager waits longer than connections may go on", () => {
   expect(LAUNCHD.text(spec, place(spec))).toContain("<integer>101</integer>");
 });
 
+/** Only if it is not. @param path without its ending. */
+function loaded(domain: string, path: string): string {
+  const script = `launchctl print ${domain}/${basename(path)} >/dev/null 2>&1 || launchctl bootstrap ${domain} '${path}.plist'`;
+  return formatCommand({ words: ["sh", "-c", script], stdin: null });
+}
+
 describe("the commands of", () => {
   const rows: [string, ServiceManager, ServicePlace, string[], string[]][] = [
     [
@@ -120,7 +126,7 @@ describe("the commands of", () => {
       [
         "install -d -o _www -g _www -m 0700 FOLDER",
         "launchctl enable system/bun-tunnel.proxy",
-        `sh -c 'launchctl print system/bun-tunnel.proxy >/dev/null 2>&1 || launchctl bootstrap system '\\''/Library/LaunchDaemons/bun-tunnel.proxy.plist'\\'''`,
+        loaded("system", "/Library/LaunchDaemons/bun-tunnel.proxy"),
         "launchctl kickstart system/bun-tunnel.proxy",
       ],
       [
@@ -133,7 +139,7 @@ describe("the commands of", () => {
       place(USER),
       [
         "launchctl enable gui/501/bun-tunnel.edge",
-        `sh -c 'launchctl print gui/501/bun-tunnel.edge >/dev/null 2>&1 || launchctl bootstrap gui/501 '\\''/home/me/Library/LaunchAgents/bun-tunnel.edge.plist'\\'''`,
+        loaded("gui/501", "/home/me/Library/LaunchAgents/bun-tunnel.edge"),
         "launchctl kickstart gui/501/bun-tunnel.edge",
       ],
       [
