@@ -1,9 +1,19 @@
 // An example: every export of the library as its users see it. The consumer test copies this file into a project of its own,
 // where it is checked against the package's types and run; `@ts-expect-error` marks what the types must refuse.
+import { createServer } from "node:http";
+import { createSecureServer } from "node:http2";
+
 import {
   type Addr,
+  type AuthorityChoice,
+  type AuthorityConfig,
+  type AutoCertificate,
+  AutoManager,
+  type AutoManagerConfig,
+  type AutoTlsOptions,
   BUFFER_SIZE_DEFAULT,
   BUFFER_SIZE_LARGE,
+  type CertificateStatus,
   clientPreset,
   type Conn,
   type ConnInfo,
@@ -14,6 +24,8 @@ import {
   type ConnPoolConfig,
   type ConnPoolStats,
   type ConnSettings,
+  type CustomDnsProvider,
+  defaultAutoManager,
   defaultConnPoolConfig,
   dial,
   type DialOptions,
@@ -34,6 +46,8 @@ import {
   PoolDialer,
   type Protocol,
   ProxyError,
+  quickSetup,
+  REVOCATION_REASONS,
   serverPreset,
   silentLog,
   tcp,
@@ -41,6 +55,7 @@ import {
   type TunnelConfig,
   type TunnelPreset,
   type TunnelStats,
+  type TxtRecord,
 } from "bun-tunnel";
 
 const log: Log = {
@@ -141,6 +156,37 @@ try {
   const code: ErrorCode = error.code;
   const figures = stats.map(({ bytesReceived, bytesSent }) => bytesReceived + bytesSent);
   process.stdout.write(`${code} ${figures.join(" ")} ${bytesUp + bytesDown}\n`);
+}
+
+/** Never called: an authority would be asked. */
+export async function automatic(record: TxtRecord): Promise<readonly string[]> {
+  const authority: AuthorityConfig = { url: "letsencrypt", profile: "shortlived" };
+  const ca: AuthorityChoice[] = [authority, "zerossl", "internal"];
+  const dnsProvider: CustomDnsProvider = {
+    name: "ours",
+    add: async () => record,
+    remove: async () => {},
+    find: async () => [],
+  };
+  const config: AutoManagerConfig = { email: "a@example.com", agreeTerms: true, ca, dnsProvider };
+  await using manager = new AutoManager(config);
+  await manager.addDomains("example.com", ["www.example.com", "*.example.com"]);
+  const options: AutoTlsOptions = manager.tlsOptions(["h2", "http/1.1"]);
+  createSecureServer({ ...options, allowHTTP1: true }).listen(443);
+  createServer(manager.httpHandler()).listen(80);
+  const { cert }: AutoCertificate = await manager.getCertificate("example.com");
+  const status: CertificateStatus | undefined = manager.cacheStatus()["example.com"];
+  await manager.useStaging().useProduction().useZeroSSL().renewAll({ force: true });
+  await manager.revoke("example.com", "superseded");
+  manager.removeDomains("www.example.com");
+  // @ts-expect-error there is no such reason
+  await manager.revoke("example.com", "boredom");
+  const others = [
+    defaultAutoManager("a@example.com"),
+    await quickSetup("a@example.com", "a.internal"),
+  ];
+  const names = others.flatMap(({ domains }) => domains);
+  return [cert, String(status?.daysLeft), ...Object.keys(REVOCATION_REASONS), ...names];
 }
 
 /** Never called: what the types refuse. */
