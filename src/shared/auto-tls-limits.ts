@@ -16,7 +16,7 @@ export const SCHEDULE = {
   jitter: 1 / 10, // of a wait, added by chance: those who failed together do not return together
   failoverMs: 1 * SECOND, // to another challenge or authority, when it is clear that this one is no use now
   triesPerAuthority: 2, // in a row, before the next is asked: one mishap does not change the authority
-  attemptsPerWindow: 4, // of one certificate with one authority: Let's Encrypt allows five failures, one is left for a person
+  attemptsPerWindow: 4, // that fail at a challenge, with one authority: Let's Encrypt allows five, one is left for a person
   windowMs: 1 * HOUR, // what Let's Encrypt counts failed validations over
   finalMs: 6 * HOUR, // after a failure that only a person can mend: four lines a day that say so
   notBeforeMaxMs: 8 * DAY, // the longest Retry-After that is believed: Let's Encrypt's longest limit is a week
@@ -26,8 +26,8 @@ export const SCHEDULE = {
 } as const;
 
 /**
- * How long is waited after each failure in a row. Minutes at first, since a record or a port is put right within them; four
- * attempts an hour are never exceeded (SCHEDULE.attemptsPerWindow). After 30 days, once a day for as long as it is needed.
+ * How long is waited after each failure in a row. Minutes at first, since a record or a port is put right within them; four of
+ * those that an authority counts are never exceeded (SCHEDULE.attemptsPerWindow). After 30 days, once a day for as long as it is needed.
  */
 export const RETRIES: readonly { readonly waitMs: number; readonly times: number }[] = [
   { waitMs: 1 * MINUTE, times: 1 },

@@ -243,6 +243,10 @@ export class ManagedCertificate {
   }
 
   failed(error: unknown): void {
+    const failure = failureOf(error);
+    // What the authority counts are names that it could not verify; one that is away counts nothing.
+    const isCounted = failure.failedChallenges.length > 0;
+    if (!isCounted && this.#before !== null) this.#attempts = this.#before.attempts;
     this.#before = null;
     const { name } = this.issuer;
     const nowMs = this.#clock.now();
@@ -253,7 +257,7 @@ export class ManagedCertificate {
     const chance = this.#clock.chance();
     this.#note(reason, error, false);
     this.#lastFailure = { atMs: nowMs, authority: name, reason };
-    this.#attempts = failed(this.#attempts, failureOf(error), nowMs, lifetimeMs, chance);
+    this.#attempts = failed(this.#attempts, failure, nowMs, lifetimeMs, chance);
     this.#voice.failed(
       {
         authority: name,

@@ -1,7 +1,7 @@
 // When a certificate is renewed, and what is tried again when, with which authority and which challenge, after a failure. Pure:
 // time and chance are parameters. Called by managed-certificate.ts.
 //
-// Invariant: there always is a next attempt, and never more of them with one authority than SCHEDULE.attemptsPerWindow.
+// Invariant: there always is a next attempt, and of those that an authority counts no more than SCHEDULE.attemptsPerWindow.
 
 import { RETRIES, SCHEDULE } from "../../shared/auto-tls-limits.ts";
 import type { ChallengeType } from "../../shared/auto-tls-plan.ts";

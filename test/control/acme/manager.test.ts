@@ -273,16 +273,18 @@ describe("a failure", () => {
       [1, 2],
       [2, 3],
       [2, 4],
+      [5, 5],
+      [10, 6],
     ] as const) {
       clock.move(after * MINUTE * 1.1);
       await rest(manager, requests);
     }
-    expect(log.of("certificate not obtained, trying on")).toHaveLength(1);
+    expect(log.of("certificate not obtained, trying on")).toHaveLength(2);
     issuer.before = () => {};
     clock.move(2 * HOUR);
-    await rest(manager, 5);
+    await rest(manager, 7);
     expect(log.of("certificate obtained").map(({ fields }) => fields)).toEqual([
-      { names: "a.example", authority: "fake", daysLeft: 90, failures: 4 },
+      { names: "a.example", authority: "fake", daysLeft: 90, failures: 6 },
     ]);
     expect(manager.status()[0]).toMatchObject({ state: "valid", failures: 0, lastFailure: null });
   });
@@ -354,7 +356,7 @@ describe("a failure", () => {
   });
 
   test("is known to the next process: the authority's limit holds for all together", async () => {
-    issuer.before = refuse();
+    issuer.before = refuse({ failedChallenges: [{ name: "a.example", type: "http-01" }] });
     for (let i = 1; i <= 4; i++) {
       const { manager } = await start([["a.example"]]);
       await rest(manager, i);
