@@ -26,8 +26,9 @@ export const SCHEDULE = {
 } as const;
 
 /**
- * How long is waited after each failure in a row. Minutes at first, since a record or a port is put right within them; four of
- * those that an authority counts are never exceeded (SCHEDULE.attemptsPerWindow). After 30 days, once a day for as long as it is needed.
+ * How long is waited after each failure in a row. Minutes at first, since a record or a port is put right within them; what
+ * authorities count is held to their limit besides (SCHEDULE.attemptsPerWindow). After 30 days, once a day for as long as it is
+ * needed.
  */
 export const RETRIES: readonly { readonly waitMs: number; readonly times: number }[] = [
   { waitMs: 1 * MINUTE, times: 1 },
