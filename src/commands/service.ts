@@ -87,12 +87,12 @@ async function install(context: Context): Promise<number> {
   if (flags.force !== true) refuseOthers(state, path, context);
   const commands = manager.start(place, manager.workingFolder(spec));
   const same = before === file.text;
+  if (flags["dry-run"] !== true) await probe(manager, place);
   const notes = manager.notes(spec);
   await print(
     installText({ file, state, same, commands, cautions, notes }, styleFor(process.stdout)),
   );
   if (!(await wanted(flags, "Write this, and start the service?"))) return 0;
-  await probe(manager, place);
   const ran = place.root === null && before !== null && (await askStatus(manager, place)).running;
   if (!same) writeServiceFile(file);
   await runAll(commands);
@@ -192,11 +192,11 @@ async function uninstall(context: Context): Promise<number> {
     return 0;
   }
   if (flags.force !== true) refuseOthers(stateOf(text), path, context);
+  if (flags["dry-run"] !== true) await probe(manager, place);
   const before = manager.stop(place);
   const after = manager.forget(place);
   await print(uninstallText({ path, before, after }, styleFor(process.stdout)));
   if (!(await wanted(flags, "Stop the service, and remove this?"))) return 0;
-  await probe(manager, place);
   await runAll(before);
   removeServiceFile({ path });
   await runAll(after);
@@ -204,7 +204,10 @@ async function uninstall(context: Context): Promise<number> {
   const { name, scope } = place;
   const folder = manager.workingFolder({ name, scope, config: config ?? path });
   const candidates = config === null ? [folder] : [config, folder];
-  const left = candidates.map((each) => within(place, each)).filter((each) => existsSync(each));
+  const dropIns = `${path}.d`; // of systemctl edit
+  const left = [...candidates.map((each) => within(place, each)), dropIns].filter((each) =>
+    existsSync(each),
+  );
   await print(left.length === 0 ? "Nothing is left." : `Left as they are: ${left.join(", ")}`);
   return 0;
 }
@@ -213,12 +216,15 @@ async function runAll(commands: readonly Command[]): Promise<void> {
   for (const command of commands) await runShown(command);
 }
 
-/** Asks on a terminal only. */
+/** Says so if nothing is to be done. */
 async function wanted(flags: ServiceFlags, question: string): Promise<boolean> {
-  if (flags["dry-run"] === true) {
-    await print("\nNothing was done.");
-    return false;
-  }
+  if (flags["dry-run"] !== true && (await agreed(flags, question))) return true;
+  await print("\nNothing was done.");
+  return false;
+}
+
+/** Asks on a terminal only. */
+async function agreed(flags: ServiceFlags, question: string): Promise<boolean> {
   if (flags.yes === true || process.stdin.isTTY !== true || process.stdout.isTTY !== true) {
     return true;
   }

@@ -25,7 +25,7 @@ const CONFIG = 'protocols: [{ name: tcp, listen: ":8080", target: "127.0.0.1:80"
 const SYSTEMCTL = `#!/bin/sh
 echo "systemctl $*" >> "$HOME/asked"
 case "$*" in
-  *Version*) test ! -e "$HOME/absent" || { echo "Failed to connect to bus." >&2; exit 1; } ;;
+  *=Version*) test ! -e "$HOME/absent" || { echo "Failed to connect to bus." >&2; exit 1; } ;;
   *LoadState*) cat "$HOME/shows" ;;
 esac
 `;
@@ -102,12 +102,13 @@ describe("a user's service", () => {
       expect(readFileSync(home.unit, "utf8")).toBe(text);
       expect(home.did()).toEqual(start);
 
+      mkdirSync(`${home.unit}.d`); // as systemctl edit makes it
       const gone = await home.service("uninstall", "-user");
       expect([gone.code, gone.stderr]).toEqual([0, ""]);
       expect(existsSync(home.unit)).toBe(false);
       expect(gone.stdout).toContain(`removes ${home.unit}\n`);
       expect(gone.stdout).toEndWith(
-        `Left as they are: ${home.config}, ${join(home.folder, ".config/proxy")}\n`,
+        `Left as they are: ${home.config}, ${join(home.folder, ".config/proxy")}, ${home.unit}.d\n`,
       );
       expect(home.did()).toEqual([
         "systemctl --user disable --now proxy.service",
