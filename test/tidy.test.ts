@@ -72,6 +72,7 @@ const PACKAGE_ROOMS: Record<string, readonly string[]> = {
   "bun:test": [],
   yaml: ["config"],
   zod: ["config"],
+  "prom-client": ["control"],
   citty: ["cli", "commands"],
   pino: ["control"],
   "pino-pretty": ["control"],

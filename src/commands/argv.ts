@@ -18,8 +18,6 @@ const HELP = /^--?(h|help)$/;
 export interface ArgvOptions {
   /** The command's name, for what it should have been; none for the flags of `proxy` itself. */
   readonly command?: string;
-  /** Flags that are accepted here, to be refused with a reason later, and that no suggestion leads to. */
-  readonly unlisted?: readonly string[];
   /** Flags that may be given several times: their values become lines of one. */
   readonly repeatable?: readonly string[];
 }
@@ -110,10 +108,8 @@ class ArgvParser {
 
   /** What to write instead of an unknown flag. */
   #cure(name: string, value: string | undefined): string {
-    const { command, unlisted = [] } = this.#options;
-    const flags = Object.keys(this.#args).filter(
-      (key) => this.#args[key]!.type !== "positional" && !unlisted.includes(key),
-    );
+    const { command } = this.#options;
+    const flags = Object.keys(this.#args).filter((key) => this.#args[key]!.type !== "positional");
     const [wanted] = this.#wanted();
     if (flags.length === 0 && command !== undefined && wanted !== undefined) {
       const plain = value === undefined || value.startsWith("-") ? wanted.toUpperCase() : value;

@@ -3,6 +3,7 @@
 import { defineCommand } from "citty";
 
 import { checkAutoTlsFiles, missingCredentials } from "../control/acme/check-files.ts";
+import { readToken } from "../control/admin/token.ts";
 import { type Caution, cautions } from "../control/cautions.ts";
 import { checkFiles } from "../control/certificates/check.ts";
 import { compile } from "../control/compile.ts";
@@ -21,6 +22,7 @@ export const check = defineCommand({
     const config = await readConfig({ config: args.file });
     const disabled = config.protocols.filter((entry) => entry.enabled === false);
     const plan = compile(config, thisMachine());
+    if (plan.admin !== null) readToken(plan.admin);
     const found = [
       ...cautions(plan),
       ...checkFiles(plan, Date.now()),

@@ -44,7 +44,11 @@ export const RUN_ARGS = {
     valueHint: "/run/proxy.pid",
     description: "write the process id there as long as the proxy serves",
   },
-  admin: { type: "string", valueHint: "127.0.0.1:9090", description: "dashboard and metrics" },
+  admin: {
+    type: "string",
+    valueHint: "127.0.0.1:9090",
+    description: "health, metrics and state, over HTTP",
+  },
   cert: {
     type: "string",
     valueHint: "cert.pem",

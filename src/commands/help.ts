@@ -2,7 +2,6 @@
 
 import type { ArgsDef } from "citty";
 
-import { LATER_FLAGS } from "../config/flags.ts";
 import { RUN_ARGS } from "./flags.ts";
 import type { Style } from "./terminal.ts";
 import { NAME_AND_VERSION } from "./version.ts";
@@ -21,10 +20,6 @@ export function mainHelp(commands: readonly Described[], style: Style): string {
   const listed = commands
     .filter(({ name }) => name !== "run")
     .map(({ name, description, args }): [string, string] => [usageOf(name, args), description]);
-  const later: readonly string[] = LATER_FLAGS;
-  const flags = Object.fromEntries(
-    Object.entries(RUN_ARGS).filter(([name]) => !later.includes(name)),
-  );
   return `${style.bold(NAME_AND_VERSION)} forwards TCP connections, TLS, HTTP and UDP from one address to another.
 
 ${style.bold("Usage")}
@@ -49,7 +44,7 @@ ${style.bold("Commands")}
 ${columns(listed, style)}
 
 ${style.bold("Flags")} ${style.dim("(one dash or two, -flag value or -flag=value)")}
-${columns([...flagRows(flags), ["-h, -help", "this page; after a command, the command's"]], style)}
+${columns([...flagRows(RUN_ARGS), ["-h, -help", "this page; after a command, the command's"]], style)}
 
 ${style.bold("Addresses")}
   host:port, [::1]:port, unix:/path, and for -listen also :port, which is every address of this machine.

@@ -5,7 +5,6 @@ import { existsSync } from "node:fs";
 
 import { type ArgsDef, type CommandDef, runCommand } from "citty";
 
-import { LATER_FLAGS } from "../config/flags.ts";
 import { suggest } from "../config/nearest.ts";
 import { type ErrorCode, ProxyError } from "../shared/errors.ts";
 import { parseArgv } from "./argv.ts";
@@ -112,9 +111,7 @@ async function dispatch(words: readonly string[]): Promise<number> {
   const argv = parseArgv(
     flagsAlone ? words : words.slice(1),
     command.args,
-    command === RUN
-      ? { unlisted: LATER_FLAGS }
-      : { command: command.name, repeatable: command.repeatable },
+    command === RUN ? {} : { command: command.name, repeatable: command.repeatable },
   );
   return argv.help ? help(command) : command.start(argv.rawArgs);
 }

@@ -4,6 +4,7 @@ import { formatDuration, formatSize } from "../config/units.ts";
 import { type Endpoint, formatEndpoint } from "../shared/address.ts";
 import { isHttpPlan, type LinkPlan, type TlsPlan } from "../shared/http-plan.ts";
 import {
+  type AdminPlan,
   formatTargets,
   type ListenerPlan,
   type Plan,
@@ -40,6 +41,7 @@ export function formatPlan(plan: Plan, disabled: readonly Disabled[] = []): stri
     ...(plan.engine === "auto" || plan.engine === "uring" ? [formatRing(plan.ring)] : []),
     ["shutdown", `connections may go on for ${formatDuration(plan.shutdownTimeoutMs)}`],
     ["log", `${log.level}, ${log.format}`],
+    ...(plan.admin === null ? [] : [formatAdmin(plan.admin)]),
   ]);
   const off = disabled.map(({ name, listen }) => `${name} ${formatEndpoint(listen)}: disabled`);
   const { autoTls } = plan;
@@ -47,6 +49,11 @@ export function formatPlan(plan: Plan, disabled: readonly Disabled[] = []): stri
   const blocks = [head, ...obtained, ...plan.listeners.map(formatListener)];
   if (off.length > 0) blocks.push(off.join("\n"));
   return blocks.join("\n\n");
+}
+
+function formatAdmin({ listen, tokenFile }: AdminPlan): Row {
+  const who = tokenFile === null ? "" : `, with the token in ${tokenFile}`;
+  return ["admin", `${formatEndpoint(listen)}${who}`];
 }
 
 function formatRing({ buffers, bufferBytes }: RingPlan): Row {

@@ -7,6 +7,7 @@ import { checkSource } from "../config/check.ts";
 import { type Flags, flagSource, refuseListenerFlags, withProcessFlags } from "../config/flags.ts";
 import { loadSource } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
+import { Admin } from "../control/admin/admin.ts";
 import { cautions } from "../control/cautions.ts";
 import { compile } from "../control/compile.ts";
 import { createLog } from "../control/log.ts";
@@ -63,8 +64,10 @@ async function serve(flags: RunFlags, origin: Origin): Promise<number> {
   });
   let serving: Proxy | undefined;
   const reopenLogs = (): boolean => serving?.reopenLogs() === true;
+  const admin = new Admin(log);
   const reloader = new Reloader({
     log,
+    admin,
     read: async () => compile(await readConfig(flags), thisMachine()),
     file: flags.config ?? null,
     setLevel: (level) => log.setLevel(level),
@@ -81,18 +84,21 @@ async function serve(flags: RunFlags, origin: Origin): Promise<number> {
   let failure: unknown;
   let code = 1;
   try {
+    await admin.start(plan.admin, origin.predecessor !== undefined);
     const proxy = await Proxy.start(plan, { log, inheritance: origin.inheritance });
     serving = proxy;
+    admin.serve(proxy);
     await begin(proxy, origin, pidFile, log);
     upgrader.serve(proxy);
     reloader.serve(proxy);
-    code = await end(proxy, upgrader, signals, { manager, pidFile, log, reloader });
+    code = await end(proxy, upgrader, signals, { manager, pidFile, log, reloader, admin });
   } catch (error) {
     origin.predecessor?.failed(messageOf(error));
     // Whoever collects JSON lines must find the reason among them; a person reads the plain text.
     if (!(error instanceof ProxyError) || plan.log.format !== "json") failure = error;
     else log.error({ code: error.code }, error.message);
   }
+  admin.stop();
   manager.unwatch();
   reloader.stop();
   pidFile?.remove();
@@ -184,6 +190,7 @@ interface Around {
   readonly pidFile: PidFile | undefined;
   readonly log: Log;
   readonly reloader: Reloader;
+  readonly admin: Admin;
 }
 
 /** Serves until a signal asks for the end, or another process has taken over. */
@@ -191,7 +198,7 @@ async function end(
   proxy: Proxy,
   upgrader: Upgrader,
   signals: StopSignals,
-  { manager, pidFile, log, reloader }: Around,
+  { manager, pidFile, log, reloader, admin }: Around,
 ): Promise<number> {
   const cause = await Promise.race([signals.first, upgrader.replaced]);
   upgrader.close();
@@ -199,10 +206,12 @@ async function end(
   const connections = proxy.connections().length;
   const timeoutMs = proxy.plan.shutdownTimeoutMs;
   if (typeof cause === "string") {
+    admin.drain();
     manager.stopping(`draining ${connections} connections`);
     log.info({ signal: cause, connections, timeoutMs }, "draining");
     return drain(proxy, log, signals, signals.second);
   }
+  admin.letGo();
   manager.unwatch();
   pidFile?.leave();
   markReplaced();

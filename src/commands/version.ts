@@ -12,6 +12,7 @@ const EMPTY_PLAN: Plan = {
   workers: 1,
   shutdownTimeoutMs: 0,
   autoTls: null,
+  admin: null,
   ring: RING_DEFAULTS,
   log: { level: "error", format: "json" },
   listeners: [],

@@ -36,6 +36,17 @@ export function checkCollisions(entries: Entries, report: Report): void {
   });
 }
 
+/** The listener that has this address over TCP already; -1: none. */
+export function listenerAt(address: Endpoint, entries: Entries): number {
+  return entries.findIndex(
+    (entry) =>
+      entry !== undefined &&
+      entry.enabled !== false &&
+      transportsOf(entry, entries).includes("tcp") &&
+      collide(entry.listen, address),
+  );
+}
+
 /** A target that is one of our listeners: `to` is its place. */
 interface Link {
   readonly path: Path;
@@ -120,7 +131,7 @@ const isWildcard = (host: string): boolean => ["", "::", "0.0.0.0"].includes(hos
 const isLocalhost = (host: string): boolean => /^localhost\.?$/i.test(host);
 
 /** 127.0.0.0/8 and ::1 (RFC 6890), and their name. */
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   return isLocalhost(host) || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
 }
 

@@ -2,11 +2,9 @@
 // silently ignored; disabled listeners need no availability. It looks at plain data, so that it can speak beside the
 // grammar's errors, and no suggestion leads to it. An entry leaves this file when its feature arrives.
 
-import type { Part, Path, Problem, Source } from "./problems.ts";
+import type { Path, Problem, Source } from "./problems.ts";
 
 const NOT_AVAILABLE = "not available in this version";
-
-const TOP_KEYS: readonly string[] = ["admin"];
 
 /** Below an entry, by protocol. */
 const UNAVAILABLE_KEYS: Readonly<Record<string, readonly string[]>> = {
@@ -24,12 +22,11 @@ type Mapping = Readonly<Record<string, unknown>>;
 export function unavailable(source: Source): Unavailable {
   const problems: Problem[] = [];
   const refused: Path[] = [];
-  const refuse = (path: Path, message = NOT_AVAILABLE, part: Part = "key"): void => {
-    problems.push({ place: source.place(path, part), message, path });
+  const refuse = (path: Path): void => {
+    problems.push({ place: source.place(path, "key"), message: NOT_AVAILABLE, path });
     refused.push(path);
   };
   const top = mapping(source.value);
-  for (const key of TOP_KEYS) if (top[key] !== undefined) refuse([key]);
   const entries: unknown[] = Array.isArray(top.protocols) ? top.protocols : [];
   entries.forEach((entry, i) => {
     if (mapping(entry).enabled === false) return;
@@ -52,11 +49,6 @@ function asksFor(entry: Mapping, steps: readonly string[]): boolean {
   for (const step of steps) at = mapping(at)[step];
   const isNothing = at === undefined || at === "off" || (Array.isArray(at) && at.length === 0);
   return !isNothing;
-}
-
-/** Whether a key at this path would be refused, whatever protocol it is of. */
-export function isLaterKey(path: Path): boolean {
-  return path.length === 1 && TOP_KEYS.includes(String(path[0]));
 }
 
 function mapping(value: unknown): Mapping {

@@ -3,7 +3,6 @@
 
 import type { z } from "zod";
 
-import { isLaterKey } from "./availability.ts";
 import { exampleOf, foreignKey, foreignProtocol } from "./hints.ts";
 import { isAtHome } from "./key-homes.ts";
 import { editDistance, nearest, suggest } from "./nearest.ts";
@@ -196,7 +195,7 @@ function keysFor(path: Path, keys: readonly string[], source: Source): string[] 
 
 const isProtocol = (name: unknown): boolean => (PROTOCOLS as readonly unknown[]).includes(name);
 
-/** The keys that the grammar knows at a path, and this version carries out. */
+/** The keys that the grammar knows at a path. */
 function knownKeys(path: Path): string[] {
   let at: AnySchema = schema;
   for (const step of path) {
@@ -205,8 +204,7 @@ function knownKeys(path: Path): string[] {
     if (!next) return [];
     at = next;
   }
-  const keys = Object.keys(objectIn(at)?._zod.def.shape ?? {});
-  return keys.filter((key) => !isLaterKey([...path, key]));
+  return Object.keys(objectIn(at)?._zod.def.shape ?? {});
 }
 
 /** Through optional and union wrappers to what is inside. */
@@ -229,14 +227,13 @@ function elementOf(at: AnySchema): AnySchema | undefined {
   return array?._zod.def.element;
 }
 
-/** For each key of the grammar of this version: where it may stand. */
+/** For each key of the grammar: where it may stand. */
 function homes(): Map<string, string[]> {
   const found = new Map<string, string[]>();
   const walk = (at: AnySchema, shown: string, path: Path): void => {
     const element = elementOf(at);
     if (element) walk(element, `${shown}[]`, [...path, 0]);
     for (const [key, inner] of Object.entries(objectIn(at)?._zod.def.shape ?? {})) {
-      if (isLaterKey([...path, key])) continue;
       found.set(key, [...(found.get(key) ?? []), shown]);
       walk(inner, formatPath(shown === "" ? [key] : [shown, key]), [...path, key]);
     }

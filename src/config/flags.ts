@@ -3,7 +3,6 @@
 
 import { ProxyError } from "../shared/errors.ts";
 import { STAGING } from "./auto-tls.ts";
-import { isLaterKey } from "./availability.ts";
 import { findings } from "./check.ts";
 import { formatPath, type Path, type Place, type Source } from "./problems.ts";
 
@@ -48,8 +47,6 @@ export type Flags = {
 const NAMES = Object.keys(FLAGS) as FlagName[];
 const LISTENER_FLAGS = NAMES.filter((name) => FLAGS[name].of === "listener");
 const PROCESS_FLAGS = NAMES.filter((name) => FLAGS[name].of === "process");
-/** Flags that this version only knows by name. */
-export const LATER_FLAGS = NAMES.filter((name) => isLaterKey([FLAGS[name].path[0]]));
 
 /** Flags that say how certificates are obtained, and not that they are. */
 const OF_AUTO_TLS = ["email", "domains", "dns-provider", "staging"] as const;

@@ -3,6 +3,7 @@
 
 import { BOUNDS } from "../shared/limits.ts";
 import { checkCollisions, checkLoops } from "./addresses.ts";
+import { checkAdmin } from "./admin.ts";
 import { checkAutoTls } from "./auto-tls-relations.ts";
 import { checkEntrance } from "./entrance.ts";
 import { checkRequests } from "./http-relations.ts";
@@ -60,6 +61,7 @@ export function relationProblems(config: Config, source: Source): Problem[] {
   checkTls(config, report);
   checkAutoTls(config, report);
   checkAccessLog(config, report);
+  checkAdmin(config, report);
   return problems;
 }
 

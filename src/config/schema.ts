@@ -5,6 +5,7 @@
 import { z } from "zod";
 
 import { BOUNDS, PROXY_DEFAULTS, RING_DEFAULTS } from "../shared/limits.ts";
+import { metricsPrefix } from "./admin.ts";
 import { addressBlock, choice, flag, listenAddress, size, targetAddress, text } from "./fields.ts";
 import { autoTls, options } from "./schema-auto-tls.ts";
 import { gateway, overQuic, routes, treatment } from "./schema-http.ts";
@@ -112,8 +113,9 @@ export const schema = z
       .strictObject({
         listen: listenAddress("Where to listen; other than loopback needs a token."),
         token_file: text("A file that holds the token.").optional(),
+        metrics_prefix: metricsPrefix("What the names of metrics begin with.").optional(),
       })
-      .meta({ description: "Dashboard, /metrics, /livez, /readyz and /api." }),
+      .meta({ description: "Where the proxy tells about itself: /livez, /readyz and /metrics." }),
     tls: tls.meta({ description: "The default of every TLS listener." }),
     auto_tls: autoTls,
     protocols: z.array(protocolSchema).meta({ description: "The listeners." }),

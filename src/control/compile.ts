@@ -1,12 +1,14 @@
 // Config to Plan: every default filled in, frozen. Pure: what depends on the machine comes in as an argument.
 // Invariant: a key that is given wins over its preset, the preset over the platform's and the general defaults.
 
+import { resolve } from "node:path";
+
 import { ringMemory } from "../config/presets.ts";
 import { hasQuicTarget } from "../config/quic.ts";
 import type { Config, ProtocolConfig } from "../config/schema.ts";
 import { formatEndpoint } from "../shared/address.ts";
 import { BOUNDS, PROXY_DEFAULTS } from "../shared/limits.ts";
-import type { ListenerPlan, Plan, RingPlan } from "../shared/plan.ts";
+import type { AdminPlan, ListenerPlan, Plan, RingPlan } from "../shared/plan.ts";
 import { compileAutoTls } from "./compile/auto-tls.ts";
 import { compileHttp } from "./compile/http.ts";
 import { compileQuic } from "./compile/quic.ts";
@@ -39,8 +41,18 @@ export function compile(config: Config, machine: Machine): Plan {
       format: format === "auto" ? (machine.terminal ? "pretty" : "json") : format,
     },
     autoTls: compileAutoTls(config, machine.folder),
+    admin: compileAdmin(config, machine.folder),
     listeners: enabled.map((entry) => compileListener(entry, config, machine.platform, taken)),
   });
+}
+
+function compileAdmin({ admin }: Config, folder: string): AdminPlan | null {
+  if (admin === undefined) return null;
+  return {
+    listen: admin.listen,
+    tokenFile: admin.token_file === undefined ? null : resolve(folder, admin.token_file),
+    metricsPrefix: admin.metrics_prefix ?? PROXY_DEFAULTS.metricsPrefix,
+  };
 }
 
 /** As many buffers as the memory holds, down to a power of two, as the kernel wants them. */

@@ -37,6 +37,7 @@ const KEYS: Readonly<Record<string, string>> = {
 const SETTINGS: readonly (readonly [keyof Plan, string])[] = [
   ["shutdownTimeoutMs", "shutdown_timeout"],
   ["autoTls", "auto_tls"],
+  ["admin", "admin"],
 ];
 const DEFERRED: readonly (readonly [keyof Plan, string])[] = [
   ["engine", "engine"],

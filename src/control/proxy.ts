@@ -17,7 +17,7 @@ import { PendingAnswers } from "./acme/pending-answers.ts";
 import type { CertificateStatus } from "./acme/status.ts";
 import { WantedCertificates } from "./acme/wanted.ts";
 import { AutoTls } from "./auto-tls.ts";
-import { Certificates } from "./certificates/certificates.ts";
+import { type CertificateExpiry, Certificates } from "./certificates/certificates.ts";
 import { diffPlans, type PlanDiff } from "./diff.ts";
 import { logWorkerEvent } from "./events.ts";
 import { HandOvers } from "./hand-overs.ts";
@@ -146,6 +146,16 @@ export class Proxy implements AsyncDisposable {
   /** Of those that are managed. */
   certificates(): CertificateStatus[] {
     return this.#autoTls?.status() ?? [];
+  }
+
+  /** Of files that listeners show. */
+  certificateFiles(): CertificateExpiry[] {
+    return this.#certificates.expiries();
+  }
+
+  /** Those that are up. */
+  workers(): readonly Pick<WorkerHandle, "index" | "kind">[] {
+    return this.#workers.alive();
   }
 
   stats(): ProxyStats {

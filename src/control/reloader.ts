@@ -7,6 +7,7 @@
 import { messageOf } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
 import type { LogLevel, Plan } from "../shared/plan.ts";
+import type { Admin } from "./admin/admin.ts";
 import { cautions } from "./cautions.ts";
 import { isEmpty, type PlanDiff } from "./diff.ts";
 import { FileWatch } from "./file-watch.ts";
@@ -18,6 +19,8 @@ export interface ReloaderOptions {
   readonly read: () => Promise<Plan>;
   /** The configuration's file; null: there are only flags, which do not change. */
   readonly file: string | null;
+  /** Takes up its part, and is told how it went. */
+  readonly admin: Admin;
   readonly setLevel: (level: LogLevel) => void;
   /** A reload begins; it is over, with a text about how it went. */
   readonly began: () => void;
@@ -31,8 +34,6 @@ export class Reloader {
   #running: Promise<void> | null = null;
   #again = false;
   #stopped = false;
-  /** Why the configuration as it is now was not taken; null: it is what is served. */
-  error: string | null = null;
 
   constructor(options: ReloaderOptions) {
     this.#options = options;
@@ -71,20 +72,33 @@ export class Reloader {
   async #once(): Promise<void> {
     const proxy = this.#proxy;
     if (proxy === undefined) return;
-    const { log, read, setLevel, began, ended } = this.#options;
+    const { log, read, setLevel, began, ended, admin } = this.#options;
     began();
     this.#watch?.noted();
     try {
       const plan = await read();
-      const diff = await proxy.reload(plan);
+      const diff = await this.#take(proxy, plan);
       setLevel(plan.log.level);
-      this.error = null;
+      admin.reloaded();
       this.#tell(proxy.plan, diff);
       ended("configuration reloaded");
     } catch (error) {
-      this.error = messageOf(error);
-      log.error({ reason: this.error }, "configuration not taken, serving on as before");
-      ended(`configuration not taken, serving on as before: ${this.error}`);
+      const reason = messageOf(error);
+      admin.refused(reason);
+      log.error({ reason }, "configuration not taken, serving on as before");
+      ended(`configuration not taken, serving on as before: ${reason}`);
+    }
+  }
+
+  async #take(proxy: Proxy, plan: Plan): Promise<PlanDiff> {
+    const admin = await this.#options.admin.prepare(plan.admin);
+    try {
+      const diff = await proxy.reload(plan);
+      admin.commit();
+      return diff;
+    } catch (error) {
+      admin.abandon();
+      throw error;
     }
   }
 

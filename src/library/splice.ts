@@ -20,6 +20,7 @@ const PLAN: Plan = {
   workers: 1, // one thread moves more bytes in the kernel than the rest of a script produces
   shutdownTimeoutMs: 0,
   autoTls: null,
+  admin: null,
   ring: RING_DEFAULTS,
   log: { level: PROXY_DEFAULTS.logLevel, format: "json" },
   listeners: [],

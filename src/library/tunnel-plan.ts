@@ -133,7 +133,16 @@ export function compileTunnel(config: TunnelConfig): TunnelPlan {
   const log = { level: PROXY_DEFAULTS.logLevel, format: "json" } as const;
   const ring = RING_DEFAULTS;
   const listeners = [listener];
-  const plan: Plan = { engine, workers, shutdownTimeoutMs, ring, log, autoTls: null, listeners };
+  const plan: Plan = {
+    engine,
+    workers,
+    shutdownTimeoutMs,
+    ring,
+    log,
+    autoTls: null,
+    admin: null,
+    listeners,
+  };
   return { plan, listener, namesProtocol: config.protocol !== undefined };
 }
 

@@ -31,6 +31,7 @@ export const LISTENER_DEFAULTS = {
 export const PROXY_DEFAULTS = {
   shutdownTimeoutMs: 30_000, // as long as Kubernetes waits before SIGKILL
   logLevel: "info",
+  metricsPrefix: "proxy_", // one name for all there is to find in a list of metrics
 } as const;
 
 /** Buffers that a worker of the uring engine receives into, for all of its connections together. */
@@ -393,6 +394,19 @@ export const CONTROL = {
   startTimeoutMs: 10_000, // a worker that is not ready by then never will be
   endTimeoutMs: 5_000, // a hundred thousand connections are reset within one; who asked for an end must not wait for ever
   upgradeTimeoutMs: 60_000, // for a new process until it serves: its workers, and a resolver that takes its time
+} as const;
+
+/** The admin listener: probes, scrapes and a person at a time. */
+export const ADMIN = {
+  headMaxBytes: 16 * KIB, // a browser's cookies for localhost, of every program that was ever tried there
+  bodyMaxBytes: 64 * KIB, // requests have a few keys
+  headMs: 5_000, // it comes with the first packet
+  requestMs: 10_000, // with its body
+  keepAliveMs: 75_000, // longer than the minute that Prometheus lies between two scrapes by default
+  answerMs: 30_000, // until it is read: 10 MiB at 3 Mbit/s
+  connectionsMax: 64, // some probes, scrapers and open pages
+  aliveMs: 2_000, // for workers to answer; a probe of Kubernetes waits 1 s by default, and must not get its answer for nothing
+  retryMs: 100, // between attempts to listen where the process before this one still does
 } as const;
 
 /** What `proxy capture` holds and shows. */

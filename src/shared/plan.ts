@@ -24,7 +24,17 @@ export interface Plan {
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
   /** Certificates that are obtained and renewed; null: none are. */
   readonly autoTls: AutoTlsPlan | null;
+  /** Where the proxy tells about itself; null: nowhere. */
+  readonly admin: AdminPlan | null;
   readonly listeners: readonly ListenerPlan[];
+}
+
+export interface AdminPlan {
+  readonly listen: Endpoint;
+  /** What whoever asks must show; null: nothing, only this machine reaches it. */
+  readonly tokenFile: string | null;
+  /** What the names of metrics begin with. */
+  readonly metricsPrefix: string;
 }
 
 /** What a worker of the uring engine receives into; other engines have no use for it. */

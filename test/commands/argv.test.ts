@@ -115,16 +115,6 @@ describe("a command", () => {
   });
 });
 
-test("no suggestion leads to a flag that is not listed", () => {
-  const unlisted = ["staging"];
-  expect(parseArgv(["-staging"], ARGS, { unlisted }).rawArgs).toEqual(["--staging", "--"]);
-  for (const word of ["-stagin", "-frobnicate"]) {
-    expect(() => parseArgv([word], ARGS, { unlisted })).toThrow(
-      `unknown flag ${word}. Known here: -listen, -log-level, -help`,
-    );
-  }
-});
-
 test("a negative number is a value, so that its own error is the only one", () => {
   expect(parseArgv(["-log-level", "-1"], ARGS).rawArgs).toEqual(["--log-level=-1", "--"]);
 });

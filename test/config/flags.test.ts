@@ -81,9 +81,14 @@ protocols: [{ name: tcp, listen: ":8080", target: "127.0.0.1:80", preset: high_t
     ]);
   });
 
-  test("-admin is not available yet, and says so", () => {
-    const check = (): unknown => checkSource(flagSource({ ...LISTENER, admin: "127.0.0.1:9090" }));
-    expect(messageOf(check)).toBe("-admin: not available in this version");
+  test("-admin says where, and is refused where other machines reach it", () => {
+    const check = (admin: string) => checkSource(flagSource({ ...LISTENER, admin }));
+    expect(check("127.0.0.1:9090").admin).toEqual({
+      listen: { kind: "tcp", host: "127.0.0.1", port: 9090 },
+    });
+    expect(messageOf(() => check(":9090"))).toBe(
+      "-admin: can be reached from other machines, without a token. Write 127.0.0.1:9090, or add token_file",
+    );
   });
 
   test("-auto-tls means the file with the same content, and agrees to the terms", () => {

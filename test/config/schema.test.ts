@@ -1,4 +1,4 @@
-// The grammar as a whole: the original program's files, what is not available yet, and the JSON Schema for editors.
+// The grammar as a whole: the original program's files, and the JSON Schema for editors.
 
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
@@ -6,7 +6,7 @@ import { join } from "node:path";
 
 import { z } from "zod";
 
-import { checkGrammar, checkSource } from "../../src/config/check.ts";
+import { checkGrammar } from "../../src/config/check.ts";
 import { parseSource } from "../../src/config/load.ts";
 import { jsonSchema } from "../../src/config/schema.ts";
 
@@ -74,23 +74,6 @@ options:
 
   test("a file that uses the whole grammar", () => {
     expect(problemsOf(readFileSync(join(import.meta.dir, "reference.yaml"), "utf8"))).toEqual([]);
-  });
-});
-
-describe("what this version does not carry out is refused where it stands", () => {
-  test("each such key of the whole grammar is named once", () => {
-    const text = readFileSync(join(import.meta.dir, "reference.yaml"), "utf8");
-    const error = (() => {
-      try {
-        checkSource(parseSource(text, "f"));
-      } catch (caught) {
-        return caught as Error & { code: string };
-      }
-      throw new Error("accepted");
-    })();
-    expect(error.code).toBe("ERR_NOT_AVAILABLE");
-    const paths = error.message.split("\n").map((line) => /^f:\d+:\d+: (\S+):/.exec(line)?.[1]);
-    expect(paths).toEqual(["admin"]);
   });
 });
 

@@ -95,6 +95,7 @@ export function makePlan(options: PlanOptions, ...listeners: ListenerOptions[]):
     workers: options.workers ?? 1,
     shutdownTimeoutMs: options.shutdownTimeoutMs ?? 10_000,
     autoTls: null,
+    admin: null,
     ring: options.ring ?? RING_DEFAULTS,
     log: { level: "info", format: "json" },
     listeners: listeners.map(listenerPlan),

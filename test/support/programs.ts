@@ -33,6 +33,8 @@ const PACKAGES = {
   dnsmasq: "dnsmasq-base",
   iperf3: "iperf3",
   pebble: "pebble",
+  prometheus: "prometheus",
+  promtool: "prometheus",
   "pebble-challtestsrv": "pebble",
   socat: "socat",
   strace: "strace",

@@ -59,6 +59,7 @@ export class StreamRelay implements AsyncDisposable {
       workers,
       shutdownTimeoutMs,
       autoTls: null,
+      admin: null,
       ring: RING_DEFAULTS,
       log: { level: "debug", format: "json" },
       listeners: [listener],

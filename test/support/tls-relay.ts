@@ -35,6 +35,7 @@ export class TlsRelay implements AsyncDisposable {
       workers: options.workers ?? 1,
       shutdownTimeoutMs: options.shutdownTimeoutMs ?? 10_000,
       autoTls: null,
+      admin: null,
       ring: RING_DEFAULTS,
       log: { level: "debug", format: "json" },
       listeners: [tlsPlan(options)],

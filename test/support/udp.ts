@@ -159,6 +159,7 @@ export function planOf(listeners: readonly ListenerPlan[], options: UdpRelayOpti
     workers: options.workers ?? 1,
     shutdownTimeoutMs: 10_000,
     autoTls: null,
+    admin: null,
     ring: RING_DEFAULTS,
     log: { level: options.debug === true ? "debug" : "info", format: "json" },
     listeners,

@@ -1,6 +1,7 @@
 // The certificates of all listeners: read at the start, where a mistake ends the proxy, and again when files change or somebody
 // asks for it, where the old ones stay until the new are right. Called by the proxy.
 
+import { X509Certificate } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 
 import {
@@ -18,6 +19,14 @@ import { type ManagedSource, withManaged } from "./managed.ts";
 
 /** Certificates by ListenerPlan.key, as they are at the moment. */
 export type CertificateSource = Pick<Certificates, "of">;
+
+export interface CertificateExpiry {
+  /** ListenerPlan.key. */
+  readonly listener: string;
+  readonly names: readonly string[];
+  /** Unix time. */
+  readonly notAfterMs: number;
+}
 
 /** Those of a new plan, which are read and not in use yet. */
 export interface PreparedCertificates extends CertificateSource {
@@ -105,6 +114,17 @@ export class Certificates {
     return revealedOf(this.#entries.get(key), this.#managed);
   }
 
+  /** Of files: when each that clients are shown ends. */
+  expiries(): CertificateExpiry[] {
+    return [...this.#entries.values()].flatMap(({ key, current }) =>
+      (current.server?.certificates ?? []).map(({ chain, names }) => ({
+        listener: key,
+        names,
+        notAfterMs: notAfterOf(chain),
+      })),
+    );
+  }
+
   /** Those that are managed are others now. */
   managedChanged(): void {
     for (const { key, places } of this.#entries.values()) {
@@ -160,6 +180,11 @@ function revealedOf(
 ): ListenerCertificates | null {
   if (entry === undefined) return null;
   return revealed(withManaged(entry.current, entry.places.server, managed));
+}
+
+/** @param chain PEM, the certificate itself first. */
+function notAfterOf(chain: string): number {
+  return new X509Certificate(chain).validToDate.getTime();
 }
 
 function stopWatching(entry: Entry): void {

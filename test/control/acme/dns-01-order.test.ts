@@ -1,4 +1,5 @@
-// Certificates of a real authority, Pebble, proven by dns-01: it asks a resolver for what the solver wrote at the zone's servers.
+// Certificates of a real authority, Pebble, proven by dns-01: it asks a resolver for what the solver wrote at the zone's
+// servers.
 
 import { expect } from "bun:test";
 import { X509Certificate } from "node:crypto";

@@ -1,5 +1,5 @@
-// The solver dns-01 with a provider that writes into real DNS servers: what is written where, and that it is removed however the
-// challenge ends.
+// The solver dns-01 with a provider that writes into real DNS servers: what is written where, and that it is removed however
+// the challenge ends.
 
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 

@@ -1,5 +1,5 @@
-// Orders one certificate and puts it in use, as the manager does: under its lock, and only if nobody else has. Where a test says
-// so, it is killed before or after one of its requests, as a power cut would.
+// Orders one certificate and puts it in use, as the manager does: under its lock, and only if nobody else has. Where a test
+// says so, it is killed before or after one of its requests, as a power cut would.
 
 import { readFileSync } from "node:fs";
 

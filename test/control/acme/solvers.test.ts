@@ -1,5 +1,5 @@
-// The solvers of http-01 and tls-alpn-01 against Pebble, which looks for itself: through listeners of the proxy, and through one
-// that is opened for the challenge alone where there is none.
+// The solvers of http-01 and tls-alpn-01 against Pebble, which looks for itself: through listeners of the proxy, and through
+// one that is opened for the challenge alone where there is none.
 
 import { afterAll, describe, expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";

@@ -1,0 +1,41 @@
+// What the admin listener answers: status, type and text. Called by everything behind it.
+
+export interface Question {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  /** The Accept field; empty: none. */
+  readonly accept: string;
+  /** May be told everything; otherwise only what is public. */
+  readonly trusted: boolean;
+  /** Of POST, as it came. */
+  readonly body: string;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly text: string;
+  readonly fields?: Readonly<Record<string, string>>;
+}
+
+const TEXT = "text/plain; charset=utf-8";
+const JSON_TYPE = "application/json; charset=utf-8";
+
+export function text(status: number, body: string): Answer {
+  return { status, type: TEXT, text: body };
+}
+
+export function json(status: number, value: unknown): Answer {
+  return { status, type: JSON_TYPE, text: `${JSON.stringify(value)}\n` };
+}
+
+/** As every refusal looks: `{"error": "…"}`. */
+export function failure(status: number, reason: string, fields?: Answer["fields"]): Answer {
+  const answer = json(status, { error: reason });
+  return fields === undefined ? answer : { ...answer, fields };
+}
+
+export function wantsJson({ accept }: Question): boolean {
+  return /\bapplication\/json\b/i.test(accept);
+}

@@ -1,0 +1,64 @@
+// Who may ask the admin listener, and what: a token where there is one, and nobody by way of somebody's browser. A page of
+// another site can send requests here, and under a name that it lets point to this machine (DNS rebinding) read their answers;
+// neither goes unnoticed by the Host, Origin and Sec-Fetch-Site fields, which no page can choose. Pure. Called by server.ts.
+
+import { isIP } from "node:net";
+
+import { isLoopback } from "../../config/addresses.ts";
+import type { Endpoint } from "../../shared/address.ts";
+import type { Token } from "./token.ts";
+
+/** What of a request is looked at. */
+export interface Asking {
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+}
+
+export interface Rules {
+  readonly listen: Endpoint;
+  /** null: everybody who can connect may ask. */
+  readonly token: Token | null;
+}
+
+export type Verdict =
+  /** `trusted`: may be told everything. Otherwise only what is public. */
+  | { readonly passes: true; readonly trusted: boolean }
+  | { readonly passes: false; readonly status: number; readonly reason: string };
+
+/** Methods that change nothing (RFC 9110 section 9.2.1). */
+const SAFE: readonly string[] = ["GET", "HEAD"];
+
+export function judge(asking: Asking, { listen, token }: Rules): Verdict {
+  const { method, headers } = asking;
+  const shown = token?.isShownIn(one(headers.authorization)) === true;
+  // No page has the token: whoever shows it may call this machine as they like.
+  if (!shown && listen.kind === "tcp" && !isOurs(one(headers.host), listen.host)) {
+    return refused(421, "the Host field names another machine. Use an IP address, or localhost");
+  }
+  if (!SAFE.includes(method) && isFromElsewhere(asking)) {
+    return refused(403, "the request comes from a page of another site");
+  }
+  return { passes: true, trusted: token === null || shown };
+}
+
+/** A name that anybody may let point here is none of ours; an address cannot be pointed anywhere. The port may be forwarded. */
+function isOurs(field: string | undefined, configured: string): boolean {
+  const [, bracketed, plain] = /^(?:\[([^\]]+)\]|([^:]+))(?::\d{1,5})?$/.exec(field ?? "") ?? [];
+  const host = bracketed ?? plain;
+  if (host === undefined) return false;
+  return isIP(host) > 0 || isLoopback(host) || host.toLowerCase() === configured.toLowerCase();
+}
+
+function isFromElsewhere({ headers }: Asking): boolean {
+  const site = one(headers["sec-fetch-site"]);
+  if (site !== undefined && site !== "same-origin" && site !== "none") return true;
+  const origin = one(headers.origin);
+  return origin !== undefined && origin !== `http://${one(headers.host)}`;
+}
+
+function refused(status: number, reason: string): Verdict {
+  return { passes: false, status, reason };
+}
+
+const one = (value: string | string[] | undefined): string | undefined =>
+  Array.isArray(value) ? value[0] : value;

@@ -1,0 +1,83 @@
+// Whether the proxy lives and whether it is ready: what probes ask (/livez, /readyz). It lives while it and its workers
+// answer; it is ready while clients are served as the configuration says. Called by answers.ts and by metrics.
+
+import { ADMIN } from "../../shared/limits.ts";
+import type { Proxy } from "../proxy.ts";
+import { type Answer, json, type Question, text, wantsJson } from "./answer.ts";
+
+/** What the admin listener tells of. */
+export interface Subject {
+  readonly phase: "starting" | "serving" | "draining";
+  /** undefined: it has not started yet. */
+  readonly proxy: Proxy | undefined;
+  /** Why the configuration on disk is not what is served; null: it is. */
+  readonly refusal: string | null;
+  readonly reloads: Readonly<Reloads>;
+}
+
+export interface Reloads {
+  taken: number;
+  refused: number;
+  /** Unix time: when the configuration that is served was taken up. */
+  lastTakenMs: number;
+}
+
+export interface Readiness {
+  /** Why it is not ready; none: it is. */
+  readonly reasons: readonly string[];
+  /** What is not as it should be, and keeps nobody from being served. */
+  readonly warnings: readonly string[];
+}
+
+/** Asks workers, and each question once: a worker that hangs answers none, and must not be asked ever more. */
+export class Pulse {
+  readonly #subject: Subject;
+  #asked: Promise<boolean> | null = null;
+
+  constructor(subject: Subject) {
+    this.#subject = subject;
+  }
+
+  /** Whether every worker answers within ADMIN.aliveMs. A proxy that still starts lives. */
+  async isAlive(timeoutMs: number = ADMIN.aliveMs): Promise<boolean> {
+    const { proxy } = this.#subject;
+    if (proxy === undefined) return true;
+    this.#asked ??= proxy.answers().finally(() => (this.#asked = null));
+    const late = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => late.resolve(false), timeoutMs);
+    const alive = await Promise.race([this.#asked, late.promise]);
+    clearTimeout(timer);
+    return alive;
+  }
+}
+
+export function readinessOf({ phase, proxy, refusal }: Subject): Readiness {
+  if (phase !== "serving" || proxy === undefined) return { reasons: [phase], warnings: [] };
+  const closed = proxy.listeners().filter(({ workers }) => workers.length === 0);
+  const reasons = closed.map(({ key }) => `listener ${key} is open on no worker`);
+  if (refusal !== null) reasons.push(`the configuration was not taken: ${refusal}`);
+  const warnings = proxy
+    .certificates()
+    .filter(({ state }) => state !== "valid")
+    .map(({ names, state }) => `certificate of ${names.join(", ")} is ${state}`);
+  return { reasons, warnings };
+}
+
+export async function answerLive(question: Question, pulse: Pulse): Promise<Answer> {
+  const alive = await pulse.isAlive();
+  const [status, word] = alive ? [200, "alive"] : [503, "workers do not answer"];
+  return wantsJson(question) ? json(status, { status: word }) : text(status, `${word}\n`);
+}
+
+/** Reasons name addresses and places in files: whoever shows no token where there is one is not told. */
+export function answerReady(question: Question, subject: Subject): Answer {
+  const { reasons, warnings } = readinessOf(subject);
+  const ready = reasons.length === 0;
+  const [status, word] = ready ? [200, "ready"] : [503, "not ready"];
+  const told = question.trusted ? { reasons, warnings } : {};
+  if (wantsJson(question)) return json(status, { status: word, ...told });
+  const lines = question.trusted
+    ? [...reasons, ...warnings.map((warning) => `warning: ${warning}`)]
+    : [];
+  return text(status, `${[word, ...lines].join("\n")}\n`);
+}

@@ -1,0 +1,169 @@
+// One socket that the admin listener has: reads requests within bounds, asks the gate about each and writes the answer. The
+// runtime's server enforces the bounds on heads, times and connections (ADMIN of limits.ts). Called by admin.ts.
+
+import { chmodSync, lstatSync, rmSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { connect } from "node:net";
+
+import { type Endpoint, formatEndpoint } from "../../shared/address.ts";
+import { errnoOf, messageOf } from "../../shared/errors.ts";
+import { ADMIN } from "../../shared/limits.ts";
+import { listenError } from "../../shared/listen-error.ts";
+import type { Log } from "../../shared/log.ts";
+import { type Answer, failure, type Question } from "./answer.ts";
+import { judge, type Rules } from "./gate.ts";
+
+export interface ServerOptions {
+  readonly listen: Endpoint;
+  readonly log: Log;
+  /** As they are when a request comes. */
+  readonly rules: () => Rules;
+  readonly answer: (question: Question) => Promise<Answer>;
+}
+
+export class AdminServer {
+  readonly #options: ServerOptions;
+  readonly #server: Server;
+  #inode: number | undefined;
+
+  private constructor(options: ServerOptions) {
+    this.#options = options;
+    this.#server = createServer(
+      {
+        maxHeaderSize: ADMIN.headMaxBytes,
+        headersTimeout: ADMIN.headMs,
+        requestTimeout: ADMIN.requestMs,
+        keepAliveTimeout: ADMIN.keepAliveMs,
+        connectionsCheckingInterval: 1_000,
+      },
+      (request, response) => void this.#serve(request, response),
+    );
+    this.#server.maxConnections = ADMIN.connectionsMax;
+    this.#server.on("clientError", (_error, socket) => socket.destroy());
+  }
+
+  /** @throws ProxyError ERR_LISTEN */
+  static async open(options: ServerOptions): Promise<AdminServer> {
+    const server = new AdminServer(options);
+    const { listen } = options;
+    if (listen.kind === "unix") await makeWay(listen.path);
+    try {
+      await server.#listen(listen);
+    } catch (cause) {
+      throw listenError(formatEndpoint(listen), errnoOf(cause), cause);
+    }
+    return server;
+  }
+
+  async #listen(listen: Endpoint): Promise<void> {
+    const opened = Promise.withResolvers<void>();
+    this.#server.once("error", opened.reject);
+    this.#server.once("listening", opened.resolve);
+    if (listen.kind === "unix") this.#server.listen({ path: listen.path });
+    else this.#server.listen({ port: listen.port, host: listen.host || "::" });
+    await opened.promise;
+    this.#server.on("error", (error) => {
+      this.#options.log.warn({ error: messageOf(error) }, "admin listener");
+    });
+    if (listen.kind === "tcp") return;
+    chmodSync(listen.path, 0o600); // whoever may open it may do everything
+    this.#inode = lstatSync(listen.path).ino;
+  }
+
+  /** With the port that the system chose. */
+  get address(): string {
+    const bound = this.#server.address();
+    if (bound === null || typeof bound === "string") return formatEndpoint(this.#options.listen);
+    return formatEndpoint({ kind: "tcp", host: bound.address, port: bound.port });
+  }
+
+  /** Nobody new is let in; who is being answered gets the answer. */
+  letGo(): void {
+    const { listen } = this.#options;
+    if (listen.kind === "unix" && inodeOf(listen.path) === this.#inode) {
+      rmSync(listen.path, { force: true });
+    }
+    this.#server.close();
+    this.#server.closeIdleConnections();
+  }
+
+  close(): void {
+    this.letGo();
+    this.#server.closeAllConnections();
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const late = setTimeout(() => request.socket.destroy(), ADMIN.answerMs);
+    response.once("close", () => clearTimeout(late));
+    request.on("error", () => {}); // whoever asked is gone, and nobody waits for the answer
+    let answer: Answer;
+    try {
+      answer = await this.#answer(request);
+    } catch (error) {
+      this.#options.log.error({ error: messageOf(error) }, "admin listener");
+      answer = failure(500, "this is a mistake of the proxy; its log has more");
+    }
+    const bytes = Buffer.from(answer.text);
+    response.writeHead(answer.status, {
+      "content-type": answer.type,
+      "content-length": String(bytes.length),
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+      ...answer.fields,
+      ...(request.complete ? {} : { connection: "close" }),
+    });
+    if (request.method === "HEAD") response.end();
+    else response.end(bytes);
+  }
+
+  async #answer(request: IncomingMessage): Promise<Answer> {
+    const { method = "GET", url = "/", headers } = request;
+    const verdict = judge({ method, headers }, this.#options.rules());
+    if (!verdict.passes) return failure(verdict.status, verdict.reason);
+    const body = await bodyOf(request);
+    if (body === null) return failure(413, `a body has ${ADMIN.bodyMaxBytes} bytes at most`);
+    const { trusted } = verdict;
+    const [path = "/", query = ""] = url.split("?", 2);
+    return this.#options.answer({
+      method,
+      path,
+      query: new URLSearchParams(query),
+      accept: headers.accept ?? "",
+      trusted,
+      body,
+    });
+  }
+}
+
+/** null: too long; what has come of it is let go. */
+async function bodyOf(request: IncomingMessage): Promise<string | null> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    length += part.length;
+    if (length > ADMIN.bodyMaxBytes) return null;
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString("utf8");
+}
+
+/** A process that was killed leaves its socket's file behind, on which nobody answers. @throws ProxyError ERR_LISTEN */
+async function makeWay(path: string): Promise<void> {
+  const file = lstatSync(path, { throwIfNoEntry: false });
+  if (file === undefined) return;
+  if (!file.isSocket()) throw listenError(`unix:${path}`, "ENOTSOCK");
+  if (await isAnswered(path)) throw listenError(`unix:${path}`, "EADDRINUSE");
+  rmSync(path, { force: true });
+}
+
+function isAnswered(path: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = connect({ path });
+  socket.once("connect", () => resolve(true));
+  socket.once("error", (error) => resolve(errnoOf(error) !== "ECONNREFUSED"));
+  return promise.finally(() => socket.destroy());
+}
+
+function inodeOf(path: string): number | undefined {
+  return lstatSync(path, { throwIfNoEntry: false })?.ino;
+}

@@ -1,0 +1,55 @@
+// A family of metrics: a name, what it counts, and how its values are read from what is known at one moment. Called by the
+// files of families beside this one, which are tables, and by metrics.ts, which reads them.
+
+import type { ListenerStats } from "../../shared/counters.ts";
+import type { ListenerPlan } from "../../shared/plan.ts";
+import type { CertificateStatus } from "../acme/status.ts";
+import type { Reloads } from "../admin/health.ts";
+import type { CertificateExpiry } from "../certificates/certificates.ts";
+
+export interface ListenerReading {
+  readonly plan: ListenerPlan;
+  readonly stats: ListenerStats;
+  /** Workers that accept on it. */
+  readonly workers: number;
+}
+
+/** What all values of one scrape are read from. */
+export interface Reading {
+  readonly listeners: readonly ListenerReading[];
+  readonly certificates: readonly CertificateStatus[];
+  readonly certificateFiles: readonly CertificateExpiry[];
+  /** That are up, by kind. */
+  readonly workers: Readonly<Record<"relay" | "gateway", number>>;
+  readonly workerRestarts: number;
+  readonly ready: boolean;
+  readonly reloads: Readonly<Reloads>;
+  /** The configuration on disk is what is served. */
+  readonly taken: boolean;
+  readonly process: ProcessReading;
+}
+
+export interface ProcessReading {
+  readonly cpuSeconds: number;
+  readonly residentBytes: number;
+  readonly startedMs: number;
+  /** null where the system does not say. */
+  readonly descriptors: number | null;
+  readonly descriptorsMax: number | null;
+  /** How late the control plane's event loop is. */
+  readonly lagSeconds: number;
+}
+
+/** The values of a family's labels, in their order, and the value. Several of the same labels are added up. */
+export type Sample = readonly [labels: readonly string[], value: number];
+
+export interface Family {
+  /** Counters end in `_total`; units are in the name (prometheus.io, Metric and label naming). */
+  readonly name: string;
+  readonly help: string;
+  readonly type: "counter" | "gauge";
+  readonly labels: readonly string[];
+  /** Its name is a convention of all programs, and takes no prefix. */
+  readonly bare?: boolean;
+  read(reading: Reading): Iterable<Sample>;
+}

@@ -1,0 +1,200 @@
+// What listeners and their targets count, as metrics. Labels are keys of the plan and closed lists, so there are never more of
+// them than the configuration has. Called by metrics.ts.
+
+import type { ListenerStats, TargetStats } from "../../shared/counters.ts";
+import { isHttpPlan } from "../../shared/http-plan.ts";
+import type { Family, ListenerReading, Sample } from "./family.ts";
+
+type Values = (listener: ListenerReading) => Iterable<Sample>;
+
+function family(
+  name: string,
+  help: string,
+  labels: readonly string[],
+  values: Values,
+  fits: (listener: ListenerReading) => boolean = () => true,
+): Family {
+  return {
+    name,
+    help,
+    type: name.endsWith("_total") ? "counter" : "gauge",
+    labels: ["listener", ...labels],
+    *read({ listeners }) {
+      for (const listener of listeners.filter(fits)) {
+        for (const [more, value] of values(listener)) yield [[listener.plan.key, ...more], value];
+      }
+    },
+  };
+}
+
+const one =
+  (value: (stats: ListenerStats) => number): Values =>
+  ({ stats }) => [[[], value(stats)]];
+
+const each =
+  (values: (stats: ListenerStats) => Readonly<Record<string, number>>): Values =>
+  ({ stats }) =>
+    Object.entries(values(stats)).map(([label, value]) => [[label], value]);
+
+const both = (stats: { bytesUp: number; bytesDown: number }): Readonly<Record<string, number>> => ({
+  up: stats.bytesUp,
+  down: stats.bytesDown,
+});
+
+const perTarget =
+  (values: (target: TargetStats) => Readonly<Record<string, number>> | number): Values =>
+  ({ stats }) =>
+    stats.targets.flatMap((target): Sample[] => {
+      const read = values(target);
+      if (typeof read === "number") return [[[target.name], read]];
+      return Object.entries(read).map(([label, value]) => [[target.name, label], value]);
+    });
+
+const isHttp = ({ plan }: ListenerReading): boolean => isHttpPlan(plan);
+const isUdp = ({ plan }: ListenerReading): boolean => plan.protocol === "udp";
+const isMirrored = ({ plan }: ListenerReading): boolean => "mirror" in plan && plan.mirror !== null;
+
+const CONNECTIONS: readonly Family[] = [
+  family(
+    "connections_total",
+    "Connections accepted; of UDP, sessions.",
+    [],
+    one(({ total }) => total),
+  ),
+  family(
+    "connections_active",
+    "Connections open now.",
+    [],
+    one(({ active }) => active),
+  ),
+  family(
+    "connections_refused_total",
+    "Clients turned away, by reason.",
+    ["reason"],
+    each(({ refused }) => refused),
+  ),
+  family(
+    "bytes_total",
+    "Payload bytes, up from clients to targets and down from targets to clients.",
+    ["direction"],
+    each(both),
+  ),
+  family(
+    "errors_total",
+    "System errors of connections, by errno.",
+    ["errno"],
+    each(({ errors }) => errors),
+  ),
+  family("listener_workers", "Workers that accept on the listener.", [], ({ workers }) => [
+    [[], workers],
+  ]),
+  family(
+    "datagrams_total",
+    "Datagrams, up from clients and down from targets.",
+    ["direction"],
+    each(({ datagramsUp, datagramsDown }) => ({ up: datagramsUp, down: datagramsDown })),
+    isUdp,
+  ),
+  family(
+    "datagrams_dropped_total",
+    "Datagrams that were not passed on, by reason.",
+    ["reason"],
+    each(({ dropped }) => dropped),
+    isUdp,
+  ),
+  family(
+    "mirrored_bytes_total",
+    "Bytes of clients that were copied to the mirror.",
+    [],
+    one(({ mirrored }) => mirrored),
+    isMirrored,
+  ),
+  family(
+    "mirror_dropped_bytes_total",
+    "Bytes of clients that were to be copied to the mirror, and were not.",
+    [],
+    one(({ mirrorDropped }) => mirrorDropped),
+    isMirrored,
+  ),
+];
+
+const HTTP: readonly Family[] = [
+  family(
+    "http_requests_total",
+    "Requests that began.",
+    [],
+    one(({ http }) => http.requests),
+    isHttp,
+  ),
+  family(
+    "http_requests_active",
+    "Requests under way.",
+    [],
+    one(({ http }) => http.active),
+    isHttp,
+  ),
+  family(
+    "http_responses_total",
+    "Answers that clients were sent, by the class of their status.",
+    ["class"],
+    each(({ http }) => http.answers),
+    isHttp,
+  ),
+  family(
+    "http_own_responses_total",
+    "Of these, answers that the proxy gave itself: errors and redirects.",
+    ["class"],
+    each(({ http }) => http.ownAnswers),
+    isHttp,
+  ),
+  family(
+    "http_unanswered_total",
+    "Requests whose client was gone before there was an answer.",
+    [],
+    one(({ http }) => http.unanswered),
+    isHttp,
+  ),
+  family(
+    "http_retries_total",
+    "Requests that were sent to a target once more.",
+    [],
+    one(({ http }) => http.retries),
+    isHttp,
+  ),
+  family(
+    "http_connection_reuses_total",
+    "Requests that went over a connection to a target that had served others.",
+    [],
+    one(({ http }) => http.reuses),
+    isHttp,
+  ),
+];
+
+const TARGETS: readonly Family[] = [
+  family(
+    "target_connections_total",
+    "Connections to a target.",
+    ["target"],
+    perTarget(({ connects }) => connects),
+  ),
+  family(
+    "target_connect_failures_total",
+    "Connections to a target that failed.",
+    ["target"],
+    perTarget(({ failures }) => failures),
+  ),
+  family(
+    "target_connections_active",
+    "Connections to a target that are open now.",
+    ["target"],
+    perTarget(({ active }) => active),
+  ),
+  family(
+    "target_bytes_total",
+    "Payload bytes to (up) and from (down) a target.",
+    ["target", "direction"],
+    perTarget(both),
+  ),
+];
+
+export const LISTENER_FAMILIES = [...CONNECTIONS, ...HTTP, ...TARGETS];

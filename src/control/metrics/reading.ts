@@ -1,0 +1,77 @@
+// What metrics are read from, taken at one moment: counters of workers in shared memory, certificates, and the process. Called
+// by the admin listener, at a scrape.
+
+import { readdirSync, readFileSync } from "node:fs";
+
+import { emptyStats } from "../../shared/counters.ts";
+import { readinessOf, type Subject } from "../admin/health.ts";
+import type { Proxy, ProxyStats } from "../proxy.ts";
+import type { ListenerReading, ProcessReading, Reading } from "./family.ts";
+
+export async function takeReading(subject: Subject): Promise<Reading> {
+  const lagSeconds = await lag();
+  const { proxy, reloads, refusal } = subject;
+  const kinds = (proxy?.workers() ?? []).map(({ kind }) => kind);
+  const { workerRestarts = 0, listeners = {} } = proxy?.stats() ?? {};
+  const count = (kind: string): number => kinds.filter((each) => each === kind).length;
+  return {
+    listeners: listenersOf(proxy, listeners),
+    certificates: proxy?.certificates() ?? [],
+    certificateFiles: proxy?.certificateFiles() ?? [],
+    workers: { relay: count("relay"), gateway: count("gateway") },
+    workerRestarts,
+    ready: readinessOf(subject).reasons.length === 0,
+    reloads,
+    taken: refusal === null,
+    process: { ...processReading(), lagSeconds },
+  };
+}
+
+function listenersOf(proxy: Proxy | undefined, stats: ProxyStats["listeners"]): ListenerReading[] {
+  if (proxy === undefined) return [];
+  const workers = new Map(proxy.listeners().map(({ key, workers: on }) => [key, on.length]));
+  return proxy.plan.listeners.map((plan) => ({
+    plan,
+    stats: stats[plan.key] ?? emptyStats(0),
+    workers: workers.get(plan.key) ?? 0,
+  }));
+}
+
+/** How long what is ready now waits for its turn. */
+async function lag(): Promise<number> {
+  const before = performance.now();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  setImmediate(resolve);
+  await promise;
+  return (performance.now() - before) / 1_000;
+}
+
+function processReading(): Omit<ProcessReading, "lagSeconds"> {
+  const { user, system } = process.cpuUsage();
+  return {
+    cpuSeconds: (user + system) / 1e6,
+    residentBytes: process.memoryUsage.rss(),
+    startedMs: Date.now() - process.uptime() * 1_000,
+    descriptors: openDescriptors(),
+    descriptorsMax: descriptorLimit(),
+  };
+}
+
+function openDescriptors(): number | null {
+  try {
+    return readdirSync("/proc/self/fd").length;
+  } catch {
+    return null; // only Linux tells so
+  }
+}
+
+/** Of proc(5), limits: `Max open files  1024  4096  files`, the soft limit first. */
+function descriptorLimit(): number | null {
+  try {
+    const [, soft] =
+      /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];
+    return soft === undefined ? null : Number(soft);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,90 @@
+// Who is let in at the admin listener: what browsers send on behalf of other sites is told apart from what people and programs
+// send.
+
+import { describe, expect, test } from "bun:test";
+
+import { judge } from "../../../src/control/admin/gate.ts";
+import { Token } from "../../../src/control/admin/token.ts";
+import { parseEndpoint } from "../../../src/shared/address.ts";
+
+const SECRET = "0123456789abcdef0123456789abcdef";
+const token = new Token(SECRET);
+const LOCAL = parseEndpoint("127.0.0.1:9090", "listen");
+
+function statusOf(
+  method: string,
+  headers: Record<string, string>,
+  { listen = LOCAL, withToken = false } = {},
+): number | "trusted" | "public" {
+  const verdict = judge({ method, headers }, { listen, token: withToken ? token : null });
+  if (!verdict.passes) return verdict.status;
+  return verdict.trusted ? "trusted" : "public";
+}
+
+describe("a name that anybody may let point here is turned away (DNS rebinding)", () => {
+  test.each([
+    "127.0.0.1:9090",
+    "127.0.0.1",
+    "localhost:9090",
+    "LOCALHOST",
+    "[::1]:9090",
+    "10.1.2.3:80",
+  ])("%s is this machine", (host) => expect(statusOf("GET", { host })).toBe("trusted"));
+
+  test.each(["evil.example", "evil.example:9090", "localhost.evil.example", "", "[::1", "a b"])(
+    "%p is not",
+    (host) => expect(statusOf("GET", { host })).toBe(421),
+  );
+
+  test("a request without the field is turned away", () => {
+    expect(statusOf("GET", {})).toBe(421);
+  });
+
+  test("the name that was configured is this machine, and whoever shows the token may use any", () => {
+    const named = { listen: parseEndpoint("edge.internal:9090", "listen"), withToken: true };
+    expect(statusOf("GET", { host: "Edge.Internal:9090" }, named)).toBe("public");
+    expect(statusOf("GET", { host: "other.internal" }, named)).toBe(421);
+    const authorization = `Bearer ${SECRET}`;
+    expect(statusOf("GET", { host: "other.internal", authorization }, named)).toBe("trusted");
+  });
+
+  test("nobody reaches a unix socket by name, whatever the field says", () => {
+    const listen = parseEndpoint("unix:/run/admin.sock", "listen");
+    expect(statusOf("GET", { host: "anything.example" }, { listen })).toBe("trusted");
+  });
+});
+
+describe("a page of another site changes nothing (CSRF)", () => {
+  const host = "127.0.0.1:9090";
+  test.each([
+    [{ origin: "https://evil.example" }, 403],
+    [{ origin: "null" }, 403],
+    [{ origin: "http://127.0.0.1:8000" }, 403],
+    [{ "sec-fetch-site": "cross-site" }, 403],
+    [{ "sec-fetch-site": "same-site" }, 403],
+    [{ origin: "http://127.0.0.1:9090", "sec-fetch-site": "same-origin" }, "trusted"],
+    [{ "sec-fetch-site": "none" }, "trusted"],
+    [{}, "trusted"],
+  ] as const)("POST with %p", (headers, expected) => {
+    expect(statusOf("POST", { host, ...headers })).toBe(expected);
+  });
+
+  test("what changes nothing may come from anywhere: no page can read the answer", () => {
+    expect(statusOf("GET", { host, origin: "https://evil.example" })).toBe("trusted");
+  });
+});
+
+describe("the token", () => {
+  const host = "127.0.0.1:9090";
+  test.each([
+    [`Bearer ${SECRET}`, "trusted"],
+    [`bearer  ${SECRET}`, "trusted"],
+    [`Bearer ${SECRET}x`, "public"],
+    [`Bearer ${SECRET.slice(1)}`, "public"],
+    ["Bearer ", "public"],
+    [`Basic ${SECRET}`, "public"],
+    [SECRET, "public"],
+  ])("%p", (authorization, expected) => {
+    expect(statusOf("GET", { host, authorization }, { withToken: true })).toBe(expected as never);
+  });
+});

@@ -1,0 +1,101 @@
+// What probes are told of a proxy: by a stand-in for one, which answers when it is told to.
+
+import { describe, expect, test } from "bun:test";
+
+import type { Question } from "../../../src/control/admin/answer.ts";
+import {
+  answerLive,
+  answerReady,
+  Pulse,
+  readinessOf,
+  type Subject,
+} from "../../../src/control/admin/health.ts";
+import type { Proxy } from "../../../src/control/proxy.ts";
+
+const ASKED: Question = {
+  method: "GET",
+  path: "/",
+  query: new URLSearchParams(),
+  accept: "",
+  trusted: true,
+  body: "",
+};
+
+function subject(proxy: Partial<Proxy> | undefined, more: Partial<Subject> = {}): Subject {
+  const reloads = { taken: 0, refused: 0, lastTakenMs: 0 };
+  return { phase: "serving", proxy: proxy as Proxy, refusal: null, reloads, ...more };
+}
+
+const listeners = (...workers: number[][]): Proxy["listeners"] => {
+  return () => workers.map((each, i) => ({ key: `tcp :${i}`, bound: [], workers: each }));
+};
+const noCertificates = (): [] => [];
+
+describe("a proxy lives", () => {
+  test("as long as its workers answer in time; a hung one is asked once, however often probes come", async () => {
+    let asked = 0;
+    const answer = Promise.withResolvers<boolean>();
+    const answers = (): Promise<boolean> => {
+      asked++;
+      return answer.promise;
+    };
+    const pulse = new Pulse(subject({ answers }));
+    expect(await pulse.isAlive(1)).toBe(false);
+    expect(await pulse.isAlive(1)).toBe(false);
+    expect(asked).toBe(1);
+    answer.resolve(true);
+    expect(await pulse.isAlive(10_000)).toBe(true);
+  });
+
+  test("and not while no worker is up", async () => {
+    const pulse = new Pulse(subject({ answers: () => Promise.resolve(false) }));
+    expect(await answerLive(ASKED, pulse)).toMatchObject({
+      status: 503,
+      text: "workers do not answer\n",
+    });
+  });
+
+  test("also before it has started", async () => {
+    expect(await new Pulse(subject(undefined, { phase: "starting" })).isAlive()).toBe(true);
+  });
+});
+
+describe("a proxy is ready", () => {
+  test("while every listener is open, and missing certificates are only warned of", () => {
+    const certificates = () => [{ names: ["a.example"], state: "missing" }] as never;
+    const state = subject({ listeners: listeners([0, 1], [2]), certificates });
+    expect(readinessOf(state)).toEqual({
+      reasons: [],
+      warnings: ["certificate of a.example is missing"],
+    });
+    expect(answerReady(ASKED, state)).toMatchObject({
+      status: 200,
+      text: "ready\nwarning: certificate of a.example is missing\n",
+    });
+  });
+
+  test("and not while it starts, drains, has a listener that no worker serves, or a refused configuration", () => {
+    const proxy = { listeners: listeners([0], []), certificates: noCertificates };
+    const reasonsOf = (more: Partial<Subject>) => readinessOf(subject(proxy, more)).reasons;
+    expect(reasonsOf({ phase: "starting" })).toEqual(["starting"]);
+    expect(reasonsOf({ phase: "draining" })).toEqual(["draining"]);
+    expect(reasonsOf({ refusal: "f:1:1: wrong" })).toEqual([
+      "listener tcp :1 is open on no worker",
+      "the configuration was not taken: f:1:1: wrong",
+    ]);
+  });
+
+  test("reasons are told to whom may know them alone", () => {
+    const proxy = { listeners: listeners([]), certificates: noCertificates };
+    const question = { ...ASKED, accept: "application/json" };
+    const [told, public_] = [true, false].map((trusted) =>
+      JSON.parse(answerReady({ ...question, trusted }, subject(proxy)).text),
+    );
+    expect(told).toEqual({
+      status: "not ready",
+      reasons: ["listener tcp :0 is open on no worker"],
+      warnings: [],
+    });
+    expect(public_).toEqual({ status: "not ready" });
+  });
+});

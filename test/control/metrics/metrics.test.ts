@@ -1,0 +1,110 @@
+// Metrics of a proxy that has served: values, both formats, and names and labels that Prometheus' own checker finds nothing
+// wrong with.
+
+import { describe, expect, test } from "bun:test";
+
+import { checkSource } from "../../../src/config/check.ts";
+import { compile } from "../../../src/control/compile.ts";
+import { scrape } from "../../../src/control/metrics/metrics.ts";
+import { takeReading } from "../../../src/control/metrics/reading.ts";
+import { Proxy } from "../../../src/control/proxy.ts";
+import { Authority } from "../../support/certificates.ts";
+import { run } from "../../support/daemon.ts";
+import { program, testWith } from "../../support/programs.ts";
+
+const MACHINE = { platform: process.platform, cpus: 1, folder: "/", terminal: false };
+const NONE = { taken: 1, refused: 2, lastTakenMs: 1_500 };
+
+async function withProxy(
+  use: (text: (accept?: string, prefix?: string) => Promise<string>, proxy: Proxy) => Promise<void>,
+): Promise<void> {
+  using authority = new Authority();
+  const { certFile, keyFile } = authority.issue(["a.example", "b.example"]);
+  using backend = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("hello") });
+  const target = `127.0.0.1:${backend.port}`;
+  const value = {
+    workers: 1,
+    tls: { cert_file: certFile, key_file: keyFile },
+    protocols: [
+      { name: "tcp", listen: "127.0.0.1:0", target },
+      { name: "http", listen: "127.0.0.1:0", target },
+      { name: "udp", listen: "127.0.0.1:0", target },
+      { name: "http2", listen: "127.0.0.1:0", target },
+    ],
+  };
+  const config = checkSource({ value, place: () => ({ text: "test", order: 0 }) });
+  await using proxy = await Proxy.start(compile(config, MACHINE));
+  const subject = { phase: "serving", proxy, refusal: null, reloads: NONE } as const;
+  await use(async (accept = "", prefix = "proxy_") => {
+    const { text } = await scrape(await takeReading(subject), prefix, accept);
+    return text;
+  }, proxy);
+}
+
+function portOf(proxy: Proxy, key: string): number {
+  const bound = proxy.listeners().find((listener) => listener.key === key)?.bound[0];
+  if (bound?.kind !== "ip") throw new Error(`${key} is not open`);
+  return bound.port;
+}
+
+/** `name{labels} value` by what stands before the value. */
+function valuesOf(text: string): Map<string, number> {
+  const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  return new Map(
+    lines.map((line) => {
+      const space = line.lastIndexOf(" ");
+      return [line.slice(0, space), Number(line.slice(space + 1))];
+    }),
+  );
+}
+
+describe("metrics", () => {
+  test("have what was counted, and when certificates end", () =>
+    withProxy(async (text, proxy) => {
+      const url = `http://127.0.0.1:${portOf(proxy, "http 127.0.0.1:0")}`;
+      for (let i = 0; i < 3; i++) await (await fetch(url)).text();
+      const values = valuesOf(await text());
+      const http = 'listener="http 127.0.0.1:0"';
+      expect(values.get(`proxy_http_requests_total{${http}}`)).toBe(3);
+      expect(values.get(`proxy_http_responses_total{${http},class="2xx"}`)).toBe(3);
+      expect(values.get(`proxy_http_own_responses_total{${http},class="4xx"}`)).toBe(0);
+      expect(values.get(`proxy_connections_total{listener="tcp 127.0.0.1:0"}`)).toBe(0);
+      expect(values.get('proxy_workers{kind="relay"}')).toBe(1);
+      expect(values.get('proxy_workers{kind="gateway"}')).toBe(1);
+      expect(values.get("proxy_ready")).toBe(1);
+      expect(values.get('proxy_config_reloads_total{outcome="refused"}')).toBe(2);
+      expect(values.get("proxy_config_last_reload_success_timestamp_seconds")).toBe(1.5);
+      const ends = values.get(
+        'proxy_certificate_expiry_timestamp_seconds{names="a.example,b.example",source="file"}',
+      );
+      expect(ends).toBeGreaterThan(Date.now() / 1_000);
+      expect(values.get("process_resident_memory_bytes")).toBeGreaterThan(1e6);
+      // What a listener does not do has no metrics.
+      expect([...values.keys()].some((key) => /^proxy_http.*tcp/.test(key))).toBe(false);
+      expect(
+        [...values.keys()].filter((key) => key.startsWith("proxy_datagrams_total")),
+      ).toHaveLength(2);
+    }));
+
+  test("begin with the prefix that was asked for, but for those that every program has", () =>
+    withProxy(async (text) => {
+      const names = [...valuesOf(await text("", "edge_")).keys()];
+      expect(names.filter((name) => !/^(edge|process)_/.test(name))).toEqual([]);
+    }));
+
+  test("are OpenMetrics for whoever accepts that", () =>
+    withProxy(async (text) => {
+      const open = await text("application/openmetrics-text;version=1.0.0,text/plain;q=0.5");
+      expect(open).toEndWith("# EOF\n");
+      expect(open).toContain("# TYPE proxy_connections counter");
+      expect(open).toContain('proxy_connections_total{listener="tcp 127.0.0.1:0"} 0');
+    }));
+
+  testWith(["promtool"], "are as Prometheus wants names, units and help", () =>
+    withProxy(async (text) => {
+      const command = [program("promtool"), "check", "metrics"];
+      const { stdout, stderr } = await run(command, { stdin: Buffer.from(await text()) });
+      expect(stdout + stderr).toBe("");
+    }),
+  );
+});
