@@ -59,8 +59,14 @@ async function serve(flags: RunFlags, origin: Origin): Promise<number> {
     command,
     env,
     orphan: manager.present,
-    began: () => manager.reloading("upgrading"),
-    failed: (reason) => manager.ready(`upgrade failed, serving on: ${reason}`),
+    async began() {
+      manager.reloading("upgrading");
+      await reloader.hold();
+    },
+    failed(reason) {
+      manager.ready(`upgrade failed, serving on: ${reason}`);
+      reloader.release();
+    },
   });
   let serving: Proxy | undefined;
   const reopenLogs = (): boolean => serving?.reopenLogs() === true;

@@ -33,6 +33,8 @@ export class Reloader {
   #watch: FileWatch | undefined;
   #running: Promise<void> | null = null;
   #again = false;
+  /** A successor is being started, which reads the configuration as it is. */
+  #held = false;
   #stopped = false;
 
   constructor(options: ReloaderOptions) {
@@ -45,9 +47,21 @@ export class Reloader {
     this.#proxy = proxy;
     if (file === null) return;
     this.#watch = new FileWatch([file], () => {
-      log.info({ file }, "the configuration has changed");
+      if (!this.#held) log.info({ file }, "the configuration has changed");
       void this.reload();
     });
+  }
+
+  /** An upgrade begins. Settles when no reload is under way; those that are asked for from here on wait for `release`. */
+  async hold(): Promise<void> {
+    this.#held = true;
+    await this.#running;
+  }
+
+  /** The upgrade has failed: what was asked for meanwhile is done. */
+  release(): void {
+    this.#held = false;
+    if (this.#again) void this.reload();
   }
 
   stop(): void {
@@ -55,15 +69,19 @@ export class Reloader {
     this.#watch?.stop();
   }
 
-  /** Settles when what the configuration is now has been taken up or refused. Never rejects: the log has the outcome. */
+  /**
+   * Settles when what the configuration is now has been taken up or refused, or is left to a successor. Never rejects: the log has
+   * the outcome.
+   */
   async reload(): Promise<void> {
     this.#again = true;
+    if (this.#held) return;
     this.#running ??= this.#run().finally(() => (this.#running = null));
     await this.#running;
   }
 
   async #run(): Promise<void> {
-    while (this.#again && !this.#stopped) {
+    while (this.#again && !this.#stopped && !this.#held) {
       this.#again = false;
       await this.#once();
     }

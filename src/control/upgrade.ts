@@ -26,8 +26,8 @@ export interface UpgradeOptions {
   /** See SuccessorOptions. */
   readonly orphan: boolean;
   readonly timeoutMs?: number;
-  /** An upgrade begins; it failed, for this reason. */
-  readonly began: () => void;
+  /** An upgrade begins, when this settles; it failed, for this reason. */
+  readonly began: () => Promise<void>;
   readonly failed: (reason: string) => void;
 }
 
@@ -73,8 +73,8 @@ export class Upgrader {
   async #upgrade(): Promise<void> {
     const { log, began, failed } = this.#options;
     this.#state = "upgrading";
-    began();
     try {
+      await began();
       const heir = await this.#start();
       if (this.#isOver) return; // stopped meanwhile
       this.#state = "over";

@@ -67,16 +67,16 @@ const textAt = async (url: string): Promise<string> =>
 async function open(url: string): Promise<WebSocket> {
   const socket = new WebSocket(url, { tls: { rejectUnauthorized: false } } as never);
   const opened = Promise.withResolvers<void>();
-  socket.onopen = () => opened.resolve();
-  socket.onerror = () => opened.reject(new Error("no WebSocket"));
+  socket.addEventListener("open", () => opened.resolve());
+  socket.addEventListener("error", () => opened.reject(new Error("no WebSocket")));
   await within("the WebSocket", opened.promise);
   return socket;
 }
 
 function says(socket: WebSocket): Promise<string> {
   const answer = Promise.withResolvers<string>();
-  socket.onmessage = ({ data }) => answer.resolve(String(data));
-  socket.onclose = () => answer.reject(new Error("the WebSocket was closed"));
+  socket.addEventListener("message", ({ data }) => answer.resolve(String(data)), { once: true });
+  socket.addEventListener("close", () => answer.reject(new Error("the WebSocket was closed")));
   socket.send("?");
   return within("an answer", answer.promise);
 }

@@ -37,7 +37,7 @@ async function withSuccessor(
     env: process.env,
     orphan,
     timeoutMs,
-    began: () => told.push("began"),
+    began: async () => void told.push("began"),
     failed: (reason) => told.push(reason),
   });
   upgrader.serve(proxy);
