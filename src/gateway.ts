@@ -123,11 +123,15 @@ function isUdpPlan(plan: GatewayPlan): plan is UdpPlan {
 }
 
 async function open(request: OpenRequest<GatewayPlan>): Promise<void> {
-  const { slot } = request;
+  const { slot, replaces } = request;
   const { key, protocol } = request.listener;
   let listener: GatewayListener | null = null;
   try {
     listener = createListener(request);
+    for (const replaced of replaces === "process" ? [] : replaces) {
+      const before = listeners.get(replaced);
+      if (before !== undefined) listener.sockets.follow?.(before.sockets);
+    }
     listeners.set(slot, listener);
     const bound = await listener.sockets.open();
     warnIfTooFew(

@@ -35,13 +35,16 @@ export interface Share {
 export class Inheritance {
   /** Nobody else is to notice if the start fails: no client is accepted before it has succeeded. */
   readonly quiet: boolean;
+  /** Who is replaced is another process. */
+  readonly fromProcess: boolean;
   readonly #sockets: readonly InheritedSocket[];
   readonly #taken = new Set<number>();
   #closed = false;
 
-  constructor(sockets: readonly InheritedSocket[] = [], quiet = false) {
+  constructor(sockets: readonly InheritedSocket[] = [], quiet = false, fromProcess = quiet) {
     this.#sockets = sockets;
     this.quiet = quiet;
+    this.fromProcess = fromProcess;
     for (const { fd } of sockets) closeOnExec(fd);
   }
 
@@ -59,7 +62,7 @@ export class Inheritance {
       if (kept.has(ino) || leaving.every((listener) => listener.key !== key)) closeSync(fd);
       else kept.set(ino, { fd, key, name: key });
     }
-    return new Inheritance([...kept.values()], true);
+    return new Inheritance([...kept.values()], true, false);
   }
 
   /** Descriptors that listeners have taken. */

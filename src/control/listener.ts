@@ -43,6 +43,7 @@ export interface ListenerOptions {
 interface Start extends Inherited {
   readonly binds: readonly SocketAddress[];
   readonly quiet: boolean;
+  readonly replaces: OpenRequest["replaces"];
 }
 
 type Answer = WorkerEvent & { type: "opened" | "open_failed" };
@@ -120,23 +121,38 @@ export class Listener {
     return kindFor(this.plan);
   }
 
+  /** The worker that has its QUIC, if it has any; -1: none. */
+  get endpointWorker(): number {
+    return this.#reusePort ? this.#endpointWorker : (this.openWorkers()[0]?.index ?? -1);
+  }
+
   /**
    * Opens on the first worker, which makes sure that the address is free, then on the others. What is inherited is spread
    * over them instead of bound.
+   * @param leaving listeners of this process that this one and others replace.
    * @throws ProxyError
    */
-  async start(workers: readonly WorkerHandle[], inheritance: Inheritance): Promise<void> {
+  async start(
+    workers: readonly WorkerHandle[],
+    inheritance: Inheritance,
+    leaving: readonly Listener[] = [],
+  ): Promise<void> {
     await Promise.all([this.#targets.start(), this.#watchMirror()]);
     const binds = await resolveOnce(this.plan.listen, this.#lookup);
     const isUdp = this.plan.protocol === "udp" || this.plan.protocol === "quic";
     const inherited = inheritance.take(this.plan.key, binds, isUdp);
     // Two readers of one socket would each get a part of every session.
     if (isUdp && inherited.once) this.#reusePort = false;
-    const { quiet } = inheritance;
-    this.#endpointWorker = workers[0]?.index ?? -1;
-    for (const [position, worker] of workers.entries()) {
+    const { quiet, fromProcess } = inheritance;
+    const replaces = fromProcess ? "process" : leaving.map(({ slot }) => slot);
+    // What is taken over stays in its worker.
+    const holder = leaving.find(({ plan }) => isOnSamePort(plan, this.plan))?.endpointWorker;
+    const isFirst = ({ index }: WorkerHandle): number => (index === holder ? 0 : 1);
+    const ordered = workers.toSorted((a, b) => isFirst(a) - isFirst(b));
+    this.#endpointWorker = ordered[0]?.index ?? -1;
+    for (const [position, worker] of ordered.entries()) {
       const fds = portionOf(inherited, position, workers.length);
-      await this.#openInTurn(worker, { binds, fds, once: inherited.once, quiet });
+      await this.#openInTurn(worker, { binds, fds, once: inherited.once, quiet, replaces });
     }
     if (this.#bound.length === 0) throw new ProxyError("ERR_WORKER", "no worker is running");
     this.#health.update(this.#targets.slots());
@@ -234,6 +250,7 @@ export class Listener {
       inherited: start?.fds ?? [],
       keep: start?.once ?? false,
       quiet: start?.quiet ?? false,
+      replaces: start?.replaces ?? [],
     });
     if (opened === null || opened instanceof ProxyError) {
       throw opened ?? new ProxyError("ERR_CLOSED", "the proxy ended");
@@ -395,6 +412,10 @@ export class Listener {
 /** Raw streams are the engines'; whatever is parsed, or is no stream, is the gateway's. */
 export function kindFor({ protocol }: ListenerPlan): WorkerKind {
   return protocol === "tcp" ? "relay" : "gateway";
+}
+
+function isOnSamePort({ listen: one }: ListenerPlan, { listen: other }: ListenerPlan): boolean {
+  return one.kind === "tcp" && other.kind === "tcp" && one.port === other.port;
 }
 
 function inodeOf(path: string): number | undefined {

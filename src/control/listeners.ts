@@ -63,8 +63,12 @@ export class Listeners {
     return listener;
   }
 
-  #start(listener: Listener, inheritance: Inheritance): Promise<void> {
-    return listener.start(this.#options.workers(listener.workerKind), inheritance);
+  #start(
+    listener: Listener,
+    inheritance: Inheritance,
+    leaving: readonly Listener[] = [],
+  ): Promise<void> {
+    return listener.start(this.#options.workers(listener.workerKind), inheritance, leaving);
   }
 
   /**
@@ -75,12 +79,13 @@ export class Listeners {
    */
   async prepare(
     plans: readonly ListenerPlan[],
-    { changed, added }: PlanDiff,
+    { changed, added, removed }: PlanDiff,
     inheritance: Inheritance,
     certificates: CertificateSource,
   ): Promise<Takeover> {
     const options = { ...this.#options, certificates };
     const opened = new Map<string, Listener>();
+    const leaving = removed.map(({ key }) => this.#current.get(key)!);
     const abandon = (): void => {
       for (const listener of opened.values()) {
         listener.retireFor(false);
@@ -89,9 +94,11 @@ export class Listeners {
     };
     try {
       for (const plan of [...changed.map(({ after }) => after), ...added]) {
-        const listener = this.#create(plan, options, this.#current.get(plan.key));
+        const before = this.#current.get(plan.key);
+        const listener = this.#create(plan, options, before);
         opened.set(plan.key, listener);
-        await this.#start(listener, inheritance);
+        const replaced = before === undefined ? leaving : [before, ...leaving];
+        await this.#start(listener, inheritance, replaced);
       }
     } catch (error) {
       abandon();

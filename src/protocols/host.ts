@@ -93,6 +93,10 @@ export interface ListenerSockets {
    * @returns a sentence for each socket that is not to be had.
    */
   accept(): Promise<readonly string[]>;
+  /** Those over QUIC among them. */
+  readonly overQuic?: ListenerSockets;
+  /** Before `open`: listeners of this worker are replaced. At `accept` what cannot be duplicated is taken over from them. */
+  follow?(before: ListenerSockets): void;
   /** Another process takes clients from the same sockets: these take none any more, and leave those that wait. */
   handOn(): void;
 }

@@ -84,12 +84,25 @@ export interface OpenRequest<P extends ListenerPlan = ListenerPlan> {
   readonly keep: boolean;
   /** Accepts nobody until asked to (`accept`): clients wait in the kernel's queue. */
   readonly quiet: boolean;
+  /**
+   * Who serves clients until then: listeners of this process, by their slots, or another process. Sockets of QUIC have one reader:
+   * they are taken over from the former, and bound when the latter has let go of them.
+   */
+  readonly replaces: readonly number[] | "process";
 }
 
 /** The part of a request that is about listening sockets. */
 export type BindRequest = Pick<
   OpenRequest,
-  "binds" | "reusePort" | "exclusive" | "endpoint" | "sharedFds" | "inherited" | "keep" | "quiet"
+  | "binds"
+  | "reusePort"
+  | "exclusive"
+  | "endpoint"
+  | "sharedFds"
+  | "inherited"
+  | "keep"
+  | "quiet"
+  | "replaces"
 > & { readonly listener: Pick<ListenerPlan, "listen"> };
 
 /** One address of one target. */

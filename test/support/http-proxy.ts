@@ -1,10 +1,8 @@
 // A proxy in this process with one listener of HTTP, written as in a configuration file, and what tests say to it byte by byte.
 
-import { checkSource } from "../../src/config/check.ts";
-import { parseSource } from "../../src/config/load.ts";
-import { compile } from "../../src/control/compile.ts";
 import { Proxy, type ProxyOptions } from "../../src/control/proxy.ts";
 import type { ListenerStats } from "../../src/shared/counters.ts";
+import { compiledPlan } from "./compiled-plan.ts";
 import { wireAddress } from "./relay.ts";
 import { until } from "./until.ts";
 import { Wire, type WireAddress, type WireServer } from "./wire.ts";
@@ -23,10 +21,8 @@ export class HttpProxy implements AsyncDisposable {
   ): Promise<HttpProxy> {
     const { workers = 1, file = {}, ...rest } = options;
     const listener = { name: "http", listen: "127.0.0.1:0", ...keys };
-    const config = { version: "1.0", workers, ...file, protocols: [listener] };
-    const source = parseSource(JSON.stringify(config), "test.yaml"); // JSON is YAML
-    const machine = { platform: process.platform, cpus: 1, folder: "/srv", terminal: false };
-    return new HttpProxy(await Proxy.start(compile(checkSource(source), machine), rest));
+    const plan = compiledPlan([listener], { workers, ...file });
+    return new HttpProxy(await Proxy.start(plan, rest));
   }
 
   get address(): WireAddress {

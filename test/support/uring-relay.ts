@@ -96,6 +96,7 @@ export class UringRelay implements AsyncDisposable {
         inherited: [],
         keep: false,
         quiet: false,
+        replaces: [],
       },
     });
     const opened = await relay.#next("opened");

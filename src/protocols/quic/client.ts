@@ -108,6 +108,15 @@ export class QuicClient implements QuicConnectionHandler, Resident {
 
   /** No new streams. */
   drain(): void {
+    if (this.#over) return;
+    const isUnused = this.tunnels.size === 0 && this.#restsMs === -Infinity;
+    const freshMs = this.#beganMs + QUIC.lingerMs - monotonicMs();
+    // It has just come, and its first stream is on its way.
+    if (isUnused && freshMs > 0) {
+      clearTimeout(this.#closing);
+      this.#closing = setTimeout(() => this.drain(), freshMs);
+      return;
+    }
     this.#draining = true;
     this.#closeIfUnused();
   }

@@ -2,10 +2,9 @@
 // a connection stays with one socket and one thread. Beside a wildcard each address of the machine has an endpoint of its own,
 // so that answers leave from the address that was asked (as datagrams/bind.ts). Called by the listeners of http3 and quic.
 //
-// At an upgrade a socket cannot be shared: packets of one connection would reach either process. So a successor opens its
-// endpoints when its predecessor has let go of the port, and tries until then.
-//
-// Invariant: whoever was given a ticket is told of once, by onConnection or onRefused, unless everything was aborted.
+// A socket cannot be shared: packets of one connection would reach either reader. So a reload hands endpoints on to the listener
+// that replaces this one (`follow`, `accept`), and at an upgrade a successor opens its own when its predecessor has let go of
+// the port, and tries until then.
 
 import { formatSocketAddress, type SocketAddress } from "../../shared/address.ts";
 import type { ServerCertificates } from "../../shared/certificates.ts";
@@ -16,14 +15,8 @@ import type { BindRequest } from "../../shared/messages.ts";
 import type { BufferSizesPlan } from "../../shared/plan.ts";
 import { machineAddresses, makeSure, sharesPort } from "../datagrams/bind.ts";
 import type { ListenerSockets } from "../host.ts";
-import type { Peer } from "../live-rows.ts";
-import type {
-  QuicConnection,
-  QuicDriver,
-  QuicEndpoint,
-  QuicError,
-  QuicListenOptions,
-} from "./transport.ts";
+import { BoundEndpoints, type QuicAccepting } from "./bound-endpoints.ts";
+import type { QuicDriver, QuicListenOptions, QuicServing } from "./transport.ts";
 
 export type QuicRequest = BindRequest & {
   readonly listener: { readonly key: string; readonly socket: BufferSizesPlan };
@@ -42,26 +35,24 @@ export type QuicAgreement = Pick<
   | "wanted"
 >;
 
-export interface QuicAccepting<Ticket> {
-  /** An Initial of somebody new. @returns null: it is dropped. */
-  onAccept(peer: Peer): Ticket | null;
-  /** Its handler must be set before this returns. */
-  onConnection(connection: QuicConnection, ticket: Ticket): void;
-  onRefused(ticket: Ticket, error: QuicError): void;
-  /** A sentence for operators. */
-  onWarning(message: string): void;
-}
-
 export class QuicSockets<Ticket> implements ListenerSockets {
   readonly #driver: () => QuicDriver;
   readonly #request: QuicRequest;
   readonly #agreement: QuicAgreement;
   readonly #accepting: QuicAccepting<Ticket>;
-  readonly #endpoints: QuicEndpoint[] = [];
-  /** Handshakes that are under way. */
-  readonly #tickets = new Map<Peer, Ticket>();
+  /** What it has, or had: those that were handed on still have its connections. */
+  readonly #held: BoundEndpoints<Ticket>[] = [];
+  /** Those whose endpoints it takes over, where they have what it needs. */
+  #before: QuicSockets<Ticket>[] = [];
+  #coming: {
+    readonly endpoints: BoundEndpoints<Ticket>;
+    readonly take: () => readonly string[];
+  }[] = [];
+  /** Of addresses that somebody else still has. */
+  #later: SocketAddress[] = [];
   #certificates: ServerCertificates;
   #retry: ReturnType<typeof setTimeout> | undefined;
+  #accepts: boolean;
   #closed = false;
 
   /** @param driver asked for only in the worker that has endpoints. */
@@ -72,11 +63,28 @@ export class QuicSockets<Ticket> implements ListenerSockets {
     certificates: ServerCertificates,
     accepting: QuicAccepting<Ticket>,
   ) {
+    const { onAccept } = accepting;
     this.#driver = driver;
     this.#request = request;
     this.#agreement = agreement;
     this.#certificates = certificates;
-    this.#accepting = accepting;
+    this.#accepting = {
+      ...accepting,
+      onAccept: (peer) => (this.#accepts && !this.#closed ? onAccept(peer) : null),
+    };
+    this.#accepts = !request.quiet || request.replaces === "process";
+  }
+
+  get #key(): string {
+    return this.#request.listener.key;
+  }
+
+  get overQuic(): this {
+    return this;
+  }
+
+  follow({ overQuic }: ListenerSockets): void {
+    if (overQuic instanceof QuicSockets) this.#before.push(overQuic);
   }
 
   async open(): Promise<readonly SocketAddress[]> {
@@ -86,7 +94,7 @@ export class QuicSockets<Ticket> implements ListenerSockets {
   /** @param binds in place of the request's, where their ports are known by now. @throws ProxyError ERR_LISTEN */
   async openOn(binds: readonly SocketAddress[]): Promise<readonly SocketAddress[]> {
     if (!this.#request.endpoint) return [];
-    if (!this.#request.quiet) return this.#openAll(binds);
+    if (this.#request.replaces !== "process") return this.#openAll(binds);
     // As soon as the port is free; in the order of binds, so port 0 of a successor is nobody's yet.
     this.#openLater(binds, QUIC.reopenMinMs, false);
     return binds;
@@ -100,18 +108,49 @@ export class QuicSockets<Ticket> implements ListenerSockets {
       }
       const [first] = bound;
       const port = bind.port === 0 && first?.kind === "ip" ? first.port : bind.port;
-      bound.push(await this.#openOne({ ...bind, port }));
+      const address = { ...bind, port };
+      bound.push(this.#inherit(address) ?? (await this.#openOne(address)));
     }
     return bound;
   }
 
+  /** @returns where it will be, once those who have it now have let go of it; null: nobody has it. @throws ProxyError ERR_CERTIFICATE */
+  #inherit(address: SocketAddress & { kind: "ip" }): SocketAddress | null {
+    const held = this.#before.flatMap((before) => before.#held);
+    // Several may be written alike, on port 0.
+    const own = this.#before.filter((before) => before.#key === this.#key);
+    const endpoints =
+      held.find((each) => isSame(each.address, address)) ??
+      own.flatMap((before) => before.#held).find((each) => isSame(each.bind, address));
+    if (endpoints?.driver === this.#driver().name) {
+      const take = endpoints.prepare(this.#serving(), this.#accepting);
+      this.#coming.push({ endpoints, take });
+      return endpoints.address;
+    }
+    const waits = this.#before.flatMap((before) => before.#later);
+    const isHeld =
+      waits.some((each) => isSame(each, address)) ||
+      held.some((each) => portOf(each.address) === address.port);
+    if (endpoints === undefined && !isHeld) return null;
+    const bound = endpoints?.address ?? address;
+    this.#later.push(bound);
+    return bound;
+  }
+
+  #serving(): QuicServing {
+    const { sendBufferBytes, receiveBufferBytes } = this.#request.listener.socket;
+    const buffers = { sendBufferBytes, receiveBufferBytes };
+    return { ...this.#agreement, buffers, certificates: this.#certificates };
+  }
+
   async #openOne(address: SocketAddress & { kind: "ip" }): Promise<SocketAddress> {
-    if (!sharesPort(address.host)) return this.#listen(address, false);
+    const endpoints = new BoundEndpoints(address, this.#driver().name, this.#accepting);
+    if (!sharesPort(address.host)) return this.#listen(endpoints, address, false);
     const port = await this.#makeSure(address);
-    const bound = await this.#listen({ ...address, port }, true);
+    const bound = await this.#listen(endpoints, { ...address, port }, true);
     for (const host of machineAddresses(address.host)) {
       try {
-        await this.#listen({ kind: "ip", host, port }, true);
+        await this.#listen(endpoints, { kind: "ip", host, port }, true);
       } catch (error) {
         // The wildcard's endpoint serves it.
         if (this.#closed) throw error;
@@ -128,7 +167,11 @@ export class QuicSockets<Ticket> implements ListenerSockets {
     }
   }
 
-  async #listen(address: SocketAddress, reusePort: boolean): Promise<SocketAddress> {
+  async #listen(
+    endpoints: BoundEndpoints<Ticket>,
+    address: SocketAddress,
+    reusePort: boolean,
+  ): Promise<SocketAddress> {
     const driver = this.#driver();
     if (this.#agreement.wanted != null && driver.name !== "quiche") {
       this.#accepting.onWarning(
@@ -139,62 +182,39 @@ export class QuicSockets<Ticket> implements ListenerSockets {
       ...this.#agreement,
       address,
       reusePort,
-      buffers: this.#request.listener.socket,
-      certificates: this.#certificates,
-      onAccept: (peer) => this.#accept(peer),
-      onConnection: (connection) => this.#connected(connection),
-      onRefused: (peer, error) => this.#refused(peer, error),
+      ...this.#serving(),
+      ...endpoints.events,
     });
     if (this.#closed) {
       endpoint.destroy();
       throw new ProxyError("ERR_CLOSED", "the listener was closed");
     }
-    this.#endpoints.push(endpoint);
+    endpoints.add(endpoint);
+    if (!this.#held.includes(endpoints)) this.#held.push(endpoints);
     return endpoint.address;
   }
 
   /** A predecessor still has the port, which it drains. */
   #openLater(binds: readonly SocketAddress[], delayMs: number, told: boolean): void {
     if (this.#closed) return;
+    this.#later = [...binds];
+    const opened = (): void => void (this.#later = []);
     this.#retry = setTimeout(() => {
-      this.#openAll(binds).catch((error: unknown) => {
+      const kept = this.#held.length;
+      this.#openAll(binds).then(opened, (error: unknown) => {
         if (this.#closed) return;
-        for (const endpoint of this.#endpoints.splice(0)) endpoint.destroy();
+        for (const endpoints of this.#held.splice(kept)) endpoints.abort(this.#accepting);
         if (!told) this.#accepting.onWarning(`QUIC waits: ${reasonOf(error)}`);
         this.#openLater(binds, Math.min(delayMs * 2, QUIC.reopenMaxMs), true);
       });
     }, delayMs);
   }
 
-  #accept(peer: Peer): boolean {
-    const ticket = this.#closed ? null : this.#accepting.onAccept(peer);
-    if (ticket === null) return false;
-    this.#tickets.set(peer, ticket);
-    return true;
-  }
-
-  #connected(connection: QuicConnection): void {
-    const ticket = this.#take(connection.peer);
-    if (ticket === undefined) connection.destroy();
-    else this.#accepting.onConnection(connection, ticket);
-  }
-
-  #refused(peer: Peer, error: QuicError): void {
-    const ticket = this.#take(peer);
-    if (ticket !== undefined) this.#accepting.onRefused(ticket, error);
-  }
-
-  #take(peer: Peer): Ticket | undefined {
-    const ticket = this.#tickets.get(peer);
-    this.#tickets.delete(peer);
-    return ticket;
-  }
-
   setCertificates(certificates: ServerCertificates): void {
     this.#certificates = certificates;
-    for (const endpoint of this.#endpoints) {
+    for (const endpoints of this.#held) {
       try {
-        endpoint.setCertificates(certificates);
+        endpoints.setCertificates(certificates, this.#accepting);
       } catch (error) {
         // TLS over TCP may take what a driver does not: no reason to end whoever is connected.
         if (!(error instanceof ProxyError)) throw error;
@@ -203,9 +223,18 @@ export class QuicSockets<Ticket> implements ListenerSockets {
     }
   }
 
-  /** What is bound already by somebody else is tried again by itself (see `openOn`). */
+  /** Takes over what it is to; what another process has is tried by itself (see `openOn`). */
   async accept(): Promise<readonly string[]> {
-    return [];
+    if (this.#accepts || this.#closed) return [];
+    this.#accepts = true;
+    this.#before = [];
+    const kept = this.#coming.flatMap(({ endpoints, take }) => {
+      this.#held.push(endpoints);
+      return take();
+    });
+    this.#coming = [];
+    if (this.#later.length > 0) this.#openLater(this.#later, QUIC.reopenMinMs, false);
+    return [...new Set(kept)];
   }
 
   /** None: another process that reads from them would get packets of connections that are here. */
@@ -217,19 +246,20 @@ export class QuicSockets<Ticket> implements ListenerSockets {
     this.close();
   }
 
-  /** Takes nobody any more; each address is free when its last connection is gone. */
+  /** Takes nobody any more; each address that was not handed on is free when its last connection is gone. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#before = [];
+    this.#coming = [];
     clearTimeout(this.#retry);
-    for (const endpoint of this.#endpoints) endpoint.close();
+    for (const endpoints of this.#held) endpoints.close(this.#accepting);
   }
 
   /** Ends connections and handshakes that are under way, and tells nobody. */
   abort(): void {
     this.close();
-    this.#tickets.clear();
-    for (const endpoint of this.#endpoints.splice(0)) endpoint.destroy();
+    for (const endpoints of this.#held.splice(0)) endpoints.abort(this.#accepting);
   }
 }
 
@@ -237,6 +267,14 @@ export class QuicSockets<Ticket> implements ListenerSockets {
 function reasonOf(error: unknown): string {
   const { cause } = error as { cause?: unknown };
   return errnoOf(cause) === "EADDRINUSE"
-    ? "the process that is replaced has its port until its connections are over (EADDRINUSE)"
+    ? "whoever is replaced has its port until its connections are over (EADDRINUSE)"
     : messageOf(error);
+}
+
+function isSame(one: SocketAddress, other: SocketAddress): boolean {
+  return formatSocketAddress(one) === formatSocketAddress(other);
+}
+
+function portOf(address: SocketAddress): number {
+  return address.kind === "ip" ? address.port : 0;
 }

@@ -77,11 +77,31 @@ export interface QuicListenOptions {
   onRefused(peer: Peer, error: QuicError): void;
 }
 
+/** What of a listener can change while its endpoints are there. */
+export type QuicServing = Pick<
+  QuicListenOptions,
+  | "buffers"
+  | "alpn"
+  | "certificates"
+  | "clientAuth"
+  | "transport"
+  | "watermarks"
+  | "earlyData"
+  | "retryFrom"
+  | "wanted"
+>;
+
 export interface QuicEndpoint {
   /** With the port that the system chose. */
   readonly address: SocketAddress;
   /** -1 where the runtime does not show it. */
   readonly fd: number;
+  /**
+   * Makes ready to serve otherwise, and changes nothing yet.
+   * @returns what changes it for handshakes that begin later; it returns a sentence for all that stays as it was.
+   * @throws ProxyError ERR_CERTIFICATE
+   */
+  prepare(serving: QuicServing): () => readonly string[];
   /** For handshakes that begin later. @throws ProxyError ERR_CERTIFICATE */
   setCertificates(certificates: ServerCertificates): void;
   /** Takes no new connections; frees the address when the last one is gone. */

@@ -5,17 +5,20 @@ import { describe, expect, test } from "bun:test";
 
 import { machineAddresses } from "../../../src/protocols/datagrams/bind.ts";
 import type { Peer } from "../../../src/protocols/live-rows.ts";
-import { type QuicAccepting, QuicSockets } from "../../../src/protocols/quic/sockets.ts";
+import type { QuicAccepting } from "../../../src/protocols/quic/bound-endpoints.ts";
+import { QuicSockets } from "../../../src/protocols/quic/sockets.ts";
 import {
   type QuicConnection,
   type QuicDriver,
   type QuicEndpoint,
   QuicError,
   type QuicListenOptions,
+  type QuicServing,
 } from "../../../src/protocols/quic/transport.ts";
 import type { SocketAddress } from "../../../src/shared/address.ts";
 import type { ServerCertificates } from "../../../src/shared/certificates.ts";
 import { ProxyError } from "../../../src/shared/errors.ts";
+import type { OpenRequest } from "../../../src/shared/messages.ts";
 import { Datagrams } from "../../support/udp.ts";
 import { until } from "../../support/until.ts";
 
@@ -32,6 +35,13 @@ class NotedEndpoint implements QuicEndpoint {
     this.certificates = options.certificates;
   }
 
+  prepare(serving: QuicServing): () => readonly string[] {
+    return () => {
+      this.certificates = serving.certificates;
+      return [];
+    };
+  }
+
   setCertificates(certificates: ServerCertificates): void {
     this.certificates = certificates;
   }
@@ -46,7 +56,7 @@ class NotedEndpoint implements QuicEndpoint {
 }
 
 class NotingDriver implements QuicDriver {
-  readonly name = "quiche";
+  name: "quiche" | "bun" = "quiche";
   readonly endpoints: NotedEndpoint[] = [];
 
   async listen(options: QuicListenOptions): Promise<QuicEndpoint> {
@@ -68,10 +78,10 @@ const peer = (port: number): Peer => ({ ip: new Uint8Array(16), port });
 interface Options {
   binds: readonly SocketAddress[];
   endpoint?: boolean;
-  quiet?: boolean;
+  replaces?: OpenRequest["replaces"];
 }
 
-function scene({ binds, endpoint = true, quiet = false }: Options) {
+function scene({ binds, endpoint = true, replaces = [] }: Options) {
   const driver = new NotingDriver();
   const told: string[] = [];
   const accepting: QuicAccepting<string> = {
@@ -84,7 +94,8 @@ function scene({ binds, endpoint = true, quiet = false }: Options) {
     listener: { key: "http3 :443", listen: binds[0]!, socket: {} },
     binds,
     endpoint,
-    quiet,
+    quiet: replaces.length > 0,
+    replaces,
   } as never;
   const asked: string[] = [];
   const pick = (): QuicDriver => {
@@ -125,7 +136,10 @@ describe("endpoints", () => {
 
   test("of a successor are opened when their port is free, and what holds it up is said once", async () => {
     await using other = await Datagrams.open("0.0.0.0");
-    const { sockets, driver, told } = scene({ binds: [ip("", other.address.port)], quiet: true });
+    const { sockets, driver, told } = scene({
+      binds: [ip("", other.address.port)],
+      replaces: "process",
+    });
     expect(await sockets.open()).toEqual([ip("", other.address.port)]);
     await until("it has looked", () => told.length > 0);
     expect(told[0]).toMatch(/QUIC waits: .*EADDRINUSE/);
@@ -137,7 +151,7 @@ describe("endpoints", () => {
   });
 
   test("of a successor that ends before are not opened", async () => {
-    const { sockets, driver } = scene({ binds: [ip("127.0.0.1", 4433)], quiet: true });
+    const { sockets, driver } = scene({ binds: [ip("127.0.0.1", 4433)], replaces: "process" });
     await sockets.open();
     sockets.close();
     expect(driver.endpoints).toEqual([]);
@@ -194,5 +208,85 @@ describe("clients", () => {
     options.onConnection(connection(first));
     expect(told).toHaveLength(2);
     expect(destroyed).toEqual([first]);
+  });
+});
+
+describe("of a listener that replaces another", () => {
+  const binds = [ip("127.0.0.1", 4433)];
+  const connection = (of: Peer) => ({ peer: of, destroy: () => {} }) as unknown as QuicConnection;
+
+  /** Two generations, of which the second was opened and does not accept yet. */
+  async function generations(next: Partial<Options> = {}) {
+    const before = scene({ binds });
+    await before.sockets.open();
+    const after = scene({ binds, replaces: [1], ...next });
+    after.sockets.follow(before.sockets);
+    const bound = await after.sockets.open();
+    const [endpoint] = before.driver.endpoints;
+    return { before, after, bound, endpoint: endpoint!, options: endpoint!.options };
+  }
+
+  test("endpoints are the other's until it accepts, and its own from there on", async () => {
+    const { before, after, bound, endpoint, options } = await generations();
+    expect(bound).toEqual(binds);
+    const [early, late] = [peer(1), peer(2)];
+    expect(options.onAccept(early)).toBe(true);
+    before.sockets.setCertificates(NEW);
+    expect(endpoint.certificates).toBe(NEW);
+    expect(await after.sockets.accept()).toEqual([]);
+    expect(options.onAccept(late)).toBe(true);
+    before.sockets.handOn();
+    options.onConnection(connection(late));
+    options.onConnection(connection(early));
+    expect(before.told).toEqual(["connection ticket 1"]);
+    expect(after.told).toEqual(["connection ticket 2"]);
+    expect(after.driver.endpoints).toEqual([]);
+    expect(endpoint.state).toBe("open");
+    before.sockets.abort();
+    expect(endpoint.state).toBe("open");
+    after.sockets.close();
+    expect(endpoint.state).toBe("closed");
+    after.sockets.abort();
+    expect(endpoint.state).toBe("destroyed");
+  });
+
+  test("nothing changes if it is closed before", async () => {
+    const { before, after, endpoint, options } = await generations();
+    after.sockets.close();
+    expect(await after.sockets.accept()).toEqual([]);
+    expect(options.onAccept(peer(1))).toBe(true);
+    options.onRefused(peer(1), new QuicError("ERR_QUIC_TIMEOUT", "nobody of this name"));
+    expect(before.told).toEqual([]);
+    expect(endpoint.state).toBe("open");
+    before.sockets.close();
+    expect(endpoint.state).toBe("closed");
+  });
+
+  test("addresses that it alone has are opened at once, and drop clients until it accepts", async () => {
+    const { after, endpoint } = await generations({ binds: [...binds, ip("127.0.0.2", 4434)] });
+    const [own] = after.driver.endpoints;
+    expect(own!.address).toEqual(ip("127.0.0.2", 4434));
+    expect(own!.options.onAccept(peer(1))).toBe(false);
+    await after.sockets.accept();
+    expect(own!.options.onAccept(peer(1))).toBe(true);
+    expect(endpoint.options.onAccept(peer(2))).toBe(true);
+  });
+
+  test("another driver opens its own when the port is free, and says what it waits for", async () => {
+    await using other = await Datagrams.open("0.0.0.0");
+    const [address] = [ip("", other.address.port)];
+    const { before, after } = await generations();
+    const later = scene({ binds: [address], replaces: [1] });
+    Object.assign(before.driver.endpoints[0]!, { address });
+    later.driver.name = "bun";
+    later.sockets.follow(before.sockets);
+    expect(await later.sockets.open()).toEqual([address]);
+    expect(later.told).toEqual([]);
+    await later.sockets.accept();
+    await until("it has looked", () => later.told.length > 0);
+    expect(later.told[0]).toMatch(/QUIC waits: .*EADDRINUSE/);
+    await other[Symbol.asyncDispose]();
+    await until("it is open", () => later.driver.endpoints.length > 0);
+    for (const { sockets } of [before, after, later]) sockets.close();
   });
 });

@@ -7,7 +7,8 @@ import type { HttpPlan } from "../../../shared/http-plan.ts";
 import { H3 } from "../../../shared/limits.ts";
 import type { OpenRequest } from "../../../shared/messages.ts";
 import type { ListenerSockets } from "../../host.ts";
-import { type QuicAccepting, type QuicAgreement, QuicSockets } from "../../quic/sockets.ts";
+import type { QuicAccepting } from "../../quic/bound-endpoints.ts";
+import { type QuicAgreement, QuicSockets } from "../../quic/sockets.ts";
 import type { QuicDriver } from "../../quic/transport.ts";
 import type { WantedNames } from "../../wanted-names.ts";
 
@@ -76,8 +77,17 @@ export class Http3Sockets<Ticket> implements HttpSockets {
     return this.#streams?.duplicates() ?? [];
   }
 
+  get overQuic(): ListenerSockets {
+    return this.#quic;
+  }
+
+  follow(before: ListenerSockets): void {
+    this.#quic.follow(before);
+  }
+
   async accept(): Promise<readonly string[]> {
-    return this.#streams === null ? [] : this.#streams.accept();
+    const told = (await this.#streams?.accept()) ?? [];
+    return [...told, ...(await this.#quic.accept())];
   }
 
   handOn(): void {

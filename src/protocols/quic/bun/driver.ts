@@ -16,6 +16,7 @@ import type {
   SessionOptions,
   SNIEntry,
 } from "node:quic";
+import { isDeepStrictEqual } from "node:util";
 
 import { formatSocketAddress, type SocketAddress } from "../../../shared/address.ts";
 import type { CertificateMaterial, ServerCertificates } from "../../../shared/certificates.ts";
@@ -31,6 +32,7 @@ import {
   type QuicEndpoint,
   QuicError,
   type QuicListenOptions,
+  type QuicServing,
   type QuicTransport,
 } from "../transport.ts";
 import { BunQuicConnection } from "./connection.ts";
@@ -134,11 +136,14 @@ function chainOf({ chain }: CertificateMaterial): Buffer[] {
 class Endpoint implements QuicEndpoint {
   readonly fd = -1;
   node!: NodeEndpoint;
-  readonly #options: QuicListenOptions;
+  /** As the runtime has them, and as they are wanted now. */
+  readonly #begun: QuicListenOptions;
+  #options: QuicListenOptions;
   readonly #connections = new Set<BunQuicConnection>();
   #closing = false;
 
   constructor(options: QuicListenOptions) {
+    this.#begun = options;
     this.#options = options;
   }
 
@@ -166,8 +171,11 @@ class Endpoint implements QuicEndpoint {
     early: readonly Parameters<BunQuicConnection["accept"]>[0][],
   ): void {
     if (this.#closing || session.destroyed) return session.destroy();
-    const { clientAuth, transport, watermarks } = this.#options;
+    const { clientAuth, watermarks } = this.#options;
+    const { transport } = this.#begun;
     const authorized = clientAuth !== "none" && session.peerCertificate !== undefined;
+    // It may have been opened when none was asked for.
+    if (clientAuth === "require" && !authorized) return session.destroy();
     const connection = new BunQuicConnection({
       session,
       info,
@@ -187,6 +195,34 @@ class Endpoint implements QuicEndpoint {
   #left(connection: BunQuicConnection): void {
     this.#connections.delete(connection);
     this.#checkOver();
+  }
+
+  prepare(serving: QuicServing): () => readonly string[] {
+    identities(serving.certificates); // or it throws
+    return () => {
+      const kept = this.#kept(serving);
+      this.#options = { ...this.#options, ...serving };
+      this.setCertificates(serving.certificates);
+      return kept;
+    };
+  }
+
+  /** The runtime takes all but identities once, when it begins to listen. */
+  #kept({ buffers, alpn, clientAuth, transport, earlyData, certificates }: QuicServing): string[] {
+    const before = this.#begun;
+    const differs = {
+      alpn: !isDeepStrictEqual(alpn, before.alpn),
+      "tls.client_auth":
+        clientAuth !== before.clientAuth || certificates.clientCa !== before.certificates.clientCa,
+      "quic and timeouts": !isDeepStrictEqual(transport, before.transport),
+      "quic.early_data": earlyData !== before.earlyData,
+      socket: !isDeepStrictEqual(buffers, before.buffers),
+    };
+    const keys = Object.entries(differs).flatMap(([key, is]) => (is ? [key] : []));
+    if (keys.length === 0) return [];
+    return [
+      `the driver bun of QUIC keeps ${keys.join(", ")} as it was until the proxy is restarted`,
+    ];
   }
 
   setCertificates(certificates: ServerCertificates): void {

@@ -3,6 +3,7 @@
 // hello. Called by endpoints and by what connects.
 
 import { randomBytes } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 
 import type { CertificateMaterial, TargetCertificates } from "../../../shared/certificates.ts";
 import { messageOf, ProxyError } from "../../../shared/errors.ts";
@@ -36,10 +37,16 @@ export class ServerConfigs {
   #ticketKey = randomBytes(TICKET_KEY_BYTES);
   #clientCa: string | null = null;
 
-  /** @throws ProxyError ERR_CERTIFICATE */
-  constructor(binding: Binding, options: QuicListenOptions) {
+  /** @param before those that these replace: what they have in common is not made again. @throws ProxyError ERR_CERTIFICATE */
+  constructor(binding: Binding, options: QuicListenOptions, before?: ServerConfigs) {
     this.#binding = binding;
     this.#options = options;
+    // Tickets are of what was agreed upon: whoever resumes would otherwise be let in by other rules than those of now.
+    if (before !== undefined && isDeepStrictEqual(agreed(before.#options), agreed(options))) {
+      this.#made = before.#made;
+      this.#ticketKey = before.#ticketKey;
+      this.#clientCa = before.#clientCa;
+    }
     this.update(options.certificates);
   }
 
@@ -104,6 +111,11 @@ export class ServerConfigs {
     setTransport(config, alpn, transport, local);
     return config;
   }
+}
+
+/** What a configuration is made of, besides certificates. */
+function agreed({ alpn, clientAuth, transport, earlyData, keyLog }: QuicListenOptions): unknown {
+  return [alpn, clientAuth, transport, earlyData, keyLog !== null];
 }
 
 /** A context of the binding has one key. Every client of TLS 1.3 takes ECDSA with P-256 (RFC 8446 section 9.1). */

@@ -14,10 +14,10 @@ import type {
 import type { Binding } from "./binding.ts";
 import { Dial } from "./dial.ts";
 import { QuicheEndpoint } from "./endpoint.ts";
-import type { PacketHost } from "./parts.ts";
+import type { EndpointHost } from "./parts.ts";
 
 /** What a driver needs of its worker. */
-export type QuicHost = PacketHost & Pick<GatewayHost, "setBuffers" | "keyLog">;
+export type QuicHost = EndpointHost & Pick<GatewayHost, "keyLog">;
 
 export class QuicheDriver implements QuicDriver {
   readonly name = "quiche";

@@ -15,7 +15,12 @@ import { QUICHE } from "../../../shared/limits.ts";
 import { listenError } from "../../../shared/listen-error.ts";
 import { errorIn, fdOf } from "../../datagrams/sockets.ts";
 import type { WireTls } from "../../wire/wire.ts";
-import { type QuicEndpoint, QuicError, type QuicListenOptions } from "../transport.ts";
+import {
+  type QuicEndpoint,
+  QuicError,
+  type QuicListenOptions,
+  type QuicServing,
+} from "../transport.ts";
 import { Arrivals } from "./arrivals.ts";
 import type { Binding, Connection, HostPort } from "./binding.ts";
 import { ServerConfigs } from "./config.ts";
@@ -37,7 +42,7 @@ import {
   writeStatelessReset,
   writeVersionNegotiation,
 } from "./packets.ts";
-import type { ConnectionOwner, PacketHost } from "./parts.ts";
+import type { ConnectionOwner, EndpointHost } from "./parts.ts";
 import { Rate } from "./rate.ts";
 import { agreedByClient } from "./tls.ts";
 import { TOKENS } from "./tokens.ts";
@@ -49,9 +54,9 @@ const RETRY_MAX_BYTES = 512;
 
 export class QuicheEndpoint implements QuicEndpoint, ConnectionOwner {
   readonly #binding: Binding;
-  readonly #options: QuicListenOptions;
-  readonly #configs: ServerConfigs;
-  readonly #host: PacketHost;
+  #options: QuicListenOptions;
+  #configs: ServerConfigs;
+  readonly #host: EndpointHost;
   #loop!: Loop;
   /** By every id that leads to them. */
   readonly #byCid = new Map<string, QuicheConnection>();
@@ -72,7 +77,7 @@ export class QuicheEndpoint implements QuicEndpoint, ConnectionOwner {
   #closed = false;
 
   /** @throws ProxyError ERR_CERTIFICATE */
-  constructor(binding: Binding, options: QuicListenOptions, host: PacketHost) {
+  constructor(binding: Binding, options: QuicListenOptions, host: EndpointHost) {
     this.#binding = binding;
     this.#options = options;
     this.#configs = new ServerConfigs(binding, options);
@@ -107,6 +112,16 @@ export class QuicheEndpoint implements QuicEndpoint, ConnectionOwner {
 
   get fd(): number {
     return this.#socket === null ? -1 : fdOf(this.#socket);
+  }
+
+  prepare(serving: QuicServing): () => readonly string[] {
+    const options = { ...this.#options, ...serving };
+    const configs = new ServerConfigs(this.#binding, options, this.#configs);
+    return () => {
+      this.#options = options;
+      this.#configs = configs;
+      return this.#host.setBuffers(this.fd, serving.buffers);
+    };
   }
 
   setCertificates(certificates: ServerCertificates): void {

@@ -11,6 +11,9 @@ import type { Loop } from "./loop.ts";
 /** What the packets of one socket need of the worker. */
 export type PacketHost = Pick<GatewayHost, "segmentsOf" | "gatherDatagrams">;
 
+/** What an endpoint needs of the worker. */
+export type EndpointHost = PacketHost & Pick<GatewayHost, "setBuffers">;
+
 /** Who made it. */
 export interface ConnectionOwner {
   /** Asked at each turn of the handshake. @returns what was agreed upon; null: it is not ready; an error: it must not go on. */

@@ -75,7 +75,7 @@ interface Opened extends AsyncDisposable {
 }
 
 /** A system without calls of its own. */
-const NO_CALLS = { segmentsOf: () => null, gatherDatagrams: () => false };
+const NO_CALLS = { segmentsOf: () => null, setBuffers: () => [], gatherDatagrams: () => false };
 
 async function open(over: Binding): Promise<Opened> {
   const accepted: unknown[] = [];
