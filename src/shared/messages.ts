@@ -85,8 +85,8 @@ export interface OpenRequest<P extends ListenerPlan = ListenerPlan> {
   /** Accepts nobody until asked to (`accept`): clients wait in the kernel's queue. */
   readonly quiet: boolean;
   /**
-   * Who serves clients until then: listeners of this process, by their slots, or another process. Sockets of QUIC have one reader:
-   * they are taken over from the former, and bound when the latter has let go of them.
+   * Who serves clients until then: listeners of this process, by their slots, or another process. Sockets of QUIC have one
+   * reader: they are taken over from the former, and bound when the latter has let go of them.
    */
   readonly replaces: readonly number[] | "process";
 }

@@ -1,6 +1,6 @@
-// An address that a listener over QUIC has, with its endpoints there. A reload hands it from one generation of the listener to the
-// next: connections that are open stay with the generation that let them in, and so do handshakes that are under way; whoever
-// comes later is the new one's. Called by sockets.ts.
+// An address that a listener over QUIC has, with its endpoints there. A reload hands it from one generation of the listener to
+// the next: connections that are open stay with the generation that let them in, and so do handshakes that are under way;
+// whoever comes later is the new one's. Called by sockets.ts.
 //
 // Invariant: whoever was given a ticket is told of once, by onConnection or onRefused of the same generation, unless that was
 // aborted.

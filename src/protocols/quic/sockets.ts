@@ -114,7 +114,10 @@ export class QuicSockets<Ticket> implements ListenerSockets {
     return bound;
   }
 
-  /** @returns where it will be, once those who have it now have let go of it; null: nobody has it. @throws ProxyError ERR_CERTIFICATE */
+  /**
+   * @returns where it will be, once those who have it now have let go of it; null: nobody has it.
+   * @throws ProxyError ERR_CERTIFICATE
+   */
   #inherit(address: SocketAddress & { kind: "ip" }): SocketAddress | null {
     const held = this.#before.flatMap((before) => before.#held);
     // Several may be written alike, on port 0.
