@@ -11,7 +11,7 @@ import { missedImports, readSources, type Source } from "./tidy/sources.ts";
 const ARROWS: Record<string, readonly string[]> = {
   cli: ["commands", "config", "control", "shared"],
   index: ["library", "control", "config", "shared"],
-  commands: ["capture", "control", "config", "explain", "shared", "package.json"],
+  commands: ["capture", "control", "config", "doctor", "explain", "shared", "package.json"],
   capture: ["library", "shared"],
   library: ["control", "config", "shared", "ffi/socket-options.ts", "ffi/duplicate.ts"],
   control: [
@@ -25,6 +25,7 @@ const ARROWS: Record<string, readonly string[]> = {
   ],
   config: ["shared", "l4/tls/routes.ts"],
   worker: ["engine", "protocols", "shared"],
+  doctor: ["config/units.ts", "control", "ffi/kernel-clock.ts", "shared"],
   explain: [
     "l4",
     "protocols/admission.ts",

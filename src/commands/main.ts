@@ -15,6 +15,7 @@ import { check } from "./check.ts";
 import { demo, DEMO_EXAMPLES } from "./demo.ts";
 import { DNS_CHECK_EXAMPLES } from "./dns-check-flags.ts";
 import { dnsCheck } from "./dns-check.ts";
+import { doctor, DOCTOR_EXAMPLES } from "./doctor.ts";
 import { explain, EXPLAIN_EXAMPLES } from "./explain.ts";
 import { commandHelp, type Example, mainHelp } from "./help.ts";
 import { run } from "./run.ts";
@@ -45,6 +46,7 @@ const COMMANDS = [
   entry(check),
   entry(demo, DEMO_EXAMPLES),
   entry(dnsCheck, DNS_CHECK_EXAMPLES),
+  entry(doctor, DOCTOR_EXAMPLES),
   entry(explain, EXPLAIN_EXAMPLES, ["header"]),
   entry(schema),
   entry(service, SERVICE_EXAMPLES),

@@ -22,20 +22,22 @@ const EMPTY_PLAN: Plan = {
 export const NAME_AND_VERSION = `${manifest.name} ${manifest.version}`;
 
 export async function printVersion(): Promise<number> {
-  const { code, engine } = await tryEngine();
+  const { name, reason } = await tryEngine();
+  const engine =
+    name === null ? `none: ${reason}` : `${name}${reason === "" ? "" : ` (${reason})`}`;
   await print(`${NAME_AND_VERSION}
 bun       ${Bun.version}
 platform  ${process.platform} ${process.arch}
 engine    ${engine}`);
-  return code;
+  return name === null ? 1 : 0;
 }
 
-async function tryEngine(): Promise<{ code: number; engine: string }> {
+/** Which engine starts here, and why no faster one does; null: none does, for this reason. */
+export async function tryEngine(): Promise<{ name: string | null; reason: string }> {
   try {
     await using proxy = await Proxy.start(EMPTY_PLAN);
-    const reason = proxy.engineReason === "" ? "" : ` (${proxy.engineReason})`;
-    return { code: 0, engine: `${proxy.engine}${reason}` };
+    return { name: proxy.engine, reason: proxy.engineReason };
   } catch (error) {
-    return { code: 1, engine: `none: ${messageOf(error)}` };
+    return { name: null, reason: messageOf(error) };
   }
 }

@@ -6,25 +6,13 @@ import { isIP } from "node:net";
 import { formatEndpoint } from "../shared/address.ts";
 import { formatIp, parseIp } from "../shared/ip.ts";
 import type { ListenerPlan } from "../shared/plan.ts";
+import { transportsOf } from "../shared/transports.ts";
 import { type Question, transportOf } from "./question.ts";
 
 export type Standing =
   /** @param supposed what had to be; null: nothing. The lower `rank` is the likelier. */
   | { readonly type: "here"; readonly rank: number; readonly supposed: string | null }
   | { readonly type: "elsewhere"; readonly reason: string; readonly distance: number };
-
-/** What a listener binds. */
-function transportsOf(plan: ListenerPlan): readonly ("tcp" | "udp")[] {
-  switch (plan.protocol) {
-    case "udp":
-    case "quic":
-      return ["udp"];
-    case "http3":
-      return plan.h3?.tcp === true ? ["udp", "tcp"] : ["udp"];
-    default:
-      return ["tcp"];
-  }
-}
 
 const FAR = 8;
 const PORT = 4;

@@ -51,6 +51,7 @@ describe("results go to the standard output with exit code 0", () => {
       "check",
       "demo",
       "dns-check",
+      "doctor",
       "explain URL",
       "schema",
       "-config",

@@ -123,8 +123,8 @@ interface Answered {
   readonly told: Told | null;
 }
 
-/** What curl ends with when a handshake fails, or nothing comes, or a reset. */
-const CUT_OFF = /exit code (35|52|55|56)\b/;
+/** What curl ends with when a handshake fails, or nothing comes, or a reset, be it before curl knows that it is connected. */
+const CUT_OFF = /exit code (7|35|52|55|56)\b/;
 
 /** As curl is answered; null: the connection ends without an answer. */
 async function request({ url, options }: Asked): Promise<Answered | null> {
