@@ -70,8 +70,8 @@ export class Reloader {
   }
 
   /**
-   * Settles when what the configuration is now has been taken up or refused, or is left to a successor. Never rejects: the log has
-   * the outcome.
+   * Settles when what the configuration is now has been taken up or refused, or is left to a successor. Never rejects: the
+   * log has the outcome.
    */
   async reload(): Promise<void> {
     this.#again = true;

@@ -22,6 +22,12 @@ export async function runProxy(...args: string[]): Promise<Outcome> {
   return within(`proxy ${args.join(" ")}`, child.outcome, 20_000);
 }
 
+/** As `runProxy`, and never as root. */
+export async function runUnprivileged(...args: string[]): Promise<Outcome> {
+  const script = join(import.meta.dir, "../support/unprivileged-cli.ts");
+  return within(`proxy ${args.join(" ")}`, startWith({ script }, ...args).outcome, 20_000);
+}
+
 export interface ProxyProcess {
   readonly pid: number;
   /** Resolves when the process has ended and its output is read. */

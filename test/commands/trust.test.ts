@@ -11,7 +11,7 @@ import { CertificateStorage } from "../../src/control/acme/storage.ts";
 import { BROWSER_PROGRAMS, startBelievingBrowser } from "../support/browser.ts";
 import { run, temporaryFolder } from "../support/daemon.ts";
 import { program, testWith } from "../support/programs.ts";
-import { type Outcome, runProxy, startWith } from "./proxy-process.ts";
+import { type Outcome, runProxy, runUnprivileged, startWith } from "./proxy-process.ts";
 
 /** A process each, on a machine that may be busy. */
 setDefaultTimeout(30_000);
@@ -85,14 +85,16 @@ describe("refused is", () => {
     expect(code).toBe(2);
   });
 
-  test.skipIf(process.getuid?.() === 0)(
-    "to change the system's store without being root, before anything is run",
-    async () => {
-      const { code, stdout, stderr } = await trust(folder, "-install", "-storage", storage);
-      expect(stderr).toContain(`Run sudo proxy trust -storage ${storage} -install`);
-      expect([code, stdout]).toEqual([1, ""]);
-    },
-  );
+  test("to change the system's store without being root, before anything is run", async () => {
+    const { code, stdout, stderr } = await runUnprivileged(
+      "trust",
+      "-install",
+      "-storage",
+      storage,
+    );
+    expect(stderr).toContain(`Run sudo proxy trust -storage ${storage} -install`);
+    expect([code, stdout]).toEqual([1, ""]);
+  });
 
   test("-browsers where no browser has a store", async () => {
     const { code, stderr } = await trust(folder, "-install", "-browsers", "-storage", storage);
