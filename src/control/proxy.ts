@@ -272,7 +272,7 @@ export class Proxy implements AsyncDisposable {
     this.#autoTls = next;
     this.#certificates.managedChanged();
     await before?.stop();
-    next?.start();
+    if (this.#state === "running") next?.start();
   }
 
   /** Another process accepts on the sockets of these listeners: when this one ends, their files stay. */

@@ -123,6 +123,7 @@ export const ON_DEMAND_DECISIONS = {
   refusedMs: 1 * MINUTE, // that a name which is not allowed is not asked about again: somebody may just be adding it
   refusedMax: 10_000, // of those, the newest: half a MiB
   failedMs: 10 * MINUTE, // after an order failed: its authority counts failures
+  saidMs: 1 * MINUTE, // between two lines that clients cause by making names up, as fast as they can
   attempts: 6, // while the client waits: all challenges, with two authorities
   nextAttemptMs: 5 * SECOND, // what is tried again within is waited for: another challenge, another authority
 } as const;

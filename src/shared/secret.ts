@@ -5,6 +5,12 @@ import { inspect } from "node:util";
 
 const MASK = "[secret]";
 
+/** A URL as it may be printed: without name and password, and without its query, where keys stand too. */
+export function printableUrl(url: string): string {
+  const { origin, pathname, search } = new URL(url);
+  return `${origin}${pathname}${search === "" ? "" : "?…"}`;
+}
+
 export class Secret {
   readonly #bytes: ArrayBuffer;
 

@@ -80,6 +80,16 @@ test("an end in a hurry does not wait", async () => {
   expect(proxy.certificates()).toHaveLength(2);
 });
 
+test("a proxy that ends while it reloads orders nothing more", async () => {
+  const proxy = await Proxy.start(planOf("a.internal"));
+  await allValid(proxy);
+  const wanted = planOf("b.internal");
+  const reloaded = proxy.reload(wanted);
+  await until("it is taken up", () => proxy.plan.autoTls === wanted.autoTls);
+  await within("the end", Promise.all([proxy.kill(), reloaded]));
+  expect(proxy.certificates()[0]).toMatchObject({ ordering: false, state: "missing" });
+});
+
 test("a reload with other names keeps what is there, obtains what is new, and forgets the rest", async () => {
   await using proxy = await Proxy.start(planOf("a.internal", "b.internal"));
   await allValid(proxy);

@@ -11,6 +11,7 @@ import type {
 } from "../../shared/auto-tls-plan.ts";
 import { isInternalName } from "../../shared/internal-names.ts";
 import type { ListenerPlan, Plan } from "../../shared/plan.ts";
+import { printableUrl } from "../../shared/secret.ts";
 import type { Row } from "./rows.ts";
 
 export function formatAutoTls(plan: AutoTlsPlan, { listeners }: Pick<Plan, "listeners">): Row[] {
@@ -93,7 +94,9 @@ function formatOnDemand({
   maxCertificates,
 }: OnDemandPlan): string {
   const asked =
-    ask === null ? [] : [`${domains.length === 0 ? "names" : "others"} that ${ask} allows`];
+    ask === null
+      ? []
+      : [`${domains.length === 0 ? "names" : "others"} that ${printableUrl(ask)} allows`];
   const who = [...domains, ...asked];
   const most = `at most ${orders} orders in ${formatDuration(intervalMs)}`;
   return `${who.join(", ")}; ${most}, ${maxCertificates} certificates in memory`;

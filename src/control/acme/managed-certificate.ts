@@ -18,6 +18,7 @@ import {
   firstAttempt,
   lifetimeOf,
   type Patience,
+  patienceAfter,
   recalled,
   renewalAt,
   setBack,
@@ -321,10 +322,10 @@ export class ManagedCertificate {
   }
 
   #patience(): Patience[] {
+    const nowMs = this.#clock.now();
     return this.issuers.map(({ name }) => {
       const failure = this.#failures.get(name);
-      if (failure === undefined) return UNKNOWN;
-      return { notBeforeMs: failure.notBeforeMs ?? 0, recentMs: failure.recentMs };
+      return failure === undefined ? UNKNOWN : patienceAfter(failure, nowMs);
     });
   }
 }

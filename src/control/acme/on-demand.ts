@@ -8,6 +8,7 @@ import { ON_DEMAND_DECISIONS as LIMITS } from "../../shared/auto-tls-limits.ts";
 import type { OnDemandPlan } from "../../shared/auto-tls-plan.ts";
 import { messageOf, ProxyError } from "../../shared/errors.ts";
 import type { Log } from "../../shared/log.ts";
+import { printableUrl } from "../../shared/secret.ts";
 import type { Clock } from "./clock.ts";
 import type { CertificateManager } from "./manager.ts";
 
@@ -32,6 +33,8 @@ export class OnDemand {
   #orders: number[] = [];
   #asking = 0;
   #closed = false;
+  /** When a line was written that clients cause by names that they make up, and how many were not since then. */
+  readonly #said = new Map<string, { readonly atMs: number; others: number }>();
 
   constructor(options: OnDemandOptions) {
     this.#options = options;
@@ -62,7 +65,9 @@ export class OnDemand {
       manager.release([name]);
       if (!(error instanceof NotAllowed)) {
         this.#refuse(name, LIMITS.failedMs);
-        log.warn({ name, error: messageOf(error) }, "no certificate on demand");
+        const fields = { name, error: messageOf(error) };
+        if (error instanceof TooMany) this.#warnSeldom(fields, "no certificate on demand");
+        else log.warn(fields, "no certificate on demand");
       } else log.debug({ name, reason: error.message }, "no certificate on demand");
       denied(name);
     }
@@ -96,20 +101,14 @@ export class OnDemand {
     }
     this.#orders = this.#orders.filter((atMs) => atMs > nowMs - plan.intervalMs);
     if (this.#orders.length >= plan.orders) {
-      throw new ProxyError(
-        "ERR_ISSUE",
-        `${plan.orders} certificates on demand were ordered already`,
-        {
-          cure: "Raise auto_tls.on_demand.rate if that many names are yours",
-        },
-      );
+      throw new TooMany(`${plan.orders} certificates on demand were ordered already`);
     }
     this.#orders.push(nowMs);
   }
 
   /** @returns whether it said 200. What goes wrong is no. */
   async #ask(name: string): Promise<boolean> {
-    const { plan, log } = this.#options;
+    const { plan } = this.#options;
     if (plan.ask === null) return false;
     if (this.#asking >= LIMITS.asksAtOnce) throw new NotAllowed("too many names are asked about");
     this.#asking++;
@@ -121,14 +120,25 @@ export class OnDemand {
       await answer.body?.cancel();
       return answer.status === 200;
     } catch (error) {
-      log.warn(
-        { name, ask: plan.ask, error: messageOf(error) },
-        "nobody says whether a name is allowed",
-      );
+      const fields = { name, ask: printableUrl(plan.ask), error: messageOf(error) };
+      this.#warnSeldom(fields, "nobody says whether a name is allowed");
       return false;
     } finally {
       this.#asking--;
     }
+  }
+
+  #warnSeldom(fields: object, message: string): void {
+    const { clock, log } = this.#options;
+    const atMs = clock.now();
+    const last = this.#said.get(message);
+    if (last !== undefined && Math.abs(atMs - last.atMs) < LIMITS.saidMs) {
+      last.others++;
+      return;
+    }
+    this.#said.set(message, { atMs, others: 0 });
+    const others = last?.others ?? 0;
+    log.warn({ ...fields, ...(others > 0 && { others }) }, message);
   }
 
   #refuse(name: string, forMs: number): void {
@@ -154,6 +164,14 @@ export class OnDemand {
 class NotAllowed extends ProxyError {
   constructor(reason: string) {
     super("ERR_ISSUE", reason);
+  }
+}
+
+class TooMany extends ProxyError {
+  constructor(problem: string) {
+    super("ERR_ISSUE", problem, {
+      cure: "Raise auto_tls.on_demand.rate if that many names are yours",
+    });
   }
 }
 

@@ -75,6 +75,19 @@ export interface Attempts {
 /** Nothing is known of an authority. */
 export const UNKNOWN: Patience = { notBeforeMs: 0, recentMs: [] };
 
+/** What was noted of attempts, by this process or another. */
+interface Noted {
+  readonly lastMs: number;
+  readonly notBeforeMs: number | null;
+  readonly recentMs: readonly number[];
+}
+
+/** What of it holds: nothing that a clock noted which was ahead, and no wait that is longer than what is believed. */
+export function patienceAfter({ lastMs, notBeforeMs, recentMs }: Noted, nowMs: number): Patience {
+  if (lastMs > nowMs + SCHEDULE.windowMs) return UNKNOWN;
+  return { notBeforeMs: Math.min(notBeforeMs ?? 0, lastMs + SCHEDULE.notBeforeMaxMs), recentMs };
+}
+
 /** @param patience with each authority, in order of preference: what an earlier process has left of it. */
 export function firstAttempt(
   patience: readonly Patience[],

@@ -12,8 +12,7 @@ import type { Command } from "../../shared/messages.ts";
 export type WantedHandler = (name: string) => void;
 
 export class WantedCertificates {
-  /** null: nobody decides, and every name is denied. */
-  handler: WantedHandler | null = null;
+  #handler: WantedHandler | null = null;
   readonly #workers: () => readonly { post(command: Command): void }[];
   /** Until when clients wait, in the order of asking. */
   readonly #asked = new Map<string, number>();
@@ -23,8 +22,16 @@ export class WantedCertificates {
     this.#workers = workers;
   }
 
+  /** null: nobody decides, and every name is denied. Another one is told what is waited for, as nobody else will decide it. */
+  set handler(handler: WantedHandler | null) {
+    this.#handler = handler;
+    if (handler === null) return;
+    const now = monotonicMs();
+    for (const [name, untilMs] of this.#asked) if (untilMs > now) handler(name);
+  }
+
   ask(name: string): void {
-    if (this.handler === null) return this.deny(name);
+    if (this.#handler === null) return this.deny(name);
     const now = monotonicMs();
     for (const [old, untilMs] of this.#asked) {
       if (untilMs > now) break;
@@ -32,7 +39,7 @@ export class WantedCertificates {
     }
     if (this.#asked.has(name)) return;
     this.#asked.set(name, now + ON_DEMAND.waitMs);
-    this.handler(name);
+    this.#handler(name);
   }
 
   /** There will be no certificate: handshakes that wait for it fail, and so do those of the next moments. */

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { AcmeIssuer } from "../../../src/control/acme/acme-issuer.ts";
 import { IssueError } from "../../../src/control/acme/issue-error.ts";
 import { certificateId } from "../../../src/control/acme/protocol/renewal-info.ts";
+import type { Solver } from "../../../src/control/acme/solver.ts";
 import { CertificateStorage } from "../../../src/control/acme/storage.ts";
 import type { AuthorityPlan } from "../../../src/shared/auto-tls-plan.ts";
 import { Secret } from "../../../src/shared/secret.ts";
@@ -89,6 +90,31 @@ const problem = (status: number, body: object, headers: Record<string, string> =
   });
 
 describe("refusals", () => {
+  acmeTest("a name that is not in the order is proven to nobody", async () => {
+    await withFront(async (front, issuer) => {
+      const challenge = { type: "http-01", url: `${front.url}/c`, status: "pending" };
+      front.substitute = ({ path }) => {
+        if (!path.startsWith("/authZ/")) return null;
+        const identifier = { type: "dns", value: "other.example" };
+        const challenges = [{ ...challenge, token: "a".repeat(43) }];
+        const headers = { "replay-nonce": "unused" };
+        return Response.json({ status: "pending", identifier, challenges }, { headers });
+      };
+      const presented: string[] = [];
+      const solver: Solver = {
+        type: "http-01",
+        unfit: () => null,
+        present: async ({ domain }) => void presented.push(domain),
+        withdraw: async () => {},
+      };
+      const names = ["own.example"];
+      const request = { names, keyType: "p256", solvers: [solver], replaces: null } as const;
+      const error = await errorOf(issuer.issue(request, signal()));
+      expect(error.message).toContain("other.example is not in the order");
+      expect(presented).toEqual([]);
+    });
+  });
+
   acmeTest("a rate limit says when to come back, in the error and in its data", async () => {
     await withFront(async (front, issuer) => {
       front.substitute = ({ path }) =>

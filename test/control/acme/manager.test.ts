@@ -12,6 +12,7 @@ import type { Issuer } from "../../../src/control/acme/issuer.ts";
 import { CertificateManager } from "../../../src/control/acme/manager.ts";
 import type { Solver } from "../../../src/control/acme/solver.ts";
 import { CertificateStorage } from "../../../src/control/acme/storage.ts";
+import { SCHEDULE } from "../../../src/shared/auto-tls-limits.ts";
 import { FakeClock, FakeIssuer, fakeSolver } from "../../support/acme-fakes.ts";
 import { LogLines } from "../../support/log-lines.ts";
 import { until, within } from "../../support/until.ts";
@@ -367,6 +368,33 @@ describe("a failure", () => {
     expect(manager.status()[0]!.nextAttemptMs).toBeGreaterThan(clock.now() + 59 * MINUTE);
     clock.move(HOUR);
     await rest(manager, 5);
+  });
+
+  test("with a wait that no authority means holds the next process up no longer than this one", async () => {
+    issuer.before = () => {
+      throw new IssueError("no", { notBeforeMs: clock.now() + 10 * 365 * DAY });
+    };
+    const first = await start([["a.example"]]);
+    await rest(first.manager, 1);
+    await first.manager.stop();
+    const latest = clock.now() + SCHEDULE.notBeforeMaxMs;
+    expect(first.manager.status()[0]!.nextAttemptMs).toBeLessThanOrEqual(latest);
+    const second = await start([["a.example"]]);
+    expect(second.manager.status()[0]!.nextAttemptMs).toBeLessThanOrEqual(latest);
+  });
+
+  test("that a clock which was ahead has noted is no reason to wait until then", async () => {
+    issuer.before = refuse();
+    const nowMs = clock.now();
+    clock.set(nowMs + 365 * DAY);
+    for (let i = 1; i <= 4; i++) {
+      const { manager } = await start([["a.example"]]);
+      await rest(manager, i);
+      await manager.stop();
+    }
+    clock.set(nowMs);
+    const { manager } = await start([["a.example"]]);
+    expect(manager.status()[0]!.nextAttemptMs).toBeLessThan(nowMs + HOUR);
   });
 
   test("of the disk is one before anything is ordered", async () => {

@@ -118,6 +118,32 @@ test("nobody to ask means no, and is said", async () => {
   expect(demand.log.of("nobody says whether a name is allowed")).toHaveLength(1);
 });
 
+test("what is logged of whoever is asked has no password and no key", async () => {
+  const demand = new Demand({ ask: "http://user:pa55@127.0.0.1:1/may?key=k3y" });
+  expect(await demand.want("a.example")).toBe("a.example denied");
+  const [line] = demand.log.of("nobody says whether a name is allowed");
+  expect(line!.fields.ask).toBe("http://127.0.0.1:1/may?…");
+  expect(JSON.stringify(demand.log.lines)).not.toMatch(/pa55|k3y/);
+});
+
+test("names that clients make up fill no log, however fast they do", async () => {
+  const patterns = new Demand({ domains: ["*.example"], orders: 0 });
+  const nobody = new Demand({ ask: "http://127.0.0.1:1/" });
+  for (let i = 0; i < 30; i++) {
+    await patterns.want(`n${i}.example`);
+    await nobody.want(`n${i}.example`);
+  }
+  const [limit, silence] = [
+    patterns.log.of("no certificate on demand"),
+    nobody.log.of("nobody says whether a name is allowed"),
+  ];
+  expect([limit.length, silence.length]).toEqual([1, 1]);
+  clock.move(61_000);
+  await patterns.want("again.example");
+  const lines = patterns.log.of("no certificate on demand");
+  expect(lines.map(({ fields }) => fields.others)).toEqual([undefined, 29]);
+});
+
 test("names that many clients make up are asked about sixteen at a time", async () => {
   const gate = Promise.withResolvers<void>();
   let asked = 0;

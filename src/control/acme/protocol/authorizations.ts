@@ -7,6 +7,7 @@ import { messageOf } from "../../../shared/errors.ts";
 import { IssueError } from "../issue-error.ts";
 import type { IssueFailure } from "../issuer.ts";
 import type { ChallengeTask, Solver } from "../solver.ts";
+import { plainAddress } from "./chain.ts";
 import { pollUntil } from "./polling.ts";
 import { isFinal, type Problem } from "./problem.ts";
 import { type Authorization, type Challenge, readAuthorization } from "./resources.ts";
@@ -66,12 +67,14 @@ export function checkSolvers(names: readonly string[], solvers: readonly Solver[
 }
 
 /**
- * Proves what is not proven yet.
+ * Proves what is not proven yet, and nothing but names of the order, whatever the authority asks for.
+ * @param names of the order.
  * @param warn of answers that could not be taken back.
  * @throws ProofError with all names that failed; or the signal's reason.
  */
 export async function proveAll(
   session: Session,
+  names: readonly string[],
   urls: readonly string[],
   solvers: readonly Solver[],
   warn: (message: string) => void,
@@ -86,6 +89,9 @@ export async function proveAll(
       try {
         const authorization = readAuthorization(session.name, url, await session.read(url, what));
         name = authorization.name;
+        if (![name, `*.${name}`, plainAddress(name)].some((each) => names.includes(each))) {
+          throw new IssueError(`${name} is not in the order, and nobody is to prove it`);
+        }
         await prove(session, authorization, thumbprint, solvers, warn);
       } catch (error) {
         failed.push({ name, error });

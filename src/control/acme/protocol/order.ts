@@ -196,7 +196,7 @@ async function advance(
       first,
     );
   if (order.status === "pending") {
-    await proveAll(session, order.authorizations, solvers, warn);
+    await proveAll(session, stored.names, order.authorizations, solvers, warn);
     order = await settled(({ status }) => status !== "pending", null);
   }
   if (order.status === "ready") {

@@ -54,7 +54,7 @@ export function readRetryAfter(header: string | null, nowMs: number): number | n
   if (header === null) return null;
   const value = header.trim();
   if (/^\d{1,9}$/.test(value)) return nowMs + Number(value) * 1_000;
-  const date = Date.parse(value);
+  const date = /^[a-z]/i.test(value) ? Date.parse(value) : NaN; // "-5" is a date to the runtime
   return Number.isNaN(date) ? null : date;
 }
 

@@ -61,6 +61,7 @@ describe("Retry-After", () => {
     ["Sun, 22 Nov 2026 01:00:00 GMT", now + 3_600_000],
     ["soon", null],
     ["-5000000000000000", null],
+    ["-5", null],
   ] as const) {
     test(`${JSON.stringify(header)} is ${expected}`, () => {
       expect(readRetryAfter(header, now)).toBe(expected);
