@@ -12,15 +12,17 @@ import { formatDestination, formatHealth, type Row, table } from "./plan-text/ro
 import { formatHelloRule } from "./plan-text/streams.ts";
 import type { Style } from "./terminal.ts";
 
-interface Disabled {
+/** What the configuration names besides, and why nothing is forwarded there. */
+export interface Aside {
   readonly name: string;
   readonly listen: Endpoint;
+  readonly reason: string;
 }
 
 export function formatExplanation(
   explanation: Explanation,
   question: Question,
-  disabled: readonly Disabled[],
+  asides: readonly Aside[],
   style: Style,
 ): string {
   const { found, listeners } = explanation;
@@ -36,7 +38,7 @@ export function formatExplanation(
     ...listeners.flatMap(({ listener, outcome, reason }): Row[] =>
       outcome === "elsewhere" ? [[listener, reason ?? ""]] : [],
     ),
-    ...disabled.map(({ name, listen }): Row => [`${name} ${formatEndpoint(listen)}`, "disabled"]),
+    ...asides.map(({ name, listen, reason }): Row => [`${name} ${formatEndpoint(listen)}`, reason]),
   ];
   if (others.length > 0) blocks.push(`${style.bold("Other listeners")}\n${table(others, "  ")}`);
   return blocks.join("\n\n");

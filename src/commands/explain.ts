@@ -13,7 +13,7 @@ import { explain as ask } from "../explain/explain.ts";
 import { parseQuestion } from "../explain/question.ts";
 import { messageOf, ProxyError } from "../shared/errors.ts";
 import type { Plan } from "../shared/plan.ts";
-import { explanationJson, formatExplanation } from "./explain-text.ts";
+import { type Aside, explanationJson, formatExplanation } from "./explain-text.ts";
 import { RUN_ARGS } from "./flags.ts";
 import type { Example } from "./help.ts";
 import { thisMachine } from "./machine.ts";
@@ -96,15 +96,21 @@ export const explain = defineCommand({
     const read = await readConfig({ ...listenerFlags(flags), config });
     const plan = compile(read, thisMachine());
     const disabled = read.protocols.filter((entry) => entry.enabled === false);
+    const asides = [
+      ...disabled.map(({ name, listen }): Aside => ({ name, listen, reason: "it is disabled" })),
+      ...(plan.admin === null ? [] : [{ name: "admin", listen: plan.admin.listen, reason: ADMIN }]),
+    ];
     const explanation = ask(plan, question, filesOf(plan));
     const text =
       json === true
         ? explanationJson(explanation, question)
-        : formatExplanation(explanation, question, disabled, styleFor(process.stdout));
+        : formatExplanation(explanation, question, asides, styleFor(process.stdout));
     await print(text);
     return explanation.found !== null && explanation.found.refused === null ? 0 : 1;
   },
 });
+
+const ADMIN = "it tells about this proxy, and forwards nothing";
 
 type ListenerFlags = Parameters<typeof refuseListenerFlags>[0];
 

@@ -21,7 +21,7 @@ import {
   checkService,
 } from "./kernel.ts";
 import type { Machine } from "./machine.ts";
-import { checkPorts, checkPrivileges } from "./ports.ts";
+import { checkPorts, checkPrivileges, openingsOf } from "./ports.ts";
 import { checkTargets, lookAt, placesOf } from "./targets.ts";
 
 /** For a name, and for a connection: a target that takes longer is no good target. */
@@ -29,12 +29,13 @@ const TARGET_MS = 3_000;
 
 export async function examine(plan: Plan | null, machine: Machine): Promise<Finding[]> {
   const listeners = plan?.listeners ?? [];
+  const openings = plan === null ? [] : openingsOf(plan);
   const { nowMs } = machine.clock;
   const sights = await Promise.all(placesOf(listeners).map((place) => lookAt(place, TARGET_MS)));
   const autoTls = plan?.autoTls ?? null;
   return [
-    ...checkPorts(listeners, machine),
-    ...checkPrivileges(listeners, machine),
+    ...checkPorts(openings, machine),
+    ...checkPrivileges(openings, machine),
     ...checkTargets(sights, machine.hasIPv6),
     ...checkFiles(readFiles(listeners, nowMs), nowMs),
     ...(autoTls === null ? [] : checkStorage(await readStorage(autoTls), nowMs)),

@@ -2,20 +2,35 @@
 
 import { isIP } from "node:net";
 
-import { formatEndpoint } from "../shared/address.ts";
-import type { ListenerPlan } from "../shared/plan.ts";
-import { transportsOf } from "../shared/transports.ts";
+import { type Endpoint, formatEndpoint } from "../shared/address.ts";
+import type { Plan } from "../shared/plan.ts";
+import { type Transport, transportsOf } from "../shared/transports.ts";
 import { type Finding, Findings } from "./finding.ts";
 import type { BoundSocket, Machine } from "./machine.ts";
 
-export function checkPorts(listeners: readonly ListenerPlan[], machine: Machine): Finding[] {
+/** What is to be bound. */
+export interface Opening {
+  readonly key: string;
+  readonly listen: Endpoint;
+  readonly transports: readonly Transport[];
+}
+
+/** Every listener, and the admin listener. */
+export function openingsOf({ listeners, admin }: Pick<Plan, "listeners" | "admin">): Opening[] {
+  const openings = listeners.map((plan): Opening => {
+    return { key: plan.key, listen: plan.listen, transports: transportsOf(plan) };
+  });
+  if (admin === null) return openings;
+  const { listen } = admin;
+  return [...openings, { key: `admin ${formatEndpoint(listen)}`, listen, transports: ["tcp"] }];
+}
+
+export function checkPorts(openings: readonly Opening[], machine: Machine): Finding[] {
   const found = new Findings("ports");
-  for (const plan of listeners) {
-    const { key, listen } = plan;
+  for (const { key, listen, transports } of openings) {
     if (listen.kind === "unix" || listen.port === 0) continue;
     const { sockets } = machine;
     if (sockets === null) continue;
-    const transports = transportsOf(plan);
     const inTheWay = sockets.filter(
       (socket) =>
         transports.includes(socket.transport) &&
@@ -61,10 +76,10 @@ function overlaps(listen: string, bound: string): boolean {
   return listen === bound;
 }
 
-export function checkPrivileges(listeners: readonly ListenerPlan[], machine: Machine): Finding[] {
+export function checkPrivileges(openings: readonly Opening[], machine: Machine): Finding[] {
   const found = new Findings("privileges");
   const { unprivilegedPort, mayBindLow } = machine;
-  const low = listeners.filter(
+  const low = openings.filter(
     ({ listen }) => listen.kind === "tcp" && listen.port > 0 && listen.port < unprivilegedPort,
   );
   if (low.length === 0) return found.all;

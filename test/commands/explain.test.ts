@@ -14,7 +14,8 @@ const { certFile, keyFile } = authority.issue(["*.example.com"]);
 const config = join(folder, "proxy.yaml");
 writeFileSync(
   config,
-  `protocols:
+  `admin: { listen: "127.0.0.1:9090" }
+protocols:
   - name: http2
     listen: ":8443"
     tls: { cert_file: "${certFile}", key_file: "${keyFile}" }
@@ -53,8 +54,9 @@ test("the way of a request is printed, then what holds, then why nothing else", 
   expect(stdout).toContain("2  with x-a: 1 with x-b  it wants x-a: 1; it wants the field x-b");
   expect(stdout).toMatch(/What holds for http2 :8443\n[^]*requests +heads [^\n]*bodies up to 1MB/);
   expect(stdout).toEndWith(`Other listeners
-  udp :53  its port is 53, not 8443; it is served over UDP alone, and this comes over TCP
-  tcp :22  disabled
+  udp :53               its port is 53, not 8443; it is served over UDP alone, and this comes over TCP
+  tcp :22               it is disabled
+  admin 127.0.0.1:9090  it tells about this proxy, and forwards nothing
 `);
 });
 

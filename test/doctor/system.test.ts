@@ -11,11 +11,12 @@ import {
   checkMemory,
   checkService,
 } from "../../src/doctor/kernel.ts";
-import { checkPorts, checkPrivileges } from "../../src/doctor/ports.ts";
+import { checkPorts, checkPrivileges, openingsOf } from "../../src/doctor/ports.ts";
 import { planOf } from "../explain/plans.ts";
 import { bound, faults, machine, NOW_MS, withSysctl } from "./machines.ts";
 
 const PLAN = planOf(`
+admin: { listen: "127.0.0.1:9090" }
 protocols:
   - { name: tcp, listen: ":80", target: "127.0.0.1:1" }
   - { name: tcp, listen: "127.0.0.1:5432", target: "127.0.0.1:1", limits: { max_connections: 100000 } }
@@ -25,13 +26,14 @@ protocols:
   - { name: tcp, listen: ":0", target: "127.0.0.1:1" }
 `);
 const { listeners } = PLAN;
+const OPENINGS = openingsOf(PLAN);
 const TCP = planOf('protocols: [{ name: tcp, listen: ":8080", target: "127.0.0.1:1" }]').listeners;
 
 test("nothing is wrong with a machine on which all is well", () => {
   const well = machine();
   const all = [
-    ...checkPorts(listeners, well),
-    ...checkPrivileges(listeners, well),
+    ...checkPorts(OPENINGS, well),
+    ...checkPrivileges(OPENINGS, well),
     ...checkDescriptors(listeners, well),
     ...checkEngine(well),
     ...checkKernel(listeners, well),
@@ -46,14 +48,14 @@ test("nothing is wrong with a machine on which all is well", () => {
 
 describe("ports", () => {
   const taken = (...sockets: ReturnType<typeof bound>[]): string[] =>
-    faults(checkPorts(listeners, machine({ sockets }))).map((text) => text.split(".")[0]!);
+    faults(checkPorts(OPENINGS, machine({ sockets }))).map((text) => text.split(".")[0]!);
 
   test("that somebody else has are named with who has them", () => {
-    expect(faults(checkPorts(listeners, machine({ sockets: [bound("tcp", "::", 80)] })))).toEqual([
+    expect(faults(checkPorts(OPENINGS, machine({ sockets: [bound("tcp", "::", 80)] })))).toEqual([
       "problem ports: tcp :80: taken by nginx (pid 7), which has [::]:80 over TCP. End it, or use another port",
     ]);
     const hidden = machine({ sockets: [bound("tcp", "127.0.0.1", 80, null)] });
-    expect(faults(checkPorts(listeners, hidden))[0]).toEndWith(
+    expect(faults(checkPorts(OPENINGS, hidden))[0]).toEndWith(
       "over TCP. Find it as root: ss -lnp 'sport = :80'. End it, or use another port",
     );
   });
@@ -65,6 +67,7 @@ describe("ports", () => {
     expect(taken(bound("udp", "::", 53))).toHaveLength(1);
     expect(taken(bound("tcp", "::1", 8443))).toHaveLength(1);
     expect(taken(bound("udp", "::1", 8443))).toHaveLength(1);
+    expect(taken(bound("tcp", "127.0.0.1", 9090))[0]).toStartWith("problem ports: admin 127");
     expect(
       taken(
         bound("udp", "::", 80),
@@ -80,7 +83,7 @@ describe("ports", () => {
 
   test("of a proxy that runs are no problem, unless there are two", () => {
     const one = machine({ sockets: [bound("tcp", "::", 80, 7, true)] });
-    const [first] = checkPorts(listeners, one);
+    const [first] = checkPorts(OPENINGS, one);
     expect(first).toMatchObject({
       result: "ok",
       finding: "tcp :80: served by a proxy that runs, pid 7",
@@ -91,19 +94,19 @@ describe("ports", () => {
   });
 
   test("are not judged where the system does not tell who has them", () => {
-    expect(checkPorts(listeners, machine({ sockets: null }))).toEqual([]);
+    expect(checkPorts(OPENINGS, machine({ sockets: null }))).toEqual([]);
   });
 
   test("below the first that everybody may bind need a privilege", () => {
     const user = machine({ mayBindLow: false });
-    expect(faults(checkPrivileges(listeners, user))).toEqual([
+    expect(faults(checkPrivileges(OPENINGS, user))).toEqual([
       "problem privileges: this user may not listen on ports below 1024: tcp :80, udp 0.0.0.0:53. " +
         "Give the service AmbientCapabilities=CAP_NET_BIND_SERVICE, or the executable the capability: " +
         "setcap cap_net_bind_service=+ep FILE",
     ]);
-    expect(
-      checkPrivileges(listeners, machine({ mayBindLow: false, unprivilegedPort: 53 })),
-    ).toEqual([]);
+    expect(checkPrivileges(OPENINGS, machine({ mayBindLow: false, unprivilegedPort: 53 }))).toEqual(
+      [],
+    );
   });
 });
 
