@@ -3,7 +3,10 @@
 
 import { describe, expect, test } from "bun:test";
 
+import fc from "fast-check";
+
 import type { QuestionOptions } from "../../src/explain/question.ts";
+import { ProxyError } from "../../src/shared/errors.ts";
 import { ask, planOf, summary } from "./plans.ts";
 
 const TLS = "tls: { cert_file: /c.pem, key_file: /k.pem }";
@@ -274,4 +277,39 @@ protocols:
   ])("of %s", (url, expected) => {
     expect(ask(plan, url, {}, files).found!.tls!.certificate).toBe(expected);
   });
+});
+
+test("whatever is asked is answered, or refused with its cure", () => {
+  const part = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 20 }),
+    fc.constantFrom("a.example", "[::1]"),
+  );
+  const questions = fc.record({
+    scheme: fc.constantFrom("http", "https", "h3", "tcp", "tls", "udp", "quic", ""),
+    host: part,
+    port: fc.constantFrom(":8443", ":443", ":53", ":4433", "", ":x"),
+    path: fc.oneof(part, fc.constantFrom("/", "/v1/%", "/%2e%2e/v1", "/v1/;a/..")),
+    header: fc.oneof(
+      part,
+      fc.constantFrom("host: b", "x-a: 1", "content-length: 5", "upgrade: websocket"),
+    ),
+    method: fc.constantFrom("GET", "POST", "CONNECT", "\0"),
+  });
+  let answered = 0;
+  fc.assert(
+    fc.property(questions, ({ scheme, host, port, path, header, method }) => {
+      const isRequest = ["http", "https", "h3"].includes(scheme);
+      const options = isRequest ? { headers: [header], method } : {};
+      const url = `${scheme}://${host}${port}${isRequest ? path : ""}`;
+      try {
+        expect(ask(PLAN, url, options).listeners).toHaveLength(PLAN.listeners.length);
+        answered++;
+      } catch (error) {
+        if (!(error instanceof ProxyError)) throw error;
+        expect(error.code).toBe("ERR_USAGE");
+      }
+    }),
+    { numRuns: 2_000 },
+  );
+  expect(answered).toBeGreaterThan(20);
 });
