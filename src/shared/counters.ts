@@ -4,7 +4,8 @@
 //
 //   slot   0         1       2        3     4            5     6         7        8 …         8+R …       …
 //          accepted  closed  bytesUp  down  datagramsUp  down  mirrored  dropped  refused[R]  dropped[D]  errors[E]
-//   then of HTTP: requests, unanswered, retries, reuses, answers[S], own answers[S]
+//   then of HTTP: requests, unanswered, retries, reuses, answers[S], own answers[S],
+//   total time of what was answered (ms), answers by the time that they took[T]
 //   then for each target: connects, failures, closed, up, down
 
 import { type Drop, DROPS, type Refusal, REFUSALS } from "./messages.ts";
@@ -31,6 +32,11 @@ export type CountedError = (typeof COUNTED_ERRORS)[number];
 export const STATUS_CLASSES = ["1xx", "2xx", "3xx", "4xx", "5xx"] as const;
 export type StatusClass = (typeof STATUS_CLASSES)[number];
 
+/** From the request's head to the end of its answer; beyond the last there is one more. Fixed, so that workers add up. */
+export const DURATIONS_MS = [
+  1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000,
+] as const;
+
 const ACCEPTED = 0;
 const CLOSED = 1;
 const BYTES_UP = 2;
@@ -49,7 +55,9 @@ const RETRIES = HTTP + 2;
 const REUSES = HTTP + 3;
 const ANSWERS = HTTP + 4;
 const OWN_ANSWERS = ANSWERS + STATUS_CLASSES.length;
-const TARGETS = OWN_ANSWERS + STATUS_CLASSES.length;
+const TOTAL_MS = OWN_ANSWERS + STATUS_CLASSES.length;
+const TOOK = TOTAL_MS + 1;
+const TARGETS = TOOK + DURATIONS_MS.length + 1;
 
 const TARGET_CONNECTS = 0;
 const TARGET_FAILURES = 1;
@@ -145,9 +153,18 @@ export class CounterWriter {
     this.#add(REQUESTS, 1);
   }
 
-  /** @param status that the client was sent; 0: it was gone before there was one. */
-  requestEnded(status: number): void {
-    this.#add(status === 0 ? UNANSWERED : ANSWERS + classOf(status), 1);
+  /**
+   * @param status that the client was sent; 0: it was gone before there was one.
+   * @param tookMs from the request's head to now.
+   */
+  requestEnded(status: number, tookMs: number): void {
+    if (status === 0) return this.#add(UNANSWERED, 1);
+    this.#add(ANSWERS + classOf(status), 1);
+    if (status < 200) return; // a connection of another protocol since: what it took says nothing of an answer
+    this.#add(TOTAL_MS, tookMs);
+    let bucket = 0;
+    while (bucket < DURATIONS_MS.length && tookMs > DURATIONS_MS[bucket]!) bucket++;
+    this.#add(TOOK + bucket, 1);
   }
 
   /** The answer was made here: an error, a redirect. `requestEnded` counts it too. */
@@ -194,6 +211,10 @@ export interface HttpStats {
   answers: Record<StatusClass, number>;
   /** Of these, the ones that no target gave. */
   ownAnswers: Record<StatusClass, number>;
+  /** Of all that were answered and not upgraded, together. */
+  totalMs: number;
+  /** Answers by what they took at most, of DURATIONS_MS, or `Infinity`; each is in one of them. */
+  took: Record<string, number>;
   /** Whose client was gone before there was an answer. */
   unanswered: number;
   /** How often a request was sent once more. */
@@ -256,7 +277,9 @@ function emptyHttpStats(): HttpStats {
   const none = (): Record<StatusClass, number> =>
     Object.fromEntries(STATUS_CLASSES.map((name) => [name, 0])) as Record<StatusClass, number>;
   const [answers, ownAnswers] = [none(), none()];
-  return { requests: 0, active: 0, answers, ownAnswers, unanswered: 0, retries: 0, reuses: 0 };
+  const took = Object.fromEntries([...DURATIONS_MS, Infinity].map((ms) => [String(ms), 0]));
+  const rest = { totalMs: 0, took, unanswered: 0, retries: 0, reuses: 0 };
+  return { requests: 0, active: 0, answers, ownAnswers, ...rest };
 }
 
 /** Adds one worker's counters to `sum`, which `emptyStats` made. */
@@ -289,6 +312,8 @@ function addHttp(sum: HttpStats, at: (slot: number) => number): void {
   sum.requests += at(REQUESTS);
   sum.unanswered += at(UNANSWERED);
   sum.retries += at(RETRIES);
+  sum.totalMs += at(TOTAL_MS);
+  [...DURATIONS_MS, Infinity].forEach((ms, i) => (sum.took[ms]! += at(TOOK + i)));
   sum.reuses += at(REUSES);
   sum.active += at(REQUESTS) - at(UNANSWERED);
   STATUS_CLASSES.forEach((name, i) => {

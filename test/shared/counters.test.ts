@@ -47,3 +47,17 @@ test("a connection that ended before it reached a target is not open any more", 
   addCounters(sum, buffer);
   expect(sum).toMatchObject({ total: 1, active: 0 });
 });
+
+test("answers are counted by what they took, upgrades and clients that were gone are not", () => {
+  const buffer = createCounters(0);
+  const counters = new CounterWriter(buffer);
+  for (const tookMs of [0, 1, 1.01, 60_000, 60_001]) counters.requestEnded(200, tookMs);
+  counters.requestEnded(101, 5_000);
+  counters.requestEnded(0, 5_000);
+  const { http } = emptyStats(0);
+  const sum = emptyStats(0);
+  addCounters(sum, buffer);
+  expect(sum.http.totalMs).toBeCloseTo(120_003.01);
+  expect(sum.http.took).toEqual({ ...http.took, 1: 2, 2.5: 1, 60_000: 1, Infinity: 1 });
+  expect(sum.http.answers).toMatchObject({ "1xx": 1, "2xx": 5 });
+});

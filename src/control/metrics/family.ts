@@ -53,3 +53,12 @@ export interface Family {
   readonly bare?: boolean;
   read(reading: Reading): Iterable<Sample>;
 }
+
+/** Of one listener. */
+export interface Distribution {
+  readonly listener: string;
+  /** By their upper bounds in seconds, `+Inf` last, each with those below it. */
+  readonly buckets: readonly (readonly [le: string, count: number])[];
+  readonly sum: number;
+  readonly count: number;
+}

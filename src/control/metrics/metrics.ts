@@ -2,10 +2,11 @@
 // between scrapes. Every value is read when it is asked for, from shared memory for the most part, so that they cost the data
 // plane nothing. Called by the admin listener.
 
-import { Counter, Gauge, Registry, type RegistryContentType } from "prom-client";
+import { Counter, Gauge, type Metric, Registry, type RegistryContentType } from "prom-client";
 
 import type { Answer } from "../admin/answer.ts";
 import type { Family, Reading } from "./family.ts";
+import { DURATION_NAME, durationsOf, histogramOf } from "./histogram.ts";
 import { LISTENER_FAMILIES } from "./listeners.ts";
 import { MACHINERY_FAMILIES } from "./machinery.ts";
 
@@ -18,6 +19,11 @@ export async function scrape(reading: Reading, prefix: string, accept: string): 
     registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
   }
   for (const family of FAMILIES) fill(registry, family, reading, prefix);
+  const durations = durationsOf(reading.listeners);
+  if (durations.length > 0) {
+    const histogram = histogramOf(`${prefix}${DURATION_NAME}`, durations);
+    registry.registerMetric(histogram as unknown as Metric);
+  }
   return { status: 200, type: registry.contentType, text: await registry.metrics() };
 }
 

@@ -69,7 +69,7 @@ export class Exchanges implements ExchangeHost {
     const { counters, accessLog } = this;
     counters.requestBegan();
     counters.answeredHere(request.status);
-    counters.requestEnded(request.status);
+    counters.requestEnded(request.status, 0);
     if (accessLog === null) return;
     const notes = new Notes();
     notes.begin(this.clock());

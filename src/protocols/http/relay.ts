@@ -423,10 +423,11 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     const host = this.#host;
     const notes = this.#notes;
     this.#stream.events = NOBODY;
-    host.counters.requestEnded(notes.status);
+    const tookMs = this.#elapsed();
+    host.counters.requestEnded(notes.status, tookMs);
     if (host.accessLog !== null) {
       if (this.#state >= ANSWERING) notes.bytesDown = this.#stream.bodyBytes ?? notes.bytesDown;
-      notes.record(host.accessLog, this.#tries.name, this.#elapsed());
+      notes.record(host.accessLog, this.#tries.name, tookMs);
     }
     this.#tries.end(host.targets);
     this.#move(FREE);

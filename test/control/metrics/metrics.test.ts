@@ -79,6 +79,11 @@ describe("metrics", () => {
       );
       expect(ends).toBeGreaterThan(Date.now() / 1_000);
       expect(values.get("process_resident_memory_bytes")).toBeGreaterThan(1e6);
+      const took = [...values].filter(([key]) => key.startsWith("proxy_http_request_duration"));
+      const own = took.filter(([key]) => key.includes(http)).map(([, value]) => value);
+      expect(own.at(-1)).toBe(3); // _count, after the buckets, which never go down, and _sum
+      expect(own.at(-3)).toBe(3);
+      expect(own.slice(0, -2)).toEqual(own.slice(0, -2).toSorted((a, b) => a - b));
       // What a listener does not do has no metrics.
       expect([...values.keys()].some((key) => /^proxy_http.*tcp/.test(key))).toBe(false);
       expect(
