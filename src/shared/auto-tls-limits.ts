@@ -140,6 +140,7 @@ export const AUTHORITY_LIMITS = {
 export const STORAGE = {
   fileMaxBytes: 1_048_576, // of one file: a chain has 5 KiB, an order 1 KiB; what is larger is not ours
   nameMaxLength: 253, // of a certificate's first name, which its folder is called by: what DNS allows (RFC 1035 section 2.3.4)
+  folderMaxLength: 240, // of what is called by it: file systems take 255, with what follows it in names of locks
   lockPollMs: 100, // between two looks whether a lock is free: an order takes seconds
 } as const;
 

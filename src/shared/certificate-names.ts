@@ -40,6 +40,15 @@ export function parseCertificateName(written: string): string {
   return isWildcardName ? `*.${name}` : name;
 }
 
+/** Whether a certificate can be for it, in the form that parseCertificateName gives. */
+export function isCertificateName(name: string): boolean {
+  try {
+    return parseCertificateName(name) === name;
+  } catch {
+    return false; // why, nobody asks who only wants to know whether
+  }
+}
+
 function asciiName(rest: string, written: string): string {
   // What ends in a number would be read as an address: 127.1, 0x7f.1.
   const name = /(^|\.)(\d+|0x[\da-f]*)\.?$/i.test(rest)

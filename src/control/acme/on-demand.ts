@@ -6,6 +6,7 @@
 
 import { ON_DEMAND_DECISIONS as LIMITS } from "../../shared/auto-tls-limits.ts";
 import type { OnDemandPlan } from "../../shared/auto-tls-plan.ts";
+import { isCertificateName } from "../../shared/certificate-names.ts";
 import { messageOf, ProxyError } from "../../shared/errors.ts";
 import type { Log } from "../../shared/log.ts";
 import { printableUrl } from "../../shared/secret.ts";
@@ -55,6 +56,7 @@ export class OnDemand {
   async #decide(name: string): Promise<void> {
     const { manager, log, granted, denied } = this.#options;
     try {
+      if (!isCertificateName(name)) throw new NotAllowed("no certificate can have such a name");
       await this.#obtain(name);
       if (this.#closed) return;
       this.#keep(name);

@@ -43,7 +43,7 @@ export class CertificateStorage {
    * @param name its first.
    * @throws ProxyError ERR_STORAGE; or the signal's reason.
    */
-  lockCertificate(name: string, signal: AbortSignal): Promise<FileLock> {
+  async lockCertificate(name: string, signal: AbortSignal): Promise<FileLock> {
     return this.#lock("certificates", certificateFolder(name), signal);
   }
 

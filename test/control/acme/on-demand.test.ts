@@ -144,6 +144,23 @@ test("names that clients make up fill no log, however fast they do", async () =>
   expect(lines.map(({ fields }) => fields.others)).toEqual([undefined, 29]);
 });
 
+test("names that no certificate can have are denied at once, and cost no order", async () => {
+  const demand = new Demand({ domains: ["*.b.example"] });
+  for (const name of ["_a.b.example", "-a.b.example", `${"a".repeat(50)}_.b.example`]) {
+    expect(await demand.want(name)).toBe(`${name} denied`);
+  }
+  expect(issuer.requests).toEqual([]);
+  expect(demand.log.lines.filter(({ level }) => level !== "debug")).toEqual([]);
+});
+
+test("a name of the greatest length gets its certificate", async () => {
+  const label = "a".repeat(63);
+  const name = `${[label, label, label].join(".")}.${"b".repeat(53)}.example`;
+  expect(name.length).toBe(253);
+  const demand = new Demand({ domains: [name] });
+  expect(await demand.want(name)).toBe(`${name} granted`);
+});
+
 test("names that many clients make up are asked about sixteen at a time", async () => {
   const gate = Promise.withResolvers<void>();
   let asked = 0;

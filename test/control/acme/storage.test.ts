@@ -101,6 +101,11 @@ describe("certificates", () => {
     }
   });
 
+  test("what is no name is refused a lock as everything else that goes wrong", async () => {
+    const refused = storage.lockCertificate("_a.example", AbortSignal.timeout(5_000));
+    await expect(refused).rejects.toMatchObject({ code: "ERR_STORAGE" });
+  });
+
   for (const name of [
     "",
     ".",

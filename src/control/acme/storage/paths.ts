@@ -5,6 +5,7 @@
 //     20261122T232004Z/chain.pem key.pem   one issuance: its two files belong together and are never changed
 //     order.json                           an order under way, and the key that it is for
 //     wanted                               somebody asked for a new one (`proxy certificates renew`)
+//   certificates/_long.…/                  the same for a name that file systems take no folder of, by its hash
 //   accounts/letsencrypt/                  account.json, key.pem
 //   authorities/internal/                  root.pem, root-key.pem: internal-authority.ts
 //   locks/                                 empty files; they stay
@@ -27,7 +28,9 @@ export function certificateFolder(name: string): string {
   if (name.length > STORAGE.nameMaxLength || !NAME.test(name)) {
     throw new ProxyError("ERR_STORAGE", `${JSON.stringify(name)} is no name of a certificate`);
   }
-  return name.replace(/^\*\./, "_wildcard.");
+  const folder = name.replace(/^\*\./, "_wildcard.");
+  if (folder.length <= STORAGE.folderMaxLength) return folder;
+  return `_long.${new Bun.CryptoHasher("sha256").update(folder).digest("hex")}`;
 }
 
 /** The folder of an authority's account: its name, in characters that every file system takes. */
