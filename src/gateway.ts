@@ -157,9 +157,14 @@ function close(slot: number): void {
   checkDrained();
 }
 
+function drop(slot: number): void {
+  listeners.delete(slot);
+  emit({ type: "over", slot });
+}
+
 /** Listeners that are over are forgotten; the last one of a draining worker is its end. */
 function checkDrained(): void {
-  for (const [slot, listener] of listeners) if (listener.over) listeners.delete(slot);
+  for (const [slot, listener] of listeners) if (listener.over) drop(slot);
   if (!draining || listeners.size > 0) return;
   draining = false;
   emit({ type: "drained" });
@@ -203,6 +208,8 @@ function obey(command: Command<GatewayPlan>): void {
       return;
     case "close":
       return close(command.slot);
+    case "forget":
+      return; // it is, since it was over
     case "ask":
       return void answer(command.id, command.question);
     case "hand_on":

@@ -78,6 +78,8 @@ function obey(command: Command<RelayPlan>): void {
       return engine.setMirror(command.slot, command.addresses);
     case "close":
       return engine.close(command.slot);
+    case "forget":
+      return engine.forget(command.slot);
     case "adopt":
       return adopt(command);
     case "take":

@@ -339,6 +339,12 @@ export class Listener {
     this.stop();
   }
 
+  /** It was closed, and nobody is left: workers keep nothing of it. */
+  forget(): void {
+    for (const { worker } of this.#shares.values())
+      worker.post({ type: "forget", slot: this.slot });
+  }
+
   /** Another process accepts on the same sockets: a socket file stays when this one ends. */
   leaveFile(): void {
     this.#socketFile = undefined;

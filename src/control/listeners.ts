@@ -89,6 +89,7 @@ export class Listeners {
     const abandon = (): void => {
       for (const listener of opened.values()) {
         listener.retireFor(false);
+        listener.forget();
         this.#all.delete(listener.slot);
       }
     };
@@ -107,7 +108,10 @@ export class Listeners {
     let replaced: readonly Listener[] = [];
     return {
       commit: () => (replaced = this.#take(plans, opened)),
-      settle: () => replaced.forEach((listener) => this.#closed.add(listener)),
+      settle: () => {
+        for (const listener of replaced) this.#closed.add(listener);
+        this.forget();
+      },
       abandon,
     };
   }
@@ -121,12 +125,11 @@ export class Listeners {
       (listener) => this.#current.get(listener.plan.key) !== listener,
     );
     for (const listener of replaced) listener.retireFor(this.#current.has(listener.plan.key));
-    this.#forget();
     return replaced;
   }
 
-  /** Those that were replaced, and whose last client is gone. */
-  #forget(): void {
+  /** Those that were replaced, and whose last client is gone. Called whenever a client of theirs may have been the last. */
+  forget(): void {
     for (const listener of this.#closed) {
       const { slot, plan } = listener;
       const { key } = plan;
@@ -134,6 +137,7 @@ export class Listeners {
       if (stats.active > 0 || this.#options.isUnderWay(slot)) continue;
       this.#closed.delete(listener);
       this.#all.delete(slot);
+      listener.forget();
       const past = this.#past.get(key);
       if (this.#current.has(key)) {
         this.#past.set(key, past === undefined ? stats : joinStats(stats, past));
@@ -173,7 +177,7 @@ export class Listeners {
 
   /** Of the plan's listeners, with what those before them counted. */
   stats(): Record<string, ListenerStats> {
-    this.#forget();
+    this.forget();
     const sums = new Map([...this.#current].map(([key, listener]) => [key, listener.stats()]));
     const add = (key: string, more: ListenerStats): void => {
       const sum = sums.get(key);
@@ -187,8 +191,12 @@ export class Listeners {
     return Object.fromEntries(sums);
   }
 
-  answered(worker: number, answer: WorkerEvent & { type: "opened" | "open_failed" }): void {
-    this.#all.get(answer.slot)?.answered(worker, answer);
+  answered(
+    worker: number,
+    answer: WorkerEvent & { type: "opened" | "open_failed" | "over" },
+  ): void {
+    if (answer.type === "over") this.forget();
+    else this.#all.get(answer.slot)?.answered(worker, answer);
   }
 
   certificatesChanged(key: string): void {
@@ -198,6 +206,7 @@ export class Listeners {
   /** A worker is gone. */
   retire(worker: number): void {
     for (const listener of this.#all.values()) listener.retire(worker);
+    this.forget();
   }
 
   /** Another process accepts on the sockets of these. @returns their slots. */

@@ -159,11 +159,8 @@ export class Proxy implements AsyncDisposable {
   }
 
   stats(): ProxyStats {
-    return {
-      uptimeMs: performance.now() - this.#startedMs,
-      workerRestarts: this.#workerRestarts,
-      listeners: this.#listeners.stats(),
-    };
+    const uptimeMs = performance.now() - this.#startedMs;
+    return { uptimeMs, workerRestarts: this.#workerRestarts, listeners: this.#listeners.stats() };
   }
 
   connections(): ProxyConnection[] {
@@ -351,6 +348,7 @@ export class Proxy implements AsyncDisposable {
     switch (event.type) {
       case "opened":
       case "open_failed":
+      case "over":
         this.#listeners.answered(index, event);
         break;
       case "adopted":
@@ -367,6 +365,7 @@ export class Proxy implements AsyncDisposable {
         const taker = this.#workers.at(index);
         if (taker !== undefined) this.#drained.delete(taker);
         this.#handOvers.took(event.id);
+        this.#listeners.forget();
         break;
       }
       case "answer":

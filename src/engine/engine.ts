@@ -54,6 +54,11 @@ export interface Engine {
    * might have the socket, and if another process has, the kernel may have woken us alone for this client.
    */
   close(slot: number): void;
+  /**
+   * Nothing names this listener any more, which was closed: what is kept of it goes when the last of its connections is gone. The
+   * engine emits `over` whenever a closed listener has none, until it is forgotten.
+   */
+  forget(slot: number): void;
   /** Accepts on listeners that were opened quietly. */
   accept(): void;
   /** Duplicates of every listening descriptor; none where the platform has no descriptors to hand on. */

@@ -35,7 +35,7 @@ export interface PacerOptions {
 export class Pacer {
   readonly options: PacerOptions;
   readonly sleepers = new Sleepers();
-  readonly #paces: Pace[] = [];
+  #paces: Pace[] = [];
   /** By direction. */
   marks = new Uint8Array(0);
 
@@ -55,6 +55,11 @@ export class Pacer {
     const pace = new Pace(this, limits, shared, rows);
     this.#paces.push(pace);
     return pace;
+  }
+
+  /** Of a listener without connections. */
+  remove(pace: Pace | null): void {
+    if (pace !== null) this.#paces = this.#paces.filter((each) => each !== pace);
   }
 
   /** How long nothing is to be resumed; Infinity if nobody waits. */

@@ -109,6 +109,7 @@ export class Admission {
   /** null: no limit of bandwidth. */
   readonly #pace: Pace | null;
   #visits = 0;
+  #closed = false;
 
   constructor(host: GatewayHost, request: AdmissionRequest) {
     const { key, listen } = request.listener;
@@ -259,6 +260,12 @@ export class Admission {
     this.trace(visit, "close", reason);
     rows.close(visit.row);
     this.#visits--;
+    this.#forget();
+  }
+
+  /** Its share of the bandwidth is nobody's any more. */
+  #forget(): void {
+    if (this.#closed && this.#visits === 0) this.#host.bandwidth.forget(this.#pace);
   }
 
   /** For the log of level debug. */
@@ -275,6 +282,8 @@ export class Admission {
 
   /** Nobody enters any more: reports what is left to report. */
   close(): void {
+    this.#closed = true;
+    this.#forget();
     this.#refusals.close();
   }
 }

@@ -29,6 +29,11 @@ export class Bandwidth {
     return this.#pacer.add({ bytesPerSecond, connectionBytesPerSecond }, shared);
   }
 
+  /** Of a listener that is over. */
+  forget(pace: Pace | null): void {
+    this.#pacer.remove(pace);
+  }
+
   /** @param row of its client. */
   paced(wire: Wire, row: number, pace: Pace, marks: Watermarks): Wire {
     pace.begin(row);

@@ -161,6 +161,8 @@ export type Command<P extends ListenerPlan = ListenerPlan> =
   | { readonly type: "certificate_denied"; readonly name: string }
   /** Stops accepting; connections go on. */
   | { readonly type: "close"; readonly slot: number }
+  /** Of a listener that was closed, to `over`: nothing names it any more, and what was kept for its connections goes. */
+  | { readonly type: "forget"; readonly slot: number }
   /** Relays between two connected stream sockets of this process. The engine duplicates both descriptors. */
   | { readonly type: "adopt"; readonly id: number; readonly request: AdoptRequest }
   /** Ends the connection in this row if it still is the one named (see LiveConnection.id). */
@@ -331,6 +333,8 @@ export type WorkerEvent =
   | { readonly type: "took"; readonly id: number }
   /** To a question; `sockets` for that one only. */
   | { readonly type: "answer"; readonly id: number; readonly sockets: readonly ListeningSocket[] }
+  /** A listener that was closed has no connection here any more, unless one is handed over to it after all. */
+  | { readonly type: "over"; readonly slot: number }
   | { readonly type: "drained" }
   /** The last event of a worker. `connections` were still open and were reset. */
   | { readonly type: "ended"; readonly connections: number };

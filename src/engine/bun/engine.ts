@@ -35,6 +35,8 @@ export class BunEngine implements Engine {
   readonly #descriptorLimit: number;
   readonly #fdCeiling: number;
   readonly #listeners = new Map<number, BunListener>();
+  /** Closed and not forgotten. */
+  readonly #closed = new Map<number, BunListener>();
   readonly #connections: (Connection | undefined)[] = [];
   readonly #freeRows: number[] = [];
   readonly #timed = new Set<Timed>();
@@ -93,8 +95,16 @@ export class BunEngine implements Engine {
   }
 
   close(slot: number): void {
-    this.#listeners.get(slot)?.close();
+    const listener = this.#listeners.get(slot);
+    if (listener === undefined) return;
+    listener.close();
     this.#listeners.delete(slot);
+    this.#closed.set(slot, listener);
+  }
+
+  forget(slot: number): void {
+    this.pacer.remove(this.#closed.get(slot)?.pace ?? null);
+    this.#closed.delete(slot);
   }
 
   accept(): void {
@@ -153,6 +163,10 @@ export class BunEngine implements Engine {
   /** Descriptors are numbered from the lowest free one, so the newest tells how many the process holds, all workers together. */
   hasRoom(fd: number): boolean {
     return fd < this.#fdCeiling && this.#open < this.live.capacity;
+  }
+
+  unused(slot: number): void {
+    if (this.#closed.has(slot)) this.host.emit({ type: "over", slot });
   }
 
   addConnection(owner: ConnectionOwner, slot: number): Connection {

@@ -44,6 +44,8 @@ export interface ListenerEngine {
   /** Whether the process can hold one more connection; `fd` is the descriptor just accepted. */
   hasRoom(fd: number): boolean;
   addConnection(owner: ConnectionOwner, slot: number): Connection;
+  /** The last connection of the listener is over. */
+  unused(slot: number): void;
   removeConnection(connection: Connection): void;
   /** Calls `expire` at `deadlineMs` as long as it is not settled. `timeoutMs` is how long that may be. */
   watch(timed: Timed, timeoutMs: number): void;
@@ -69,6 +71,7 @@ export class BunListener implements ConnectionOwner {
   readonly fastopen: boolean;
   readonly #engine: ListenerEngine;
   readonly #slot: number;
+  #connections = 0;
   readonly #active: Int32Array;
   readonly #refusals: RefusalReports;
   readonly #warnings: Warnings;
@@ -224,6 +227,7 @@ export class BunListener implements ConnectionOwner {
     this.#setAcceptedOptions(socket);
     this.counters.accepted();
     const connection = this.#engine.addConnection(this, this.#slot);
+    this.#connections++;
     connection.client.socket = socket;
     socket.data = connection.client;
     this.#noteClient(connection, socket);
@@ -395,6 +399,7 @@ export class BunListener implements ConnectionOwner {
     this.#countOut(connection.row);
     if (this.#engine.host.traceConnections) this.#trace(connection, "close", reason);
     this.#engine.removeConnection(connection);
+    if (--this.#connections === 0) this.#engine.unused(this.#slot);
   }
 
   /** limits.max_per_ip: the client has one connection less. */

@@ -144,7 +144,7 @@ export class EpollEngine extends LinuxEngine {
       this.mirrors.event(TAG_MIRROR - tag, generation, this.#poller.events(index));
     } else {
       const listener = this.acceptor.listeners[profileOfTag(tag)];
-      if (listener !== undefined && listener.fds.length > 0 && listener.pausedUntil === 0) {
+      if (listener?.watched === true) {
         this.acceptor.accept(listener, this.relay.now);
       }
     }

@@ -62,6 +62,10 @@ export interface OpenListener {
   pausedUntil: number;
   /** The engine tells of its clients. */
   watched: boolean;
+  /** Operations of the kernel that name it. */
+  accepting: number;
+  /** Nobody names it any more. */
+  forgotten: boolean;
 }
 
 export class Acceptor {
@@ -133,6 +137,8 @@ export class Acceptor {
       round: 0,
       pausedUntil: 0,
       watched: false,
+      accepting: 0,
+      forgotten: false,
     };
     this.listeners[profile] = listener;
     const kept = isKept(request) ? this.#duplicate(listener) : [];

@@ -48,6 +48,9 @@ export class Connections {
   onFirstBytes: (row: number, bytes: Uint8Array) => void = () => {};
   /** A row is about to be closed, in whatever state it is. */
   onClosing: (row: number) => void = () => {};
+  /** The last row of this profile is FREE. */
+  onUnused: (profile: number) => void = () => {};
+  /** By the index that rows have. That of a profile which is forgotten is used again, and until then it stays in its place. */
   readonly profiles: Profile[] = [];
   readonly #host: EngineHost;
   readonly #quiesce: (row: number) => boolean;
@@ -105,6 +108,7 @@ export class Connections {
     this.#host.load.set(this.#host.index, rows.open);
     rows.listener[row] = profile;
     rows.live.slot[row] = this.profiles[profile]!.slot;
+    this.profiles[profile]!.rows++;
     rows.live.startedMs[row] = now;
     rows.live.activeMs[row] = now;
     return row;
@@ -168,6 +172,7 @@ export class Connections {
     }
     rows.give(row);
     this.#host.load.set(this.#host.index, rows.open);
+    if (--profile.rows === 0) this.onUnused(rows.listener[row]!);
     this.#onClose();
   }
 

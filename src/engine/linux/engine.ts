@@ -56,6 +56,8 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
   readonly #pipes = new Map<number, PipePool>();
   readonly #buffers = new Map<number, BufferPool>();
   readonly #adoptProfiles = new Map<string, number>();
+  /** Indexes of profiles that listeners had which are forgotten. */
+  readonly #freeProfiles: number[] = [];
   #sweepMs = Infinity;
   #nextSweepMs = Infinity;
   #draining = false;
@@ -101,6 +103,7 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
     );
     const { firstBytes } = this;
     this.connector = new Connector(this, connections, relay, reports, host, listenerOf, firstBytes);
+    connections.onUnused = (profile) => this.unused(profile);
     connections.onOpened = (row) => this.#opened(row);
     connections.onFirstBytes = (row, bytes) => this.#firstBytesRead(row, bytes);
     connections.onClosing = (row) => {
@@ -158,8 +161,8 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
     const targets = this.#targetsOf(request);
     const entrance = Entrance.of(request);
     const profile = this.#profileOf(request, targets, entrance);
-    const index = this.connections.profiles.push(profile) - 1;
-    const { bound, kept } = this.acceptor.listen(request, index, targets, entrance);
+    const index = this.#freeProfiles.pop() ?? this.connections.profiles.length;
+    const { bound, kept } = this.#listen(request, index, profile, entrance);
     warnIfTooFew(this.host, request, this.#descriptorLimit);
     const { timeouts } = request.listener;
     this.#needSweep(timeouts.connectMs);
@@ -169,6 +172,55 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
     this.#needSweep(timeouts.lifetimeMs);
     if (request.listener.mirror !== null) this.#needSweep(RELAY.mirrorLingerMs);
     return { bound, fds: kept };
+  }
+
+  #listen(
+    request: RelayRequest,
+    index: number,
+    profile: Profile,
+    entrance: Entrance | null,
+  ): { bound: SocketAddress[]; kept: number[] } {
+    this.connections.profiles[index] = profile;
+    try {
+      return this.acceptor.listen(request, index, profile.targets!, entrance);
+    } catch (error) {
+      this.#release(index);
+      throw error;
+    }
+  }
+
+  /** Nothing of the kernel and no row has this profile now. */
+  protected unused(index: number): void {
+    const listener = this.acceptor.listeners[index];
+    if (listener === undefined || listener.fds.length > 0) return;
+    if (listener.accepting > 0 || this.connections.profiles[index]!.rows > 0) return;
+    if (listener.forgotten) this.#release(index);
+    else this.host.emit({ type: "over", slot: listener.slot });
+  }
+
+  forget(slot: number): void {
+    const listener = this.acceptor.find(slot);
+    if (listener === undefined) return;
+    listener.forgotten = true;
+    this.unused(listener.profile);
+  }
+
+  /** The index is free for another listener. */
+  #release(index: number): void {
+    const { profiles } = this.connections;
+    this.acceptor.listeners[index] = undefined;
+    this.#pacer.remove(profiles[index]!.pace);
+    this.#freeProfiles.push(index);
+    if (this.mirrors.open > 0) return; // copies have pipes of their own, and names for the pools only
+    const used = profiles.filter((_profile, i) => !this.#freeProfiles.includes(i));
+    for (const [bytes, pool] of this.#pipes) {
+      if (used.some(({ pipes }) => pipes === pool)) continue;
+      pool.close();
+      this.#pipes.delete(bytes);
+    }
+    for (const [bytes, pool] of this.#buffers) {
+      if (used.every(({ buffers }) => buffers !== pool)) this.#buffers.delete(bytes);
+    }
   }
 
   #opened(row: number): void {
@@ -203,7 +255,7 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
     const sizes = this.#sizes(listener.buffers);
     const { key } = listener;
     const { fastopen } = listener.socket;
-    const kept = { counters, active, targets, entrance, pace, mirror };
+    const kept = { counters, active, targets, entrance, pace, mirror, rows: 0 };
     return { key, slot, idleMs, lifetimeMs, fastopen, ...kept, ...sizes };
   }
 
@@ -261,6 +313,7 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
         targets: null,
         entrance: null,
         fastopen: false,
+        rows: 0,
       };
       profile = this.connections.profiles.push({ ...plan, ...this.#sizes(request) }) - 1;
       this.#adoptProfiles.set(name, profile);

@@ -37,6 +37,8 @@ export interface Profile {
   readonly counters: CounterWriter | null;
   /** Connections open over all workers, one Int32; null for adopted pairs. */
   readonly active: Int32Array | null;
+  /** In whatever state they are. */
+  rows: number;
 }
 
 /** What clients send is, and not what they are sent. */

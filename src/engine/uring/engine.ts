@@ -124,11 +124,13 @@ export class UringEngine extends LinuxEngine {
     this.#ring.push(IORING_OP_POLL_ADD, this.wakeFd, 0, IORING_POLL_ADD_MULTI, EPOLLIN, low, 0);
   }
 
-  watchListener(fd: number, { profile }: OpenListener): void {
+  watchListener(fd: number, listener: OpenListener): void {
+    const { profile } = listener;
     setBlocking(fd, true); // the kernel waits on it; an O_NONBLOCK socket would answer EAGAIN
     const head = IORING_OP_ACCEPT | (IORING_ACCEPT_MULTISHOT << SQE_IOPRIO_SHIFT);
     const low = Op.userLow(Op.OP_ACCEPT, profile);
     this.#accepting++;
+    listener.accepting++;
     this.#ring.push(head, fd, 0, 0, SOCK_CLOEXEC, low, fd);
   }
 
@@ -323,7 +325,10 @@ export class UringEngine extends LinuxEngine {
     else if (result >= 0) this.acceptor.accepted(listener, result, now);
     else if (result !== -ECANCELED) this.acceptor.acceptFailed(listener, -result, now);
     const over = (flags & IORING_CQE_F_MORE) === 0;
-    if (over) this.#accepting--;
-    if (over && listener.watched && listener.fds.includes(fd)) this.watchListener(fd, listener);
+    if (!over) return;
+    this.#accepting--;
+    listener.accepting--;
+    if (listener.watched && listener.fds.includes(fd)) this.watchListener(fd, listener);
+    else if (listener.accepting === 0) this.unused(profile);
   }
 }
