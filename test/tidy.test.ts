@@ -72,7 +72,7 @@ const PACKAGE_ROOMS: Record<string, readonly string[]> = {
   "bun:ffi": ["ffi"],
   "bun:test": [],
   yaml: ["config"],
-  zod: ["config"],
+  zod: ["config", "control"],
   "prom-client": ["control"],
   citty: ["cli", "commands"],
   pino: ["control"],

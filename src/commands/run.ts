@@ -14,7 +14,7 @@ import { createLog } from "../control/log.ts";
 import { type Origin, takeOrigin } from "../control/origin.ts";
 import { PidFile } from "../control/pid-file.ts";
 import { Proxy } from "../control/proxy.ts";
-import { Reloader } from "../control/reloader.ts";
+import { Reloader, type ReloadOutcome } from "../control/reloader.ts";
 import type { ServiceManager } from "../control/systemd.ts";
 import { markReplaced, Upgrader } from "../control/upgrade.ts";
 import { messageOf, ProxyError } from "../shared/errors.ts";
@@ -70,7 +70,13 @@ async function serve(flags: RunFlags, origin: Origin): Promise<number> {
   });
   let serving: Proxy | undefined;
   const reopenLogs = (): boolean => serving?.reopenLogs() === true;
-  const admin = new Admin(log);
+  const admin = new Admin(log, {
+    reload: () => reload(),
+    setLevel: (level) => {
+      log.setLevel(level);
+      serving?.trace(level === "debug");
+    },
+  });
   const reloader = new Reloader({
     log,
     admin,
@@ -80,9 +86,9 @@ async function serve(flags: RunFlags, origin: Origin): Promise<number> {
     began: () => manager.reloading("reloading the configuration"),
     ended: (status) => manager.ready(status),
   });
-  const reload = async (): Promise<void> => {
+  const reload = (): Promise<ReloadOutcome> => {
     serving?.reloadCertificates();
-    await reloader.reload();
+    return reloader.reload();
   };
   const notes = signalNotes(log, upgrader, { reopenLogs, reload });
   const signals = watchStopSignals(stopSignals(), notes);
@@ -160,7 +166,7 @@ interface Reloads {
   /** @returns false if there are no files to open anew. */
   reopenLogs(): boolean;
   /** The configuration and certificates. */
-  reload(): Promise<void>;
+  reload(): Promise<ReloadOutcome>;
 }
 
 /** Signals that mean something to other servers. */

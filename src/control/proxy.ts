@@ -6,9 +6,7 @@ import { isDeepStrictEqual } from "node:util";
 
 import type { SocketAddress } from "../shared/address.ts";
 import type { AutoTlsPlan } from "../shared/auto-tls-plan.ts";
-import type { ListenerStats } from "../shared/counters.ts";
 import { ProxyError } from "../shared/errors.ts";
-import type { LiveConnection } from "../shared/live-table.ts";
 import { type Log, silentLog } from "../shared/log.ts";
 import type { AdoptRequest, ListeningSocket, WorkerEvent } from "../shared/messages.ts";
 import type { EngineName, Plan } from "../shared/plan.ts";
@@ -25,6 +23,7 @@ import { Inheritance } from "./inheritance.ts";
 import type { ListenerSummary } from "./listener.ts";
 import { Listeners } from "./listeners.ts";
 import { type Adoption, Pairs } from "./pairs.ts";
+import type { ProxyConnection, ProxyStats } from "./proxy-state.ts";
 import { Questions } from "./questions.ts";
 import { Refusals } from "./refusals.ts";
 import { type Lookup, systemLookup } from "./resolver.ts";
@@ -38,20 +37,6 @@ export interface ProxyOptions {
   readonly lookup?: Lookup;
   /** Listening sockets to accept on instead of binding; closed when the proxy has started. Default: none. */
   readonly inheritance?: Inheritance;
-}
-
-export interface ProxyStats {
-  readonly uptimeMs: number;
-  /** Workers that crashed and were replaced. */
-  readonly workerRestarts: number;
-  /** By ListenerPlan.key. */
-  readonly listeners: Readonly<Record<string, ListenerStats>>;
-}
-
-export interface ProxyConnection extends LiveConnection {
-  readonly worker: number;
-  /** ListenerPlan.key; empty for an adopted pair. */
-  readonly listener: string;
 }
 
 type State = "running" | "draining" | "ended";
@@ -158,6 +143,11 @@ export class Proxy implements AsyncDisposable {
     return this.#workers.alive();
   }
 
+  /** Whether workers tell of every connection, as with log_level: debug. */
+  trace(on: boolean): void {
+    this.#workers.trace(on);
+  }
+
   stats(): ProxyStats {
     const uptimeMs = performance.now() - this.#startedMs;
     return { uptimeMs, workerRestarts: this.#workerRestarts, listeners: this.#listeners.stats() };
@@ -258,7 +248,7 @@ export class Proxy implements AsyncDisposable {
       logs.abandon();
       throw error;
     }
-    this.#workers.trace(plan.log.level === "debug");
+    this.trace(plan.log.level === "debug");
     if (!isSame) await this.#exchangeAutoTls(autoTls);
     this.#reopen();
     return diff;
@@ -446,4 +436,4 @@ export class Proxy implements AsyncDisposable {
   }
 }
 
-export type { ListenerSummary, SocketAddress };
+export type { ListenerSummary, ProxyConnection, ProxyStats, SocketAddress };

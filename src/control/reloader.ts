@@ -27,11 +27,14 @@ export interface ReloaderOptions {
   readonly ended: (status: string) => void;
 }
 
+export type ReloadOutcome = { readonly diff: PlanDiff } | { readonly error: string };
+
 export class Reloader {
   readonly #options: ReloaderOptions;
   #proxy: Proxy | undefined;
   #watch: FileWatch | undefined;
   #running: Promise<void> | null = null;
+  #outcome: ReloadOutcome = { error: "the proxy is not serving" };
   #again = false;
   /** A successor is being started, which reads the configuration as it is. */
   #held = false;
@@ -73,11 +76,12 @@ export class Reloader {
    * Settles when what the configuration is now has been taken up or refused, or is left to a successor. Never rejects: the
    * log has the outcome.
    */
-  async reload(): Promise<void> {
+  async reload(): Promise<ReloadOutcome> {
     this.#again = true;
-    if (this.#held) return;
+    if (this.#held) return { error: "an upgrade is under way, which reads the configuration" };
     this.#running ??= this.#run().finally(() => (this.#running = null));
     await this.#running;
+    return this.#outcome;
   }
 
   async #run(): Promise<void> {
@@ -98,11 +102,13 @@ export class Reloader {
       const diff = await this.#take(proxy, plan);
       setLevel(plan.log.level);
       admin.reloaded();
+      this.#outcome = { diff };
       this.#tell(proxy.plan, diff);
       ended("configuration reloaded");
     } catch (error) {
       const reason = messageOf(error);
       admin.refused(reason);
+      this.#outcome = { error: reason };
       log.error({ reason }, "configuration not taken, serving on as before");
       ended(`configuration not taken, serving on as before: ${reason}`);
     }

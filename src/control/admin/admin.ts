@@ -12,9 +12,11 @@ import { FileWatch } from "../file-watch.ts";
 import { scrape } from "../metrics/metrics.ts";
 import { takeReading } from "../metrics/reading.ts";
 import type { Proxy } from "../proxy.ts";
-import type { Answer } from "./answer.ts";
+import { type Answer, json, type Question } from "./answer.ts";
+import { type Controls, type Operations, operationsOf, perform } from "./api.ts";
 import { answerLive, answerReady, Pulse, type Reloads, type Subject } from "./health.ts";
-import { answerOn, type Paths, READ } from "./paths.ts";
+import { openApi } from "./openapi.ts";
+import { answerOn, type Path, type Paths, READ } from "./paths.ts";
 import { AdminServer } from "./server.ts";
 import { readToken, Token } from "./token.ts";
 
@@ -27,6 +29,7 @@ export interface PreparedAdmin {
 export class Admin implements Subject {
   readonly #log: Log;
   readonly #pulse = new Pulse(this);
+  readonly #operations: Operations;
   readonly #closing = new AbortController();
   #plan: AdminPlan | null = null;
   #server: AdminServer | undefined;
@@ -39,8 +42,10 @@ export class Admin implements Subject {
   refusal: string | null = null;
   readonly reloads: Reloads = { taken: 0, refused: 0, lastTakenMs: Date.now() };
 
-  constructor(log: Log) {
+  /** @param controls what the API can have done. */
+  constructor(log: Log, controls: Controls) {
     this.#log = log;
+    this.#operations = operationsOf(this, controls);
   }
 
   /**
@@ -159,7 +164,7 @@ export class Admin implements Subject {
   #open({ listen }: AdminPlan): Promise<AdminServer> {
     const rules = () => ({ listen, token: this.#token });
     const paths = this.#paths();
-    const answer = (question: Parameters<typeof answerOn>[1]) => answerOn(paths, question);
+    const answer = (question: Question) => answerOn(paths, question);
     return AdminServer.open({ listen, log: this.#log, rules, answer });
   }
 
@@ -175,7 +180,24 @@ export class Admin implements Subject {
         isPublic: true,
         answer: (question) => answerReady(question, this),
       },
+      ...this.#api(),
       "/metrics": { methods: READ, answer: ({ accept }) => this.#scrape(accept) },
+    };
+  }
+
+  #api(): Paths {
+    const paths = Object.entries(this.#operations).map(([path, byMethod]): [string, Path] => {
+      const methods = Object.keys(byMethod).flatMap((method) =>
+        method === "GET" ? READ : [method],
+      );
+      const answer = (question: Question): Answer | Promise<Answer> =>
+        perform(byMethod[question.method === "HEAD" ? "GET" : question.method]!, question);
+      return [path, { methods, answer }];
+    });
+    const document = openApi(this.#operations);
+    return {
+      ...Object.fromEntries(paths),
+      "/api/openapi.json": { methods: READ, answer: () => json(200, document) },
     };
   }
 

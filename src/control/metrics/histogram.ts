@@ -1,5 +1,5 @@
-// How long requests took, as a histogram. What workers have counted is in buckets already, which prom-client has no way to take,
-// so this is a metric of our own that gives it the lines to write. Called by metrics.ts.
+// How long requests took, as a histogram. What workers have counted is in buckets already, which prom-client has no way to
+// take, so this is a metric of our own that gives it the lines to write. Called by metrics.ts.
 
 import type { HttpStats } from "../../shared/counters.ts";
 import { isHttpPlan } from "../../shared/http-plan.ts";

@@ -423,11 +423,10 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     const host = this.#host;
     const notes = this.#notes;
     this.#stream.events = NOBODY;
-    const tookMs = this.#elapsed();
-    host.counters.requestEnded(notes.status, tookMs);
+    host.counters.requestEnded(notes.status, this.#elapsed());
     if (host.accessLog !== null) {
       if (this.#state >= ANSWERING) notes.bytesDown = this.#stream.bodyBytes ?? notes.bytesDown;
-      notes.record(host.accessLog, this.#tries.name, tookMs);
+      notes.record(host.accessLog, this.#tries.name, this.#elapsed());
     }
     this.#tries.end(host.targets);
     this.#move(FREE);
