@@ -10,7 +10,7 @@ import type { Config } from "../config/schema.ts";
 import { Admin } from "../control/admin/admin.ts";
 import { cautions } from "../control/cautions.ts";
 import { compile } from "../control/compile.ts";
-import { createLog } from "../control/log.ts";
+import { createLog, type ProcessLog } from "../control/log.ts";
 import { type Origin, takeOrigin } from "../control/origin.ts";
 import { PidFile } from "../control/pid-file.ts";
 import { Proxy } from "../control/proxy.ts";
@@ -19,7 +19,7 @@ import type { ServiceManager } from "../control/systemd.ts";
 import { markReplaced, Upgrader } from "../control/upgrade.ts";
 import { messageOf, ProxyError } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
-import type { Plan } from "../shared/plan.ts";
+import type { LogLevel, Plan } from "../shared/plan.ts";
 import { RUN_ARGS } from "./flags.ts";
 import { thisMachine } from "./machine.ts";
 import { STOP, type StopSignals, watchStopSignals } from "./stop.ts";
@@ -72,10 +72,7 @@ async function serve(flags: RunFlags, origin: Origin): Promise<number> {
   const reopenLogs = (): boolean => serving?.reopenLogs() === true;
   const admin = new Admin(log, {
     reload: () => reload(),
-    setLevel: (level) => {
-      log.setLevel(level);
-      serving?.trace(level === "debug");
-    },
+    setLevel: (level) => setLevel(level, log, serving),
   });
   const reloader = new Reloader({
     log,
@@ -119,6 +116,12 @@ async function serve(flags: RunFlags, origin: Origin): Promise<number> {
   if (!flushed) process.exit(code); // a write that nobody takes would keep the process
   if (failure !== undefined) throw failure;
   return code;
+}
+
+/** Workers tell of connections only if somebody wants to read it. */
+function setLevel(level: LogLevel, log: ProcessLog, proxy: Proxy | undefined): void {
+  log.setLevel(level);
+  proxy?.trace(level === "debug");
 }
 
 /** In a file, auto_tls says agree_terms; the short forms mean it, which somebody should be told. */
