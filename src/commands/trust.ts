@@ -2,7 +2,9 @@
 // forget it (-uninstall). What it runs is shown before it runs.
 
 import type { X509Certificate } from "node:crypto";
-import { resolve } from "node:path";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 
 import { defineCommand } from "citty";
 
@@ -64,9 +66,10 @@ export const trust = defineCommand({
       throw new ProxyError("ERR_USAGE", "-install and -uninstall cannot be given together");
     }
     const folder = await storageOf(args);
-    const root = await rootOf(folder);
+    const { root, certificate } = await rootOf(folder);
     const found = storesOf(args);
-    if (args.install === true || args.uninstall === true) await change(args, root, found);
+    if (args.install === true || args.uninstall === true)
+      await change(args, root, certificate, found);
     else {
       const { system, browsers, lacksCertutil } = found;
       const around = { system, browsers, lacksCertutil, call: callOf(args), wantsSudo };
@@ -93,7 +96,7 @@ async function storageOf({ storage, config }: TrustFlags): Promise<string> {
 }
 
 /** @throws ProxyError ERR_STORAGE if there is none. */
-async function rootOf(folder: string): Promise<RootFacts> {
+async function rootOf(folder: string): Promise<{ root: RootFacts; certificate: X509Certificate }> {
   const { certificateFile } = rootFiles(folder);
   const certificate = await readable(folder, certificateFile);
   if (certificate === null) {
@@ -101,7 +104,7 @@ async function rootOf(folder: string): Promise<RootFacts> {
       cure: "Start the proxy once, with a name in auto_tls that it signs itself (localhost, app.internal), or name its folder",
     });
   }
-  return {
+  const root = {
     file: certificateFile,
     name: commonNameOf(certificate),
     thumbprint: certificate.fingerprint.replaceAll(":", ""),
@@ -109,6 +112,7 @@ async function rootOf(folder: string): Promise<RootFacts> {
     validFrom: certificate.validFromDate,
     validTo: certificate.validToDate,
   };
+  return { root, certificate };
 }
 
 /** The folder belongs to the user that the proxy runs as. */
@@ -138,7 +142,12 @@ function storesOf({ browsers: alone }: TrustFlags): Found {
   return { system, browsers: lacksCertutil ? [] : browsers, lacksCertutil };
 }
 
-async function change(flags: TrustFlags, root: RootFacts, found: Found): Promise<void> {
+async function change(
+  flags: TrustFlags,
+  root: RootFacts,
+  certificate: X509Certificate,
+  found: Found,
+): Promise<void> {
   const action = flags.install === true ? "install" : "uninstall";
   const { system, browsers, lacksCertutil } = found;
   if (system !== null && wantsSudo) {
@@ -153,10 +162,29 @@ async function change(flags: TrustFlags, root: RootFacts, found: Found): Promise
       cure: lacksCertutil ? CERTUTIL_MISSING : `${callOf(flags)} says what can be done by hand`,
     });
   }
-  await changeStores(stores, action, root, (line) => print(`$ ${line}`));
+  const shown = (line: string): Promise<void> => print(`$ ${line}`);
+  await withCopy(certificate, (file) => changeStores(stores, action, { ...root, file }, shown));
   const done = action === "install" ? "is trusted now" : "is trusted no more";
   await print(`${root.name} ${done}. Browsers that run see it after a restart.`);
   if (lacksCertutil) await print(CERTUTIL_MISSING);
+}
+
+/**
+ * What was read and shown is what is installed: the storage belongs to the proxy's user, who could exchange the file for another
+ * before root's commands read it.
+ */
+async function withCopy(
+  certificate: X509Certificate,
+  use: (file: string) => Promise<void>,
+): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "proxy-trust-"));
+  try {
+    const file = join(folder, "root.pem");
+    writeFileSync(file, certificate.toString(), { mode: 0o644 });
+    await use(file);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /** To be repeated with something added. */
