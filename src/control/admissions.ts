@@ -1,7 +1,7 @@
 // What the workers of one listener count together of its clients: max_per_ip and accept_rate, in shared memory. A worker that
 // is gone cannot count its clients out any more, so that is done here. Called by listener.ts.
 
-import { ClientCounts, clientCountsMemory } from "../l4/client-counts.ts";
+import { ClientCounts, clientCountsBytes, clientCountsMemory } from "../l4/client-counts.ts";
 import { bucketMemory } from "../l4/token-buckets.ts";
 import { IP_BYTES } from "../shared/ip.ts";
 import { BOUNDS } from "../shared/limits.ts";
@@ -14,15 +14,17 @@ export class Admissions {
   /** One bucket of l4/token-buckets.ts; null without accept_rate. */
   readonly accepts: SharedArrayBuffer | null;
 
-  /** @param before of the listener that this one replaces, whose clients are still counted. */
-  constructor(plan: ListenerPlan, before?: { plan: ListenerPlan; admissions: Admissions }) {
+  /** @param before of the listener that this one replaces, whose clients are still counted, unless there may be more now. */
+  constructor(plan: ListenerPlan, before?: Admissions) {
     const { maxConnections, maxPerIp, acceptRate } = plan.limits;
-    const alike = before?.plan.limits.maxConnections === maxConnections;
-    const clientsMax = maxConnections > 0 ? maxConnections : BOUNDS.maxConnectionsMax;
+    const wanted = maxConnections > 0 ? maxConnections : BOUNDS.maxConnectionsMax;
+    const clientsMax = Math.max(wanted, BOUNDS.clientsCountedMin);
     const [seed = 0] = crypto.getRandomValues(new Int32Array(1));
-    const counted = alike ? before?.admissions.clients : null;
-    this.clients = maxPerIp > 0 ? (counted ?? clientCountsMemory(clientsMax, seed)) : null;
-    const bucket = before?.admissions.accepts ?? new SharedArrayBuffer(bucketMemory(1));
+    const counted = before?.clients ?? null;
+    const fits = counted !== null && counted.byteLength >= clientCountsBytes(clientsMax);
+    const own = (): SharedArrayBuffer => (fits ? counted : clientCountsMemory(clientsMax, seed));
+    this.clients = maxPerIp > 0 ? own() : null;
+    const bucket = before?.accepts ?? new SharedArrayBuffer(bucketMemory(1));
     this.accepts = acceptRate > 0 ? bucket : null;
   }
 

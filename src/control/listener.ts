@@ -99,10 +99,7 @@ export class Listener {
     this.#log = log;
     this.#lookup = lookup;
     this.#active = before === undefined ? new SharedArrayBuffer(4) : before.#active;
-    this.#admissions = new Admissions(
-      plan,
-      before && { plan: before.plan, admissions: before.#admissions },
-    );
+    this.#admissions = new Admissions(plan, before && before.#admissions);
     this.#targets = new TargetDirectory(plan, log, lookup, () => this.#targetsChanged());
     this.#health = new HealthChecks(
       plan,

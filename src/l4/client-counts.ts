@@ -23,13 +23,22 @@ const KEY_WORDS = 4;
  * @param seed a number that strangers do not know, so that they cannot choose addresses that fall into one place.
  */
 export function clientCountsMemory(clientsMax: number, seed: number): SharedArrayBuffer {
-  // Half full at most: probes stay short.
-  const capacity = 2 ** Math.ceil(Math.log2(Math.max(2, clientsMax * 2)));
-  const memory = new SharedArrayBuffer((HEADER_WORDS + capacity * (KEY_WORDS + 1)) * 4);
+  const capacity = capacityFor(clientsMax);
+  const memory = new SharedArrayBuffer(clientCountsBytes(clientsMax));
   const header = new Int32Array(memory, 0, HEADER_WORDS);
   header[SEED] = seed;
   header[CAPACITY] = capacity;
   return memory;
+}
+
+/** How much that is. */
+export function clientCountsBytes(clientsMax: number): number {
+  return (HEADER_WORDS + capacityFor(clientsMax) * (KEY_WORDS + 1)) * 4;
+}
+
+/** Half full at most: probes stay short. */
+function capacityFor(clientsMax: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.max(2, clientsMax * 2)));
 }
 
 export class ClientCounts {

@@ -97,6 +97,7 @@ export const QUIC_TARGET_DEFAULTS = {
 export const BOUNDS = {
   workersMax: 256, // one thread each, ten times the cores of most machines
   maxConnectionsMax: 1 << 20, // rows of the table of live connections
+  clientsCountedMin: 1 << 15, // of max_per_ip, for reloads that raise max_connections: memory is taken as it is used
   copyBytesMin: 1 * KIB, // below this the system calls cost more than the bytes
   copyBytesMax: 16 * MIB,
   ringBufferMin: 512, // smaller ones cut ordinary messages into pieces
