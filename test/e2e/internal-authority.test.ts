@@ -9,6 +9,7 @@ import { rootFiles } from "../../src/control/acme/internal-authority.ts";
 import { type ProxyProcess, runProxy, startProxy } from "../commands/proxy-process.ts";
 import { run, temporaryFolder } from "../support/daemon.ts";
 import { program, testWith } from "../support/programs.ts";
+import { until } from "../support/until.ts";
 
 setDefaultTimeout(60_000); // several processes, one after the other
 
@@ -81,9 +82,21 @@ async function curl(port: number, host: string, ...flags: string[]): Promise<str
   return (await run([...command, `https://${host}/`])).stdout;
 }
 
-async function obtained(child: ProxyProcess): Promise<void> {
+/** Handshakes of one port, which any worker may get. */
+const HANDSHAKES = 6;
+
+async function obtained({ child, ports }: Serving): Promise<void> {
   await child.line(/"names":"app\.internal".*"msg":"certificate obtained"/);
   await child.line(/"names":"localhost, 127\.0\.0\.1".*"msg":"certificate obtained"/);
+  const isShown = async (port: number, host: string): Promise<boolean> => {
+    const tries = Array.from({ length: HANDSHAKES }, () => curl(port, host));
+    return (await Promise.allSettled(tries)).every(({ status }) => status === "fulfilled");
+  };
+  for (const port of Object.values(ports)) {
+    for (const host of ["localhost", "app.internal"]) {
+      await until("every worker shows it", () => isShown(port, host));
+    }
+  }
 }
 
 testWith(
@@ -91,7 +104,7 @@ testWith(
   "a process signs for itself, and the next one goes on with what there is",
   async () => {
     const first = await serve();
-    await obtained(first.child);
+    await obtained(first);
     for (const version of ["--http1.1", "--http2"]) {
       for (const host of ["localhost", "127.0.0.1", "app.internal"]) {
         expect(await curl(first.ports.http3, host, version)).toBe("behind");
@@ -114,7 +127,7 @@ testWith(
 test("over HTTP/3 a proxy that is given the root believes it, and one that is not does not", async () => {
   const own = join(folder, "other");
   const serving = await serve(configWith("other.yaml", own));
-  await obtained(serving.child);
+  await obtained(serving);
   const address = `h3://localhost:${serving.ports.http3}`;
   const config = configFile(
     "front.yaml",
