@@ -326,14 +326,19 @@ export class Listener {
    * @param isReplaced false: it has no successor, and its address becomes free.
    */
   retireFor(isReplaced: boolean): void {
-    if (isReplaced) this.leaveFile();
+    if (isReplaced) this.handOn();
     for (const { worker } of this.#shares.values()) {
-      if (isReplaced && worker.kind === "gateway") {
-        worker.post({ type: "hand_on", slots: [this.slot] });
-      }
       worker.post({ type: "close", slot: this.slot });
     }
     this.stop();
+  }
+
+  /** Another listener of this process has its sockets. */
+  handOn(): void {
+    this.leaveFile();
+    for (const { worker } of this.#shares.values()) {
+      if (worker.kind === "gateway") worker.post({ type: "hand_on", slots: [this.slot] });
+    }
   }
 
   /** It was closed, and nobody is left: workers keep nothing of it. */

@@ -98,7 +98,8 @@ export class Listeners {
         const before = this.#current.get(plan.key);
         const listener = this.#create(plan, options, before);
         opened.set(plan.key, listener);
-        const replaced = before === undefined ? leaving : [before, ...leaving];
+        const replaced =
+          before === undefined ? [...leaving, ...this.#closed] : [before, ...leaving];
         await this.#start(listener, inheritance, replaced);
       }
     } catch (error) {
@@ -121,6 +122,8 @@ export class Listeners {
     const before = this.#current;
     const current = (key: string): Listener => opened.get(key) ?? before.get(key)!;
     this.#current = new Map(plans.map(({ key }) => [key, current(key)]));
+    // A listener that was removed has its UDP sockets until its last session is over, and reads from them.
+    for (const listener of this.#closed) if (opened.has(listener.plan.key)) listener.handOn();
     const replaced = [...before.values()].filter(
       (listener) => this.#current.get(listener.plan.key) !== listener,
     );

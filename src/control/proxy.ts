@@ -230,8 +230,8 @@ export class Proxy implements AsyncDisposable {
       await this.#workers.start(plan.listeners);
       for (const worker of this.#workers.alive("gateway")) this.challenges.tell(worker);
       const leaving = [...diff.changed.map(({ before }) => before), ...diff.removed];
-      const sockets = leaving.length === 0 ? [] : await this.listeningSockets();
-      using inheritance = Inheritance.within(sockets, leaving);
+      const sockets = leaving.length + diff.added.length === 0 ? [] : await this.listeningSockets();
+      using inheritance = Inheritance.within(sockets, [...leaving, ...diff.added]);
       const next = await this.#listeners.prepare(plan.listeners, diff, inheritance, certificates);
       if (this.#state !== "running") {
         next.abandon();

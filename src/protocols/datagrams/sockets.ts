@@ -42,6 +42,8 @@ export interface LocalSocket<Clients> {
   socket: udp.Socket<"buffer"> | null;
   /** What answers leave through then. */
   sender: PacketSender | null;
+  /** The sender's own; -1 without one. */
+  fd: number;
 }
 
 export type DatagramRequest = BindRequest & {
@@ -143,8 +145,8 @@ export class DatagramSockets<Clients> implements ListenerSockets {
   }
 
   duplicates(): readonly number[] {
-    const open = this.#locals.flatMap(({ socket }) => (socket === null ? [] : [fdOf(socket)]));
-    return open.map((fd) => this.#host.duplicate(fd));
+    const open = this.#locals.map(({ socket, fd }) => (socket === null ? fd : fdOf(socket)));
+    return open.filter((fd) => fd >= 0).map((fd) => this.#host.duplicate(fd));
   }
 
   /** What waits in the sockets is the successor's; answers still leave through them. */
@@ -152,7 +154,8 @@ export class DatagramSockets<Clients> implements ListenerSockets {
     this.countLost();
     for (const local of this.#locals) {
       if (local.socket === null) continue;
-      const sender = this.#host.senderOf(this.#host.duplicate(fdOf(local.socket)));
+      local.fd = this.#host.duplicate(fdOf(local.socket));
+      const sender = this.#host.senderOf(local.fd);
       local.outbox.flush();
       local.socket.close();
       local.socket = null;
@@ -199,6 +202,7 @@ export class DatagramSockets<Clients> implements ListenerSockets {
       lost: 0,
       socket: null,
       sender: null,
+      fd: -1,
     };
     const socket = await make({
       data: (_socket, data, port, address) => this.#events.received(local, data, port, address),

@@ -36,6 +36,7 @@ export class BoundEndpoints<Ticket> {
   /** Handshakes that are under way. */
   readonly #tickets = new Map<Peer, { ticket: Ticket; of: QuicAccepting<Ticket> }>();
   #owner: QuicAccepting<Ticket>;
+  #closed = false;
 
   constructor(bind: SocketAddress, driver: QuicDriverName, owner: QuicAccepting<Ticket>) {
     this.bind = bind;
@@ -46,6 +47,11 @@ export class BoundEndpoints<Ticket> {
   /** With the port that the system chose. There is an endpoint. */
   get address(): SocketAddress {
     return this.#endpoints[0]!.address;
+  }
+
+  /** Its listener was removed, and connections of it may be left. */
+  get closed(): boolean {
+    return this.#closed;
   }
 
   /** What an endpoint that is added must be opened with. */
@@ -107,6 +113,7 @@ export class BoundEndpoints<Ticket> {
   /** Takes nobody any more, unless they are another generation's by now; free when the last connection is gone. */
   close(by: QuicAccepting<Ticket>): void {
     if (by !== this.#owner) return;
+    this.#closed = true;
     for (const endpoint of this.#endpoints) endpoint.close();
   }
 

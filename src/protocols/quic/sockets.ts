@@ -125,7 +125,7 @@ export class QuicSockets<Ticket> implements ListenerSockets {
     const endpoints =
       held.find((each) => isSame(each.address, address)) ??
       own.flatMap((before) => before.#held).find((each) => isSame(each.bind, address));
-    if (endpoints?.driver === this.#driver().name) {
+    if (endpoints?.closed === false && endpoints.driver === this.#driver().name) {
       const take = endpoints.prepare(this.#serving(), this.#accepting);
       this.#coming.push({ endpoints, take });
       return endpoints.address;
