@@ -1,7 +1,7 @@
 // The internal authority from end to end: one process signs for itself, others believe it by its root and nothing else, over
 // every protocol that has TLS; and the next process goes on with what there is.
 
-import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, expect, setDefaultTimeout } from "bun:test";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -77,19 +77,28 @@ async function end({ child }: Serving): Promise<string> {
 
 /** What curl gets that believes the root and nothing else. */
 async function curl(port: number, host: string, ...flags: string[]): Promise<string> {
+  return curlBy(certificateFile, port, host, ...flags);
+}
+
+async function curlBy(
+  root: string,
+  port: number,
+  host: string,
+  ...flags: string[]
+): Promise<string> {
   const to = ["--noproxy", "*", "--connect-to", `::127.0.0.1:${port}`];
-  const command = [program("curl"), "-sS", ...to, "--cacert", certificateFile, ...flags];
+  const command = [program("curl"), "-sS", ...to, "--cacert", root, ...flags];
   return (await run([...command, `https://${host}/`])).stdout;
 }
 
 /** Handshakes of one port, which any worker may get. */
 const HANDSHAKES = 6;
 
-async function obtained({ child, ports }: Serving): Promise<void> {
+async function obtained({ child, ports }: Serving, root = certificateFile): Promise<void> {
   await child.line(/"names":"app\.internal".*"msg":"certificate obtained"/);
   await child.line(/"names":"localhost, 127\.0\.0\.1".*"msg":"certificate obtained"/);
   const isShown = async (port: number, host: string): Promise<boolean> => {
-    const tries = Array.from({ length: HANDSHAKES }, () => curl(port, host));
+    const tries = Array.from({ length: HANDSHAKES }, () => curlBy(root, port, host));
     return (await Promise.allSettled(tries)).every(({ status }) => status === "fulfilled");
   };
   for (const port of Object.values(ports)) {
@@ -124,14 +133,17 @@ testWith(
   60_000,
 );
 
-test("over HTTP/3 a proxy that is given the root believes it, and one that is not does not", async () => {
-  const own = join(folder, "other");
-  const serving = await serve(configWith("other.yaml", own));
-  await obtained(serving);
-  const address = `h3://localhost:${serving.ports.http3}`;
-  const config = configFile(
-    "front.yaml",
-    `protocols:
+testWith(
+  ["curl"],
+  "over HTTP/3 a proxy that is given the root believes it, and one that is not does not",
+  async () => {
+    const own = join(folder, "other");
+    const serving = await serve(configWith("other.yaml", own));
+    await obtained(serving, rootFiles(own).certificateFile);
+    const address = `h3://localhost:${serving.ports.http3}`;
+    const config = configFile(
+      "front.yaml",
+      `protocols:
   - name: http
     listen: "127.0.0.1:0"
     routes:
@@ -140,14 +152,15 @@ test("over HTTP/3 a proxy that is given the root believes it, and one that is no
       - match: { path: /unknown }
         target: "${address}"
 `,
-  );
-  const front = start("-config", config);
-  const [, port] = await front.line(/"listen":"127\.0\.0\.1:(\d+)/);
-  await front.line(/"msg":"started"/);
-  const status = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).status;
-  expect(await status("/believed")).toBe(200);
-  expect(await status("/unknown")).toBe(502);
-  front.kill("SIGTERM");
-  expect((await front.outcome).code).toBe(0);
-  await end(serving);
-});
+    );
+    const front = start("-config", config);
+    const [, port] = await front.line(/"listen":"127\.0\.0\.1:(\d+)/);
+    await front.line(/"msg":"started"/);
+    const status = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).status;
+    expect(await status("/believed")).toBe(200);
+    expect(await status("/unknown")).toBe(502);
+    front.kill("SIGTERM");
+    expect((await front.outcome).code).toBe(0);
+    await end(serving);
+  },
+);
