@@ -68,9 +68,13 @@ export class Wire {
   /** Settles when the system has taken the bytes; also when the socket is lost. */
   write(bytes: Uint8Array | string): Promise<void> {
     return new Promise((resolve) => {
-      if (this.socket.destroyed) resolve();
-      else this.socket.write(bytes, () => resolve());
-      this.socket.once("close", () => resolve());
+      if (this.socket.destroyed) return resolve();
+      const done = (): void => {
+        this.socket.off("close", done);
+        resolve();
+      };
+      this.socket.once("close", done);
+      this.socket.write(bytes, done);
     });
   }
 
