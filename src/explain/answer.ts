@@ -42,6 +42,20 @@ export interface Found {
   readonly request: SentRequest | null;
 }
 
+/** What one kind of listener finds out by itself. */
+export type Part = Omit<Found, "plan" | "target">;
+
+/** Nobody takes it, and nothing is known of why. */
+export const NOTHING: Part = {
+  notes: [],
+  tls: null,
+  routes: [],
+  refused: null,
+  group: null,
+  answer: null,
+  request: null,
+};
+
 export interface TlsAnswer {
   /** Which certificate is shown, for people. */
   readonly certificate: string;

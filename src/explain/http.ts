@@ -13,7 +13,13 @@ import { createRouter } from "../protocols/http/route/guide.ts";
 import { RequestIds } from "../protocols/http/route/request-id.ts";
 import { BAD_PATH, NO_ROUTE, RouteTable } from "../protocols/http/route/table.ts";
 import type { HttpMatchPlan, HttpPlan, HttpRoutePlan } from "../shared/http-plan.ts";
-import type { Found, OwnAnswer, RouteAnswer, SentRequest } from "./answer.ts";
+import {
+  NOTHING,
+  type OwnAnswer,
+  type Part,
+  type RouteAnswer,
+  type SentRequest,
+} from "./answer.ts";
 import { certificateFor } from "./certificate.ts";
 import {
   type Agreement,
@@ -27,17 +33,6 @@ import {
 import type { Context } from "./explain.ts";
 import { authorityOf, isRequest, isSecure, type Question } from "./question.ts";
 
-type Part = Omit<Found, "plan" | "target">;
-
-const NOTHING: Part = {
-  notes: [],
-  tls: null,
-  routes: [],
-  refused: null,
-  group: null,
-  answer: null,
-  request: null,
-};
 const ANY: HttpMatchPlan = { host: null, path: null, methods: null, headers: [] };
 const ID_RANDOM_BYTES = 18;
 /** What an id begins with that is made of no random bytes. */

@@ -8,23 +8,12 @@ import { entranceOf } from "../protocols/admission.ts";
 import type { LinkPlan, TlsPlan } from "../shared/http-plan.ts";
 import type { RelayPlan, RoutePlan, UdpPlan } from "../shared/plan.ts";
 import type { QuicPlan } from "../shared/quic-plan.ts";
-import type { Found, RouteAnswer } from "./answer.ts";
+import { type Found, NOTHING, type Part, type RouteAnswer } from "./answer.ts";
 import { certificateFor } from "./certificate.ts";
 import { agreementOf, clientNotes, introductionNote, refusalAtEntrance } from "./client.ts";
 import type { Context } from "./explain.ts";
 import { isSecure, type Question } from "./question.ts";
 
-type Part = Omit<Found, "plan" | "target">;
-
-const NOTHING: Part = {
-  notes: [],
-  tls: null,
-  routes: [],
-  refused: null,
-  group: null,
-  answer: null,
-  request: null,
-};
 const NO_COUNTS = { clients: null, accepts: null };
 
 export function explainStream(

@@ -45,6 +45,16 @@ function configIn(folder: string): Change {
   };
 }
 
+interface Place {
+  readonly port: number;
+  readonly to: number | undefined;
+}
+
+/** A listener of raw TCP. */
+function tcp({ port, to }: Place, more: object = {}): object {
+  return { name: "tcp", listen: `127.0.0.1:${port}`, target: `127.0.0.1:${to}`, ...more };
+}
+
 async function started(file: string): Promise<ProxyProcess> {
   const child = startProxy("-config", file, "-log-format", "json");
   await child.line(/"msg":"started"/);
@@ -140,9 +150,7 @@ test(
       const port = await freePort();
       const { file, write } = configIn(folder);
       const config = (to: number | undefined, wrong: object = {}): object => ({
-        protocols: [
-          { name: "tcp", listen: `127.0.0.1:${port}`, target: `127.0.0.1:${to}`, ...wrong },
-        ],
+        protocols: [tcp({ port, to }, wrong)],
       });
       write(config(a.port));
       const child = await started(file);
@@ -168,7 +176,7 @@ test.skipIf(process.platform === "win32")(
       const { file, write } = configIn(folder);
       const config = (more: object): object => ({
         ...more,
-        protocols: [{ name: "tcp", listen: `127.0.0.1:${port}`, target: `127.0.0.1:${a.port}` }],
+        protocols: [tcp({ port, to: a.port })],
       });
       write(config({}));
       const child = await started(file);
@@ -194,7 +202,7 @@ test.skipIf(process.platform === "win32")(
       const put = (version: string, to: number | undefined): void => {
         mkdirSync(join(folder, version));
         const config = {
-          protocols: [{ name: "tcp", listen: `127.0.0.1:${port}`, target: `127.0.0.1:${to}` }],
+          protocols: [tcp({ port, to })],
         };
         writeFileSync(join(folder, version, "proxy.yaml"), stringify(config));
         symlinkSync(version, join(folder, "..data.new"));
