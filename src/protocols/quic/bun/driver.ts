@@ -174,8 +174,9 @@ class Endpoint implements QuicEndpoint {
     const { clientAuth, watermarks } = this.#options;
     const { transport } = this.#begun;
     const authorized = clientAuth !== "none" && session.peerCertificate !== undefined;
-    // It may have been opened when none was asked for.
-    if (clientAuth === "require" && !authorized) return session.destroy();
+    // Opened when none was required, the runtime lets everybody in; otherwise it refuses by itself, and says why.
+    const enforces = this.#begun.clientAuth === "require";
+    if (clientAuth === "require" && !enforces && !authorized) return session.destroy();
     const connection = new BunQuicConnection({
       session,
       info,
