@@ -6,7 +6,7 @@
 import { X509Certificate } from "node:crypto";
 
 import { AUTO_TLS_BOUNDS } from "../../shared/auto-tls-limits.ts";
-import type { AuthorityPlan } from "../../shared/auto-tls-plan.ts";
+import type { AuthorityPlan, CertificateKeyType } from "../../shared/auto-tls-plan.ts";
 import { ProxyError } from "../../shared/errors.ts";
 import { IssueError } from "./issue-error.ts";
 import type {
@@ -16,7 +16,7 @@ import type {
   RenewalWindow,
   RevocationReason,
 } from "./issuer.ts";
-import { Accounts, isForgotten } from "./protocol/account.ts";
+import { Accounts, type AccountsOptions, isForgotten } from "./protocol/account.ts";
 import { checkSolvers } from "./protocol/authorizations.ts";
 import { ZEROSSL_API } from "./protocol/binding.ts";
 import { AuthorityConnection } from "./protocol/directory.ts";
@@ -32,6 +32,8 @@ export interface AcmeIssuerOptions {
   readonly warn: (message: string) => void;
   /** Unix time in milliseconds, which certificates are verified against. Default: the system's. */
   readonly now?: () => number;
+  /** Of the account's key, if there is none yet. Default: p256. */
+  readonly accountKeyType?: CertificateKeyType;
   /** Base URL of ZeroSSL's API. Default: its own. */
   readonly zeroSslApi?: string;
 }
@@ -42,17 +44,18 @@ export class AcmeIssuer implements Issuer {
   readonly #warn: (message: string) => void;
   readonly #now: () => number;
   readonly #plan: AuthorityPlan;
-  readonly #zeroSslApi: string;
+  readonly #accountOptions: AccountsOptions;
   #parts: { connection: AuthorityConnection; accounts: Accounts } | null = null;
 
   /** Nothing is read or asked yet. */
-  constructor({ plan, storage, warn, now, zeroSslApi }: AcmeIssuerOptions) {
+  constructor(options: AcmeIssuerOptions) {
+    const { plan, storage, warn, now, zeroSslApi = ZEROSSL_API } = options;
     this.name = plan.name;
     this.#plan = plan;
     this.#storage = storage;
     this.#warn = warn;
     this.#now = now ?? Date.now;
-    this.#zeroSslApi = zeroSslApi ?? ZEROSSL_API;
+    this.#accountOptions = { zeroSslApi, keyType: options.accountKeyType ?? "p256" };
   }
 
   async issue(request: IssueRequest, signal: AbortSignal): Promise<IssuedCertificate> {
@@ -111,7 +114,7 @@ export class AcmeIssuer implements Issuer {
   #open(): { connection: AuthorityConnection; accounts: Accounts } {
     if (this.#parts === null) {
       const connection = new AuthorityConnection(this.#plan);
-      const accounts = new Accounts(connection, this.#storage, this.#zeroSslApi);
+      const accounts = new Accounts(connection, this.#storage, this.#accountOptions);
       this.#parts = { connection, accounts };
     }
     return this.#parts;

@@ -11,14 +11,16 @@ import type { CertificateStorage } from "./storage.ts";
 
 /** @returns for the names of one certificate, at least one. */
 export function composeIssuers(
-  { authorities, internal }: AutoTlsPlan,
+  { authorities, internal, keyType }: AutoTlsPlan,
   storage: CertificateStorage,
   log: Log,
 ): (names: readonly string[]) => readonly Issuer[] {
   const own = [new InternalIssuer(storage)];
   const acme = authorities.map((plan) => {
     const warn = (message: string): void => log.warn({ authority: plan.name }, message);
-    return new AcmeIssuer({ plan, storage, warn });
+    // Who asks for RSA wants it for what signs requests, too; acme-client signs by RSA or P-256.
+    const accountKeyType = keyType.startsWith("rsa") ? keyType : "p256";
+    return new AcmeIssuer({ plan, storage, warn, accountKeyType });
   });
   return (names) => {
     const isInternal = acme.length === 0 || (internal && names.some(isInternalName));

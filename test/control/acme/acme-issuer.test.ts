@@ -1,7 +1,7 @@
 // Certificates of a real authority, Pebble, with a server that answers challenges as a solver tells it.
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from "bun:test";
-import { X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -136,6 +136,17 @@ describe("an authority that rejects a nonce now and then", () => {
         expect(details?.namedCurve ?? details?.modulusLength).toBe(bits);
       });
     }
+
+    acmeTest("makes an account with a key of RSA, if that is asked for", async () => {
+      const solver = new ServedSolver(pebble.challenges, "http-01");
+      const plan = { ...pebble.plan(), name: "by-rsa" };
+      const options = { plan, storage, warn: (message: string) => void warnings.push(message) };
+      const issuer = new AcmeIssuer({ ...options, accountKeyType: "rsa2048" });
+      const issued = await issue(issuer, ["account.example"], [solver]);
+      expect(namesOf(issued)).toEqual(["account.example"]);
+      const key = await storage.accounts.key("by-rsa");
+      expect(createPrivateKey(Buffer.from(key!.reveal()).toString()).asymmetricKeyType).toBe("rsa");
+    });
 
     acmeTest("gives the chain that leads to the root that is preferred", async () => {
       const solver = new ServedSolver(pebble.challenges, "http-01");

@@ -3,6 +3,7 @@
 
 import { createHash } from "node:crypto";
 
+import type { CertificateKeyType } from "../../../shared/auto-tls-plan.ts";
 import type { Secret } from "../../../shared/secret.ts";
 import { IssueError } from "../issue-error.ts";
 import type { CertificateStorage } from "../storage.ts";
@@ -12,15 +13,28 @@ import { makeBinding, wantedKeyId } from "./binding.ts";
 import type { AuthorityConnection } from "./directory.ts";
 import { RefusedError, Session } from "./session.ts";
 
+export interface AccountsOptions {
+  /** Base URL. */
+  readonly zeroSslApi: string;
+  /** Of accounts that are made from now on. */
+  readonly keyType: CertificateKeyType;
+}
+
 export class Accounts {
   readonly #connection: AuthorityConnection;
   readonly #storage: CertificateStorage;
   readonly #zeroSslApi: string;
+  readonly #keyType: CertificateKeyType;
 
-  constructor(connection: AuthorityConnection, storage: CertificateStorage, zeroSslApi: string) {
+  constructor(
+    connection: AuthorityConnection,
+    storage: CertificateStorage,
+    options: AccountsOptions,
+  ) {
     this.#connection = connection;
     this.#storage = storage;
-    this.#zeroSslApi = zeroSslApi;
+    this.#zeroSslApi = options.zeroSslApi;
+    this.#keyType = options.keyType;
   }
 
   /**
@@ -112,7 +126,7 @@ export class Accounts {
     const isBound = account === null || keyId === null || account.eabKeyId === keyId;
     const kept = isBound ? await accounts.key(place) : null;
     if (kept !== null) return kept;
-    const key = await exportKey(await makeKeys("p256"));
+    const key = await exportKey(await makeKeys(this.#keyType));
     await accounts.saveKey(place, key);
     return key;
   }
