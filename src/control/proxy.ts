@@ -2,8 +2,6 @@
 // Invariant: a listener that `start` opened is open, or being opened again, on every worker that is alive, until `stop`
 // or `kill`.
 
-import { isDeepStrictEqual } from "node:util";
-
 import type { SocketAddress } from "../shared/address.ts";
 import type { AutoTlsPlan } from "../shared/auto-tls-plan.ts";
 import { ProxyError } from "../shared/errors.ts";
@@ -16,7 +14,7 @@ import type { CertificateStatus } from "./acme/status.ts";
 import { WantedCertificates } from "./acme/wanted.ts";
 import { AutoTls } from "./auto-tls.ts";
 import { type CertificateExpiry, Certificates } from "./certificates/certificates.ts";
-import { diffPlans, type PlanDiff } from "./diff.ts";
+import type { PlanDiff } from "./diff.ts";
 import { logWorkerEvent } from "./events.ts";
 import { HandOvers } from "./hand-overs.ts";
 import { Inheritance } from "./inheritance.ts";
@@ -27,6 +25,7 @@ import type { ProxyConnection, ProxyStats } from "./proxy-state.ts";
 import { Questions } from "./questions.ts";
 import { Refusals } from "./refusals.ts";
 import { type Lookup, systemLookup } from "./resolver.ts";
+import { type Served, TakingUp } from "./taking-up.ts";
 import type { WorkerHandle } from "./worker-handle.ts";
 import { Workers } from "./workers.ts";
 
@@ -42,7 +41,7 @@ export interface ProxyOptions {
 type State = "running" | "draining" | "ended";
 
 export class Proxy implements AsyncDisposable {
-  #plan: Plan;
+  readonly #served: Served;
   /** What listeners answer challenges of certificate authorities with. */
   readonly challenges: PendingAnswers;
   /** Names that handshakes wait for. */
@@ -56,16 +55,14 @@ export class Proxy implements AsyncDisposable {
   readonly #inheritance: Inheritance;
   #certificates!: Certificates;
   #listeners!: Listeners;
-  #autoTls: AutoTls | null = null;
   readonly #questions = new Questions();
   readonly #pairs = new Pairs();
   readonly #accessLogs: AccessLogs;
   /** Listeners and messages: every worker finds the same, and so does the one that replaces it. */
   readonly #warned = new Set<string>();
-  /** Every listener was opened; `start` sees to those that are not yet there. */
-  #started = false;
+  /** Of the plans to come; null until every listener was opened: `start` sees to those that are not yet there. */
+  #takingUp: TakingUp | null = null;
   #state: State = "running";
-  #reloading = false;
   #workerRestarts = 0;
   #drained = new Set<WorkerHandle>();
   #onDrained: (() => void) | null = null;
@@ -73,7 +70,7 @@ export class Proxy implements AsyncDisposable {
   #ending: Promise<{ reset: number }> | null = null;
 
   private constructor(plan: Plan, options: ProxyOptions) {
-    this.#plan = plan;
+    this.#served = { plan, autoTls: null };
     this.#log = options.log ?? silentLog;
     this.#accessLogs = new AccessLogs(this.#log);
     this.#lookup = options.lookup ?? systemLookup;
@@ -111,7 +108,7 @@ export class Proxy implements AsyncDisposable {
 
   /** What it serves at this moment. */
   get plan(): Plan {
-    return this.#plan;
+    return this.#served.plan;
   }
 
   /** What runs; null if no listener needs an engine. */
@@ -130,7 +127,7 @@ export class Proxy implements AsyncDisposable {
 
   /** Of those that are managed. */
   certificates(): CertificateStatus[] {
-    return this.#autoTls?.status() ?? [];
+    return this.#served.autoTls?.status() ?? [];
   }
 
   /** Of files that listeners show. */
@@ -206,60 +203,10 @@ export class Proxy implements AsyncDisposable {
    * @throws ProxyError as `start`, or ERR_STATE while another reload is under way; everything is as it was then.
    */
   async reload(plan: Plan): Promise<PlanDiff> {
-    if (this.#state !== "running" || !this.#started) {
+    if (this.#state !== "running" || this.#takingUp === null) {
       throw new ProxyError("ERR_STATE", "the proxy is not serving");
     }
-    if (this.#reloading) throw new ProxyError("ERR_STATE", "another reload is under way");
-    this.#reloading = true;
-    try {
-      return await this.#serve(plan);
-    } finally {
-      this.#reloading = false;
-    }
-  }
-
-  async #serve(wanted: Plan): Promise<PlanDiff> {
-    const diff = diffPlans(this.#plan, wanted);
-    const { engine, workers, ring } = this.#plan;
-    const plan = { ...wanted, engine, workers, ring };
-    const isSame = isDeepStrictEqual(plan.autoTls, this.#plan.autoTls);
-    const autoTls = isSame ? this.#autoTls : await this.#openAutoTls(plan.autoTls);
-    const certificates = this.#certificates.prepare(plan.listeners, autoTls);
-    const logs = this.#accessLogs.prepare(plan.listeners);
-    try {
-      await this.#workers.start(plan.listeners);
-      for (const worker of this.#workers.alive("gateway")) this.challenges.tell(worker);
-      const leaving = [...diff.changed.map(({ before }) => before), ...diff.removed];
-      const sockets = leaving.length + diff.added.length === 0 ? [] : await this.listeningSockets();
-      using inheritance = Inheritance.within(sockets, [...leaving, ...diff.added]);
-      const next = await this.#listeners.prepare(plan.listeners, diff, inheritance, certificates);
-      if (this.#state !== "running") {
-        next.abandon();
-        throw new ProxyError("ERR_STATE", "the proxy is ending");
-      }
-      this.#plan = plan;
-      certificates.commit();
-      logs.commit();
-      await this.#questions.ask(this.#workers.alive(), "accept");
-      next.commit();
-      await this.answers(); // what was posted has been read
-      next.settle();
-    } catch (error) {
-      logs.abandon();
-      throw error;
-    }
-    this.trace(plan.log.level === "debug");
-    if (!isSame) await this.#exchangeAutoTls(autoTls);
-    this.#reopen();
-    return diff;
-  }
-
-  async #exchangeAutoTls(next: AutoTls | null): Promise<void> {
-    const before = this.#autoTls;
-    this.#autoTls = next;
-    this.#certificates.managedChanged();
-    await before?.stop();
-    if (this.#state === "running") next?.start();
+    return this.#takingUp.take(plan);
   }
 
   /** Another process accepts on the sockets of these listeners: when this one ends, their files stay. */
@@ -276,7 +223,7 @@ export class Proxy implements AsyncDisposable {
   stop(timeoutMs: number = this.plan.shutdownTimeoutMs): Promise<{ reset: number }> {
     if (this.#state === "running") {
       this.#state = "draining";
-      void this.#autoTls?.stop();
+      void this.#served.autoTls?.stop();
       this.#ending = this.#drain(timeoutMs).then(() => this.#end());
     }
     return this.#ending ?? Promise.resolve({ reset: 0 });
@@ -284,7 +231,7 @@ export class Proxy implements AsyncDisposable {
 
   /** Resets every connection and ends at once, also while `stop` waits. */
   async kill(): Promise<void> {
-    this.#autoTls?.hurry();
+    this.#served.autoTls?.hurry();
     if (this.#state === "running") {
       this.#state = "draining";
       this.#ending = this.#end();
@@ -297,11 +244,11 @@ export class Proxy implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    const { listeners, autoTls } = this.#plan;
+    const { listeners, autoTls } = this.plan;
     this.#accessLogs.prepare(listeners).commit();
-    this.#autoTls = await this.#openAutoTls(autoTls);
+    this.#served.autoTls = await this.#openAutoTls(autoTls);
     const changed = (key: string): void => this.#listeners.certificatesChanged(key);
-    this.#certificates = Certificates.read(listeners, this.#log, changed, this.#autoTls);
+    this.#certificates = Certificates.read(listeners, this.#log, changed, this.#served.autoTls);
     this.#listeners = new Listeners({
       log: this.#log,
       lookup: this.#lookup,
@@ -310,23 +257,37 @@ export class Proxy implements AsyncDisposable {
       workers: (kind) => this.#workers.alive(kind),
       isUnderWay: (slot) => this.#handOvers.has(slot),
     });
-    await this.#workers.start(this.#plan.listeners);
+    await this.#workers.start(this.plan.listeners);
     await this.#listeners.open(this.plan.listeners, this.#inheritance);
     if (this.#inheritance.quiet) await this.#questions.ask(this.#workers.alive(), "accept");
-    this.#started = true;
+    this.#takingUp = this.#readyForPlans();
     this.#certificates.watch();
-    this.#autoTls?.start();
+    this.#served.autoTls?.start();
     this.#reopen();
+  }
+
+  #readyForPlans(): TakingUp {
+    return new TakingUp({
+      served: this.#served,
+      workers: this.#workers,
+      listeners: this.#listeners,
+      certificates: this.#certificates,
+      accessLogs: this.#accessLogs,
+      challenges: this.challenges,
+      questions: this.#questions,
+      isRunning: () => this.#state === "running",
+      openAutoTls: (plan) => this.#openAutoTls(plan),
+    });
   }
 
   /** Opens every listener wherever it is missing: on workers that came up, and on one that takes over. */
   #reopen(): void {
-    if (this.#started && this.#state === "running") this.#listeners.reopen();
+    if (this.#takingUp !== null && this.#state === "running") this.#listeners.reopen();
   }
 
   async #workerReplaced(worker: WorkerHandle): Promise<void> {
     if (worker.kind === "gateway") this.challenges.tell(worker);
-    if (!this.#started) return;
+    if (this.#takingUp === null) return;
     this.#workers.brief(worker);
     await this.#listeners.openOn(worker);
     if (worker.alive && this.#state === "running") {
@@ -424,7 +385,7 @@ export class Proxy implements AsyncDisposable {
   }
 
   async #end(): Promise<{ reset: number }> {
-    await this.#autoTls?.stop();
+    await this.#served.autoTls?.stop();
     this.#listeners?.close();
     await this.#workers.end();
     this.#refusals.flush();
