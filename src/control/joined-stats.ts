@@ -18,6 +18,7 @@ export function joinStats(current: ListenerStats, past: ListenerStats): Listener
 
 function addCounts(sum: Counts, more: Counts): void {
   for (const [name, value] of Object.entries(more)) {
+    if (name === "states") continue; // nobody is sent to the past ones, whatever is seen of them
     const own = sum[name];
     if (typeof value === "number" && typeof own === "number") sum[name] = own + value;
     else if (isCounts(value) && isCounts(own)) addCounts(own, value);

@@ -293,7 +293,10 @@ export class Listener {
     Atomics.sub(new Int32Array(this.#active), 0, own.active);
     addCounters(this.#retired, share.counters);
     this.#retired.active -= own.active;
-    this.#retired.targets.forEach((target, i) => (target.active -= own.targets[i]!.active));
+    this.#retired.targets.forEach((target, i) => {
+      target.active -= own.targets[i]!.active;
+      target.states = emptyStats(1).targets[0]!.states; // it sees nothing any more
+    });
   }
 
   /** The workers that it was opened on. */

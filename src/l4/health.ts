@@ -9,9 +9,7 @@
 // Invariant: usable[t] is 1 exactly if the target is up, or half_open with no connection under way that finds out.
 
 import { EJECTION } from "../shared/limits.ts";
-
-export const TARGET_STATES = ["up", "ejected", "half_open", "down"] as const;
-export type TargetState = (typeof TARGET_STATES)[number];
+import { TARGET_STATES, type TargetState } from "../shared/target-states.ts";
 
 const UP = 0;
 const EJECTED = 1;

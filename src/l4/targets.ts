@@ -8,9 +8,11 @@
 // Invariant: an attempt goes on with the targets that its group had when it began, whatever the listener has since.
 
 import type { SocketAddress } from "../shared/address.ts";
+import { CounterWriter } from "../shared/counters.ts";
 import { RELAY } from "../shared/limits.ts";
 import type { TargetSlot, WorkerEvent } from "../shared/messages.ts";
 import type { GroupPlan } from "../shared/plan.ts";
+import type { TargetState } from "../shared/target-states.ts";
 import { Balancer } from "./balance/balancer.ts";
 import { type HealthChange, TargetHealth } from "./health.ts";
 
@@ -35,6 +37,8 @@ export interface TargetRequest {
   readonly targets: readonly TargetSlot[];
   /** Slots are below this. */
   readonly targetSlots: number;
+  /** Layout in counters.ts: what becomes of targets is written there. */
+  readonly counters: SharedArrayBuffer;
 }
 
 export class Targets<T> {
@@ -51,7 +55,7 @@ export class Targets<T> {
     const { key, groups } = request.listener;
     this.#plans = groups;
     this.#options = options;
-    this.#reports = new TargetReports(key, options.emit);
+    this.#reports = new TargetReports(key, options.emit, new CounterWriter(request.counters));
     this.#active = new Int32Array(request.targetSlots);
     this.update(request.targets, now);
   }
@@ -125,6 +129,7 @@ class Group<T> {
       const then = before?.targets.findIndex((old) => old.slot === slot && old.name === name) ?? -1;
       if (then >= 0) this.health.inherit(index, before!.health, then);
       this.health.probed(index, up, now); // whoever probes has told of it
+      reports.sees(slot, this.health.state(index));
     });
   }
 
@@ -156,18 +161,26 @@ class Group<T> {
   }
 }
 
-/** What is told of a listener's targets. */
+/** What is told of a listener's targets, and what stands in its counters. */
 class TargetReports {
   readonly #key: string;
   readonly #emit: (event: WorkerEvent) => void;
+  readonly #counters: CounterWriter;
   #nextMs = -Infinity;
 
-  constructor(key: string, emit: (event: WorkerEvent) => void) {
+  constructor(key: string, emit: (event: WorkerEvent) => void, counters: CounterWriter) {
     this.#key = key;
     this.#emit = emit;
+    this.#counters = counters;
   }
 
-  changed({ name }: TargetSlot, { from, to, forMs }: HealthChange): void {
+  sees(slot: number, state: TargetState): void {
+    this.#counters.targetBecame(slot, state);
+  }
+
+  changed({ slot, name }: TargetSlot, { from, to, forMs }: HealthChange): void {
+    this.sees(slot, to);
+    if (to === "ejected") this.#counters.ejected(slot);
     this.#emit({ type: "target", key: this.#key, target: name, from, to, forMs });
   }
 

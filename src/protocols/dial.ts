@@ -66,7 +66,10 @@ export interface DialEvents {
 }
 
 /** What it needs of a listener's request. */
-export type DialRequest = Pick<OpenRequest, "targets" | "targetSlots" | "certificates"> & {
+export type DialRequest = Pick<
+  OpenRequest,
+  "targets" | "targetSlots" | "certificates" | "counters"
+> & {
   readonly listener: {
     readonly key: string;
     readonly groups: readonly StreamGroupPlan[];

@@ -6,9 +6,10 @@
 //          accepted  closed  bytesUp  down  datagramsUp  down  mirrored  dropped  refused[R]  dropped[D]  errors[E]
 //   then of HTTP: requests, unanswered, retries, reuses, answers[S], own answers[S],
 //   total time of what was answered (ms), answers by the time that they took[T]
-//   then for each target: connects, failures, closed, up, down
+//   then for each target: connects, failures, closed, up, down, its state (of TARGET_STATES), ejections
 
 import { type Drop, DROPS, type Refusal, REFUSALS } from "./messages.ts";
+import { TARGET_STATES, type TargetState } from "./target-states.ts";
 
 /** Errors by the names of errno(3); what is not named counts as OTHER. */
 export const COUNTED_ERRORS = [
@@ -64,7 +65,9 @@ const TARGET_FAILURES = 1;
 const TARGET_CLOSED = 2;
 const TARGET_UP = 3;
 const TARGET_DOWN = 4;
-const TARGET_SLOTS = 5;
+const TARGET_STATE = 5;
+const TARGET_EJECTIONS = 6;
+const TARGET_SLOTS = 7;
 
 export function createCounters(targets: number): SharedArrayBuffer {
   return new SharedArrayBuffer((TARGETS + targets * TARGET_SLOTS) * Float64Array.BYTES_PER_ELEMENT);
@@ -149,6 +152,15 @@ export class CounterWriter {
     this.#add(TARGETS + target * TARGET_SLOTS + TARGET_CLOSED, 1);
   }
 
+  /** What this worker holds of the target from now on. */
+  targetBecame(target: number, state: TargetState): void {
+    this.#slots[TARGETS + target * TARGET_SLOTS + TARGET_STATE] = TARGET_STATES.indexOf(state);
+  }
+
+  ejected(target: number): void {
+    this.#add(TARGETS + target * TARGET_SLOTS + TARGET_EJECTIONS, 1);
+  }
+
   requestBegan(): void {
     this.#add(REQUESTS, 1);
   }
@@ -199,6 +211,10 @@ export interface TargetStats {
   active: number;
   bytesUp: number;
   bytesDown: number;
+  /** How many workers hold it for what: each finds out for itself. */
+  states: Record<TargetState, number>;
+  /** How often a worker left it out for a while, since the start. */
+  ejections: number;
 }
 
 /** Requests and their answers, of a listener that forwards them. */
@@ -269,6 +285,8 @@ export function emptyStats(targets: number): ListenerStats {
       active: 0,
       bytesUp: 0,
       bytesDown: 0,
+      states: { up: 0, ejected: 0, half_open: 0, down: 0 },
+      ejections: 0,
     })),
   };
 }
@@ -305,6 +323,8 @@ export function addCounters(sum: ListenerStats, buffer: SharedArrayBuffer): void
     target.active += at(base + TARGET_CONNECTS) - at(base + TARGET_CLOSED);
     target.bytesUp += at(base + TARGET_UP);
     target.bytesDown += at(base + TARGET_DOWN);
+    target.states[TARGET_STATES[at(base + TARGET_STATE)]!]++;
+    target.ejections += at(base + TARGET_EJECTIONS);
   });
 }
 

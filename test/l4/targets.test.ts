@@ -4,6 +4,7 @@ import { describe, expect, test } from "bun:test";
 
 import { Targets } from "../../src/l4/targets.ts";
 import { parseEndpoint } from "../../src/shared/address.ts";
+import { addCounters, createCounters, emptyStats } from "../../src/shared/counters.ts";
 import type { TargetSlot, WorkerEvent } from "../../src/shared/messages.ts";
 import { type GroupPlan, singleTarget } from "../../src/shared/plan.ts";
 
@@ -32,10 +33,17 @@ function setUp(slots: readonly TargetSlot[], plans: readonly GroupPlan[] = [PLAN
     if (event.type === "target") told.push(`${event.target} ${event.to}`);
     else told.push(event.type);
   };
-  const request = { listener: { key: "tcp :1", groups: plans }, targets: slots, targetSlots: 8 };
+  const counters = createCounters(8);
+  const listener = { key: "tcp :1", groups: plans };
+  const request = { listener, targets: slots, targetSlots: 8, counters };
   const options = { prepare: () => prepared++, emit, random: () => 0, skip: 0 };
   const targets = new Targets<number>(request, options, 0);
-  return { targets, told };
+  const stats = (index: number) => {
+    const sum = emptyStats(8);
+    addCounters(sum, counters);
+    return sum.targets[index]!;
+  };
+  return { targets, told, stats };
 }
 
 /** Names of what connections try that never get through. */
@@ -132,5 +140,21 @@ describe("what others learn", () => {
     targets.update([slot(0), slot(1)], 0);
     expect(triesOf(targets)).toHaveLength(2);
     expect(told).toEqual([]);
+  });
+
+  test("what is held of a target stands in shared memory", () => {
+    const { targets, stats } = setUp([slot(0), slot(1), slot(2, { up: false })]);
+    const states = () =>
+      [0, 1, 2].map((i) => Object.entries(stats(i).states).find(([, n]) => n)![0]);
+    expect(states()).toEqual(["up", "up", "down"]);
+    for (let i = 0; i < 3; i++) triesOf(targets);
+    expect(states()).toEqual(["ejected", "ejected", "down"]);
+    triesOf(targets, 1_000);
+    expect(states()).toEqual(["ejected", "ejected", "down"]);
+    expect([0, 1, 2].map((i) => stats(i).ejections)).toEqual([2, 2, 0]);
+    targets.begin(0).next(null, 3_000);
+    expect(states()).toEqual(["half_open", "half_open", "down"]);
+    targets.update([slot(0, { name: "x" }), slot(2)], 3_000);
+    expect(states()).toEqual(["up", "half_open", "up"]);
   });
 });

@@ -25,6 +25,8 @@ test("what two workers counted adds up, each target apart", () => {
     counters.error("ECONNREFUSED");
     counters.error("ESTRANGE");
     counters.refused("target_down");
+    counters.targetBecame(index, "ejected");
+    counters.ejected(1);
   }
   const sum = emptyStats(2);
   for (const buffer of buffers) addCounters(sum, buffer);
@@ -32,10 +34,13 @@ test("what two workers counted adds up, each target apart", () => {
   expect(sum).toMatchObject({ mirrored: 14, mirrorDropped: 6 });
   expect(sum.refused.target_down).toBe(2);
   expect(sum.errors).toMatchObject({ ECONNREFUSED: 2, OTHER: 2 });
-  expect(sum.targets).toEqual([
+  expect(sum.targets).toMatchObject([
     { name: "", connects: 1, failures: 0, active: 0, bytesUp: 10, bytesDown: 2 ** 40 },
     { name: "", connects: 1, failures: 2, active: 0, bytesUp: 10, bytesDown: 2 ** 40 },
   ]);
+  const states = { up: 1, ejected: 1, half_open: 0, down: 0 };
+  expect(sum.targets.map((target) => target.states)).toEqual([states, states]);
+  expect(sum.targets.map(({ ejections }) => ejections)).toEqual([0, 2]);
 });
 
 test("a connection that ended before it reached a target is not open any more", () => {

@@ -495,7 +495,9 @@ export class Stage {
     const endpoint = { kind: "tcp", host: "10.0.0.1", port: 1 } as never;
     const plans = slots.map(() => ({ endpoint, weight: 1, backup: false }));
     const groups = [{ balance: "least_connections" as const, targets: plans, health: null }];
-    const request = { listener: { key: "http", groups }, targets: slots, targetSlots: count };
+    const listener = { key: "http", groups };
+    const counters = this.#counters;
+    const request = { listener, targets: slots, targetSlots: count, counters };
     const prepare = (_address: unknown, { slot }: TargetSlot): Pool => this.backends[slot]!.pool;
     const emit = (event: WorkerEvent): void => void this.targetEvents.push(event);
     return new Targets(request, { prepare, emit, random: () => 0, skip: 0 }, this.now);
