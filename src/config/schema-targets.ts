@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 
-import { HEALTH_DEFAULTS } from "../shared/limits.ts";
+import { HEALTH_DEFAULTS, TARGET_WEIGHT_MAX } from "../shared/limits.ts";
 import { choice, count, flag, targetAddress, text } from "./fields.ts";
 import { timeout } from "./schema-limits.ts";
 import { targetQuic } from "./schema-quic.ts";
@@ -27,7 +27,7 @@ export const targets = z
         weight: count(
           "Share of the connections, relative to the other targets.",
           1,
-          1_000,
+          TARGET_WEIGHT_MAX,
           1,
         ).optional(),
         backup: flag("Used only while every other target is down.", false).optional(),

@@ -406,9 +406,19 @@ export const ADMIN = {
   keepAliveMs: 75_000, // longer than the minute that Prometheus lies between two scrapes by default
   answerMs: 30_000, // until it is read: 10 MiB at 3 Mbit/s
   connectionsMax: 64, // some probes, scrapers and open pages
+  eventsMax: 200, // lines of the log that are kept: some screenfuls
+  eventMaxBytes: 2 * KIB, // of one: what is longer is cut
+  reloadsMax: 20, // that are remembered: those of a day's work
+  streamsMax: 16, // of the connections: pages that are left open keep no probe from being answered
+  streamMs: 1_000, // between two snapshots: what a person can follow
+  streamStallMs: 5_000, // until a snapshot is read; whoever takes longer sees nothing that is still true
+  streamConnections: 200, // in a snapshot: more than a screen has
   aliveMs: 2_000, // for workers to answer; a probe of Kubernetes waits 1 s by default, and must not get its answer for nothing
   retryMs: 100, // between attempts to listen where the process before this one still does
 } as const;
+
+/** Of targets: enough for shares of a thousandth. */
+export const TARGET_WEIGHT_MAX = 1_000;
 
 /** What `proxy capture` holds and shows. */
 export const CAPTURE = {

@@ -105,6 +105,13 @@ export type BindRequest = Pick<
   | "replaces"
 > & { readonly listener: Pick<ListenerPlan, "listen"> };
 
+/**
+ * What the operator wants of a target. draining: nothing new goes there, not even as a last resort, and what is under way goes
+ * on; disabled: what is under way is reset, too.
+ */
+export const TARGET_MODES = ["enabled", "draining", "disabled"] as const;
+export type TargetMode = (typeof TARGET_MODES)[number];
+
 /** One address of one target. */
 export interface TargetSlot {
   /** Its place in counters, as long as the address stays. */

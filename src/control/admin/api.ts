@@ -5,6 +5,8 @@ import { z } from "zod";
 
 import manifest from "../../../package.json" with { type: "json" };
 import { formatSocketAddress } from "../../shared/address.ts";
+import { DURATIONS_MS, type HttpStats, type TargetStats } from "../../shared/counters.ts";
+import { isHttpPlan } from "../../shared/http-plan.ts";
 import type { LogLevel } from "../../shared/plan.ts";
 import type { PlanDiff } from "../diff.ts";
 import type { Proxy, ProxyConnection } from "../proxy.ts";
@@ -168,7 +170,8 @@ function statusOf(subject: Subject): z.input<typeof schemas.status> {
 function listenersOf(proxy: Proxy): z.input<typeof schemas.listeners> {
   const { listeners } = proxy.stats();
   const summaries = new Map(proxy.listeners().map((summary) => [summary.key, summary]));
-  return proxy.plan.listeners.flatMap(({ key, protocol }) => {
+  return proxy.plan.listeners.flatMap((plan) => {
+    const { key, protocol } = plan;
     const stats = listeners[key];
     const summary = summaries.get(key);
     if (stats === undefined || summary === undefined) return [];
@@ -180,9 +183,23 @@ function listenersOf(proxy: Proxy): z.input<typeof schemas.listeners> {
       connections: { total: stats.total, active: stats.active },
       bytes: { up: stats.bytesUp, down: stats.bytesDown },
       refused: stats.refused,
-      targets: stats.targets,
+      http: isHttpPlan(plan) ? httpOf(stats.http) : null,
+      routes: [],
+      targets: stats.targets.map(trafficOf),
     };
   });
+}
+
+function trafficOf(stats: TargetStats): schemas.ListenerState["targets"][number] {
+  const { name, connects, failures, active, bytesUp, bytesDown } = stats;
+  return { name, connects, failures, active, bytesUp, bytesDown };
+}
+
+function httpOf(stats: HttpStats): NonNullable<schemas.ListenerState["http"]> {
+  const { requests, active, answers, unanswered, retries, took, totalMs } = stats;
+  const counts = [...DURATIONS_MS, Infinity].map((ms) => took[ms]!);
+  const durations = { boundsMs: [...DURATIONS_MS], counts, totalMs };
+  return { requests, active, answers, unanswered, retries, durations };
 }
 
 function fits(connection: ProxyConnection, filter: z.output<typeof schemas.filter>): boolean {
