@@ -4,10 +4,10 @@
 import { z } from "zod";
 
 import { LOG_LEVELS } from "../../config/schema.ts";
-import { TARGET_STATES } from "../../l4/health.ts";
 import { STATUS_CLASSES } from "../../shared/counters.ts";
 import { ADMIN, TARGET_WEIGHT_MAX } from "../../shared/limits.ts";
 import { TARGET_MODES } from "../../shared/messages.ts";
+import { TARGET_STATES } from "../../shared/target-states.ts";
 
 const count = z.number();
 const time = z.number().meta({ description: "Unix time in milliseconds." });
