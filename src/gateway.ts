@@ -4,6 +4,7 @@
 import { appendFileSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 
+import { AHEAD } from "./engine/bun/read-ahead.ts";
 import { descriptorLimit, descriptorReserve, warnIfTooFew } from "./engine/descriptors.ts";
 import { raiseDescriptorLimit } from "./engine/linux/sockets.ts";
 import * as listening from "./engine/listening.ts";
@@ -176,6 +177,7 @@ function end(): void {
   for (const listener of listeners.values()) listener.end();
   sweep.stop();
   bandwidth.stop();
+  AHEAD.close();
   emit({ type: "ended", connections });
   port.close();
 }
@@ -233,6 +235,8 @@ function obey(command: Command<GatewayPlan>): void {
       throw new Error(`unknown command ${command.type}`);
   }
 }
+
+process.on("exit", () => AHEAD.close()); // after a crash
 
 const { table } = host.rows;
 const ready = { engine: "bun", reason: "", wakeFd: -1, live: table.buffer } as const;

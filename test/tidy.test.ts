@@ -41,6 +41,7 @@ const ARROWS: Record<string, readonly string[]> = {
     "shared",
   ],
   gateway: [
+    "engine/bun/read-ahead.ts",
     "engine/descriptors.ts",
     "engine/linux/sockets.ts",
     "engine/listening.ts",

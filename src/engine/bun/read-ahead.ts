@@ -68,6 +68,12 @@ export class ReadAhead {
     if (process.platform === "linux") this.#epoll = libc.epoll_create1(EPOLL_CLOEXEC);
   }
 
+  /** The thread ends, be it by a crash: what the kernel keeps for it would stay with the process. */
+  close(): void {
+    if (this.#epoll >= 0) libc.close(this.#epoll);
+    this.#epoll = -1;
+  }
+
   /** Its socket is closed, or is about to be: the kernel forgets it then. */
   forget(fd: number, reader: AheadReader): void {
     if (this.#readers[fd] !== reader) return;

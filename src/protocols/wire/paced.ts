@@ -72,6 +72,14 @@ export class PacedWire implements Wire, WireHandler {
     return this.#pending.bytes + this.#below.pending;
   }
 
+  get isHeldUp(): boolean {
+    return this.#held !== null || this.#pace.waits(this.#up);
+  }
+
+  get isHeldDown(): boolean {
+    return this.#pending.bytes > 0 && this.#below.pending === 0;
+  }
+
   // The pacer.
 
   /** @param direction has its turn. */

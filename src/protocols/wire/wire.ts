@@ -34,6 +34,10 @@ export interface Wire {
   readonly fd: number;
   /** Bytes that the system has not taken yet. */
   readonly pending: number;
+  /** Bytes of the peer wait for our own limit of bandwidth: it is not the one that is slow. Absent: there is no limit. */
+  readonly isHeldUp?: boolean;
+  /** The same of bytes that go to it, while none wait for it to read. */
+  readonly isHeldDown?: boolean;
   /**
    * @param bytes may be changed by the caller once this returns.
    * @returns false when `pending` has passed the high watermark: `onDrain` follows. After `reset` it says false.

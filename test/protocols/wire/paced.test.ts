@@ -86,3 +86,21 @@ for (const direction of ["from", "to"] as const) {
     expect(seconds).toBeGreaterThanOrEqual(length / perSecond - BURST_SECONDS);
   });
 }
+
+test("what waits for its rate is told from what waits for the client", async () => {
+  const marks = { highBytes: 4 * MIB, lowBytes: MIB };
+  await using slow = await makePair(marks, 2 * MIB);
+  const { client, server } = slow;
+  server.wire.write(new Uint8Array(MIB));
+  expect(server.wire).toMatchObject({ isHeldDown: true, isHeldUp: false });
+  client.wire.write(new Uint8Array(MIB));
+  await until("the client's bytes wait", () => server.wire.isHeldUp === true);
+  await until("all has gone", () => client.received === MIB && server.received === MIB);
+  expect(server.wire).toMatchObject({ isHeldDown: false, isHeldUp: false });
+
+  await using fast = await makePair(marks, 256 * MIB);
+  fast.client.wire.pause();
+  while (fast.server.wire.write(new Uint8Array(MIB)));
+  await until("the client does not read", () => fast.server.wire.isHeldDown === false);
+  expect(fast.server.wire.pending).toBeGreaterThan(0);
+});

@@ -432,13 +432,16 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
 
   #look(nowMs: number): number {
     if (this.#state === GONE) return watch.FINE;
+    const { pending, isHeldUp = false, isHeldDown = false } = this.#setup.wire;
+    const isHeld = this.#paused || this.#inlet.stopped || isHeldUp;
     return this.#watch.look(nowMs, {
       waitsFor: WAITS_FOR[this.#state]!,
       requests: this.#requests,
-      sendsFreely: !this.#paused && !this.#inlet.stopped && !this.#continueDue && !this.#converses,
+      sendsFreely: !isHeld && !this.#continueDue && !this.#converses,
       received: this.#inlet.received,
       written: this.#answer.written,
-      pending: this.#setup.wire.pending,
+      pending,
+      isHeldDown,
     });
   }
 }

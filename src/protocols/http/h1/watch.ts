@@ -38,6 +38,8 @@ export interface Watched {
   /** Bytes that the wire has, and of these those that the client has not taken. */
   readonly written: number;
   readonly pending: number;
+  /** They wait for our own limit of bandwidth, and not for the client. */
+  readonly isHeldDown: boolean;
 }
 
 export class Watch {
@@ -88,14 +90,14 @@ export class Watch {
 
   #lookAtPace(
     nowMs: number,
-    { waitsFor, sendsFreely, received, written, pending }: Watched,
+    { waitsFor, sendsFreely, received, written, pending, isHeldDown }: Watched,
   ): number {
     const { minBytesPerSecond } = this.#limits;
     const { bodyRestMs } = HTTP_RELAY;
     const isSender = waitsFor === FOR_BODY || waitsFor === FOR_REST_OF_BODY;
     if (!isSender || !sendsFreely) this.#sender.rest();
     else if (!this.#sender.keeps(nowMs, received, minBytesPerSecond, bodyRestMs)) return BODY_SLOW;
-    if (pending === 0) this.#reader.rest();
+    if (pending === 0 || isHeldDown) this.#reader.rest();
     else if (!this.#reader.keeps(nowMs, written - pending, minBytesPerSecond)) return READER_SLOW;
     return FINE;
   }

@@ -288,12 +288,14 @@ export class Http2Server extends Session implements ServerConnection {
       this.#markMs = nowMs;
       this.#markSent = this.sender.sent;
     }
+    // Each direction waits for the other's WINDOW_UPDATE, too.
+    const isHeld = this.wire.isHeldUp === true || this.wire.isHeldDown === true;
     for (const each of this.streams.values()) {
       const stream = each as ServerStream;
       if (stream.over) continue;
-      if (stream.readsTooSlowly(nowMs, minimum, this.#slow))
+      if (stream.readsTooSlowly(nowMs, minimum, this.#slow, isHeld))
         this.#tooSlow(stream, "an answer was read too slowly");
-      else if (stream.sendsTooSlowly(nowMs, minimum, stream.owesBody))
+      else if (stream.sendsTooSlowly(nowMs, minimum, !isHeld && stream.owesBody))
         this.#tooSlow(stream, "a body came too slowly");
     }
   }

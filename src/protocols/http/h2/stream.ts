@@ -167,9 +167,10 @@ export abstract class Stream {
   /**
    * Looked at again and again: whether the peer, who has had something to read for all of a measuring time, has read too little.
    * @param slow the connection as a whole makes no progress either; else a stream is judged by its own window alone.
+   * @param isHeld by a limit of ours: it has nothing to read meanwhile.
    */
-  readsTooSlowly(nowMs: number, bytesPerSecond: number, slow: boolean): boolean {
-    const owed = this.wantsDrain || this.waiting.length > 0;
+  readsTooSlowly(nowMs: number, bytesPerSecond: number, slow: boolean, isHeld: boolean): boolean {
+    const owed = !isHeld && (this.wantsDrain || this.waiting.length > 0);
     if (!owed || this.readMs < 0 || (this.sendWindow > 0 && !slow)) {
       this.readMs = owed ? nowMs : -1;
       this.readFrom = this.sent;

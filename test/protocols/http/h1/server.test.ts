@@ -709,6 +709,31 @@ describe("limits of time", () => {
     expect(told.refused).toEqual(["http_slow an answer was read too slowly"]);
   });
 
+  test("whoever our own limit of bandwidth holds back is not too slow, and is asked again from when it does not", () => {
+    const limits = { minBytesPerSecond: 100 };
+    const sender = open((request) => request.stream.resume(), { limits });
+    sender.wire.feed(POST.replace("5", "100000"));
+    const reader = open(undefined, { limits });
+    reader.wire.feed(GET);
+    reader.requests[0]!.answer(null, { contentLength: 100_000 });
+    reader.requests[0]!.stream.sendBody(Buffer.alloc(50_000));
+    reader.wire.pending = 40_000;
+    const look = (fromMs: number, toMs: number, isHeld: boolean): void => {
+      sender.wire.isHeldUp = reader.wire.isHeldDown = isHeld;
+      for (let now = fromMs; now <= toMs; now += 1_000) {
+        sender.wire.feed("x");
+        for (const { server } of [sender, reader]) server.sweep(now);
+      }
+    };
+    look(0, 9_000, false);
+    look(10_000, 60_000, true);
+    look(61_000, 70_000, false);
+    expect([sender.told.refused, reader.told.refused]).toEqual([[], []]);
+    look(71_000, 72_000, false);
+    expect(sender.told.refused).toEqual(["http_slow a body came too slowly"]);
+    expect(reader.told.refused).toEqual(["http_slow an answer was read too slowly"]);
+  });
+
   test("a client that does not end after the last answer is given up, once it has what was sent", () => {
     const { wire, server, told } = open((request) => request.answer("x"));
     wire.feed(GET.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"));

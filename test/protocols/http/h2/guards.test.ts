@@ -195,6 +195,30 @@ describe("slow clients", () => {
     expect(refusalsOf(talk)).toEqual(["http_slow"]);
   });
 
+  test("nobody is too slow whom our own limit of bandwidth holds back, and who goes on not to move then is", () => {
+    for (const held of ["isHeldUp", "isHeldDown"] as const) {
+      const talk = new Talk({ settings: [[C.SETTINGS_INITIAL_WINDOW_SIZE, 100]] });
+      talk.send(talk.peer.headers(1, GET), talk.peer.headers(3, POST, 0));
+      const [reader, sender] = talk.taken;
+      reader!.stream.sendHead(new ResponseHead());
+      reader!.stream.sendBody(new Uint8Array(60_000));
+      sender!.stream.resume();
+      const look = (fromMs: number, toMs: number, isHeld: boolean): void => {
+        talk.wire[held] = isHeld;
+        for (let nowMs = fromMs; nowMs <= toMs; nowMs += 1_000) {
+          talk.server.sweep(nowMs);
+          talk.send(F.data(3, "slow"));
+        }
+      };
+      look(2_000, 9_000, false);
+      look(10_000, 60_000, true);
+      look(61_000, 70_000, false);
+      expect(refusalsOf(talk)).toEqual([]);
+      look(71_000, 73_000, false);
+      expect(refusalsOf(talk)).toEqual(["http_slow", "http_slow"]);
+    }
+  });
+
   test("a body that rests is slow after a minute", () => {
     const talk = new Talk();
     talk.send(talk.peer.headers(1, POST, 0));

@@ -9,6 +9,8 @@ export class MemoryWire implements Wire {
   readonly peer = { ip: new Uint8Array(16), port: 1 };
   readonly tls = null;
   readonly fd = -1;
+  isHeldUp = false;
+  isHeldDown = false;
   /** `write` says false from here on. */
   highBytes = Infinity;
   /** The peer reads at once what is written. */

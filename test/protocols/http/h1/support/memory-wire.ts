@@ -10,6 +10,8 @@ export class MemoryWire implements Wire {
   readonly tls = null;
   readonly fd: number = -1;
   pending = 0;
+  isHeldUp = false;
+  isHeldDown = false;
   /** Latin-1, of every write. */
   readonly writes: string[] = [];
   hasEnded = false;
