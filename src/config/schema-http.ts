@@ -3,7 +3,7 @@
 
 import { z } from "zod";
 
-import { BOUNDS, HTTP3_DEFAULTS, HTTP_DEFAULTS } from "../shared/limits.ts";
+import { BOUNDS, HTTP3_DEFAULTS, HTTP_DEFAULTS, METRICS } from "../shared/limits.ts";
 import { addressBlock, choice, count, duration, flag, text } from "./fields.ts";
 import {
   fieldMatch,
@@ -173,6 +173,9 @@ export const overQuic = {
 export const routes = z
   .array(
     z.strictObject({
+      name: text("What metrics call the route; by default what it matches. One name may be several routes'.", {
+        max: METRICS.nameMax,
+      }).optional(),
       sni: text("The TLS server name; *.example.com for every name below.").optional(),
       alpn: z
         .array(text("A protocol's name."))

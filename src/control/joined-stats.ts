@@ -1,8 +1,8 @@
 // What a listener and those that it replaced have counted, as one: a reload is no new beginning. Pure. Called by listeners.ts.
 
-import type { ListenerStats, TargetStats } from "../shared/counters.ts";
+import type { ListenerStats } from "../shared/counters.ts";
 
-type Counts = { [name: string]: number | Counts | TargetStats[] };
+type Counts = { [name: string]: number | string | Counts | readonly object[] };
 
 /** Targets that only `past` has are told of while there are connections to them. */
 export function joinStats(current: ListenerStats, past: ListenerStats): ListenerStats {

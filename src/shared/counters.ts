@@ -4,8 +4,8 @@
 //
 //   slot   0         1       2        3     4            5     6         7        8 …         8+R …       …
 //          accepted  closed  bytesUp  down  datagramsUp  down  mirrored  dropped  refused[R]  dropped[D]  errors[E]
-//   then of HTTP: requests, unanswered, retries, reuses, answers[S], own answers[S],
-//   total time of what was answered (ms), answers by the time that they took[T]
+//   then of HTTP: reuses; the number of routes (route-names.ts), and for each: requests, unanswered, retries, answers[S],
+//   own answers[S], total time of what was answered (ms), answers by the time that they took[T]
 //   then for each target: connects, failures, closed, up, down, its state (of TARGET_STATES), ejections
 
 import { type Drop, DROPS, type Refusal, REFUSALS } from "./messages.ts";
@@ -50,15 +50,18 @@ const REFUSED = 8;
 const DROPPED = REFUSED + REFUSALS.length;
 const ERRORS = DROPPED + DROPS.length;
 const HTTP = ERRORS + COUNTED_ERRORS.length;
-const REQUESTS = HTTP;
-const UNANSWERED = HTTP + 1;
-const RETRIES = HTTP + 2;
-const REUSES = HTTP + 3;
-const ANSWERS = HTTP + 4;
+const REUSES = HTTP;
+const ROUTE_COUNT = HTTP + 1;
+const ROUTES = HTTP + 2;
+
+const REQUESTS = 0;
+const UNANSWERED = 1;
+const RETRIES = 2;
+const ANSWERS = 3;
 const OWN_ANSWERS = ANSWERS + STATUS_CLASSES.length;
 const TOTAL_MS = OWN_ANSWERS + STATUS_CLASSES.length;
 const TOOK = TOTAL_MS + 1;
-const TARGETS = TOOK + DURATIONS_MS.length + 1;
+const ROUTE_SLOTS = TOOK + DURATIONS_MS.length + 1;
 
 const TARGET_CONNECTS = 0;
 const TARGET_FAILURES = 1;
@@ -69,16 +72,27 @@ const TARGET_STATE = 5;
 const TARGET_EJECTIONS = 6;
 const TARGET_SLOTS = 7;
 
-export function createCounters(targets: number): SharedArrayBuffer {
-  return new SharedArrayBuffer((TARGETS + targets * TARGET_SLOTS) * Float64Array.BYTES_PER_ELEMENT);
+/** @param routes of requests, `countedRoutes` of them. */
+export function createCounters(targets: number, routes = 0): SharedArrayBuffer {
+  const length = ROUTES + routes * ROUTE_SLOTS + targets * TARGET_SLOTS;
+  const slots = new Float64Array(new SharedArrayBuffer(length * Float64Array.BYTES_PER_ELEMENT));
+  slots[ROUTE_COUNT] = routes;
+  return slots.buffer;
+}
+
+function targetsIn(slots: Float64Array): number {
+  return ROUTES + slots[ROUTE_COUNT]! * ROUTE_SLOTS;
 }
 
 /** A worker's end. Bytes go `up` from client to target and `down` from target to client. */
 export class CounterWriter {
   readonly #slots: Float64Array;
+  /** Where those of targets begin. */
+  readonly #targets: number;
 
   constructor(buffer: SharedArrayBuffer) {
     this.#slots = new Float64Array(buffer);
+    this.#targets = targetsIn(this.#slots);
   }
 
   accepted(): void {
@@ -99,11 +113,11 @@ export class CounterWriter {
   }
 
   connected(target: number): void {
-    this.#add(TARGETS + target * TARGET_SLOTS + TARGET_CONNECTS, 1);
+    this.#add(this.#targets + target * TARGET_SLOTS + TARGET_CONNECTS, 1);
   }
 
   connectFailed(target: number): void {
-    this.#add(TARGETS + target * TARGET_SLOTS + TARGET_FAILURES, 1);
+    this.#add(this.#targets + target * TARGET_SLOTS + TARGET_FAILURES, 1);
   }
 
   /** An accepted connection ended before it reached a target. */
@@ -114,17 +128,17 @@ export class CounterWriter {
   /** A connection that `connected` counted ended. */
   closed(target: number): void {
     this.#add(CLOSED, 1);
-    this.#add(TARGETS + target * TARGET_SLOTS + TARGET_CLOSED, 1);
+    this.#add(this.#targets + target * TARGET_SLOTS + TARGET_CLOSED, 1);
   }
 
   bytesUp(target: number, bytes: number): void {
     this.#add(BYTES_UP, bytes);
-    this.#add(TARGETS + target * TARGET_SLOTS + TARGET_UP, bytes);
+    this.#add(this.#targets + target * TARGET_SLOTS + TARGET_UP, bytes);
   }
 
   bytesDown(target: number, bytes: number): void {
     this.#add(BYTES_DOWN, bytes);
-    this.#add(TARGETS + target * TARGET_SLOTS + TARGET_DOWN, bytes);
+    this.#add(this.#targets + target * TARGET_SLOTS + TARGET_DOWN, bytes);
   }
 
   datagramUp(target: number, bytes: number): void {
@@ -149,44 +163,46 @@ export class CounterWriter {
 
   /** Of a target that clients' connections do not lead to one by one: a connection that `connected` counted ended. */
   disconnected(target: number): void {
-    this.#add(TARGETS + target * TARGET_SLOTS + TARGET_CLOSED, 1);
+    this.#add(this.#targets + target * TARGET_SLOTS + TARGET_CLOSED, 1);
   }
 
   /** What this worker holds of the target from now on. */
   targetBecame(target: number, state: TargetState): void {
-    this.#slots[TARGETS + target * TARGET_SLOTS + TARGET_STATE] = TARGET_STATES.indexOf(state);
+    this.#slots[this.#targets + target * TARGET_SLOTS + TARGET_STATE] = TARGET_STATES.indexOf(state);
   }
 
   ejected(target: number): void {
-    this.#add(TARGETS + target * TARGET_SLOTS + TARGET_EJECTIONS, 1);
+    this.#add(this.#targets + target * TARGET_SLOTS + TARGET_EJECTIONS, 1);
   }
 
-  requestBegan(): void {
-    this.#add(REQUESTS, 1);
+  /** @param route its place in `countedRoutes`; so for all of requests that follow. */
+  requestBegan(route: number): void {
+    this.#add(ROUTES + route * ROUTE_SLOTS + REQUESTS, 1);
   }
 
   /**
    * @param status that the client was sent; 0: it was gone before there was one.
    * @param tookMs from the request's head to now.
    */
-  requestEnded(status: number, tookMs: number): void {
-    if (status === 0) return this.#add(UNANSWERED, 1);
-    this.#add(ANSWERS + classOf(status), 1);
+  requestEnded(route: number, status: number, tookMs: number): void {
+    const base = ROUTES + route * ROUTE_SLOTS;
+    if (status === 0) return this.#add(base + UNANSWERED, 1);
+    this.#add(base + ANSWERS + classOf(status), 1);
     if (status < 200) return; // a connection of another protocol since: what it took says nothing of an answer
-    this.#add(TOTAL_MS, tookMs);
+    this.#add(base + TOTAL_MS, tookMs);
     let bucket = 0;
     while (bucket < DURATIONS_MS.length && tookMs > DURATIONS_MS[bucket]!) bucket++;
-    this.#add(TOOK + bucket, 1);
+    this.#add(base + TOOK + bucket, 1);
   }
 
   /** The answer was made here: an error, a redirect. `requestEnded` counts it too. */
-  answeredHere(status: number): void {
-    this.#add(OWN_ANSWERS + classOf(status), 1);
+  answeredHere(route: number, status: number): void {
+    this.#add(ROUTES + route * ROUTE_SLOTS + OWN_ANSWERS + classOf(status), 1);
   }
 
   /** A request was sent once more. */
-  retried(): void {
-    this.#add(RETRIES, 1);
+  retried(route: number): void {
+    this.#add(ROUTES + route * ROUTE_SLOTS + RETRIES, 1);
   }
 
   /** A request went over a connection that had served others before. */
@@ -203,9 +219,12 @@ function classOf(status: number): number {
   return Math.floor(status / 100) - 1;
 }
 
+/** As its worker, or all of them, count it. */
 export interface TargetStats {
   /** Its address, with the name that it came from; empty where nobody knows it. */
   name: string;
+  /** Whose clients go there (route-names.ts); empty where nobody knows it. */
+  route: string;
   connects: number;
   failures: number;
   active: number;
@@ -217,8 +236,8 @@ export interface TargetStats {
   ejections: number;
 }
 
-/** Requests and their answers, of a listener that forwards them. */
-export interface HttpStats {
+/** Requests and their answers. */
+export interface RequestStats {
   /** That began. */
   requests: number;
   /** That are under way. */
@@ -235,8 +254,18 @@ export interface HttpStats {
   unanswered: number;
   /** How often a request was sent once more. */
   retries: number;
+}
+
+/** Of a listener that forwards requests. */
+export interface HttpStats extends RequestStats {
   /** Requests that went over a connection which had served others. */
   reuses: number;
+}
+
+/** Of a route of requests. */
+export interface RouteStats extends RequestStats {
+  /** Empty where nobody knows it. */
+  name: string;
 }
 
 /** Of a UDP listener, connections are sessions, and bytes and datagrams those that arrived for a session. */
@@ -257,11 +286,14 @@ export interface ListenerStats {
   dropped: Record<Drop, number>;
   errors: Record<CountedError, number>;
   http: HttpStats;
+  /** Of requests alone; all of them together are `http`. What goes to targets by other routes is in `targets`. */
+  routes: RouteStats[];
   /** Of HTTP, `connects` and `active` are connections that requests share, and bytes those of bodies. */
   targets: TargetStats[];
 }
 
-export function emptyStats(targets: number): ListenerStats {
+/** @param routes of requests. */
+export function emptyStats(targets: number, routes = 0): ListenerStats {
   return {
     total: 0,
     active: 0,
@@ -271,15 +303,14 @@ export function emptyStats(targets: number): ListenerStats {
     datagramsDown: 0,
     mirrored: 0,
     mirrorDropped: 0,
-    refused: Object.fromEntries(REFUSALS.map((name) => [name, 0])) as Record<Refusal, number>,
-    dropped: Object.fromEntries(DROPS.map((name) => [name, 0])) as Record<Drop, number>,
-    errors: Object.fromEntries(COUNTED_ERRORS.map((name) => [name, 0])) as Record<
-      CountedError,
-      number
-    >,
-    http: emptyHttpStats(),
+    refused: zeros(REFUSALS),
+    dropped: zeros(DROPS),
+    errors: zeros(COUNTED_ERRORS),
+    http: { ...noRequests(), reuses: 0 },
+    routes: Array.from({ length: routes }, () => ({ name: "", ...noRequests() })),
     targets: Array.from({ length: targets }, () => ({
       name: "",
+      route: "",
       connects: 0,
       failures: 0,
       active: 0,
@@ -291,16 +322,17 @@ export function emptyStats(targets: number): ListenerStats {
   };
 }
 
-function emptyHttpStats(): HttpStats {
-  const none = (): Record<StatusClass, number> =>
-    Object.fromEntries(STATUS_CLASSES.map((name) => [name, 0])) as Record<StatusClass, number>;
-  const [answers, ownAnswers] = [none(), none()];
-  const took = Object.fromEntries([...DURATIONS_MS, Infinity].map((ms) => [String(ms), 0]));
-  const rest = { totalMs: 0, took, unanswered: 0, retries: 0, reuses: 0 };
-  return { requests: 0, active: 0, answers, ownAnswers, ...rest };
+function zeros<T extends string>(names: readonly T[]): Record<T, number> {
+  return Object.fromEntries(names.map((name) => [name, 0])) as Record<T, number>;
 }
 
-/** Adds one worker's counters to `sum`, which `emptyStats` made. */
+function noRequests(): RequestStats {
+  const took = zeros([...DURATIONS_MS, Infinity].map(String));
+  const [answers, ownAnswers] = [zeros(STATUS_CLASSES), zeros(STATUS_CLASSES)];
+  return { requests: 0, active: 0, answers, ownAnswers, totalMs: 0, took, unanswered: 0, retries: 0 };
+}
+
+/** Adds one worker's counters to `sum`, which `emptyStats` made for as many targets and routes. */
 export function addCounters(sum: ListenerStats, buffer: SharedArrayBuffer): void {
   const slots = new Float64Array(buffer);
   const at = (slot: number): number => slots[slot]!;
@@ -315,9 +347,16 @@ export function addCounters(sum: ListenerStats, buffer: SharedArrayBuffer): void
   REFUSALS.forEach((name, i) => (sum.refused[name] += at(REFUSED + i)));
   DROPS.forEach((name, i) => (sum.dropped[name] += at(DROPPED + i)));
   COUNTED_ERRORS.forEach((name, i) => (sum.errors[name] += at(ERRORS + i)));
-  addHttp(sum.http, at);
+  sum.http.reuses += at(REUSES);
+  sum.routes.forEach((route, i) => {
+    const base = ROUTES + i * ROUTE_SLOTS;
+    const own = (slot: number): number => at(base + slot);
+    addRequests(route, own);
+    addRequests(sum.http, own);
+  });
+  const first = targetsIn(slots);
   sum.targets.forEach((target, i) => {
-    const base = TARGETS + i * TARGET_SLOTS;
+    const base = first + i * TARGET_SLOTS;
     target.connects += at(base + TARGET_CONNECTS);
     target.failures += at(base + TARGET_FAILURES);
     target.active += at(base + TARGET_CONNECTS) - at(base + TARGET_CLOSED);
@@ -328,13 +367,12 @@ export function addCounters(sum: ListenerStats, buffer: SharedArrayBuffer): void
   });
 }
 
-function addHttp(sum: HttpStats, at: (slot: number) => number): void {
+function addRequests(sum: RequestStats, at: (slot: number) => number): void {
   sum.requests += at(REQUESTS);
   sum.unanswered += at(UNANSWERED);
   sum.retries += at(RETRIES);
   sum.totalMs += at(TOTAL_MS);
   [...DURATIONS_MS, Infinity].forEach((ms, i) => (sum.took[ms]! += at(TOOK + i)));
-  sum.reuses += at(REUSES);
   sum.active += at(REQUESTS) - at(UNANSWERED);
   STATUS_CLASSES.forEach((name, i) => {
     sum.answers[name] += at(ANSWERS + i);

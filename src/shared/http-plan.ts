@@ -9,6 +9,7 @@ import type {
   LimitsPlan,
   ListenerPlan,
   ProxyProtocolPlan,
+  RoutePlan,
   SocketPlan,
   TargetPlan,
   TimeoutsPlan,
@@ -36,11 +37,7 @@ interface StreamsPlan {
   readonly listen: Endpoint;
   /** As RelayPlan.groups, with routes by server name and ALPN (RelayPlan.routes). */
   readonly groups: readonly StreamGroupPlan[];
-  readonly routes: readonly {
-    readonly sni: string | null;
-    readonly alpn: readonly string[] | null;
-    readonly group: number;
-  }[];
+  readonly routes: readonly RoutePlan[];
   readonly access: AccessPlan;
   readonly proxyProtocol: AcceptProxyPlan;
   /** Towards targets. */
@@ -149,6 +146,8 @@ export interface AccessLogPlan {
 }
 
 export interface HttpRoutePlan {
+  /** What metrics call it (route-names.ts). Those that are written as one have the same. */
+  readonly name: string;
   readonly match: HttpMatchPlan;
   /** Index of `groups`; null for a redirect. */
   readonly group: number | null;

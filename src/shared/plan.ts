@@ -85,6 +85,8 @@ export interface UdpPlan {
 }
 
 export interface RoutePlan {
+  /** What metrics call it (route-names.ts). */
+  readonly name: string;
   /** `db.example.com`, `*.apps.example.com`; null: whatever the client asks for, or if it asks for nothing. */
   readonly sni: string | null;
   /** Fits a client that offers one of these; null: whatever it offers. */

@@ -6,6 +6,8 @@ import type { ProtocolConfig } from "../../config/schema.ts";
 import { addressOf } from "../../config/target.ts";
 import { HEALTH_DEFAULTS } from "../../shared/limits.ts";
 import type { GroupPlan, HealthPlan, RoutePlan, TargetPlan } from "../../shared/plan.ts";
+import { DEFAULT_ROUTE } from "../../shared/route-names.ts";
+import { nameRoutes } from "./route-names.ts";
 
 /** A group whose targets are of kind T. */
 export type GroupOf<T extends TargetPlan> = Omit<GroupPlan, "targets"> & {
@@ -52,12 +54,14 @@ export function compileNameRoutes<T extends TargetPlan>(
   const { routes = [], target, targets } = entry;
   const own = target !== undefined || targets !== undefined;
   if (routes.length === 0) return { groups: [compileGroup(entry, compileOne)], routes: [] };
-  const rules = routes.map((route) => ({
+  const names = nameRoutes(routes);
+  const rules = routes.map((route, i) => ({
+    name: names[i]!,
     sni: route.sni ?? null,
     alpn: route.alpn ?? null,
     group: compileGroup(route, compileOne),
   }));
-  if (own) rules.push({ sni: null, alpn: null, group: compileGroup(entry, compileOne) });
+  if (own) rules.push({ name: DEFAULT_ROUTE, sni: null, alpn: null, group: compileGroup(entry, compileOne) });
   const fitsAll = rules.find(({ sni, alpn }) => sni === null && alpn === null);
   const groups = rules.map(({ group }) => group);
   if (fitsAll !== undefined) {

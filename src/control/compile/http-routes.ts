@@ -21,7 +21,9 @@ import type {
   RouteTimeoutsPlan,
 } from "../../shared/http-plan.ts";
 import { HTTP_DEFAULTS } from "../../shared/limits.ts";
+import { DEFAULT_ROUTE } from "../../shared/route-names.ts";
 import { compileGroup, compileTarget } from "./groups.ts";
+import { nameRoutes } from "./route-names.ts";
 import { compileClientTls } from "./tls.ts";
 
 /** @param listener what holds for routes that say nothing else. */
@@ -31,9 +33,13 @@ export function compileRoutes(
 ): Pick<HttpPlan, "routes" | "groups"> {
   const groups: HttpGroupPlan[] = [];
   const forwarded = compileForwarded(entry);
-  const compileRoute = (route: Destination & Treatment & Bounds): Omit<HttpRoutePlan, "match"> => {
+  const compileRoute = (
+    route: Destination & Treatment & Bounds,
+    name: string,
+  ): Omit<HttpRoutePlan, "match"> => {
     const { redirect } = route;
     const common = {
+      name,
       request: compileEdit(entry, route, "request"),
       response: compileEdit(entry, route, "response"),
       rewrite: compileRewrite(route.rewrite ?? entry.rewrite),
@@ -61,13 +67,14 @@ export function compileRoutes(
     const grpcWebOrigins = grpcWeb ? (route.grpc_web_origins ?? entry.grpc_web_origins ?? []) : [];
     return { ...common, group: groups.push(group) - 1, redirect: null, grpcWeb, grpcWebOrigins };
   };
-  const routes: HttpRoutePlan[] = (entry.routes ?? []).flatMap((route) => {
-    const compiled = compileRoute(route);
+  const names = nameRoutes(entry.routes ?? []);
+  const routes: HttpRoutePlan[] = (entry.routes ?? []).flatMap((route, i) => {
+    const compiled = compileRoute(route, names[i]!);
     return alternatives(route).map((match) => ({ ...compiled, match: compileMatch(match) }));
   });
   const { target, targets, redirect } = entry;
   if (target !== undefined || targets !== undefined || redirect !== undefined) {
-    routes.push({ ...compileRoute(entry), match: compileMatch({}) });
+    routes.push({ ...compileRoute(entry, DEFAULT_ROUTE), match: compileMatch({}) });
   }
   return { routes, groups };
 }

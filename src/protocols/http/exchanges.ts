@@ -5,6 +5,7 @@ import type { CounterWriter } from "../../shared/counters.ts";
 import type { HttpPlan } from "../../shared/http-plan.ts";
 import { HTTP_RELAY } from "../../shared/limits.ts";
 import type { Refusal } from "../../shared/messages.ts";
+import { UNROUTED_PLACE } from "../../shared/route-names.ts";
 import type { ClientStream, RefusedRequest } from "./exchange.ts";
 import type { Client, ExchangeHost } from "./host.ts";
 import type { RequestHead } from "./message/heads.ts";
@@ -67,9 +68,9 @@ export class Exchanges implements ExchangeHost {
   /** A request that never became an exchange, since its codec has answered it. */
   noteRefused(client: Client, request: RefusedRequest, failure: string): void {
     const { counters, accessLog } = this;
-    counters.requestBegan();
-    counters.answeredHere(request.status);
-    counters.requestEnded(request.status, 0);
+    counters.requestBegan(UNROUTED_PLACE);
+    counters.answeredHere(UNROUTED_PLACE, request.status);
+    counters.requestEnded(UNROUTED_PLACE, request.status, 0);
     if (accessLog === null) return;
     const notes = new Notes();
     notes.begin(this.clock());

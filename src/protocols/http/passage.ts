@@ -19,6 +19,8 @@ export interface OwnAnswer {
 /** Made once for each route of the plan. */
 export interface Route {
   readonly plan: HttpRoutePlan;
+  /** Its place in counters (shared/route-names.ts). */
+  readonly counted: number;
   /** What stands between client and exchange, outermost first; mostly nothing. */
   readonly filters: readonly Filter[];
 }

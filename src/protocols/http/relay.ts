@@ -16,6 +16,7 @@
 
 import { ProxyError } from "../../shared/errors.ts";
 import type { Refusal } from "../../shared/messages.ts";
+import { UNROUTED_PLACE } from "../../shared/route-names.ts";
 import type { Asker, Member } from "./backend/pool.ts";
 import {
   ANSWERING,
@@ -54,6 +55,8 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
   #stream: ClientStream = NO_STREAM;
   #head: RequestHead | null = null;
   #route: Route | null = null;
+  /** Its place in counters. */
+  #counted = UNROUTED_PLACE;
   #backend: BackendStream | null = null;
   /** The client's request is complete. */
   #requestDone = false;
@@ -85,10 +88,11 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     stream.events = this;
     this.#activeMs = now;
     this.#notes.begin(now);
-    host.counters.requestBegan();
     if (host.accessLog !== null) this.#notes.note(client, head);
     const { guide } = client;
     const route = guide.route(head);
+    this.#counted = typeof route === "number" ? UNROUTED_PLACE : route.counted;
+    host.counters.requestBegan(this.#counted);
     if (typeof route === "number") return this.#unroutable(route, head);
     this.#route = route;
     if (route.plan.group === null) return this.#answer(guide.answer(route, head));
@@ -356,7 +360,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
 
   #prepareAgain(): void {
     this.#notes.retries++;
-    this.#host.counters.retried();
+    this.#host.counters.retried(this.#counted);
     if (this.#state === ASKING) this.#move(WAITING);
     if (!this.#requestDone) this.#stream.pause();
     this.#requestSent = false;
@@ -395,7 +399,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     if (this.#head!.method === "HEAD" || body.length === 0) head.bodyless = true;
     this.#notes.status = head.status;
     this.#notes.bytesDown = head.bodyless ? 0 : body.length;
-    this.#host.counters.answeredHere(head.status);
+    this.#host.counters.answeredHere(this.#counted, head.status);
     this.#over();
     stream.sendHead(head);
     if (head.bodyless) return;
@@ -423,7 +427,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     const host = this.#host;
     const notes = this.#notes;
     this.#stream.events = NOBODY;
-    host.counters.requestEnded(notes.status, this.#elapsed());
+    host.counters.requestEnded(this.#counted, notes.status, this.#elapsed());
     if (host.accessLog !== null) {
       if (this.#state >= ANSWERING) notes.bytesDown = this.#stream.bodyBytes ?? notes.bytesDown;
       notes.record(host.accessLog, this.#tries.name, this.#elapsed());

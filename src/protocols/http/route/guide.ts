@@ -6,6 +6,7 @@
 
 import type { HttpRoutePlan } from "../../../shared/http-plan.ts";
 import { HTTP_ROUTES } from "../../../shared/limits.ts";
+import { countedRoutes, UNROUTED_PLACE } from "../../../shared/route-names.ts";
 import type { ChallengeAnswers } from "../../challenge-answers.ts";
 import { createErrorAnswer, redirectAnswer } from "../answers.ts";
 import type { ClientConnection } from "../exchange.ts";
@@ -26,13 +27,20 @@ const FIRST_OVER_QUIC = 30;
 
 class CompiledRoute implements Route {
   readonly plan: HttpRoutePlan;
+  readonly counted: number;
   readonly filters: readonly Filter[];
   readonly request: RequestEdit;
   readonly response: ResponseEdit;
   readonly redirect: Redirect | null;
 
-  constructor(plan: HttpRoutePlan, filters: readonly Filter[], ids: RequestIds) {
+  constructor(
+    plan: HttpRoutePlan,
+    counted: number,
+    filters: readonly Filter[],
+    ids: RequestIds,
+  ) {
     this.plan = plan;
+    this.counted = counted;
     this.filters = filters;
     this.request = new RequestEdit(plan, ids);
     this.response = new ResponseEdit(plan);
@@ -57,11 +65,16 @@ export interface RouterOptions {
 export function createRouter(options: RouterOptions): Router {
   const { routes, filtersFor, ids } = options;
   const table = new RouteTable(routes);
-  const compiled = routes.map((plan) => new CompiledRoute(plan, filtersFor(plan), ids));
+  const names = countedRoutes(routes);
+  const compiled = routes.map(
+    (plan) => new CompiledRoute(plan, names.indexOf(plan.name), filtersFor(plan), ids),
+  );
   // The answers of one that goes no further are made here, and need no target.
   const [first] = routes;
   const endHere =
-    first === undefined ? null : new CompiledRoute({ ...first, group: null }, [], ids);
+    first === undefined
+      ? null
+      : new CompiledRoute({ ...first, group: null }, UNROUTED_PLACE, [], ids);
   return {
     guide: (connection) => new ConnectionGuide(table, compiled, endHere, connection, options),
   };
