@@ -3,7 +3,8 @@
 
 import { z } from "zod";
 
-import { BOUNDS, HTTP3_DEFAULTS, HTTP_DEFAULTS, METRICS } from "../shared/limits.ts";
+import { BOUNDS, HTTP3_DEFAULTS, HTTP_DEFAULTS } from "../shared/limits.ts";
+import { METRICS } from "../shared/metrics-limits.ts";
 import { addressBlock, choice, count, duration, flag, text } from "./fields.ts";
 import {
   fieldMatch,
@@ -173,9 +174,12 @@ export const overQuic = {
 export const routes = z
   .array(
     z.strictObject({
-      name: text("What metrics call the route; by default what it matches. One name may be several routes'.", {
-        max: METRICS.nameMax,
-      }).optional(),
+      name: z
+        .string()
+        .min(1)
+        .max(METRICS.nameMax)
+        .meta({ description: "What metrics call it; by default what it matches. May be shared." })
+        .optional(),
       sni: text("The TLS server name; *.example.com for every name below.").optional(),
       alpn: z
         .array(text("A protocol's name."))

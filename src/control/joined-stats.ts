@@ -1,20 +1,55 @@
 // What a listener and those that it replaced have counted, as one: a reload is no new beginning. Pure. Called by listeners.ts.
 
 import type { ListenerStats } from "../shared/counters.ts";
+import { METRICS } from "../shared/metrics-limits.ts";
 
 type Counts = { [name: string]: number | string | Counts | readonly object[] };
 
-/** Targets that only `past` has are told of while there are connections to them. */
+/** Targets and routes that only `past` has are told of while something is under way there. */
 export function joinStats(current: ListenerStats, past: ListenerStats): ListenerStats {
-  const sum = structuredClone(current);
-  addCounts(sum as unknown as Counts, past as unknown as Counts);
-  for (const target of past.targets) {
-    const same = sum.targets.find(({ name }) => name === target.name);
-    if (same !== undefined) addCounts(same as unknown as Counts, target as unknown as Counts);
-    else if (target.active > 0) sum.targets.push({ ...target });
-  }
+  return join(current, past, ({ active }) => active > 0);
+}
+
+/**
+ * What is remembered of listeners that are over: also targets and routes that `recent` has no more, since they may come back.
+ * Those that were there longest ago are forgotten first.
+ */
+export function rememberStats(recent: ListenerStats, past: ListenerStats): ListenerStats {
+  const sum = join(recent, past, () => true);
+  sum.routes.splice(METRICS.rememberedMax);
+  sum.targets.splice(METRICS.rememberedMax);
   return sum;
 }
+
+function join(
+  current: ListenerStats,
+  past: ListenerStats,
+  isTold: (of: { active: number }) => boolean,
+): ListenerStats {
+  const sum = structuredClone(current);
+  addCounts(sum as unknown as Counts, past as unknown as Counts);
+  addEach(sum.routes, past.routes, isTold);
+  addEach(sum.targets, past.targets, isTold);
+  return sum;
+}
+
+interface Named {
+  readonly name: string;
+  /** Of a target: the same may stand in several. */
+  readonly route?: string;
+  active: number;
+}
+
+function addEach<T extends Named>(sums: T[], past: readonly T[], isTold: (of: T) => boolean): void {
+  const byName = new Map(sums.map((each) => [nameOf(each), each]));
+  for (const each of past) {
+    const same = byName.get(nameOf(each));
+    if (same !== undefined) addCounts(same as unknown as Counts, each as unknown as Counts);
+    else if (isTold(each)) sums.push(structuredClone(each));
+  }
+}
+
+const nameOf = ({ name, route }: Named): string => `${name} ${route}`;
 
 function addCounts(sum: Counts, more: Counts): void {
   for (const [name, value] of Object.entries(more)) {

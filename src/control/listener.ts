@@ -6,7 +6,7 @@ import { closeSync, lstatSync, rmSync } from "node:fs";
 
 import { bucketMemory } from "../l4/token-buckets.ts";
 import { formatEndpoint, formatSocketAddress, type SocketAddress } from "../shared/address.ts";
-import { addCounters, createCounters, emptyStats, type ListenerStats } from "../shared/counters.ts";
+import type { ListenerStats } from "../shared/counters.ts";
 import { fromErrorRecord, messageOf, ProxyError } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
 import type { OpenRequest, WorkerEvent, WorkerKind } from "../shared/messages.ts";
@@ -16,6 +16,7 @@ import { backoffMs, pause } from "./backoff.ts";
 import type { CertificateSource } from "./certificates/certificates.ts";
 import { HealthChecks } from "./health-checks.ts";
 import { type Inheritance, portionOf, type Share as Inherited } from "./inheritance.ts";
+import { ListenerCounts } from "./listener-counts.ts";
 import { AddressWatch, type Lookup, resolveOnce } from "./resolver.ts";
 import { TargetDirectory } from "./targets.ts";
 import type { WorkerHandle } from "./worker-handle.ts";
@@ -75,7 +76,7 @@ export class Listener {
   readonly #admissions: Admissions;
   /** What is left of the bandwidth, of all workers together. */
   readonly #bandwidth: SharedArrayBuffer | null;
-  readonly #retired: ListenerStats;
+  readonly #counts: ListenerCounts;
   #bound: readonly SocketAddress[] = [];
   /** Settles when nobody opens it. */
   #turn: Promise<void> = Promise.resolve();
@@ -107,7 +108,7 @@ export class Listener {
       () => certificates.of(plan.key),
       (target, up) => this.#targets.probed(target, up),
     );
-    this.#retired = emptyStats(this.#targets.capacity);
+    this.#counts = new ListenerCounts(plan, this.#targets.capacity);
     const limited = "bytesPerSecond" in plan.limits && plan.limits.bytesPerSecond > 0;
     const bucket = before === undefined ? null : before.#bandwidth;
     this.#bandwidth = limited ? (bucket ?? new SharedArrayBuffer(bucketMemory(1))) : null;
@@ -224,7 +225,7 @@ export class Listener {
     const binds = first
       ? (start?.binds ?? (await resolveOnce(this.plan.listen, this.#lookup)))
       : this.#bound;
-    const share: Share = { worker, counters: createCounters(this.#targets.capacity), open: false };
+    const share: Share = { worker, counters: this.#counts.create(), open: false };
     this.#shares.set(worker.index, share);
     const opened = await this.#ask(worker, {
       listener: this.plan,
@@ -288,15 +289,7 @@ export class Listener {
     if (share === undefined) return;
     this.#shares.delete(worker);
     this.#admissions.retire(share.worker.live, this.slot);
-    const own = emptyStats(this.#targets.capacity);
-    addCounters(own, share.counters);
-    Atomics.sub(new Int32Array(this.#active), 0, own.active);
-    addCounters(this.#retired, share.counters);
-    this.#retired.active -= own.active;
-    this.#retired.targets.forEach((target, i) => {
-      target.active -= own.targets[i]!.active;
-      target.states = emptyStats(1).targets[0]!.states; // it sees nothing any more
-    });
+    Atomics.sub(new Int32Array(this.#active), 0, this.#counts.retire(share.counters));
   }
 
   /** The workers that it was opened on. */
@@ -313,14 +306,8 @@ export class Listener {
   }
 
   stats(): ListenerStats {
-    const sum = structuredClone(this.#retired);
-    for (const share of this.#shares.values()) addCounters(sum, share.counters);
-    const names = this.#targets.names();
-    sum.targets = sum.targets.flatMap((target, slot) => {
-      const name = names.get(slot);
-      return name === undefined ? [] : [{ ...target, name }];
-    });
-    return sum;
+    const counters = [...this.#shares.values()].map((share) => share.counters);
+    return this.#counts.sum(counters, this.#targets.places());
   }
 
   /**

@@ -11,7 +11,7 @@ import type { ListenerPlan } from "../shared/plan.ts";
 import type { CertificateSource } from "./certificates/certificates.ts";
 import type { PlanDiff } from "./diff.ts";
 import type { Inheritance } from "./inheritance.ts";
-import { joinStats } from "./joined-stats.ts";
+import { joinStats, rememberStats } from "./joined-stats.ts";
 import { Listener, type ListenerOptions, type ListenerSummary } from "./listener.ts";
 import type { WorkerHandle } from "./worker-handle.ts";
 
@@ -143,7 +143,7 @@ export class Listeners {
       listener.forget();
       const past = this.#past.get(key);
       if (this.#current.has(key)) {
-        this.#past.set(key, past === undefined ? stats : joinStats(stats, past));
+        this.#past.set(key, past === undefined ? stats : rememberStats(stats, past));
       }
     }
     for (const key of this.#past.keys()) if (!this.#current.has(key)) this.#past.delete(key);

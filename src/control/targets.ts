@@ -7,6 +7,7 @@ import { CONTROL } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
 import type { TargetSlot } from "../shared/messages.ts";
 import type { ListenerPlan, TargetPlan } from "../shared/plan.ts";
+import type { TargetPlace } from "./listener-counts.ts";
 import { AddressWatch, isName, type Lookup } from "./resolver.ts";
 
 /** A target of the plan: its addresses, in slots of its own. */
@@ -108,16 +109,16 @@ export class TargetDirectory {
     );
   }
 
-  /** Every slot that has or had an address, with its name. */
-  names(): Map<number, string> {
-    const names = new Map<number, string>();
+  /** Every slot that has or had an address. */
+  places(): Map<number, TargetPlace> {
+    const places = new Map<number, TargetPlace>();
     for (const entry of this.#entries) {
       entry.addresses.forEach((_, place) => {
-        const { slot, name } = this.#slotOf(entry, place);
-        names.set(slot, name);
+        const { slot, name, group } = this.#slotOf(entry, place);
+        places.set(slot, { name, group });
       });
     }
-    return names;
+    return places;
   }
 
   #slotOf(entry: Entry, place: number): TargetSlot {

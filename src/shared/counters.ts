@@ -168,7 +168,8 @@ export class CounterWriter {
 
   /** What this worker holds of the target from now on. */
   targetBecame(target: number, state: TargetState): void {
-    this.#slots[this.#targets + target * TARGET_SLOTS + TARGET_STATE] = TARGET_STATES.indexOf(state);
+    this.#slots[this.#targets + target * TARGET_SLOTS + TARGET_STATE] =
+      TARGET_STATES.indexOf(state);
   }
 
   ejected(target: number): void {
@@ -329,7 +330,16 @@ function zeros<T extends string>(names: readonly T[]): Record<T, number> {
 function noRequests(): RequestStats {
   const took = zeros([...DURATIONS_MS, Infinity].map(String));
   const [answers, ownAnswers] = [zeros(STATUS_CLASSES), zeros(STATUS_CLASSES)];
-  return { requests: 0, active: 0, answers, ownAnswers, totalMs: 0, took, unanswered: 0, retries: 0 };
+  return {
+    requests: 0,
+    active: 0,
+    answers,
+    ownAnswers,
+    totalMs: 0,
+    took,
+    unanswered: 0,
+    retries: 0,
+  };
 }
 
 /** Adds one worker's counters to `sum`, which `emptyStats` made for as many targets and routes. */

@@ -420,12 +420,6 @@ export const ADMIN = {
 /** Of targets: enough for shares of a thousandth. */
 export const TARGET_WEIGHT_MAX = 1_000;
 
-/** What is counted for each route. */
-export const METRICS = {
-  routesMax: 200, // of a listener, by name; those beyond are counted as one: 30 series each, and 240 bytes in each worker
-  nameMax: 100, // characters of a route's name: it stands in every line of its metrics
-} as const;
-
 /** What `proxy capture` holds and shows. */
 export const CAPTURE = {
   segmentMaxBytes: 65_495, // the most that fits an IPv4 packet with its header and TCP's

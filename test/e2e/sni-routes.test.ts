@@ -17,10 +17,10 @@ const LARGE_BYTES = 20_000_003;
 /** By group. */
 const NAMES = ["everything-else", "db.example.com", "wildcard", "only-imap"];
 const ROUTES: readonly RoutePlan[] = [
-  { sni: "db.example.com", alpn: null, group: 1 },
-  { sni: "*.apps.example.com", alpn: null, group: 2 },
-  { sni: null, alpn: ["imap"], group: 3 },
-  { sni: null, alpn: null, group: 0 },
+  { name: "route", sni: "db.example.com", alpn: null, group: 1 },
+  { name: "route", sni: "*.apps.example.com", alpn: null, group: 2 },
+  { name: "route", sni: null, alpn: ["imap"], group: 3 },
+  { name: "route", sni: null, alpn: null, group: 0 },
 ];
 
 /** Serves its folder with a certificate of this name. */

@@ -81,7 +81,7 @@ forEveryEngine((engine) => {
     await using relay = await Relay.start(engine, {
       target: "127.0.0.1:1",
       groups: servers.map(({ target }) => singleTarget(parseEndpoint(target, "target"))),
-      routes: NAMES.map((name, group) => ({ sni: name, alpn: null, group })),
+      routes: NAMES.map((name, group) => ({ name, sni: name, alpn: null, group })),
       proxyProtocol: { accept: "any", trusted: ["127.0.0.0/8"] },
     });
     const property = fc.asyncProperty(opening, (run) => holds(relay, servers, run));

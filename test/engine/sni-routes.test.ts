@@ -18,10 +18,10 @@ import { type Wire, WireServer } from "../support/wire.ts";
 /** By group: every client that nothing else fits, a name, names below another, a protocol. */
 const NAMES = ["default", "exact", "wildcard", "protocol"];
 const RULES: readonly RoutePlan[] = [
-  { sni: "db.example.com", alpn: null, group: 1 },
-  { sni: "*.apps.example.com", alpn: null, group: 2 },
-  { sni: null, alpn: ["imap", "acme-tls/1"], group: 3 },
-  { sni: null, alpn: null, group: 0 },
+  { name: "route", sni: "db.example.com", alpn: null, group: 1 },
+  { name: "route", sni: "*.apps.example.com", alpn: null, group: 2 },
+  { name: "route", sni: null, alpn: ["imap", "acme-tls/1"], group: 3 },
+  { name: "route", sni: null, alpn: null, group: 0 },
 ];
 const DB = hello([sni("db.example.com"), alpn("postgresql")]);
 

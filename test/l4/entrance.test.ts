@@ -16,7 +16,7 @@ import { alpn, hello, sni } from "./tls/hellos.ts";
 const ip = (text: string): Uint8Array => parseIp(text)!;
 const PROXY = ip("10.0.0.1");
 const ANY = { accept: "any", trusted: ["10.0.0.0/8"] } as const;
-const ROUTES = [{ sni: "a.example", alpn: null, group: 3 }];
+const ROUTES = [{ name: "route", sni: "a.example", alpn: null, group: 3 }];
 const HEADER = ascii("PROXY TCP4 192.0.2.1 192.0.2.2 7 443\r\n");
 
 function entranceOf(options: Partial<ListenerOptions>): Entrance | null {

@@ -54,15 +54,35 @@ test("a connection that ended before it reached a target is not open any more", 
 });
 
 test("answers are counted by what they took, upgrades and clients that were gone are not", () => {
-  const buffer = createCounters(0);
+  const buffer = createCounters(0, 1);
   const counters = new CounterWriter(buffer);
-  for (const tookMs of [0, 1, 1.01, 60_000, 60_001]) counters.requestEnded(200, tookMs);
-  counters.requestEnded(101, 5_000);
-  counters.requestEnded(0, 5_000);
+  for (const tookMs of [0, 1, 1.01, 60_000, 60_001]) counters.requestEnded(0, 200, tookMs);
+  counters.requestEnded(0, 101, 5_000);
+  counters.requestEnded(0, 0, 5_000);
   const { http } = emptyStats(0);
-  const sum = emptyStats(0);
+  const sum = emptyStats(0, 1);
   addCounters(sum, buffer);
   expect(sum.http.totalMs).toBeCloseTo(120_003.01);
   expect(sum.http.took).toEqual({ ...http.took, 1: 2, 2.5: 1, 60_000: 1, Infinity: 1 });
   expect(sum.http.answers).toMatchObject({ "1xx": 1, "2xx": 5 });
+});
+
+test("requests are counted by route, and of a listener all together", () => {
+  const buffer = createCounters(1, 2);
+  const counters = new CounterWriter(buffer);
+  counters.connected(0);
+  for (const route of [0, 1, 1]) counters.requestBegan(route);
+  counters.answeredHere(0, 404);
+  counters.requestEnded(0, 404, 2);
+  counters.retried(1);
+  counters.requestEnded(1, 200, 3);
+  const sum = emptyStats(1, 2);
+  addCounters(sum, buffer);
+  expect(sum.http).toMatchObject({ requests: 3, active: 1, retries: 1, totalMs: 5 });
+  expect(sum.http.ownAnswers).toMatchObject({ "4xx": 1 });
+  expect(sum.routes).toMatchObject([
+    { requests: 1, active: 0, retries: 0, totalMs: 2, answers: { "2xx": 0, "4xx": 1 } },
+    { requests: 2, active: 1, retries: 1, totalMs: 3, answers: { "2xx": 1, "4xx": 0 } },
+  ]);
+  expect(sum.targets[0]!.connects).toBe(1);
 });

@@ -18,6 +18,7 @@ import {
 import type { StreamGroupPlan, TlsClientPlan } from "../../src/shared/http-plan.ts";
 import type { Refusal, TargetSlot, WorkerEvent } from "../../src/shared/messages.ts";
 import type { GroupPlan, RelayPlan } from "../../src/shared/plan.ts";
+import { countedRoutesOf } from "../../src/shared/route-names.ts";
 import { type ListenerOptions, listenerPlan } from "./plan.ts";
 
 export class TestHost implements GatewayHost {
@@ -117,7 +118,7 @@ export function testRequest({
   return {
     listener,
     slot: 3,
-    counters: createCounters(targets.length),
+    counters: createCounters(targets.length, countedRoutesOf(listener).length),
     active: new SharedArrayBuffer(4),
     ...memoryOf(listener),
     bandwidth: null,
@@ -168,8 +169,8 @@ export function slotsOf(groups: readonly GroupPlan[]): TargetSlot[] {
   );
 }
 
-export function statsOf({ counters, targetSlots }: TestRequest): ListenerStats {
-  const stats = emptyStats(targetSlots);
+export function statsOf({ counters, targetSlots, listener }: TestRequest): ListenerStats {
+  const stats = emptyStats(targetSlots, countedRoutesOf(listener).length);
   addCounters(stats, counters);
   return stats;
 }

@@ -5,7 +5,13 @@ import { z } from "zod";
 
 import manifest from "../../../package.json" with { type: "json" };
 import { formatSocketAddress } from "../../shared/address.ts";
-import { DURATIONS_MS, type HttpStats, type TargetStats } from "../../shared/counters.ts";
+import {
+  DURATIONS_MS,
+  type HttpStats,
+  type RequestStats,
+  type RouteStats,
+  type TargetStats,
+} from "../../shared/counters.ts";
 import { isHttpPlan } from "../../shared/http-plan.ts";
 import type { LogLevel } from "../../shared/plan.ts";
 import type { PlanDiff } from "../diff.ts";
@@ -184,7 +190,7 @@ function listenersOf(proxy: Proxy): z.input<typeof schemas.listeners> {
       bytes: { up: stats.bytesUp, down: stats.bytesDown },
       refused: stats.refused,
       http: isHttpPlan(plan) ? httpOf(stats.http) : null,
-      routes: [],
+      routes: stats.routes.map(routeOf),
       targets: stats.targets.map(trafficOf),
     };
   });
@@ -195,11 +201,19 @@ function trafficOf(stats: TargetStats): schemas.ListenerState["targets"][number]
   return { name, connects, failures, active, bytesUp, bytesDown };
 }
 
+function routeOf(stats: RouteStats): schemas.ListenerState["routes"][number] {
+  const { name, requests, answers, unanswered } = stats;
+  return { route: name, requests, answers, unanswered, durations: durationsOf(stats) };
+}
+
 function httpOf(stats: HttpStats): NonNullable<schemas.ListenerState["http"]> {
-  const { requests, active, answers, unanswered, retries, took, totalMs } = stats;
+  const { requests, active, answers, unanswered, retries } = stats;
+  return { requests, active, answers, unanswered, retries, durations: durationsOf(stats) };
+}
+
+function durationsOf({ took, totalMs }: RequestStats) {
   const counts = [...DURATIONS_MS, Infinity].map((ms) => took[ms]!);
-  const durations = { boundsMs: [...DURATIONS_MS], counts, totalMs };
-  return { requests, active, answers, unanswered, retries, durations };
+  return { boundsMs: [...DURATIONS_MS], counts, totalMs };
 }
 
 function fits(connection: ProxyConnection, filter: z.output<typeof schemas.filter>): boolean {

@@ -59,7 +59,7 @@ const http = z.object({
 
 const httpRoute = z.object({
   route: z.string().meta({ description: "The route as metrics name it." }),
-  requests: count.meta({ description: "Requests that are over." }),
+  requests: count.meta({ description: "Requests that began." }),
   answers: z.record(z.enum(STATUS_CLASSES), count),
   unanswered: count,
   durations,

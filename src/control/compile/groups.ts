@@ -61,7 +61,13 @@ export function compileNameRoutes<T extends TargetPlan>(
     alpn: route.alpn ?? null,
     group: compileGroup(route, compileOne),
   }));
-  if (own) rules.push({ name: DEFAULT_ROUTE, sni: null, alpn: null, group: compileGroup(entry, compileOne) });
+  if (own)
+    rules.push({
+      name: DEFAULT_ROUTE,
+      sni: null,
+      alpn: null,
+      group: compileGroup(entry, compileOne),
+    });
   const fitsAll = rules.find(({ sni, alpn }) => sni === null && alpn === null);
   const groups = rules.map(({ group }) => group);
   if (fitsAll !== undefined) {

@@ -3,7 +3,7 @@
 
 import { alternatives } from "../../config/http-coverage.ts";
 import type { RouteConfig } from "../../config/schema-http.ts";
-import { METRICS } from "../../shared/limits.ts";
+import { METRICS } from "../../shared/metrics-limits.ts";
 import { DEFAULT_ROUTE, OTHER_ROUTES } from "../../shared/route-names.ts";
 
 type Named = Pick<RouteConfig, "name" | "sni" | "alpn" | "match">;

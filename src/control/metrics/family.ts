@@ -54,9 +54,9 @@ export interface Family {
   read(reading: Reading): Iterable<Sample>;
 }
 
-/** Of one listener. */
+/** Of one route of requests. */
 export interface Distribution {
-  readonly listener: string;
+  readonly labels: { readonly listener: string; readonly route: string };
   /** By their upper bounds in seconds, `+Inf` last, each with those below it. */
   readonly buckets: readonly (readonly [le: string, count: number])[];
   readonly sum: number;

@@ -1,20 +1,22 @@
 // How long requests took, as a histogram. What workers have counted is in buckets already, which prom-client has no way to
 // take, so this is a metric of our own that gives it the lines to write. Called by metrics.ts.
 
-import type { HttpStats } from "../../shared/counters.ts";
-import { isHttpPlan } from "../../shared/http-plan.ts";
+import type { RequestStats } from "../../shared/counters.ts";
 import type { Distribution, ListenerReading } from "./family.ts";
 
 export const DURATION_NAME = "http_request_duration_seconds";
 const HELP = "From a request's head to the end of its answer.";
 
 export function durationsOf(listeners: readonly ListenerReading[]): Distribution[] {
-  return listeners
-    .filter(({ plan }) => isHttpPlan(plan))
-    .map(({ plan, stats }) => distributionOf(plan.key, stats.http));
+  return listeners.flatMap(({ plan, stats }) =>
+    stats.routes.map((route) => distributionOf({ listener: plan.key, route: route.name }, route)),
+  );
 }
 
-function distributionOf(listener: string, { took, totalMs }: HttpStats): Distribution {
+function distributionOf(
+  labels: Distribution["labels"],
+  { took, totalMs }: RequestStats,
+): Distribution {
   let count = 0;
   const buckets = Object.entries(took)
     .map(([ms, own]) => [Number(ms), own] as const)
@@ -23,19 +25,19 @@ function distributionOf(listener: string, { took, totalMs }: HttpStats): Distrib
       count += own;
       return [ms === Infinity ? "+Inf" : String(ms / 1_000), count] as const;
     });
-  return { listener, buckets, sum: totalMs / 1_000, count };
+  return { labels, buckets, sum: totalMs / 1_000, count };
 }
 
 /** As prom-client asks its own metrics for their values. */
 export function histogramOf(name: string, distributions: readonly Distribution[]) {
-  const values = distributions.flatMap(({ listener, buckets, sum, count }) => [
+  const values = distributions.flatMap(({ labels, buckets, sum, count }) => [
     ...buckets.map(([le, value]) => ({
       metricName: `${name}_bucket`,
-      labels: { le, listener },
+      labels: { le, ...labels },
       value,
     })),
-    { metricName: `${name}_sum`, labels: { listener }, value: sum },
-    { metricName: `${name}_count`, labels: { listener }, value: count },
+    { metricName: `${name}_sum`, labels, value: sum },
+    { metricName: `${name}_count`, labels, value: count },
   ]);
   return {
     name,

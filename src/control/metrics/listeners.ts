@@ -1,7 +1,7 @@
 // What listeners and their targets count, as metrics. Labels are keys of the plan and closed lists, so there are never more of
 // them than the configuration has. Called by metrics.ts.
 
-import type { ListenerStats, TargetStats } from "../../shared/counters.ts";
+import type { ListenerStats, RouteStats, TargetStats } from "../../shared/counters.ts";
 import { isHttpPlan } from "../../shared/http-plan.ts";
 import type { Family, ListenerReading, Sample } from "./family.ts";
 
@@ -41,14 +41,23 @@ const both = (stats: { bytesUp: number; bytesDown: number }): Readonly<Record<st
   down: stats.bytesDown,
 });
 
-const perTarget =
-  (values: (target: TargetStats) => Readonly<Record<string, number>> | number): Values =>
+/** Of several labels, by label. */
+type Amounts = Readonly<Record<string, number>> | number;
+
+function samples(labels: readonly string[], read: Amounts): Sample[] {
+  if (typeof read === "number") return [[labels, read]];
+  return Object.entries(read).map(([label, value]) => [[...labels, label], value]);
+}
+
+const perRoute =
+  (read: (route: RouteStats) => Amounts): Values =>
   ({ stats }) =>
-    stats.targets.flatMap((target): Sample[] => {
-      const read = values(target);
-      if (typeof read === "number") return [[[target.name], read]];
-      return Object.entries(read).map(([label, value]) => [[target.name, label], value]);
-    });
+    stats.routes.flatMap((route) => samples([route.name], read(route)));
+
+const perTarget =
+  (read: (target: TargetStats) => Amounts): Values =>
+  ({ stats }) =>
+    stats.targets.flatMap((target) => samples([target.route, target.name], read(target)));
 
 const isHttp = ({ plan }: ListenerReading): boolean => isHttpPlan(plan);
 const isUdp = ({ plan }: ListenerReading): boolean => plan.protocol === "udp";
@@ -121,45 +130,39 @@ const CONNECTIONS: readonly Family[] = [
 const HTTP: readonly Family[] = [
   family(
     "http_requests_total",
-    "Requests that began.",
-    [],
-    one(({ http }) => http.requests),
-    isHttp,
+    "Requests that began, by the route that took them; none: none did.",
+    ["route"],
+    perRoute(({ requests }) => requests),
   ),
   family(
     "http_requests_active",
     "Requests under way.",
-    [],
-    one(({ http }) => http.active),
-    isHttp,
+    ["route"],
+    perRoute(({ active }) => active),
   ),
   family(
     "http_responses_total",
     "Answers that clients were sent, by the class of their status.",
-    ["class"],
-    each(({ http }) => http.answers),
-    isHttp,
+    ["route", "class"],
+    perRoute(({ answers }) => answers),
   ),
   family(
     "http_own_responses_total",
     "Of these, answers that the proxy gave itself: errors and redirects.",
-    ["class"],
-    each(({ http }) => http.ownAnswers),
-    isHttp,
+    ["route", "class"],
+    perRoute(({ ownAnswers }) => ownAnswers),
   ),
   family(
     "http_unanswered_total",
     "Requests whose client was gone before there was an answer.",
-    [],
-    one(({ http }) => http.unanswered),
-    isHttp,
+    ["route"],
+    perRoute(({ unanswered }) => unanswered),
   ),
   family(
     "http_retries_total",
     "Requests that were sent to a target once more.",
-    [],
-    one(({ http }) => http.retries),
-    isHttp,
+    ["route"],
+    perRoute(({ retries }) => retries),
   ),
   family(
     "http_connection_reuses_total",
@@ -173,27 +176,39 @@ const HTTP: readonly Family[] = [
 const TARGETS: readonly Family[] = [
   family(
     "target_connections_total",
-    "Connections to a target.",
-    ["target"],
+    "Connections to a target, by the route that led there.",
+    ["route", "target"],
     perTarget(({ connects }) => connects),
   ),
   family(
     "target_connect_failures_total",
     "Connections to a target that failed.",
-    ["target"],
+    ["route", "target"],
     perTarget(({ failures }) => failures),
   ),
   family(
     "target_connections_active",
     "Connections to a target that are open now.",
-    ["target"],
+    ["route", "target"],
     perTarget(({ active }) => active),
   ),
   family(
     "target_bytes_total",
-    "Payload bytes to (up) and from (down) a target.",
-    ["target", "direction"],
+    "Payload bytes to (up) and from (down) a target; of HTTP, of bodies.",
+    ["route", "target", "direction"],
     perTarget(both),
+  ),
+  family(
+    "target_state",
+    "Workers that hold a target for up, ejected, half_open or down: each finds out for itself.",
+    ["route", "target", "state"],
+    perTarget(({ states }) => states),
+  ),
+  family(
+    "target_ejections_total",
+    "How often a worker left a target out for a while.",
+    ["route", "target"],
+    perTarget(({ ejections }) => ejections),
   ),
 ];
 

@@ -1,11 +1,12 @@
-// What an exchange remembers for the access log. Its strings are made only if there is a log. One for each exchange object,
-// used again; filled in by relay.ts.
+// What an exchange remembers for the access log, and where it is counted. Its strings are made only if there is a log. One for
+// each exchange object, used again; filled in by relay.ts.
 
 import type { Refusal } from "../../shared/messages.ts";
+import { UNROUTED_PLACE } from "../../shared/route-names.ts";
 import type { ClientConnection, Failure, RefusedRequest } from "./exchange.ts";
 import type { RequestHead } from "./message/heads.ts";
 import { NO_CLIENT } from "./nobody.ts";
-import type { AccessLog, ExchangeRecord } from "./passage.ts";
+import type { AccessLog, ExchangeRecord, Route, RouteRefusal } from "./passage.ts";
 
 export class Notes implements ExchangeRecord {
   connection: ClientConnection = NO_CLIENT;
@@ -26,6 +27,12 @@ export class Notes implements ExchangeRecord {
   totalMs = 0;
   retries = 0;
   failure = "";
+  /** The place of its route in counters. */
+  counted = UNROUTED_PLACE;
+
+  counts(route: Route | RouteRefusal): number {
+    return (this.counted = typeof route === "number" ? UNROUTED_PLACE : route.counted);
+  }
 
   /** Before the head is edited. */
   note(connection: ClientConnection, head: RequestHead): void {

@@ -16,7 +16,6 @@
 
 import { ProxyError } from "../../shared/errors.ts";
 import type { Refusal } from "../../shared/messages.ts";
-import { UNROUTED_PLACE } from "../../shared/route-names.ts";
 import type { Asker, Member } from "./backend/pool.ts";
 import {
   ANSWERING,
@@ -55,8 +54,6 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
   #stream: ClientStream = NO_STREAM;
   #head: RequestHead | null = null;
   #route: Route | null = null;
-  /** Its place in counters. */
-  #counted = UNROUTED_PLACE;
   #backend: BackendStream | null = null;
   /** The client's request is complete. */
   #requestDone = false;
@@ -91,8 +88,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     if (host.accessLog !== null) this.#notes.note(client, head);
     const { guide } = client;
     const route = guide.route(head);
-    this.#counted = typeof route === "number" ? UNROUTED_PLACE : route.counted;
-    host.counters.requestBegan(this.#counted);
+    host.counters.requestBegan(this.#notes.counts(route));
     if (typeof route === "number") return this.#unroutable(route, head);
     this.#route = route;
     if (route.plan.group === null) return this.#answer(guide.answer(route, head));
@@ -360,7 +356,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
 
   #prepareAgain(): void {
     this.#notes.retries++;
-    this.#host.counters.retried(this.#counted);
+    this.#host.counters.retried(this.#notes.counted);
     if (this.#state === ASKING) this.#move(WAITING);
     if (!this.#requestDone) this.#stream.pause();
     this.#requestSent = false;
@@ -399,7 +395,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     if (this.#head!.method === "HEAD" || body.length === 0) head.bodyless = true;
     this.#notes.status = head.status;
     this.#notes.bytesDown = head.bodyless ? 0 : body.length;
-    this.#host.counters.answeredHere(this.#counted, head.status);
+    this.#host.counters.answeredHere(this.#notes.counted, head.status);
     this.#over();
     stream.sendHead(head);
     if (head.bodyless) return;
@@ -427,7 +423,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     const host = this.#host;
     const notes = this.#notes;
     this.#stream.events = NOBODY;
-    host.counters.requestEnded(this.#counted, notes.status, this.#elapsed());
+    host.counters.requestEnded(notes.counted, notes.status, this.#elapsed());
     if (host.accessLog !== null) {
       if (this.#state >= ANSWERING) notes.bytesDown = this.#stream.bodyBytes ?? notes.bytesDown;
       notes.record(host.accessLog, this.#tries.name, this.#elapsed());

@@ -15,6 +15,11 @@ import { program, testWith } from "../../support/programs.ts";
 const MACHINE = { platform: process.platform, cpus: 1, folder: "/", terminal: false };
 const NONE = { taken: 1, refused: 2, lastTakenMs: 1_500 };
 
+const routesTo = (target: string) => [
+  { match: { host: "api.example", path: ["/v1/*", "/v2/*"] }, target },
+  { name: "moved", match: { path: "/old" }, redirect: { to: "/new" } },
+];
+
 async function withProxy(
   use: (text: (accept?: string, prefix?: string) => Promise<string>, proxy: Proxy) => Promise<void>,
 ): Promise<void> {
@@ -27,7 +32,7 @@ async function withProxy(
     tls: { cert_file: certFile, key_file: keyFile },
     protocols: [
       { name: "tcp", listen: "127.0.0.1:0", target },
-      { name: "http", listen: "127.0.0.1:0", target },
+      { name: "http", listen: "127.0.0.1:0", routes: routesTo(target), target },
       { name: "udp", listen: "127.0.0.1:0", target },
       { name: "http2", listen: "127.0.0.1:0", target },
     ],
@@ -65,9 +70,10 @@ describe("metrics", () => {
       for (let i = 0; i < 3; i++) await (await fetch(url)).text();
       const values = valuesOf(await text());
       const http = 'listener="http 127.0.0.1:0"';
-      expect(values.get(`proxy_http_requests_total{${http}}`)).toBe(3);
-      expect(values.get(`proxy_http_responses_total{${http},class="2xx"}`)).toBe(3);
-      expect(values.get(`proxy_http_own_responses_total{${http},class="4xx"}`)).toBe(0);
+      const own = `${http},route="default"`;
+      expect(values.get(`proxy_http_requests_total{${own}}`)).toBe(3);
+      expect(values.get(`proxy_http_responses_total{${own},class="2xx"}`)).toBe(3);
+      expect(values.get(`proxy_http_own_responses_total{${own},class="4xx"}`)).toBe(0);
       expect(values.get(`proxy_connections_total{listener="tcp 127.0.0.1:0"}`)).toBe(0);
       expect(values.get('proxy_workers{kind="relay"}')).toBe(1);
       expect(values.get('proxy_workers{kind="gateway"}')).toBe(1);
@@ -80,15 +86,42 @@ describe("metrics", () => {
       expect(ends).toBeGreaterThan(Date.now() / 1_000);
       expect(values.get("process_resident_memory_bytes")).toBeGreaterThan(1e6);
       const took = [...values].filter(([key]) => key.startsWith("proxy_http_request_duration"));
-      const own = took.filter(([key]) => key.includes(http)).map(([, value]) => value);
-      expect(own.at(-1)).toBe(3); // _count, after the buckets, which never go down, and _sum
-      expect(own.at(-3)).toBe(3);
-      expect(own.slice(0, -2)).toEqual(own.slice(0, -2).toSorted((a, b) => a - b));
+      const counts = took.filter(([key]) => key.includes(own)).map(([, value]) => value);
+      expect(counts.at(-1)).toBe(3); // _count, after the buckets, which never go down, and _sum
+      expect(counts.at(-3)).toBe(3);
+      expect(counts.slice(0, -2)).toEqual(counts.slice(0, -2).toSorted((a, b) => a - b));
       // What a listener does not do has no metrics.
       expect([...values.keys()].some((key) => /^proxy_http.*tcp/.test(key))).toBe(false);
       expect(
         [...values.keys()].filter((key) => key.startsWith("proxy_datagrams_total")),
       ).toHaveLength(2);
+    }));
+
+  test("tell routes apart, and requests that none takes", () =>
+    withProxy(async (text, proxy) => {
+      const url = `http://127.0.0.1:${portOf(proxy, "http 127.0.0.1:0")}`;
+      const ask = async (path: string, host: string, method = "GET"): Promise<unknown> => {
+        const headers = { host };
+        return (await fetch(`${url}${path}`, { method, headers, redirect: "manual" })).text();
+      };
+      await ask("/v1/a", "api.example");
+      await ask("/v2/a", "api.example");
+      await ask("/old", "www.example");
+      await ask("/a", "www.example", "TRACE").catch(() => {});
+      const values = valuesOf(await text());
+      const count = (family: string, route: string, more = ""): number | undefined =>
+        values.get(`proxy_${family}{listener="http 127.0.0.1:0",route="${route}"${more}}`);
+      const api = "api.example/v1/* +1";
+      expect(count("http_requests_total", api)).toBe(2);
+      expect(count("http_request_duration_seconds_count", api)).toBe(2);
+      expect(count("http_own_responses_total", "moved", ',class="3xx"')).toBe(1);
+      expect(count("http_responses_total", "none", ',class="4xx"')).toBe(1);
+      expect(count("http_requests_total", "default")).toBe(0);
+      const [first] = proxy.stats().listeners["http 127.0.0.1:0"]!.targets;
+      const target = `,target="${first!.name}"`;
+      expect(count("target_connections_total", api, target)).toBe(1);
+      expect(count("target_state", api, `${target},state="up"`)).toBe(1);
+      expect(count("target_connections_total", "default", target)).toBe(0);
     }));
 
   test("begin with the prefix that was asked for, but for those that every program has", () =>

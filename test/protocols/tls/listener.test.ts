@@ -304,9 +304,9 @@ describe("routes", () => {
     );
     const groups = servers.map(({ target }) => groupOf(target));
     const routes = [
-      { sni: "db.example", alpn: null, group: 1 },
-      { sni: null, alpn: ["h2"], group: 2 },
-      { sni: null, alpn: null, group: 0 },
+      { name: "route", sni: "db.example", alpn: null, group: 1 },
+      { name: "route", sni: null, alpn: ["h2"], group: 2 },
+      { name: "route", sni: null, alpn: null, group: 0 },
     ];
     await using relay = await start({ groups, routes });
     for (const [servername, ALPNProtocols, expected] of [
@@ -323,7 +323,9 @@ describe("routes", () => {
   });
 
   test("that fit nobody turn clients away", async () => {
-    await using relay = await start({ routes: [{ sni: "db.example", alpn: null, group: 0 }] });
+    await using relay = await start({
+      routes: [{ name: "route", sni: "db.example", alpn: null, group: 0 }],
+    });
     const { wire } = await relay.connect({ ca: authority.ca });
     expect(await within("the client's end", wire.ending)).toBe("ECONNRESET");
     expect(relay.stats.refused.no_route).toBe(1);

@@ -33,12 +33,7 @@ class CompiledRoute implements Route {
   readonly response: ResponseEdit;
   readonly redirect: Redirect | null;
 
-  constructor(
-    plan: HttpRoutePlan,
-    counted: number,
-    filters: readonly Filter[],
-    ids: RequestIds,
-  ) {
+  constructor(plan: HttpRoutePlan, counted: number, filters: readonly Filter[], ids: RequestIds) {
     this.plan = plan;
     this.counted = counted;
     this.filters = filters;

@@ -59,6 +59,7 @@ export function match(changes: Partial<HttpMatchPlan>): Pick<HttpRoutePlan, "mat
 export function routePlan(changes: Partial<HttpRoutePlan> = {}): HttpRoutePlan {
   const none = { set: [], add: [], remove: [] };
   return {
+    name: "route",
     match: ANY,
     group: 0,
     redirect: null,

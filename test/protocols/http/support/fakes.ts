@@ -450,7 +450,7 @@ export class Stage {
   constructor(options: StageOptions = {}) {
     const { targets: count = 1, places = 1 } = options;
     this.#targets = count;
-    this.#counters = createCounters(count);
+    this.#counters = createCounters(count, 2);
     const counters = new CounterWriter(this.#counters);
     const clock = (): number => this.now;
     this.backends = Array.from(
@@ -530,7 +530,7 @@ export class Stage {
   }
 
   get stats(): ListenerStats {
-    const stats = emptyStats(this.#targets);
+    const stats = emptyStats(this.#targets, 2);
     addCounters(stats, this.#counters);
     return stats;
   }
@@ -546,7 +546,7 @@ function guideOf(options: StageOptions): Guide {
     host: host ?? "client",
     retries: { attempts: 0, connect: false, statuses: [], ...retries },
   } as unknown as HttpRoutePlan;
-  const route: Route = { plan, filters: [] };
+  const route: Route = { plan, counted: 1, filters: [] };
   return {
     route: () => refusal ?? route,
     answer: () => forbid("a redirect"),
