@@ -29,8 +29,8 @@ import { Connections, resetSocket } from "./connections.ts";
 import { Connector } from "./connector.ts";
 import { impossible } from "./errnos.ts";
 import { FirstBytes } from "./first-bytes.ts";
-import { BufferPool, PipePool } from "./holders.ts";
 import { Mirrors, type MirrorTarget, type MirrorWatch } from "./mirrors.ts";
+import { Pools, type Sizes } from "./pools.ts";
 import type { Profile } from "./profile.ts";
 import { Relay } from "./relay.ts";
 import { Reports } from "./reports.ts";
@@ -53,8 +53,7 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
   readonly #reports: Reports;
   readonly #pacer: Pacer;
   readonly #descriptorLimit: number;
-  readonly #pipes = new Map<number, PipePool>();
-  readonly #buffers = new Map<number, BufferPool>();
+  readonly #pools = new Pools();
   readonly #adoptProfiles = new Map<string, number>();
   /** Indexes of profiles that listeners had which are forgotten. */
   readonly #freeProfiles: number[] = [];
@@ -212,15 +211,7 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
     this.#pacer.remove(profiles[index]!.pace);
     this.#freeProfiles.push(index);
     if (this.mirrors.open > 0) return; // copies have pipes of their own, and names for the pools only
-    const used = profiles.filter((_profile, i) => !this.#freeProfiles.includes(i));
-    for (const [bytes, pool] of this.#pipes) {
-      if (used.some(({ pipes }) => pipes === pool)) continue;
-      pool.close();
-      this.#pipes.delete(bytes);
-    }
-    for (const [bytes, pool] of this.#buffers) {
-      if (used.every(({ buffers }) => buffers !== pool)) this.#buffers.delete(bytes);
-    }
+    this.#pools.keepOnly(profiles.filter((_profile, i) => !this.#freeProfiles.includes(i)));
   }
 
   #opened(row: number): void {
@@ -259,16 +250,10 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
     return { key, slot, idleMs, lifetimeMs, fastopen, ...kept, ...sizes };
   }
 
-  #sizes(
-    buffers: Omit<AdoptRequest, "fds" | "idleMs">,
-  ): Pick<Profile, "copyBytes" | "highBytes" | "lowBytes" | "pipes" | "buffers"> {
-    const { copyBytes, highWatermarkBytes: highBytes, lowWatermarkBytes: lowBytes } = buffers;
+  #sizes(buffers: Omit<AdoptRequest, "fds" | "idleMs">): Sizes {
+    const { copyBytes, highWatermarkBytes, lowWatermarkBytes } = buffers;
     this.relay.reserve(copyBytes);
-    let pipes = this.#pipes.get(highBytes);
-    if (pipes === undefined) this.#pipes.set(highBytes, (pipes = new PipePool(highBytes)));
-    let pool = this.#buffers.get(copyBytes);
-    if (pool === undefined) this.#buffers.set(copyBytes, (pool = new BufferPool(copyBytes)));
-    return { copyBytes, highBytes, lowBytes, pipes, buffers: pool };
+    return this.#pools.sizes(copyBytes, highWatermarkBytes, lowWatermarkBytes);
   }
 
   setTargets(slot: number, targets: readonly TargetSlot[]): void {
@@ -374,7 +359,7 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
     const connections = this.connections.closeAll("shutdown");
     this.mirrors.closeAll();
     this.release();
-    for (const pool of this.#pipes.values()) pool.close();
+    this.#pools.close();
     this.#reports.flush(Infinity);
     return connections;
   }
