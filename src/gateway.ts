@@ -10,6 +10,7 @@ import { raiseDescriptorLimit } from "./engine/linux/sockets.ts";
 import * as listening from "./engine/listening.ts";
 import { sharedMs } from "./ffi/clock.ts";
 import { cutBuffers, setSocketOptions } from "./ffi/socket-options.ts";
+import { Strain } from "./l4/strain.ts";
 import { Bandwidth } from "./protocols/bandwidth.ts";
 import { ChallengeAnswers } from "./protocols/challenge-answers.ts";
 import type { GatewayHost, GatewayListener } from "./protocols/host.ts";
@@ -18,6 +19,7 @@ import { LiveRows } from "./protocols/live-rows.ts";
 import { QuicListener } from "./protocols/quic/listener.ts";
 import { TlsListener } from "./protocols/tls/listener.ts";
 import { UdpListener } from "./protocols/udp/listener.ts";
+import { Beat } from "./shared/beat.ts";
 import { monotonicMs } from "./shared/clock.ts";
 import { messageOf, toErrorRecord } from "./shared/errors.ts";
 import { type HttpPlan, isHttpPlan, type LinkPlan, type TlsPlan } from "./shared/http-plan.ts";
@@ -32,6 +34,7 @@ import type {
 } from "./shared/messages.ts";
 import type { UdpPlan } from "./shared/plan.ts";
 import type { QuicPlan } from "./shared/quic-plan.ts";
+import { StrainBoard } from "./shared/strain.ts";
 import { Sweep } from "./shared/sweep.ts";
 
 /** What the control plane opens here. */
@@ -64,6 +67,9 @@ const givenUp = new Int32Array(init.givenUp);
 
 const rows = new LiveRows(Math.min(RELAY.rowsMax, limit));
 const bandwidth = new Bandwidth(rows.table, sharedMs);
+
+const strain = new Strain(new StrainBoard(init.strain), init.index);
+const beat = new Beat(() => strain.beatOfTimer(monotonicMs(), sharedMs()));
 
 let { traceConnections } = init;
 
@@ -176,6 +182,7 @@ function end(): void {
   draining = false; // `ended` says it all
   for (const listener of listeners.values()) listener.end();
   sweep.stop();
+  beat.stop();
   bandwidth.stop();
   AHEAD.close();
   emit({ type: "ended", connections });

@@ -9,6 +9,7 @@ import { toErrorRecord } from "./shared/errors.ts";
 import { LoadBoard } from "./shared/load.ts";
 import type { Command, Question, RelayInit, RelayRequest, WorkerEvent } from "./shared/messages.ts";
 import type { RelayPlan } from "./shared/plan.ts";
+import { StrainBoard } from "./shared/strain.ts";
 
 if (parentPort === null) throw new Error("worker.ts runs in a worker thread only");
 const port = parentPort;
@@ -26,6 +27,7 @@ const host: EngineHost = {
   ring: init.ring,
   index: init.index,
   load: new LoadBoard(init.load),
+  strain: new StrainBoard(init.strain),
   readMailbox(): void {
     for (let entry = receiveMessageOnPort(port); entry; entry = receiveMessageOnPort(port)) {
       obey(entry.message as Command<RelayPlan>);

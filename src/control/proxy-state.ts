@@ -11,6 +11,17 @@ export interface ProxyStats {
   readonly listeners: Readonly<Record<string, ListenerStats>>;
 }
 
+/** How strained it is. */
+export interface ProxyHealth {
+  /** How late its threads were at worst within the last second, which is what everything else in them waited. */
+  readonly lagMs: {
+    readonly control: number;
+    readonly workers: readonly { readonly index: number; readonly lagMs: number }[];
+  };
+  /** Why new work is turned away at this moment, a sentence each. */
+  readonly overloaded: readonly string[];
+}
+
 export interface ProxyConnection extends LiveConnection {
   readonly worker: number;
   /** ListenerPlan.key; empty for an adopted pair. */

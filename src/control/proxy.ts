@@ -20,8 +20,9 @@ import { HandOvers } from "./hand-overs.ts";
 import { Inheritance } from "./inheritance.ts";
 import type { ListenerSummary } from "./listener.ts";
 import { Listeners } from "./listeners.ts";
+import { OverloadWatch } from "./overload-watch.ts";
 import { type Adoption, Pairs } from "./pairs.ts";
-import type { ProxyConnection, ProxyStats } from "./proxy-state.ts";
+import type { ProxyConnection, ProxyHealth, ProxyStats } from "./proxy-state.ts";
 import { Questions } from "./questions.ts";
 import { Refusals } from "./refusals.ts";
 import { type Lookup, systemLookup } from "./resolver.ts";
@@ -50,6 +51,7 @@ export class Proxy implements AsyncDisposable {
   readonly #lookup: Lookup;
   readonly #startedMs = performance.now();
   readonly #workers: Workers;
+  readonly #watch: OverloadWatch;
   readonly #refusals: Refusals;
   readonly #handOvers: HandOvers<WorkerHandle>;
   readonly #inheritance: Inheritance;
@@ -80,6 +82,7 @@ export class Proxy implements AsyncDisposable {
       gone: (error, restarts) => this.#workerGone(index, error, restarts),
       replaced: (worker) => void this.#workerReplaced(worker),
     }));
+    this.#watch = new OverloadWatch(this.#workers.strain);
     const gateways = (): WorkerHandle[] => this.#workers.alive("gateway");
     this.challenges = new PendingAnswers(gateways, this.#questions);
     this.wanted = new WantedCertificates(gateways);
@@ -148,6 +151,10 @@ export class Proxy implements AsyncDisposable {
   stats(): ProxyStats {
     const uptimeMs = performance.now() - this.#startedMs;
     return { uptimeMs, workerRestarts: this.#workerRestarts, listeners: this.#listeners.stats() };
+  }
+
+  health(): ProxyHealth {
+    return this.#watch.health(this.#workers.alive());
   }
 
   connections(): ProxyConnection[] {
@@ -354,6 +361,7 @@ export class Proxy implements AsyncDisposable {
   #workerGone(index: number, error: ProxyError | null, restarts: boolean): void {
     if (restarts) this.#workerRestarts++;
     this.#workers.loads.close(index);
+    this.#watch.retire(index);
     this.#listeners?.retire(index);
     this.#handOvers.retire(index);
     this.#questions.retire(index);
@@ -392,9 +400,10 @@ export class Proxy implements AsyncDisposable {
     await this.#accessLogs.close();
     this.#listeners?.stop();
     this.#certificates?.stop();
+    this.#watch.stop();
     this.#state = "ended";
     return { reset: this.#resetAtEnd };
   }
 }
 
-export type { ListenerSummary, ProxyConnection, ProxyStats, SocketAddress };
+export type { ListenerSummary, ProxyConnection, ProxyHealth, ProxyStats, SocketAddress };

@@ -6,6 +6,7 @@ import { LoadBoard } from "../shared/load.ts";
 import type { Log } from "../shared/log.ts";
 import type { WorkerKind } from "../shared/messages.ts";
 import type { ListenerPlan, Plan } from "../shared/plan.ts";
+import { StrainBoard } from "../shared/strain.ts";
 import { keyLogPath } from "./key-log.ts";
 import { kindFor } from "./listener.ts";
 import type { WorkerHandle, WorkerOrder } from "./worker-handle.ts";
@@ -17,7 +18,9 @@ export class Workers {
   /** Of each kind. Only Linux spreads clients over several sockets on one address; elsewhere one worker serves all. */
   readonly count: number;
   readonly loads: LoadBoard;
+  readonly strain: StrainBoard;
   readonly #load: SharedArrayBuffer;
+  readonly #strain: SharedArrayBuffer;
   readonly #plan: Plan;
   readonly #log: Log;
   readonly #handlers: (index: number) => SlotHandlers;
@@ -31,6 +34,8 @@ export class Workers {
     this.count = process.platform === "linux" ? plan.workers : 1;
     this.#load = LoadBoard.create(this.count * KINDS.length);
     this.loads = new LoadBoard(this.#load);
+    this.#strain = StrainBoard.create(1 + this.count * KINDS.length);
+    this.strain = new StrainBoard(this.#strain);
     this.#plan = plan;
     this.#traceConnections = plan.log.level === "debug";
     this.#log = log;
@@ -55,7 +60,7 @@ export class Workers {
   #create(kind: WorkerKind): WorkerSlot {
     const index = this.#slots.length;
     const { engine, ring } = this.#plan;
-    const common = { index, traceConnections: this.#traceConnections };
+    const common = { index, traceConnections: this.#traceConnections, strain: this.#strain };
     const order: WorkerOrder =
       kind === "relay"
         ? { kind, ...common, engine, ring, load: this.#load }

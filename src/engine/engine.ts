@@ -18,6 +18,7 @@ import type {
   WorkerEvent,
 } from "../shared/messages.ts";
 import type { EngineName, RingPlan } from "../shared/plan.ts";
+import type { StrainBoard } from "../shared/strain.ts";
 
 /** What an engine needs of the worker around it. */
 export interface EngineHost {
@@ -30,6 +31,8 @@ export interface EngineHost {
   /** This worker's place in `load`. */
   readonly index: number;
   readonly load: LoadBoard;
+  /** Where it tells how late it is. */
+  readonly strain: StrainBoard;
 }
 
 export interface Engine {

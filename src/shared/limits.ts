@@ -2,6 +2,7 @@
 // configuration's presets start from here; the data plane's own constants are here too, so that they can be reviewed together.
 
 export * from "./auto-tls-limits.ts";
+export * from "./overload-limits.ts";
 export * from "./quiche-limits.ts";
 
 const KIB = 1024;

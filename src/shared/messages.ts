@@ -18,6 +18,8 @@ interface CommonInit {
   readonly index: number;
   /** One Int32, 1: nobody waits for this worker any more, and descriptors that it is told of may be somebody else's by now. */
   readonly givenUp: SharedArrayBuffer;
+  /** Layout in strain.ts: one for all threads. */
+  readonly strain: SharedArrayBuffer;
   /** Emits `connection` events for every connection that opens or closes; costs a message each. */
   readonly traceConnections: boolean;
 }

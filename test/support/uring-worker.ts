@@ -8,6 +8,7 @@ import { openParts, UringEngine } from "../../src/engine/uring/engine.ts";
 import { LoadBoard } from "../../src/shared/load.ts";
 import type { Command, WorkerEvent } from "../../src/shared/messages.ts";
 import type { RelayPlan } from "../../src/shared/plan.ts";
+import { StrainBoard } from "../../src/shared/strain.ts";
 import { FaultKernel } from "./fault-kernel.ts";
 import { GAUGE_FULL, GAUGE_TAKEN, type UringInit } from "./uring-relay.ts";
 
@@ -20,6 +21,7 @@ const host: EngineHost = {
   emit,
   index: 0,
   load: new LoadBoard(LoadBoard.create(1)),
+  strain: new StrainBoard(StrainBoard.create(2)),
   traceConnections: false,
   ring: init.ring,
   readMailbox(): void {

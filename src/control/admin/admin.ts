@@ -203,7 +203,7 @@ export class Admin implements Subject {
 
   async #scrape(accept: string): Promise<Answer> {
     const prefix = this.#plan?.metricsPrefix ?? PROXY_DEFAULTS.metricsPrefix;
-    return scrape(await takeReading(this), prefix, accept);
+    return scrape(takeReading(this), prefix, accept);
   }
 
   /** Never rejects: the log has the outcome. */

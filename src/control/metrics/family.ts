@@ -26,6 +26,8 @@ export interface Reading {
   readonly reloads: Readonly<Reloads>;
   /** The configuration on disk is what is served. */
   readonly taken: boolean;
+  /** How late threads were at worst within the last second: `control`, and workers by their numbers. */
+  readonly lagMs: Readonly<Record<string, number>>;
   readonly process: ProcessReading;
 }
 
@@ -36,8 +38,6 @@ export interface ProcessReading {
   /** null where the system does not say. */
   readonly descriptors: number | null;
   readonly descriptorsMax: number | null;
-  /** How late the control plane's event loop is. */
-  readonly lagSeconds: number;
 }
 
 /** The values of a family's labels, in their order, and the value. Several of the same labels are added up. */

@@ -48,11 +48,14 @@ const PROXY: readonly Family[] = [
     "Workers that crashed and were replaced.",
     ({ workerRestarts }) => workerRestarts,
   ),
-  value(
-    "event_loop_lag_seconds",
-    "How late the control plane's event loop was at this scrape.",
-    ({ process: { lagSeconds } }) => lagSeconds,
-  ),
+  {
+    name: "event_loop_lag_seconds",
+    help: "How late a worker, or the control plane, was at worst within the last second.",
+    type: "gauge",
+    labels: ["worker"],
+    read: ({ lagMs }) =>
+      Object.entries(lagMs).map(([worker, ms]): Sample => [[worker], ms / 1_000]),
+  },
 ];
 
 const CONFIGURATION: readonly Family[] = [

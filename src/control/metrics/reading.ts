@@ -8,8 +8,7 @@ import { readinessOf, type Subject } from "../admin/health.ts";
 import type { Proxy, ProxyStats } from "../proxy.ts";
 import type { ListenerReading, ProcessReading, Reading } from "./family.ts";
 
-export async function takeReading(subject: Subject): Promise<Reading> {
-  const lagSeconds = await lag();
+export function takeReading(subject: Subject): Reading {
   const { proxy, reloads, refusal } = subject;
   const kinds = (proxy?.workers() ?? []).map(({ kind }) => kind);
   const { workerRestarts = 0, listeners = {} } = proxy?.stats() ?? {};
@@ -23,7 +22,8 @@ export async function takeReading(subject: Subject): Promise<Reading> {
     ready: readinessOf(subject).reasons.length === 0,
     reloads,
     taken: refusal === null,
-    process: { ...processReading(), lagSeconds },
+    lagMs: lagOf(proxy),
+    process: processReading(),
   };
 }
 
@@ -37,16 +37,13 @@ function listenersOf(proxy: Proxy | undefined, stats: ProxyStats["listeners"]): 
   }));
 }
 
-/** How long what is ready now waits for its turn. */
-async function lag(): Promise<number> {
-  const before = performance.now();
-  const { promise, resolve } = Promise.withResolvers<void>();
-  setImmediate(resolve);
-  await promise;
-  return (performance.now() - before) / 1_000;
+function lagOf(proxy: Proxy | undefined): Record<string, number> {
+  if (proxy === undefined) return {};
+  const { control, workers } = proxy.health().lagMs;
+  return { control, ...Object.fromEntries(workers.map(({ index, lagMs }) => [index, lagMs])) };
 }
 
-function processReading(): Omit<ProcessReading, "lagSeconds"> {
+function processReading(): ProcessReading {
   const { user, system } = process.cpuUsage();
   return {
     cpuSeconds: (user + system) / 1e6,

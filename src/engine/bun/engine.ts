@@ -6,7 +6,9 @@
 
 import { sharedMs } from "../../ffi/clock.ts";
 import { Pacer } from "../../l4/pacer.ts";
+import { Strain } from "../../l4/strain.ts";
 import type { SocketAddress } from "../../shared/address.ts";
+import { Beat } from "../../shared/beat.ts";
 import { monotonicMs } from "../../shared/clock.ts";
 import { ProxyError } from "../../shared/errors.ts";
 import { RELAY } from "../../shared/limits.ts";
@@ -55,11 +57,15 @@ export class BunEngine implements Engine {
     },
   };
   readonly #sweep = new Sweep(() => this.#checkTimeouts());
+  readonly strain: Strain;
+  readonly #beat: Beat;
   #open = 0;
   #draining = false;
 
   constructor(host: EngineHost) {
     this.host = host;
+    this.strain = new Strain(host.strain, host.index);
+    this.#beat = new Beat(() => this.strain.beatOfTimer(monotonicMs(), sharedMs()));
     const limit = descriptorLimit();
     this.#descriptorLimit = limit;
     this.#fdCeiling = limit - descriptorReserve(limit);
@@ -154,6 +160,7 @@ export class BunEngine implements Engine {
     for (const connection of this.#connections) connection?.abort("reset");
     for (const mirror of this.#copies) mirror.abandon();
     this.#sweep.stop();
+    this.#beat.stop();
     this.#paceTimer.stop();
     return left;
   }

@@ -121,6 +121,7 @@ export class EpollEngine extends LinuxEngine {
     while (!this.ended) {
       const count = this.#poller.wait(relay.hasQueued ? 0 : this.waitMs());
       relay.now = monotonicMs();
+      if (count > 0) this.strain.busy(relay.now);
       this.acceptor.nextRound();
       for (let i = 0; i < count && !this.ended; i++) this.#dispatch(i);
       if (relay.hasQueued) relay.serveQueued();

@@ -9,6 +9,7 @@ import { encodeSockaddr, type Sockaddr } from "../../ffi/sockaddr.ts";
 import { compileSocketOptions } from "../../ffi/socket-options.ts";
 import { Entrance } from "../../l4/entrance.ts";
 import { Pacer } from "../../l4/pacer.ts";
+import { Strain } from "../../l4/strain.ts";
 import { Targets } from "../../l4/targets.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { CounterWriter } from "../../shared/counters.ts";
@@ -49,6 +50,7 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
   protected readonly acceptor: Acceptor;
   protected readonly connector: Connector;
   protected readonly firstBytes: FirstBytes;
+  protected readonly strain: Strain;
   protected ended = false;
   readonly #reports: Reports;
   readonly #pacer: Pacer;
@@ -72,6 +74,7 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
     this.#descriptorLimit = raiseDescriptorLimit();
     this.rows = new Rows(connectionsWithin(this.#descriptorLimit));
     host.load.set(host.index, 0);
+    this.strain = new Strain(host.strain, host.index);
     this.connections = new Connections(
       this.rows,
       host,
@@ -367,13 +370,16 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
   /** How long the loop may wait: -1 for ever. */
   protected waitMs(): number {
     if (this.#drainRounds > 0 || this.mirrors.hasQueued) return 0;
-    const next = Math.min(this.#nextSweepMs, this.#reports.nextDueMs, this.acceptor.nextResumeMs());
+    const { nextDueMs } = this.#reports;
+    const resumeMs = this.acceptor.nextResumeMs();
+    const next = Math.min(this.#nextSweepMs, nextDueMs, resumeMs, this.strain.dueMs);
     const wait = Math.min(next - this.relay.now, this.#pacer.waitMs());
     return wait === Infinity ? -1 : Math.max(0, wait);
   }
 
   /** What is due by now: directions that wait for bandwidth, reports, listeners that rested, timeouts. */
   protected timers(now: number): void {
+    if (now >= this.strain.dueMs) this.strain.beat(now, sharedMs());
     this.#pacer.turn();
     if (this.mirrors.hasQueued) this.mirrors.serveQueued();
     if (this.#drainRounds > 0 && --this.#drainRounds === 0) this.#checkDrained();

@@ -253,6 +253,7 @@ export class UringEngine extends LinuxEngine {
     this.#ring.submitAndWait(timeoutMs);
     this.#gather.reset();
     this.relay.now = monotonicMs();
+    if (this.#ring.ready > 0) this.strain.busy(this.relay.now);
     const wasEnded = this.ended;
     for (let left = this.#ring.ready; left > 0 && this.ended === wasEnded; left--) {
       this.#ring.next();

@@ -41,7 +41,7 @@ async function withProxy(
   await using proxy = await Proxy.start(compile(config, MACHINE));
   const subject = { phase: "serving", proxy, refusal: null, reloads: NONE } as const;
   await use(async (accept = "", prefix = "proxy_") => {
-    const { text } = await scrape(await takeReading(subject), prefix, accept);
+    const { text } = await scrape(takeReading(subject), prefix, accept);
     return text;
   }, proxy);
 }
@@ -78,6 +78,9 @@ describe("metrics", () => {
       expect(values.get('proxy_workers{kind="relay"}')).toBe(1);
       expect(values.get('proxy_workers{kind="gateway"}')).toBe(1);
       expect(values.get("proxy_ready")).toBe(1);
+      for (const worker of ["control", "0", "1"]) {
+        expect(values.get(`proxy_event_loop_lag_seconds{worker="${worker}"}`)).toBeNumber();
+      }
       expect(values.get('proxy_config_reloads_total{outcome="refused"}')).toBe(2);
       expect(values.get("proxy_config_last_reload_success_timestamp_seconds")).toBe(1.5);
       const ends = values.get(

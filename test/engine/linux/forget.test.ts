@@ -12,6 +12,7 @@ import { createCounters } from "../../../src/shared/counters.ts";
 import { RING_DEFAULTS } from "../../../src/shared/limits.ts";
 import { LoadBoard } from "../../../src/shared/load.ts";
 import type { RelayRequest, WorkerEvent } from "../../../src/shared/messages.ts";
+import { StrainBoard } from "../../../src/shared/strain.ts";
 import { type ListenerOptions, listenerPlan } from "../../support/plan.ts";
 
 const events: WorkerEvent[] = [];
@@ -19,6 +20,7 @@ const host: EngineHost = {
   emit: (event) => void events.push(event),
   index: 0,
   load: new LoadBoard(LoadBoard.create(1)),
+  strain: new StrainBoard(StrainBoard.create(2)),
   traceConnections: false,
   ring: RING_DEFAULTS,
   readMailbox: () => {},
