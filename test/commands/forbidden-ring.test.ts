@@ -7,8 +7,9 @@ import { program, testWith } from "../support/programs.ts";
 import { within } from "../support/until.ts";
 import { COMMAND } from "./proxy-process.ts";
 
-async function versionWith(call: string, error: string): Promise<string> {
-  const inject = ["-e", `trace=${call}`, "-e", `inject=${call}:error=${error}`];
+/** @param tampering as strace(1) writes it. */
+async function versionWith(call: string, tampering: string): Promise<string> {
+  const inject = ["-e", `trace=${call}`, "-e", `inject=${call}:${tampering}`];
   const strace = [program("strace"), "-f", "-qq", "-o", "/dev/null", ...inject];
   const child = Bun.spawn([...strace, ...COMMAND, "-version"], { stdin: "ignore", stderr: "pipe" });
   const stdout = within("strace", new Response(child.stdout).text(), 30_000);
@@ -19,20 +20,37 @@ testWith(
   ["strace"],
   "a container's policy that forbids io_uring is the reason for epoll",
   async () => {
-    expect(await versionWith("io_uring_setup", "EPERM")).toBe(
+    expect(await versionWith("io_uring_setup", "error=EPERM")).toBe(
       "engine    epoll (uring: io_uring is forbidden here (container policy or sysctl io_uring_disabled))",
     );
   },
 );
 
 testWith(["strace"], "a kernel without io_uring is", async () => {
-  expect(await versionWith("io_uring_setup", "ENOSYS")).toBe(
+  expect(await versionWith("io_uring_setup", "error=ENOSYS")).toBe(
     "engine    epoll (uring: this kernel has no io_uring)",
   );
 });
 
-testWith(["strace"], "a part that is missing is", async () => {
-  const line = await versionWith("io_uring_register", "EINVAL");
-  expect(line).toStartWith("engine    epoll (uring: ");
-  expect(line).toMatch(/io_uring (lacks IORING_REGISTER_PROBE|is forbidden|is too old)/);
-});
+/** struct io_uring_probe of 16 bytes, and 8 for each operation: all zeros up to IORING_OP_POLL_ADD, which is the seventh. */
+const NO_OPERATION = "00".repeat(16 + 7 * 8);
+
+for (const [what, tampering, lacks] of [
+  [
+    "a kernel that cannot be asked",
+    "error=EINVAL",
+    "IORING_REGISTER_PROBE: invalid argument (EINVAL)",
+  ],
+  ["an operation that is missing", `poke_exit=@arg3=${NO_OPERATION}`, "IORING_OP_POLL_ADD"],
+  // The second registration of a worker.
+  [
+    "a kernel that takes no buffers",
+    "error=EINVAL:when=2",
+    "IORING_REGISTER_PBUF_RING: invalid argument (EINVAL)",
+  ],
+] as const) {
+  testWith(["strace"], `${what} is`, async () => {
+    const line = await versionWith("io_uring_register", tampering);
+    expect(line).toBe(`engine    epoll (uring: this kernel's io_uring lacks ${lacks})`);
+  });
+}

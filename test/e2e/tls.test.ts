@@ -3,7 +3,7 @@
 
 import { afterAll, describe, expect } from "bun:test";
 import { createHash, randomBytes } from "node:crypto";
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { Authority, type Issued } from "../support/certificates.ts";
@@ -138,6 +138,29 @@ describe("client certificates", () => {
     }
   });
 });
+
+for (const version of ["1.2", "1.3"]) {
+  testWith(["openssl"], `openssl goes on with its session of TLS ${version}`, async () => {
+    await using target = await WireServer.listen(
+      (wire) => void wire.readBytes(4).then(() => wire.socket.end("pong")),
+    );
+    await using relay = await TlsRelay.start({ certificates: [OWN], target: target.target });
+    const folder = temporaryFolder();
+    const session = join(folder, "session");
+    const at = ["-connect", `127.0.0.1:${relay.port}`, "-servername", "a.example"];
+    const flags = [`-tls${version.replace(".", "_")}`, "-ign_eof", ...at];
+    const ask = async (...more: string[]): Promise<string> => {
+      const stdin = Buffer.from("ping");
+      return (await run([program("openssl"), "s_client", ...flags, ...more], { stdin })).stdout;
+    };
+    const first = await ask("-sess_out", session);
+    expect(first).toMatch(/^New, TLS/m);
+    const again = await ask("-sess_in", session);
+    expect(again).toMatch(/^Reused, TLS/m);
+    for (const said of [first, again]) expect(said).toContain("pong");
+    rmSync(folder, { recursive: true });
+  });
+}
 
 testWith(
   ["openssl"],

@@ -1,12 +1,15 @@
 // @connectrpc/connect-web, through the proxy, to a server of @grpc/grpc-js that knows gRPC alone.
 
 import { describe, expect } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 
 import { WebClient } from "../../support/connect-web.ts";
+import { curl, WAYS } from "../../support/curl.ts";
 import { freePort } from "../../support/daemon.ts";
 import { Gateway } from "../../support/gateway.ts";
 import { type GrpcServer, startGrpcServer } from "../../support/grpc.ts";
-import { testWith } from "../../support/programs.ts";
+import { type Program, testWith } from "../../support/programs.ts";
 
 const CANCELED = 1;
 const DEADLINE_EXCEEDED = 4;
@@ -14,16 +17,26 @@ const UNAVAILABLE = 14;
 const APP = "https://app.example.com";
 const ORIGINS = { grpc_web_origins: [APP] };
 
+function testGateway(
+  name: string,
+  run: (gateway: Gateway, server: GrpcServer) => Promise<void>,
+  programs: readonly Program[] = [],
+): void {
+  testWith(["node", "openssl", ...programs], name, async () => {
+    await using server = await startGrpcServer();
+    const target = `h2c://127.0.0.1:${server.port}`;
+    await using gateway = await Gateway.start({ target, ...ORIGINS }, { complains: true });
+    await run(gateway, server);
+  });
+}
+
 function testCalls(
   name: string,
   run: (client: WebClient, server: GrpcServer, url: string) => Promise<void>,
 ): void {
-  testWith(["node", "openssl"], name, async () => {
-    await using server = await startGrpcServer();
-    const target = `h2c://127.0.0.1:${server.port}`;
-    await using gateway = await Gateway.start({ target, ...ORIGINS }, { complains: true });
-    const url = `http://127.0.0.1:${gateway.port}`;
-    await run(new WebClient(url), server, url);
+  testGateway(name, ({ port }, server) => {
+    const url = `http://127.0.0.1:${port}`;
+    return run(new WebClient(url), server, url);
   });
 }
 
@@ -99,6 +112,56 @@ describe("a call of gRPC-Web", () => {
     const client = new WebClient(`http://127.0.0.1:${gateway.port}`);
     expect((await client.unary("x")).code).toBe(UNAVAILABLE);
   });
+});
+
+/** A message with its length before it; of text in Base64. */
+function framed(message: string, text: boolean): Uint8Array {
+  const frame = Buffer.concat([Buffer.alloc(5), Buffer.from(message)]);
+  frame.writeUInt32BE(message.length, 1);
+  return text ? Buffer.from(frame.toString("base64")) : frame;
+}
+
+/** Of a body of text: each segment is padded for itself. */
+function decoded(body: Buffer): Buffer {
+  const segments = body.toString("latin1").match(/[^=]+=*/g) ?? [];
+  return Buffer.concat(segments.map((segment) => Buffer.from(segment, "base64")));
+}
+
+describe("bytes as they are on the wire", () => {
+  for (const way of WAYS) {
+    for (const form of ["grpc-web", "grpc-web-text"]) {
+      const run = async (gateway: Gateway): Promise<void> => {
+        const isText = form === "grpc-web-text";
+        const [asked, got] = ["asked", "got"].map((name) => join(gateway.folder, name));
+        writeFileSync(asked!, framed("hello", isText));
+        const type = `application/${form}+proto`;
+        const fields = [`content-type: ${type}`, "x-grpc-web: 1", `accept: ${type}`];
+        const flags = fields.flatMap((field) => ["-H", field]);
+        const about = ["-o", got!, "-w", "%{http_version} %{response_code} %{content_type}"];
+        const path = "/test.Echo/Unary";
+        const { stdout } = await curl(
+          way,
+          gateway,
+          path,
+          ...flags,
+          "--data-binary",
+          `@${asked}`,
+          ...about,
+        );
+        expect(stdout).toBe(`${way.version} 200 ${type}`);
+        const raw = readFileSync(got!);
+        const body = isText ? decoded(raw) : raw;
+        const message = framed("hello", false);
+        expect(body.subarray(0, message.length).equals(message)).toBe(true);
+        const trailers = body.subarray(message.length);
+        expect([trailers[0], trailers.readUInt32BE(1)]).toEqual([0x80, trailers.length - 5]);
+        expect(trailers.subarray(5).toString()).toMatch(/^grpc-status: ?0\r$/m);
+      };
+      testGateway(`${form} by ${way.name}: the message, and the trailers as a frame`, run, [
+        "curl",
+      ]);
+    }
+  }
 });
 
 describe("pages of other origins", () => {

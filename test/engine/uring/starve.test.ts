@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 
+import { StreamCheck } from "../../support/bytes.ts";
 import { inFolder } from "../../support/daemon.ts";
 import { ENGINES } from "../../support/engines.ts";
 import { until, within } from "../../support/until.ts";
@@ -17,6 +18,8 @@ const MESSAGE = Buffer.alloc(3 * BUFFER_BYTES - 10);
 const HELD_MS = 50;
 /** More than a unix socket takes before its reader reads. */
 const ROUNDS_MAX = 2_000;
+/** More than all sockets on the way and the relay hold. */
+const FLOOD_BYTES = 16 * 1024 * 1024;
 
 describe.if(ENGINES.includes("uring"))("without a free receive buffer", () => {
   test(
@@ -79,4 +82,43 @@ describe.if(ENGINES.includes("uring"))("without a free receive buffer", () => {
       }),
     60_000,
   );
+
+  test("one connection that floods a target that stalls leaves the buffers to the others", () =>
+    inFolder(async (folder) => {
+      const targets: Wire[] = [];
+      await using server = await WireServer.listen((wire) => void targets.push(wire), {
+        path: `${folder}/target`,
+      });
+      await using relay = await UringRelay.start(
+        {
+          sqEntries: 64,
+          cqEntries: 128,
+          ring: { bufferBytes: BUFFER_BYTES, buffers: BUFFERS },
+          targets: [{ kind: "unix", path: `${folder}/target` }],
+        },
+        { target: server.target },
+      );
+      const greedy = await relay.connect();
+      await until("its target is there", () => targets.length === 1);
+      targets[0]!.socket.pause();
+      const sent = greedy.sendStream(1, FLOOD_BYTES);
+      await until("it is held up", () => greedy.socket.writableLength > 0 && relay.taken === 0);
+
+      const other = await relay.connect();
+      await until("another target is there", () => targets.length === 2);
+      for (const text of ["one", "two", "three"]) {
+        await other.write(text);
+        expect(await within("a message", targets[1]!.readBytes(text.length))).toBe(text);
+      }
+      expect(relay.taken).toBe(0);
+
+      const check = new StreamCheck(1);
+      targets[0]!.onData((chunk) => check.take(chunk));
+      targets[0]!.socket.resume();
+      await within("the flood", sent);
+      await until("all of it arrives", () => check.received === FLOOD_BYTES);
+      for (const wire of [greedy, other, ...targets]) wire.end();
+      await relay.atRest();
+      expect(await relay.end()).toBe(0);
+    }));
 });
