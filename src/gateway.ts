@@ -30,6 +30,7 @@ import type {
   ListeningSocket,
   OpenRequest,
   Question,
+  TargetSlot,
   WorkerEvent,
 } from "./shared/messages.ts";
 import type { UdpPlan } from "./shared/plan.ts";
@@ -201,13 +202,20 @@ async function answer(id: number, question: Question): Promise<void> {
   emit({ type: "answer", id, sockets });
 }
 
+function setTargets(slot: number, targets: readonly TargetSlot[]): void {
+  listeners.get(slot)?.setTargets(targets);
+  for (const target of targets) {
+    if (target.mode === "disabled") host.rows.resetTarget(slot, target.slot);
+  }
+}
+
 function obey(command: Command<GatewayPlan>): void {
   if (Atomics.load(givenUp, 0) === 1 && command.type !== "end") return;
   switch (command.type) {
     case "open":
       return void open(command.request);
     case "targets":
-      return listeners.get(command.slot)?.setTargets(command.targets);
+      return setTargets(command.slot, command.targets);
     case "certificates":
       return listeners.get(command.slot)?.setCertificates?.(command.certificates);
     case "challenges":

@@ -82,7 +82,8 @@ function slotOf(index: number): TargetSlot {
   const address: SocketAddress =
     endpoint.kind === "unix" ? endpoint : { kind: "ip", host: endpoint.host, port: endpoint.port };
   const name = formatSocketAddress(address);
-  return { slot: index, group: 0, index: 0, address, name, weight: 1, backup: false, up: true };
+  const share = { weight: 1, backup: false, up: true, mode: "enabled" } as const;
+  return { slot: index, group: 0, index: 0, address, name, ...share };
 }
 
 async function obey(question: Question): Promise<Answer> {

@@ -18,7 +18,8 @@ import { HealthChecks } from "./health-checks.ts";
 import { type Inheritance, portionOf, type Share as Inherited } from "./inheritance.ts";
 import { ListenerCounts } from "./listener-counts.ts";
 import { AddressWatch, type Lookup, resolveOnce } from "./resolver.ts";
-import { TargetDirectory } from "./targets.ts";
+import type { TargetWish } from "./target-wishes.ts";
+import { type ListedTarget, TargetDirectory } from "./targets.ts";
 import type { WorkerHandle } from "./worker-handle.ts";
 
 export interface ListenerSummary {
@@ -101,7 +102,13 @@ export class Listener {
     this.#lookup = lookup;
     this.#active = before === undefined ? new SharedArrayBuffer(4) : before.#active;
     this.#admissions = new Admissions(plan, before && before.#admissions);
-    this.#targets = new TargetDirectory(plan, log, lookup, () => this.#targetsChanged());
+    this.#targets = new TargetDirectory(
+      plan,
+      log,
+      lookup,
+      () => this.#targetsChanged(),
+      before && before.#targets,
+    );
     this.#health = new HealthChecks(
       plan,
       log,
@@ -380,6 +387,15 @@ export class Listener {
       lookup: this.#lookup,
       what: "mirror",
     });
+  }
+
+  /** See TargetDirectory.wish: workers are told before this returns. */
+  wish(target: string, wish: TargetWish): boolean {
+    return this.#targets.wish(target, wish);
+  }
+
+  targets(): ListedTarget[] {
+    return this.#targets.list();
   }
 
   #targetsChanged(): void {

@@ -13,6 +13,8 @@ import type { PlanDiff } from "./diff.ts";
 import type { Inheritance } from "./inheritance.ts";
 import { joinStats, rememberStats } from "./joined-stats.ts";
 import { Listener, type ListenerOptions, type ListenerSummary } from "./listener.ts";
+import type { TargetWish } from "./target-wishes.ts";
+import type { ListedTarget } from "./targets.ts";
 import type { WorkerHandle } from "./worker-handle.ts";
 
 export interface ListenersOptions extends ListenerOptions {
@@ -176,6 +178,22 @@ export class Listeners {
 
   summaries(): ListenerSummary[] {
     return [...this.#current.values()].map((listener) => listener.summary());
+  }
+
+  /** Of the plan's listeners, by key. */
+  targets(): Map<string, ListedTarget[]> {
+    return new Map([...this.#current].map(([key, listener]) => [key, listener.targets()]));
+  }
+
+  /** Those that were replaced are told too: they have connections. @returns false: the current one has no such target. */
+  wish(key: string, target: string, wish: TargetWish): boolean {
+    const known = this.#current.get(key)?.wish(target, wish) ?? false;
+    for (const listener of this.#all.values()) {
+      if (listener.plan.key === key && this.#current.get(key) !== listener) {
+        listener.wish(target, wish);
+      }
+    }
+    return known;
   }
 
   /** Of the plan's listeners, with what those before them counted. */

@@ -27,6 +27,8 @@ import { Questions } from "./questions.ts";
 import { Refusals } from "./refusals.ts";
 import { type Lookup, systemLookup } from "./resolver.ts";
 import { type Served, TakingUp } from "./taking-up.ts";
+import type { TargetWish } from "./target-wishes.ts";
+import type { ListedTarget } from "./targets.ts";
 import type { WorkerHandle } from "./worker-handle.ts";
 import { Workers } from "./workers.ts";
 
@@ -155,6 +157,20 @@ export class Proxy implements AsyncDisposable {
 
   health(): ProxyHealth {
     return this.#watch.health(this.#workers.alive());
+  }
+
+  /** Of the plan's listeners, by key: every address that clients could go to. */
+  targets(): ReadonlyMap<string, readonly ListedTarget[]> {
+    return this.#listeners.targets();
+  }
+
+  /**
+   * What an operator wants of a target, by its name or as it is configured (TargetDirectory.wish). It holds over changes of
+   * addresses, worker crashes and reloads that keep the target; not over a restart or an upgrade.
+   * @returns false: the listener has no such target. Workers have obeyed once `answers` settles.
+   */
+  wish(listener: string, target: string, wish: TargetWish): boolean {
+    return this.#listeners.wish(listener, target, wish);
   }
 
   connections(): ProxyConnection[] {

@@ -1,6 +1,6 @@
 // The targets of one listener as workers are to see them: every address of every target has a slot, which stays its own as
-// long as the address stays, so that what is counted for it stays together. Names are watched; probes report here.
-// Called by listener.ts, one for each listener.
+// long as the address stays, so that what is counted for it stays together. Names are watched; probes report here, and so do
+// operators. Called by listener.ts, one for each listener.
 
 import { formatEndpoint, formatSocketAddress, type SocketAddress } from "../shared/address.ts";
 import { CONTROL } from "../shared/limits.ts";
@@ -9,6 +9,7 @@ import type { TargetSlot } from "../shared/messages.ts";
 import type { ListenerPlan, TargetPlan } from "../shared/plan.ts";
 import type { TargetPlace } from "./listener-counts.ts";
 import { AddressWatch, isName, type Lookup } from "./resolver.ts";
+import { type TargetWish, TargetWishes } from "./target-wishes.ts";
 
 /** A target of the plan: its addresses, in slots of its own. */
 interface Entry {
@@ -18,10 +19,18 @@ interface Entry {
   readonly plan: TargetPlan;
   readonly firstSlot: number;
   readonly slots: number;
+  /** As the configuration has it, for people. */
+  readonly configured: string;
   /** By slot, from firstSlot on: the address that has it, or had it last. */
   readonly addresses: (SocketAddress | undefined)[];
   current: ReadonlySet<number>;
   watch: AddressWatch | undefined;
+}
+
+/** A target as it is, with what the configuration says of it. */
+export interface ListedTarget extends TargetSlot {
+  readonly configured: string;
+  readonly configuredWeight: number;
 }
 
 export class TargetDirectory {
@@ -34,9 +43,19 @@ export class TargetDirectory {
   readonly #entries: Entry[] = [];
   /** Slots that probes found down. */
   readonly #down = new Set<number>();
+  readonly #wishes = new TargetWishes();
 
-  /** @param changed called when `slots` gives another answer, after the start. */
-  constructor(plan: ListenerPlan, log: Log, lookup: Lookup, changed: () => void) {
+  /**
+   * @param changed called when `slots` gives another answer, after the start.
+   * @param before of the listener that this one's replaces: what operators want stays for targets that stay.
+   */
+  constructor(
+    plan: ListenerPlan,
+    log: Log,
+    lookup: Lookup,
+    changed: () => void,
+    before?: TargetDirectory,
+  ) {
     this.#key = plan.key;
     this.#log = log;
     this.#lookup = lookup;
@@ -45,12 +64,17 @@ export class TargetDirectory {
     plan.groups.forEach(({ targets }, group) => {
       targets.forEach((target, index) => {
         const slots = isName(target.endpoint) ? CONTROL.addressesMax : 1;
-        const place = { group, index, plan: target, firstSlot: capacity, slots };
+        const configured = formatEndpoint(target.endpoint);
+        const place = { group, index, plan: target, configured, firstSlot: capacity, slots };
         this.#entries.push({ ...place, addresses: [], current: new Set(), watch: undefined });
         capacity += slots;
       });
     });
     this.capacity = capacity;
+    if (before === undefined) return;
+    const configured = new Set(this.#entries.map((entry) => entry.configured));
+    const known = new Set([...before.places().values()].map(({ name }) => name));
+    this.#wishes.inherit(before.#wishes, configured, known);
   }
 
   /** Resolves every name once and goes on watching. Never rejects. */
@@ -95,6 +119,9 @@ export class TargetDirectory {
       if (placeOf(address) >= 0) continue;
       const free = Array.from({ length: slots }, (_, i) => i).filter((i) => !current.has(i));
       const place = free.find((i) => entry.addresses[i] === undefined) ?? free[0]!;
+      if (entry.addresses[place] !== undefined) {
+        this.#wishes.forget(entry.configured, this.#nameOf(entry, place));
+      }
       entry.addresses[place] = address;
       this.#down.delete(entry.firstSlot + place);
       current.add(place);
@@ -109,13 +136,39 @@ export class TargetDirectory {
     );
   }
 
+  /** What there is to say of targets. */
+  list(): ListedTarget[] {
+    return this.#entries.flatMap((entry) => {
+      const { configured, plan } = entry;
+      const more = { configured, configuredWeight: plan.weight };
+      return [...entry.current].map((place) => ({ ...this.#slotOf(entry, place), ...more }));
+    });
+  }
+
+  /**
+   * What an operator wants, in every group that has the target.
+   * @param target as configured, for all its addresses, also those to come; or the name of one.
+   * @returns false: there is no such target.
+   */
+  wish(target: string, wish: TargetWish): boolean {
+    const meant = this.#entries.flatMap((entry) => {
+      if (entry.configured === target) return { entry, name: null };
+      const places = [...entry.addresses.keys()];
+      const has = places.some((place) => this.#nameOf(entry, place) === target);
+      return has ? { entry, name: target } : [];
+    });
+    for (const { entry, name } of meant) this.#wishes.add(entry.configured, name, wish);
+    if (meant.length > 0) this.#changed();
+    return meant.length > 0;
+  }
+
   /** Every slot that has or had an address. */
   places(): Map<number, TargetPlace> {
     const places = new Map<number, TargetPlace>();
     for (const entry of this.#entries) {
       entry.addresses.forEach((_, place) => {
-        const { slot, name, group } = this.#slotOf(entry, place);
-        places.set(slot, { name, group });
+        const name = this.#nameOf(entry, place);
+        places.set(entry.firstSlot + place, { name, group: entry.group });
       });
     }
     return places;
@@ -124,11 +177,17 @@ export class TargetDirectory {
   #slotOf(entry: Entry, place: number): TargetSlot {
     const { group, index, plan, firstSlot } = entry;
     const address = entry.addresses[place]!;
-    const text = formatSocketAddress(address);
-    const name = isName(plan.endpoint) ? `${text} (${formatEndpoint(plan.endpoint)})` : text;
+    const name = this.#nameOf(entry, place);
     const slot = firstSlot + place;
-    const { weight, backup } = plan;
-    return { slot, group, index, address, name, weight, backup, up: !this.#down.has(slot) };
+    const { weight: configured, backup } = plan;
+    const { mode, weight } = this.#wishes.of(entry.configured, name, configured);
+    const up = !this.#down.has(slot);
+    return { slot, group, index, address, name, weight, backup, up, mode };
+  }
+
+  #nameOf({ addresses, plan, configured }: Entry, place: number): string {
+    const text = formatSocketAddress(addresses[place]!);
+    return isName(plan.endpoint) ? `${text} (${configured})` : text;
   }
 
   /** Probes found out something. */

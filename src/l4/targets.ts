@@ -5,12 +5,13 @@
 //      ▲ update: names have other addresses, probes found something out         │
 //                                                                               └─ succeeded, failed, abandoned
 //
-// Invariant: an attempt goes on with the targets that its group had when it began, whatever the listener has since.
+// Invariant: an attempt goes on with the targets that its group had when it began, whatever the listener has since; but none
+// goes to a target that the operator has taken out (TargetMode), be it the last one.
 
 import type { SocketAddress } from "../shared/address.ts";
 import { CounterWriter } from "../shared/counters.ts";
 import { RELAY } from "../shared/limits.ts";
-import type { TargetSlot, WorkerEvent } from "../shared/messages.ts";
+import type { Refusal, TargetSlot, WorkerEvent } from "../shared/messages.ts";
 import type { GroupPlan } from "../shared/plan.ts";
 import type { TargetState } from "../shared/target-states.ts";
 import { Balancer } from "./balance/balancer.ts";
@@ -41,12 +42,20 @@ export interface TargetRequest {
   readonly counters: SharedArrayBuffer;
 }
 
+/** Why a connection finds nothing to try. */
+export type Lack = readonly [reason: Refusal, detail: string];
+
+const NO_ADDRESS: Lack = ["no_address", ""];
+const TAKEN_OUT: Lack = ["target_down", "every target is draining or disabled"];
+
 export class Targets<T> {
   readonly #plans: readonly GroupPlan[];
   readonly #options: TargetOptions<T>;
   readonly #reports: TargetReports;
   /** Connections of this worker by slot, under way or open. */
   readonly #active: Int32Array;
+  /** By slot, 1: the operator has taken it out. Groups of attempts that are under way look there, too. */
+  readonly #takenOut: Uint8Array;
   #groups: readonly Group<T>[] = [];
   /** By slot: its target now. */
   #bySlot: (Target<T> | undefined)[] = [];
@@ -57,10 +66,14 @@ export class Targets<T> {
     this.#options = options;
     this.#reports = new TargetReports(key, options.emit, new CounterWriter(request.counters));
     this.#active = new Int32Array(request.targetSlots);
+    this.#takenOut = new Uint8Array(request.targetSlots);
     this.update(request.targets, now);
   }
 
-  /** Takes over what the control plane says: addresses, and what probes found out. What was learnt of those that stay, stays. */
+  /**
+   * Takes over what the control plane says: addresses, what probes found out, and what the operator wants. What was learnt of
+   * those that stay, stays.
+   */
   update(slots: readonly TargetSlot[], now: number): void {
     const before = this.#bySlot;
     const targets = slots.map((slot): Target<T> => {
@@ -69,11 +82,16 @@ export class Targets<T> {
       return { ...slot, socket: same ? known.socket : this.#options.prepare(slot.address, slot) };
     });
     this.#bySlot = [];
-    for (const target of targets) this.#bySlot[target.slot] = target;
+    this.#takenOut.fill(0);
+    for (const target of targets) {
+      this.#bySlot[target.slot] = target;
+      if (target.mode !== "enabled") this.#takenOut[target.slot] = 1;
+    }
     const old = this.#groups;
     this.#groups = this.#plans.map((plan, index) => {
       const members = targets.filter(({ group }) => group === index);
-      return new Group(plan, members, this.#active, this.#options, this.#reports, old[index], now);
+      const shared = { active: this.#active, takenOut: this.#takenOut };
+      return new Group(plan, members, shared, this.#options, this.#reports, old[index], now);
     });
   }
 
@@ -98,21 +116,35 @@ export class Targets<T> {
   }
 }
 
+/** What the groups of a listener have in common: by slot. */
+interface BySlot {
+  readonly active: Int32Array;
+  readonly takenOut: Uint8Array;
+}
+
 /** The index of a target that stands alone. */
 const ONLY = 0;
 
 class Group<T> {
   readonly targets: readonly Target<T>[];
+  /** How many of them the operator has not taken out. */
+  readonly open: number;
   readonly health: TargetHealth;
   readonly #balancer: Balancer;
   readonly #reports: TargetReports;
   /** There is nothing to choose: requests of HTTP come by here a hundred thousand times a second. */
   readonly #isAlone: boolean;
+  /** By index: its slot. */
+  readonly #slots: Int32Array;
+  readonly #takenOut: Uint8Array;
+  /** What the balancer is told in place of health and tries, while some are taken out. */
+  readonly #usable: Uint8Array;
+  readonly #skipped: Uint8Array;
 
   constructor(
     plan: GroupPlan,
     targets: readonly Target<T>[],
-    active: Int32Array,
+    { active, takenOut }: BySlot,
     options: TargetOptions<T>,
     reports: TargetReports,
     before: Group<T> | undefined,
@@ -123,11 +155,18 @@ class Group<T> {
     this.#reports = reports;
     const { random, skip } = options;
     const slots = Int32Array.from(targets, ({ slot }) => slot);
+    this.open = targets.filter(({ mode }) => mode === "enabled").length;
+    this.#slots = slots;
+    this.#takenOut = takenOut;
+    this.#usable = new Uint8Array(targets.length);
+    this.#skipped = new Uint8Array(targets.length);
     this.#balancer = new Balancer(targets, plan.balance, { active, slots, random, skip });
     this.health = new TargetHealth(targets.length);
-    targets.forEach(({ slot, name, up }, index) => {
+    targets.forEach(({ slot, name, up, mode }, index) => {
       const then = before?.targets.findIndex((old) => old.slot === slot && old.name === name) ?? -1;
-      if (then >= 0) this.health.inherit(index, before!.health, then);
+      // Connections that the operator had reset count for nothing.
+      const isBack = mode === "enabled" && before?.targets[then]?.mode === "disabled";
+      if (then >= 0 && !isBack) this.health.inherit(index, before!.health, then);
       this.health.probed(index, up, now); // whoever probes has told of it
       reports.sees(slot, this.health.state(index));
     });
@@ -135,16 +174,34 @@ class Group<T> {
 
   pick(tried: Uint8Array | null, ip: Uint8Array | null, now: number): number {
     const { health } = this;
-    if (this.#isAlone && tried === null && health.usable[0] === 1) {
+    if (this.#isAlone && tried === null && health.usable[0] === 1 && !this.#isOut(ONLY)) {
       health.began(ONLY);
       return ONLY;
     }
     for (const change of health.refresh(now)) this.#tell(change.target, change);
-    const index = this.#balancer.pick(health.usable, tried, ip);
+    const index = this.#choose(tried, ip);
     if (index < 0) return -1;
     if (this.#balancer.tier === "down") this.#reports.lastResort(now);
     health.began(index);
     return index;
+  }
+
+  #isOut(index: number): boolean {
+    return this.#takenOut[this.#slots[index]!] === 1;
+  }
+
+  /** Those that are taken out are neither usable nor a last resort, and do not keep others from being one. */
+  #choose(tried: Uint8Array | null, ip: Uint8Array | null): number {
+    const { usable } = this.health;
+    let isAnyOut = false;
+    for (let index = 0; index < this.targets.length; index++) {
+      const isOut = this.#isOut(index);
+      if (isOut) isAnyOut = true;
+      this.#usable[index] = isOut ? 0 : usable[index]!;
+      this.#skipped[index] = isOut || (tried !== null && tried[index] === 1) ? 1 : 0;
+    }
+    if (!isAnyOut) return this.#balancer.pick(usable, tried, ip);
+    return this.#balancer.pick(this.#usable, this.#skipped, ip);
   }
 
   succeeded(index: number, now: number): void {
@@ -203,7 +260,12 @@ export class Attempt<T> {
   constructor(group: Group<T>, active: Int32Array) {
     this.#group = group;
     this.#active = active;
-    this.#left = group.targets.length;
+    this.#left = group.open;
+  }
+
+  /** Of one that has nothing to try. */
+  get lack(): Lack {
+    return this.#group.targets.length === 0 ? NO_ADDRESS : TAKEN_OUT;
   }
 
   /** How many are left to try, the current one included. */
@@ -221,6 +283,7 @@ export class Attempt<T> {
     const index = this.#group.pick(this.#tried, ip, now);
     if (index < 0) return undefined;
     this.#index = index;
+    if (this.#left === 0) this.#left = 1; // it has been let in again since
     this.#active[this.target!.slot]!++;
     return this.target;
   }

@@ -74,6 +74,10 @@ export class Visit implements Resident {
     this.row = openRow(this);
   }
 
+  get targetSlot(): number {
+    return this.resident?.targetSlot ?? -1;
+  }
+
   reset(): void {
     this.resident?.reset();
   }

@@ -6,7 +6,7 @@
 //
 // Invariant: an Attempt is told of every target that it gave, once; a target that is connected counts as active until `leave`.
 
-import { type Attempt, type Target, Targets } from "../l4/targets.ts";
+import { type Attempt, type Lack, type Target, Targets } from "../l4/targets.ts";
 import type { SocketAddress } from "../shared/address.ts";
 import type { ListenerCertificates } from "../shared/certificates.ts";
 import { monotonicMs } from "../shared/clock.ts";
@@ -228,6 +228,11 @@ export class Dial {
     else this.#next(null);
   }
 
+  /** Of the target that is tried; -1: none is. */
+  get targetSlot(): number {
+    return this.#attempt.target?.slot ?? -1;
+  }
+
   /** Nobody wants it any more. No event follows. */
   cancel(): void {
     if (this.#over) return;
@@ -255,7 +260,7 @@ export class Dial {
     const target = this.#attempt.next(this.#ip, now);
     if (target !== undefined) return this.#try(target, now);
     // Not from within the call that began it.
-    if (failure === null) queueMicrotask(() => this.#fail(NO_TARGET));
+    if (failure === null) queueMicrotask(() => this.#fail(nothingToTry(this.#attempt.lack)));
     else this.#fail(failure);
   }
 
@@ -323,9 +328,7 @@ function explains(error: Error): boolean {
 
 const LATE = Object.assign(new Error("no answer in time"), { code: "ETIMEDOUT" });
 
-const NO_TARGET: DialFailure = {
-  reason: "no_address",
-  code: "",
-  kind: "connect",
-  message: "no address of the target is known",
-};
+function nothingToTry([reason, detail]: Lack): DialFailure {
+  const message = detail || "no address of the target is known";
+  return { reason, code: "", kind: "connect", message };
+}

@@ -7,6 +7,8 @@ import { FAMILY_IPV4, FAMILY_IPV6, FAMILY_UNIX, LiveTable } from "../shared/live
 
 /** A connection, as the worker's entry sees it. */
 export interface Resident {
+  /** The slot of the target that it leads to alone, or is on its way to; -1: none. */
+  readonly targetSlot: number;
   /** Ends it as the peers see a failure, where the protocol has a word for that. */
   reset(): void;
 }
@@ -76,6 +78,14 @@ export class LiveRows {
   reset(id: number): void {
     const row = this.table.rowOf(id);
     if (row >= 0) this.#residents[row]?.reset();
+  }
+
+  /** Resets what leads to a target of a listener. @param slot names the listener. */
+  resetTarget(slot: number, target: number): void {
+    const { table } = this;
+    for (const [row, resident] of this.#residents.entries()) {
+      if (table.slot[row] === slot && resident?.targetSlot === target) resident.reset();
+    }
   }
 
   #write(column: Uint8Array, row: number, { ip, port }: Peer): void {

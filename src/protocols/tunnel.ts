@@ -52,6 +52,10 @@ export class Tunnel implements Resident, DialEvents, WireHandler {
     this.#dial = dialer.dial(dialer.begin(group), dialer.clientIp(visit.client), this);
   }
 
+  get targetSlot(): number {
+    return this.#slot >= 0 ? this.#slot : (this.#dial?.targetSlot ?? -1);
+  }
+
   /** Bytes may move, so that it can be idle. */
   get open(): boolean {
     return this.#slot >= 0;

@@ -125,10 +125,12 @@ export interface TargetSlot {
   readonly address: SocketAddress;
   /** Tells it from the others in logs and statistics: the address, with the name that it came from. */
   readonly name: string;
+  /** 0: nobody new while another target can be had. */
   readonly weight: number;
   readonly backup: boolean;
   /** false: probes found it down. */
   readonly up: boolean;
+  readonly mode: TargetMode;
 }
 
 /** A listening descriptor. */
@@ -150,7 +152,7 @@ export type Question =
 /** Listeners are named by OpenRequest.slot: one that was replaced has its successor's key while its connections go on. */
 export type Command<P extends ListenerPlan = ListenerPlan> =
   | { readonly type: "open"; readonly request: OpenRequest<P> }
-  /** New addresses, or news of probes: for new connections. */
+  /** New addresses, news of probes, or an operator's wish: for new connections, and for those of targets that are disabled. */
   | { readonly type: "targets"; readonly slot: number; readonly targets: readonly TargetSlot[] }
   /** New addresses of the mirror: for new connections. */
   | {

@@ -51,7 +51,8 @@ class Renamed implements AsyncDisposable {
     const targets = hosts.map((host, i): TargetSlot => {
       const address = { kind: "ip" as const, host, port: this.#port };
       const slot = i + FIRST_FREE_SLOT;
-      return { slot, group: 0, index: 0, address, name: host, weight: 1, backup: false, up: true };
+      const share = { weight: 1, backup: false, up: true, mode: "enabled" } as const;
+      return { slot, group: 0, index: 0, address, name: host, ...share };
     });
     const command: Command = { type: "targets", slot: 0, targets };
     this.#threads.all[0]!.postMessage(command);

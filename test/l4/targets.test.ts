@@ -20,6 +20,7 @@ function slot(index: number, more: Partial<TargetSlot> = {}): TargetSlot {
     weight: 1,
     backup: false,
     up: true,
+    mode: "enabled",
     ...more,
   };
 }
@@ -157,4 +158,52 @@ describe("what others learn", () => {
     targets.update([slot(0, { name: "x" }), slot(2)], 3_000);
     expect(states()).toEqual(["up", "half_open", "up"]);
   });
+});
+
+describe("a target that the operator has taken out", () => {
+  test("is tried by nobody, not as a last resort either, and does not keep others from being one", () => {
+    for (const mode of ["draining", "disabled"] as const) {
+      const { targets, told } = setUp([slot(0, { mode }), slot(1)]);
+      expect(targets.begin(0).left).toBe(1);
+      for (let i = 0; i < 4; i++) expect(triesOf(targets)).toBe("b");
+      expect(told).toEqual(["b ejected", "last_resort"]);
+    }
+  });
+
+  test("is not gone on to by an attempt that began before", () => {
+    const { targets } = setUp([slot(0), slot(1), slot(2)]);
+    const attempt = targets.begin(0);
+    const first = attempt.next(null, 0)!;
+    const [second, third] = [0, 1, 2].filter((index) => index !== first.slot);
+    targets.update([slot(first.slot), slot(second!, { mode: "draining" }), slot(third!)], 0);
+    attempt.failed(0);
+    expect(attempt.next(null, 0)!.slot).toBe(third!);
+    attempt.failed(0);
+    expect(attempt.next(null, 0)).toBeUndefined();
+  });
+
+  test("may be the only one: then there is nothing to try, and the reason is not that no address is known", () => {
+    const { targets } = setUp([slot(0, { mode: "draining" })]);
+    const attempt = targets.begin(0);
+    expect([attempt.left, attempt.next(null, 0)]).toEqual([0, undefined]);
+    expect(attempt.lack).toEqual(["target_down", "every target is draining or disabled"]);
+    expect(setUp([]).targets.begin(0).lack[0]).toBe("no_address");
+    targets.update([slot(0)], 0);
+    expect(triesOf(targets)).toBe("a");
+  });
+
+  test("has a new beginning when it was disabled, and none when it was draining", () => {
+    for (const mode of ["draining", "disabled"] as const) {
+      const { targets } = setUp([slot(0), slot(1), slot(2)]);
+      for (let i = 0; i < 3; i++) triesOf(targets);
+      targets.update([slot(0, { mode }), slot(1), slot(2)], 0);
+      targets.update([slot(0), slot(1), slot(2)], 0);
+      expect(triesOf(targets)).toHaveLength(mode === "disabled" ? 1 : 3);
+    }
+  });
+});
+
+test("a target without weight is tried when no other is left", () => {
+  const { targets } = setUp([slot(0, { weight: 0 }), slot(1), slot(2, { backup: true })]);
+  for (let i = 0; i < 2; i++) expect(triesOf(targets)).toBe("bca");
 });

@@ -125,7 +125,7 @@ test("disconnecting resets whoever has the visit", () => {
   const admission = new Admission(host, testRequest());
   const visit = admission.enter(client("192.0.2.1"), FD)!;
   let resets = 0;
-  visit.resident = { reset: () => void resets++ };
+  visit.resident = { targetSlot: -1, reset: () => void resets++ };
   host.rows.reset(host.rows.table.read()[0]!.id);
   expect(resets).toBe(1);
 });

@@ -164,6 +164,7 @@ export function slotsOf(groups: readonly GroupPlan[]): TargetSlot[] {
         weight,
         backup,
         up: true,
+        mode: "enabled",
       };
     }),
   );

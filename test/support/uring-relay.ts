@@ -39,7 +39,8 @@ export interface UringOptions {
 
 function targetSlot(address: SocketAddress, slot: number): TargetSlot {
   const name = formatSocketAddress(address);
-  return { slot, group: 0, index: 0, address, name, weight: 1, backup: false, up: true };
+  const share = { weight: 1, backup: false, up: true, mode: "enabled" } as const;
+  return { slot, group: 0, index: 0, address, name, ...share };
 }
 
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);

@@ -93,7 +93,16 @@ export class BunEngine implements Engine {
   }
 
   setTargets(slot: number, targets: readonly TargetSlot[]): void {
-    this.#listeners.get(slot)?.setTargets(targets);
+    const listener = this.#listeners.get(slot) ?? this.#closed.get(slot);
+    if (listener === undefined) return;
+    listener.setTargets(targets);
+    const disabled = new Set<number>();
+    for (const target of targets) if (target.mode === "disabled") disabled.add(target.slot);
+    if (disabled.size === 0) return;
+    for (const connection of this.#connections) {
+      if (connection?.owner === listener && disabled.has(connection.slot))
+        connection.abort("reset");
+    }
   }
 
   setMirror(slot: number, addresses: readonly SocketAddress[]): void {

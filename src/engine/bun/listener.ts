@@ -273,8 +273,8 @@ export class BunListener implements ConnectionOwner {
   /** A target of this group is sought for a client that is paused. */
   choose(connection: Connection, group: number): void {
     const tries = this.#targets.begin(group);
-    const { left } = tries;
-    if (left === 0) this.refuse(connection, "no_address", "", "no_address");
+    const { left, lack } = tries;
+    if (left === 0) this.refuse(connection, ...lack, lack[0]);
     else {
       const { connectMs } = this.plan.timeouts;
       this.#engine.watch(new Dialing(this, connection, tries), connectMs / left);

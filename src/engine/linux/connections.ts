@@ -176,6 +176,18 @@ export class Connections {
     this.#onClose();
   }
 
+  /** Resets every connection of a profile that is open to this target, or on the way to it. */
+  closeTarget(profile: number, target: number): void {
+    const { rows } = this;
+    for (let row = 0; row < rows.used; row++) {
+      const state = rows.state[row]!;
+      if (state !== OPEN && state !== CONNECTING) continue;
+      if (rows.listener[row] === profile && rows.target[row] === target) {
+        this.close(row, "disconnect");
+      }
+    }
+  }
+
   /** Resets every connection. @returns how many there were. */
   closeAll(reason: CloseReason): number {
     const { rows } = this;

@@ -67,7 +67,7 @@ export class Connector {
     rows.state[row] = CONNECTING;
     rows.deadline[row] = this.#relay.now + listener.plan.timeouts.connectMs;
     const attempt = listener.targets.begin(group);
-    if (attempt.left === 0) return this.#refuse(row, listener, "no_address", "");
+    if (attempt.left === 0) return this.#refuse(row, listener, ...attempt.lack);
     this.#attempts[row] = attempt;
     this.#try(row, listener, attempt, 0);
   }

@@ -260,7 +260,14 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
   }
 
   setTargets(slot: number, targets: readonly TargetSlot[]): void {
-    this.acceptor.find(slot)?.targets.update(targets, this.relay.now);
+    const { profiles } = this.connections;
+    // One that was closed has connections, and those of them that are connecting may try others.
+    const profile = profiles.findIndex((each) => each.slot === slot);
+    if (profile < 0) return;
+    profiles[profile]!.targets?.update(targets, this.relay.now);
+    for (const { mode, slot: target } of targets) {
+      if (mode === "disabled") this.connections.closeTarget(profile, target);
+    }
   }
 
   setMirror(slot: number, addresses: readonly SocketAddress[]): void {

@@ -1,6 +1,7 @@
 // Which of a listener's targets a connection goes to, and which one next when that one fails. Backups come only when no
-// other usable target is left for the connection. When health holds every target for down, all of them are tried anyway: a
-// proxy that refuses by itself is worse than one that finds out, and `tier` says so.
+// other usable target is left for the connection, and those without weight only when there is no backup. When health holds
+// every target for down, all of them are tried anyway: a proxy that refuses by itself is worse than one that finds out, and
+// `tier` says so.
 //
 // Each worker has a balancer of its own; what health says and the active connections are given to it.
 
@@ -17,7 +18,7 @@ import {
 export interface BalancedTarget {
   /** Tells it from the others, whatever their order is: its address as written. */
   readonly name: string;
-  /** At least 1. */
+  /** 0: while no other is left. */
   readonly weight: number;
   readonly backup: boolean;
 }
@@ -33,7 +34,9 @@ export interface BalancerInput {
 }
 
 /** Where a choice comes from: `down` is the last resort, every target being held for down. */
-export type Tier = "primary" | "backup" | "down";
+export type Tier = Rank | "down";
+type Rank = "primary" | "backup" | "weightless";
+const RANKS: readonly Rank[] = ["primary", "backup", "weightless"];
 
 export class Balancer {
   readonly #targets: readonly BalancedTarget[];
@@ -70,20 +73,24 @@ export class Balancer {
 
   /** @returns how many candidates there are. */
   #gather(usable: Uint8Array, tried: Uint8Array | null): number {
-    this.#tier = "primary";
-    const primaries = this.#collect(usable, tried, false);
-    if (primaries > 0) return primaries;
-    this.#tier = "backup";
-    const backups = this.#collect(usable, tried, true);
-    if (backups > 0 || usable.includes(1)) return backups;
+    for (const rank of RANKS) {
+      this.#tier = rank;
+      const count = this.#collect(usable, tried, rank);
+      if (count > 0) return count;
+    }
+    if (usable.includes(1)) return 0;
     this.#tier = "down";
-    return this.#collect(null, tried, false) || this.#collect(null, tried, true);
+    for (const rank of RANKS) {
+      const count = this.#collect(null, tried, rank);
+      if (count > 0) return count;
+    }
+    return 0;
   }
 
-  #collect(usable: Uint8Array | null, tried: Uint8Array | null, backup: boolean): number {
+  #collect(usable: Uint8Array | null, tried: Uint8Array | null, rank: Rank): number {
     let count = 0;
     for (let i = 0; i < this.#targets.length; i++) {
-      if (this.#targets[i]!.backup !== backup) continue;
+      if (rankOf(this.#targets[i]!) !== rank) continue;
       if (usable !== null && usable[i] === 0) continue;
       if (tried !== null && tried[i] !== 0) continue;
       this.#candidates[count++] = i;
@@ -92,8 +99,16 @@ export class Balancer {
   }
 }
 
+function rankOf({ weight, backup }: BalancedTarget): Rank {
+  if (weight === 0) return "weightless";
+  return backup ? "backup" : "primary";
+}
+
+/** Among those without any, all are the same. */
+const weightOf = ({ weight }: BalancedTarget): number => Math.max(1, weight);
+
 function totalWeight(targets: readonly BalancedTarget[]): number {
-  return targets.reduce((sum, { weight }) => sum + weight, 0);
+  return targets.reduce((sum, target) => sum + weightOf(target), 0);
 }
 
 function strategyOf(
@@ -101,7 +116,7 @@ function strategyOf(
   balance: Balance,
   { active, slots, random }: BalancerInput,
 ): Strategy {
-  const weights = Int32Array.from(targets, ({ weight }) => weight);
+  const weights = Int32Array.from(targets, weightOf);
   const load: Load = { active, slots: slots ?? Int32Array.from(targets.keys()) };
   switch (balance) {
     case "round_robin":

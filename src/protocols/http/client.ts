@@ -42,6 +42,8 @@ export interface ClientOwner {
 }
 
 export abstract class GatewayClient implements Client, ServerEvents, Resident {
+  /** Its requests have targets, and it has none. */
+  readonly targetSlot = -1;
   readonly address: string;
   readonly port: number;
   readonly ip: Uint8Array | null;

@@ -101,7 +101,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     this.#requestDone = head.contentLength === 0 && head.upgrade === "";
     const { group, retries } = route.plan;
     this.#tries.begin(host.targets.begin(group), retries, now + host.plan.timeouts.connectMs);
-    if (!this.#tryNext(now)) this.#refuse(503, "no_address", "");
+    if (!this.#tryNext(now)) this.#refuse(503, ...this.#tries.lack);
   }
 
   #unroutable(status: RouteRefusal, head: RequestHead): void {

@@ -1,7 +1,7 @@
 // The tries of one request: which target has it, which may have it next, and whether it may be sent again. Invariant: the
 // target of the last `next` counts as active until `failed`, `abandoned` or `end`. Part of an exchange (relay.ts), used again.
 
-import type { Attempt, Target } from "../../l4/targets.ts";
+import type { Attempt, Lack, Target } from "../../l4/targets.ts";
 import type { RetryPlan } from "../../shared/http-plan.ts";
 import { HTTP_RELAY } from "../../shared/limits.ts";
 import type { Pool } from "./backend/pool.ts";
@@ -60,6 +60,11 @@ export class Tries {
     return this.#target!.slot;
   }
 
+  /** Why `next` found nothing at all. */
+  get lack(): Lack {
+    return this.#attempt!.lack;
+  }
+
   /** What is left of the time for connecting is shared by those that are left. @returns false: nobody is. */
   next(ip: Uint8Array | null, now: number): boolean {
     const attempt = this.#attempt!;
@@ -96,7 +101,7 @@ export class Tries {
 
   /** Whether the same target is to be asked once more, on another connection; counts. */
   isToBeResent(failure: Failure, method: string): boolean {
-    if (this.bodyBegun) return false;
+    if (this.bodyBegun || this.pool.isDisabled) return false;
     if (failure.unprocessed) return this.#unprocessed++ < HTTP_RELAY.unprocessedMax;
     if (!this.#isStale(failure) || this.#renewed || !isIdempotent(method)) return false;
     this.#renewed = true;

@@ -32,6 +32,8 @@ export interface QuicClientOwner {
 }
 
 export class QuicClient implements QuicConnectionHandler, Resident {
+  /** Its streams have targets, each with a row of its own. */
+  readonly targetSlot = -1;
   readonly visit: Visit;
   readonly tunnels = new Set<Tunnel>();
   readonly #owner: QuicClientOwner;

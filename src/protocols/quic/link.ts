@@ -130,6 +130,12 @@ export class QuicLink {
     this.#closeUnused();
   }
 
+  /** It is needed again, after `close`. */
+  reopen(): void {
+    this.#closing = false;
+    clearTimeout(this.#look);
+  }
+
   #closeUnused(): void {
     this.#waiting = this.#waiting.filter(({ done }) => done !== null);
     if (this.#waiting.length > 0) return;

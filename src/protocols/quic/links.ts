@@ -53,12 +53,13 @@ export class QuicLinks {
     return link;
   }
 
-  /** Connections to addresses that are none of these any more end with their last stream. */
+  /** Connections to addresses that are none of these any more, or are taken out, end with their last stream. */
   retain(targets: readonly TargetSlot[]): void {
     for (const [link, { slot, name }] of this.#links) {
-      if (targets.some((target) => target.slot === slot && target.name === name)) continue;
-      link.close();
-      if (link.closed) this.#links.delete(link);
+      const target = targets.find((each) => each.slot === slot && each.name === name);
+      if (target?.mode === "enabled") link.reopen();
+      else link.close();
+      if (target === undefined && link.closed) this.#links.delete(link);
     }
   }
 

@@ -120,7 +120,7 @@ export class UdpListener implements GatewayListener, SessionOwner {
     if (ip === null || target === undefined) {
       Atomics.sub(this.#active, 0, 1);
       if (ip !== null) this.#entrance?.leave(ip);
-      return this.#turnAway("no_address");
+      return this.#turnAway(...attempt.lack);
     }
     this.counters.accepted();
     const client = { ip, port, address, local };

@@ -81,6 +81,10 @@ export class Session implements Resident {
     this.#up = new Outbox(true, flusher, backlog, { dropped });
   }
 
+  get targetSlot(): number {
+    return this.target.slot;
+  }
+
   /** Its target's socket was open: the counters know it as a connection to the target. */
   get connected(): boolean {
     return this.#connected;

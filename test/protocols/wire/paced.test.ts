@@ -16,7 +16,7 @@ import { Recorder } from "./recorder.ts";
 const MIB = 1024 * 1024;
 const NOBODY: Peer = { ip: new Uint8Array(0), port: 0 };
 const { socket: SOCKET } = listenerPlan({ target: "127.0.0.1:1" });
-const resident = { reset: () => {} };
+const resident = { targetSlot: -1, reset: () => {} };
 
 /** @param perSecond of the server's side, both directions together. */
 async function makePair(watermarks: Watermarks, perSecond: number): Promise<WirePair> {

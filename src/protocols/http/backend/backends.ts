@@ -61,8 +61,9 @@ export class Backends implements Choice {
     this.#targets.update(slots, monotonicMs());
     for (const pool of this.#pools) {
       const { slot, name } = pool.options;
-      const stays = slots.some((each) => each.slot === slot && each.name === name);
-      if (!stays) pool.retire();
+      const target = slots.find((each) => each.slot === slot && each.name === name);
+      if (target === undefined) pool.retire();
+      else pool.setMode(target.mode);
     }
   }
 

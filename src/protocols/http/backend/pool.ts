@@ -9,6 +9,7 @@
 
 import type { CounterWriter } from "../../../shared/counters.ts";
 import { HTTP_POOL } from "../../../shared/limits.ts";
+import type { TargetMode } from "../../../shared/messages.ts";
 import { isShortage } from "../../shortage.ts";
 import type { Connecting } from "../../wire/open.ts";
 import type {
@@ -66,6 +67,7 @@ export class Pool {
   /** Members that are not open yet. */
   #opening = 0;
   #retired = false;
+  #mode: TargetMode = "enabled";
 
   constructor(options: PoolOptions) {
     this.options = options;
@@ -144,7 +146,7 @@ export class Pool {
     if (this.#waiting.size > 0) this.#openMore();
     if (connection.active === 0) member.restsSinceMs = this.options.clock();
     if (member.listed || connection.free === 0 || connection.closing) return;
-    if (this.#retired || this.#ready.length >= HTTP_POOL.idleMax) {
+    if (this.#retired || this.#mode !== "enabled" || this.#ready.length >= HTTP_POOL.idleMax) {
       if (connection.active === 0) connection.close();
       return;
     }
@@ -203,6 +205,38 @@ export class Pool {
   /** Its target is not the listener's any more: requests under way go on. */
   retire(): void {
     this.#retired = true;
+    this.#closeIdle();
+  }
+
+  /** What the operator wants of its target. draining: requests under way, and those that wait here, go on. */
+  setMode(mode: TargetMode): void {
+    this.#mode = mode;
+    if (mode === "enabled") return;
+    this.#closeIdle();
+    if (mode === "disabled") this.#drop();
+  }
+
+  get isDisabled(): boolean {
+    return this.#mode === "disabled";
+  }
+
+  /** Everything ends; requests are told, and may go elsewhere. */
+  #drop(): void {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const member of this.#members) {
+      if (member.open) {
+        member.connection!.destroy();
+        continue;
+      }
+      this.#members.delete(member);
+      this.#opening--;
+      member.destroy();
+    }
+    for (const asker of waiting) asker.onNoMember(DISABLED);
+  }
+
+  #closeIdle(): void {
     for (const member of this.#ready.splice(0)) {
       member.listed = false;
       member.connection!.close();
@@ -289,6 +323,7 @@ export class Member implements BackendEvents {
   }
 }
 
+const DISABLED: Failure = { code: "drain", message: "the target is disabled", unprocessed: true };
 const CLOSED: Failure = { code: "connect", message: "it closed the connection", unprocessed: true };
 const LATE: Failure = { code: "connect_timeout", message: "ETIMEDOUT", unprocessed: true };
 

@@ -253,3 +253,43 @@ test("a target that is none any more closes what rests, and the rest when it is 
   place.finish(waiters[1]!);
   expect(place.backend.pool.over).toBe(true);
 });
+
+describe("a target that the operator has taken out", () => {
+  test("draining, has no connection that rests, finishes what is under way, and comes back", () => {
+    const place = new Place();
+    const waiters = [place.ask(), place.ask(), place.ask()];
+    place.backend.connect();
+    place.backend.connect();
+    const { pool } = place.backend;
+    place.finish(waiters[1]!); // its connection goes to the third
+    place.finish(waiters[0]!);
+    pool.setMode("draining");
+    expect(place.backend.connections.map(({ closed }) => closed)).toEqual([true, false]);
+    place.backend.connect(); // what was made for the third
+    place.finish(waiters[2]!);
+    expect(pool.members).toBe(0);
+    expect(pool.over).toBe(false);
+    pool.setMode("enabled");
+    const later = place.ask();
+    place.backend.connect();
+    place.finish(later);
+    expect(place.ask().member).not.toBeNull();
+  });
+
+  test("disabled, tells whoever waits, ends what is open, and gives up what is being made", () => {
+    const place = new Place();
+    place.ask();
+    place.backend.connect();
+    const waiting = place.ask();
+    const { pool } = place.backend;
+    pool.setMode("disabled");
+    expect(waiting.failure).toMatchObject({ code: "drain", unprocessed: true });
+    expect(place.backend.connections.map(({ closed }) => closed)).toEqual([true]);
+    expect(place.backend.dials).toHaveLength(0);
+    expect(place.stats.targets[0]).toMatchObject({ connects: 1, failures: 0, active: 0 });
+    pool.setMode("enabled");
+    const later = place.ask();
+    place.backend.connect();
+    expect(later.member).not.toBeNull();
+  });
+});

@@ -325,7 +325,7 @@ export class FakeConnection implements BackendConnection {
   }
 
   destroy(): void {
-    this.closing = this.closed = true;
+    if (!this.closed) this.gone(null);
   }
 
   sweep(nowMs: number): void {
@@ -490,7 +490,8 @@ export class Stage {
     const slots = Array.from({ length: count }, (_, slot): TargetSlot => {
       const address = { kind: "ip" as const, host: "10.0.0.1", port: slot + 1 };
       const name = `target ${slot}`;
-      return { slot, group: 0, index: slot, address, name, weight: 1, backup: false, up: true };
+      const share = { weight: 1, backup: false, up: true, mode: "enabled" } as const;
+      return { slot, group: 0, index: slot, address, name, ...share };
     });
     const endpoint = { kind: "tcp", host: "10.0.0.1", port: 1 } as never;
     const plans = slots.map(() => ({ endpoint, weight: 1, backup: false }));
