@@ -15,6 +15,8 @@ import {
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 
+import { bundlePage, type PageBundle } from "../src/control/admin/page-bundle.ts";
+
 const TARGETS = [
   "linux-x64",
   "linux-arm64",
@@ -92,18 +94,31 @@ function addons(target: Target): Bun.BunPlugin {
   };
 }
 
+/** The dashboard is built here, and its builder stays out. */
+function dashboard(bundle: PageBundle): Bun.BunPlugin {
+  return {
+    name: "dashboard",
+    setup(builder) {
+      builder.onLoad({ filter: /[\\/]control[\\/]admin[\\/]page-bundle\.ts$/ }, () => ({
+        contents: `const bundle = ${JSON.stringify(bundle)}; export const bundlePage = async () => bundle;`,
+        loader: "js",
+      }));
+    },
+  };
+}
+
 function fileName(name: string, target: Target): string {
   return target.startsWith("windows") ? `${name}.exe` : name;
 }
 
 /** @returns the executable's path in `dist`. */
-async function build(target: Target, dist: string): Promise<string> {
+async function build(target: Target, dist: string, page: PageBundle): Promise<string> {
   const directory = mkdtempSync(join(dist, ".build-"));
   const outfile = join(directory, fileName("proxy", target));
   try {
     await Bun.build({
       entrypoints,
-      plugins: [addons(target)],
+      plugins: [addons(target), dashboard(page)],
       // Without "esm", bytecode turns modules into CommonJS, which has no top-level await and fixes import.meta.url.
       format: "esm",
       minify: true,
@@ -175,9 +190,10 @@ async function main(): Promise<void> {
   const wanted = values.host ? [host] : (values.target?.split(",").map(asTarget) ?? TARGETS);
   const dist = values.out;
   mkdirSync(dist, { recursive: true });
+  const page = await bundlePage();
   for (const target of wanted) {
     const begin = performance.now();
-    const path = await build(target, dist);
+    const path = await build(target, dist, page);
     const seconds = ((performance.now() - begin) / 1000).toFixed(1);
     const megabytes = (Bun.file(path).size / 1e6).toFixed(0);
     const quic = addonOf(target) === null ? withoutAddon(target) : "";

@@ -26,6 +26,7 @@ const ARROWS: Record<string, readonly string[]> = {
   ],
   config: ["shared", "l4/tls/routes.ts"],
   worker: ["engine", "protocols", "shared"],
+  dashboard: ["control/admin/schemas.ts", "shared/messages.ts"],
   doctor: ["config/units.ts", "control", "ffi/kernel-clock.ts", "shared"],
   explain: [
     "l4",
@@ -78,6 +79,9 @@ const PACKAGE_ROOMS: Record<string, readonly string[]> = {
   zod: ["config", "control"],
   "prom-client": ["control"],
   citty: ["cli", "commands"],
+  preact: ["dashboard"],
+  "preact/hooks": ["dashboard"],
+  uplot: ["dashboard"],
   pino: ["control"],
   "pino-pretty": ["control"],
 };
@@ -199,7 +203,7 @@ describe("imports", () => {
 
   test("imports name a file with its ending", () => {
     const wrong = sources.flatMap(({ path, imports }) =>
-      imports.filter((to) => !/\.(ts|json)$/.test(to)).map((to) => `${path} → ${to}`),
+      imports.filter((to) => !/\.(tsx?|json)$/.test(to)).map((to) => `${path} → ${to}`),
     );
     expect(wrong).toEqual([]);
   });

@@ -42,7 +42,7 @@ function read(path: string, text: string): Source {
 /** Every TypeScript file in these folders. */
 export async function readSources(folders: readonly string[]): Promise<Source[]> {
   const paths = folders.flatMap((folder) => [
-    ...new Bun.Glob(`${folder}/**/*.ts`).scanSync({ cwd: ROOT }),
+    ...new Bun.Glob(`${folder}/**/*.{ts,tsx}`).scanSync({ cwd: ROOT }),
   ]);
   const sources = paths
     .toSorted()
@@ -54,7 +54,11 @@ export async function readSources(folders: readonly string[]): Promise<Source[]>
 export function missedImports(source: Source): string[] {
   // scanImports refuses the line that names the interpreter of an executable.
   const program = source.text.replace(/^#![^\n]*/, "");
-  const seen = new Bun.Transpiler({ loader: "ts" }).scanImports(program);
+  const seen = new Bun.Transpiler({ loader: source.path.endsWith("x") ? "tsx" : "ts" }).scanImports(
+    program,
+  );
   const known = [...matches(STATIC, source.text), ...matches(DYNAMIC, source.text)];
-  return seen.map((each) => each.path).filter((path) => !known.includes(path));
+  // The scan adds what it would write itself for JSX.
+  const written = seen.map((each) => each.path).filter((path) => !/^react\b/.test(path));
+  return written.filter((path) => !known.includes(path));
 }

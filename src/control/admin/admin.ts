@@ -16,6 +16,7 @@ import { type Answer, json, type Question } from "./answer.ts";
 import { type Controls, type Operations, operationsOf, perform } from "./api.ts";
 import { answerLive, answerReady, Pulse, type Reloads, type Subject } from "./health.ts";
 import { openApi } from "./openapi.ts";
+import { DashboardPage } from "./page.ts";
 import { answerOn, type Path, type Paths, READ } from "./paths.ts";
 import { AdminServer } from "./server.ts";
 import { readToken, Token } from "./token.ts";
@@ -28,6 +29,7 @@ export interface PreparedAdmin {
 
 export class Admin implements Subject {
   readonly #log: Log;
+  readonly #page = new DashboardPage();
   readonly #pulse = new Pulse(this);
   readonly #operations: Operations;
   readonly #closing = new AbortController();
@@ -170,6 +172,7 @@ export class Admin implements Subject {
 
   #paths(): Paths {
     return {
+      "/": { methods: READ, isPublic: true, answer: (question) => this.#page.answer(question) },
       "/livez": {
         methods: READ,
         isPublic: true,

@@ -6,6 +6,9 @@ export interface Question {
   readonly query: URLSearchParams;
   /** The Accept field; empty: none. */
   readonly accept: string;
+  /** The fields of these names, where a page is asked for; empty: none. */
+  readonly acceptEncoding?: string;
+  readonly ifNoneMatch?: string;
   /** May be told everything; otherwise only what is public. */
   readonly trusted: boolean;
   /** Of POST, as it came. */
@@ -16,6 +19,8 @@ export interface Answer {
   readonly status: number;
   readonly type: string;
   readonly text: string;
+  /** Sent instead of `text`. */
+  readonly bytes?: Uint8Array;
   readonly fields?: Readonly<Record<string, string>>;
 }
 

@@ -103,7 +103,7 @@ export class AdminServer {
       this.#options.log.error({ error: messageOf(error) }, "admin listener");
       answer = failure(500, "this is a mistake of the proxy; its log has more");
     }
-    const bytes = Buffer.from(answer.text);
+    const bytes = answer.bytes ?? Buffer.from(answer.text);
     response.writeHead(answer.status, {
       "content-type": answer.type,
       "content-length": String(bytes.length),
@@ -129,6 +129,8 @@ export class AdminServer {
       path,
       query: new URLSearchParams(query),
       accept: headers.accept ?? "",
+      acceptEncoding: String(headers["accept-encoding"] ?? ""),
+      ifNoneMatch: headers["if-none-match"] ?? "",
       trusted,
       body,
     });
