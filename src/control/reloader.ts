@@ -12,6 +12,7 @@ import { cautions } from "./cautions.ts";
 import { isEmpty, type PlanDiff } from "./diff.ts";
 import { FileWatch } from "./file-watch.ts";
 import type { Proxy } from "./proxy.ts";
+import type { ReloadOutcome } from "./reload-outcome.ts";
 
 export interface ReloaderOptions {
   readonly log: Log;
@@ -26,8 +27,6 @@ export interface ReloaderOptions {
   readonly began: () => void;
   readonly ended: (status: string) => void;
 }
-
-export type ReloadOutcome = { readonly diff: PlanDiff } | { readonly error: string };
 
 export class Reloader {
   readonly #options: ReloaderOptions;

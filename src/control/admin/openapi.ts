@@ -3,7 +3,7 @@
 import { z } from "zod";
 
 import manifest from "../../../package.json" with { type: "json" };
-import type { Operation, Operations } from "./api.ts";
+import type { Operation, Operations } from "./api/operation.ts";
 import { failure } from "./schemas.ts";
 
 export function openApi(operations: Operations): object {
