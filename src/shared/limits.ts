@@ -407,6 +407,8 @@ export const ADMIN = {
   keepAliveMs: 75_000, // longer than the minute that Prometheus lies between two scrapes by default
   answerMs: 30_000, // until it is read: 10 MiB at 3 Mbit/s
   connectionsMax: 64, // some probes, scrapers and open pages
+  idleMax: 32, // of these, kept for another request: beyond, the one that is idle longest goes
+  pipelinedMax: 8, // requests at once on a connection: nobody who asks here does not wait for answers
   eventsMax: 200, // lines of the log that are kept: some screenfuls
   eventMaxBytes: 2 * KIB, // of one: what is longer is cut
   reloadsMax: 20, // that are remembered: those of a day's work

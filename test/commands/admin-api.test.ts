@@ -39,6 +39,7 @@ async function withProxy(use: (running: Running) => Promise<void>): Promise<void
         const init = {
           method,
           keepalive: false,
+          headers: { "content-type": "application/json" },
           body: body === undefined ? null : JSON.stringify(body),
         };
         const answer = await fetch(`http://127.0.0.1:${adminPort}${path}`, init);

@@ -1,5 +1,6 @@
 // One socket that the admin listener has: reads requests within bounds, asks the gate about each and writes the answer. The
-// runtime's server enforces the bounds on heads, times and connections (ADMIN of limits.ts). Called by admin.ts.
+// runtime's server enforces the bounds on heads, times and connections (ADMIN of limits.ts), visitors.ts how they are used.
+// Called by admin.ts.
 
 import { chmodSync, lstatSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -12,6 +13,21 @@ import { listenError } from "../../shared/listen-error.ts";
 import type { Log } from "../../shared/log.ts";
 import { type Answer, failure, type Question } from "./answer.ts";
 import { judge, type Rules } from "./gate.ts";
+import { Visitors } from "./visitors.ts";
+
+/** No page of another site may show what is here as its own, or as a part of it. */
+const SAFEGUARDS = {
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+} as const;
+
+/** Nobody keeps a connection who is not let in. */
+const LEAVE = { connection: "close" } as const;
+
+/** See ADMIN. */
+export type Times = Pick<typeof ADMIN, "headMs" | "requestMs" | "keepAliveMs" | "answerMs">;
 
 export interface ServerOptions {
   readonly listen: Endpoint;
@@ -19,21 +35,26 @@ export interface ServerOptions {
   /** As they are when a request comes. */
   readonly rules: () => Rules;
   readonly answer: (question: Question) => Promise<Answer>;
+  readonly times?: { readonly [K in keyof Times]: number };
 }
 
 export class AdminServer {
   readonly #options: ServerOptions;
   readonly #server: Server;
+  readonly #answerMs: number;
+  readonly #visitors = new Visitors();
   #inode: number | undefined;
 
   private constructor(options: ServerOptions) {
     this.#options = options;
+    const { headMs, requestMs, keepAliveMs, answerMs } = options.times ?? ADMIN;
+    this.#answerMs = answerMs;
     this.#server = createServer(
       {
         maxHeaderSize: ADMIN.headMaxBytes,
-        headersTimeout: ADMIN.headMs,
-        requestTimeout: ADMIN.requestMs,
-        keepAliveTimeout: ADMIN.keepAliveMs,
+        headersTimeout: headMs,
+        requestTimeout: requestMs,
+        keepAliveTimeout: keepAliveMs,
         connectionsCheckingInterval: 1_000,
       },
       (request, response) => void this.#serve(request, response),
@@ -59,14 +80,17 @@ export class AdminServer {
     const opened = Promise.withResolvers<void>();
     this.#server.once("error", opened.reject);
     this.#server.once("listening", opened.resolve);
-    if (listen.kind === "unix") this.#server.listen({ path: listen.path });
-    else this.#server.listen({ port: listen.port, host: listen.host || "::" });
+    if (listen.kind === "unix") {
+      const mask = process.umask(0o177); // whoever may open it may do everything: not even for a moment anybody else
+      this.#server.listen({ path: listen.path });
+      process.umask(mask);
+    } else this.#server.listen({ port: listen.port, host: listen.host || "::" });
     await opened.promise;
     this.#server.on("error", (error) => {
       this.#options.log.warn({ error: messageOf(error) }, "admin listener");
     });
     if (listen.kind === "tcp") return;
-    chmodSync(listen.path, 0o600); // whoever may open it may do everything
+    chmodSync(listen.path, 0o600); // where the system knows no mask
     this.#inode = lstatSync(listen.path).ino;
   }
 
@@ -93,13 +117,19 @@ export class AdminServer {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const late = setTimeout(() => request.socket.destroy(), ADMIN.answerMs);
-    response.once("close", () => clearTimeout(late));
+    const { socket } = request;
+    if (!this.#visitors.asked(socket)) return;
+    const late = setTimeout(() => socket.destroy(), this.#answerMs);
+    response.once("close", () => {
+      clearTimeout(late);
+      this.#visitors.answered(socket);
+    });
     request.on("error", () => {}); // whoever asked is gone, and nobody waits for the answer
     let answer: Answer;
     try {
       answer = await this.#answer(request);
     } catch (error) {
+      if (socket.destroyed) return; // in the midst of its body
       this.#options.log.error({ error: messageOf(error) }, "admin listener");
       answer = failure(500, "this is a mistake of the proxy; its log has more");
     }
@@ -108,7 +138,7 @@ export class AdminServer {
       "content-type": answer.type,
       "content-length": String(bytes.length),
       "cache-control": "no-store",
-      "x-content-type-options": "nosniff",
+      ...SAFEGUARDS,
       ...answer.fields,
       ...(request.complete ? {} : { connection: "close" }),
     });
@@ -119,12 +149,12 @@ export class AdminServer {
   async #answer(request: IncomingMessage): Promise<Answer> {
     const { method = "GET", url = "/", headers } = request;
     const verdict = judge({ method, headers }, this.#options.rules());
-    if (!verdict.passes) return failure(verdict.status, verdict.reason);
-    const body = await bodyOf(request);
-    if (body === null) return failure(413, `a body has ${ADMIN.bodyMaxBytes} bytes at most`);
+    if (!verdict.passes) return failure(verdict.status, verdict.reason, LEAVE);
     const { trusted } = verdict;
+    const body = trusted ? await bodyOf(request) : ""; // of those who show no token only probes are answered
+    if (body === null) return failure(413, `a body has ${ADMIN.bodyMaxBytes} bytes at most`);
     const [path = "/", query = ""] = url.split("?", 2);
-    return this.#options.answer({
+    const answer = await this.#options.answer({
       method,
       path,
       query: new URLSearchParams(query),
@@ -134,6 +164,7 @@ export class AdminServer {
       trusted,
       body,
     });
+    return trusted ? answer : { ...answer, fields: { ...answer.fields, ...LEAVE } };
   }
 }
 

@@ -69,8 +69,47 @@ describe("a page of another site changes nothing (CSRF)", () => {
     expect(statusOf("POST", { host, ...headers })).toBe(expected);
   });
 
-  test("what changes nothing may come from anywhere: no page can read the answer", () => {
-    expect(statusOf("GET", { host, origin: "https://evil.example" })).toBe("trusted");
+  test.each([
+    [
+      { "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image" },
+      403,
+    ],
+    [{ "sec-fetch-site": "cross-site", "sec-fetch-mode": "cors" }, 403],
+    [{ "sec-fetch-site": "same-site", "sec-fetch-dest": "empty" }, 403],
+    [
+      { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe" },
+      403,
+    ],
+    [
+      {
+        "sec-fetch-site": "cross-site",
+        "sec-fetch-mode": "navigate",
+        "sec-fetch-dest": "document",
+      },
+      "trusted",
+    ],
+    [{ "sec-fetch-site": "same-origin", "sec-fetch-mode": "cors" }, "trusted"],
+    [{}, "trusted"],
+  ] as const)(
+    "nor does it look in, be it only to learn that there is something; GET with %p",
+    (headers, expected) => {
+      expect(statusOf("GET", { host, ...headers })).toBe(expected);
+    },
+  );
+
+  test.each([
+    ["text/plain", 415],
+    ["Text/Plain;charset=UTF-8", 415],
+    ["multipart/form-data; boundary=x", 415],
+    ["application/x-www-form-urlencoded", "trusted"],
+    ["application/json", "trusted"],
+  ] as const)("POST of %p without an origin, as browsers of old send forms", (type, expected) => {
+    expect(statusOf("POST", { host, "content-type": type })).toBe(expected);
+  });
+
+  test("whoever shows the token is no page, and may write any type", () => {
+    const headers = { host, "content-type": "text/plain", authorization: `Bearer ${SECRET}` };
+    expect(statusOf("POST", headers, { withToken: true })).toBe("trusted");
   });
 });
 
