@@ -10,7 +10,7 @@ import {
   type SocketAddress,
 } from "../../src/shared/address.ts";
 import type { Command, TargetSlot } from "../../src/shared/messages.ts";
-import type { EngineChoice, Plan } from "../../src/shared/plan.ts";
+import { type EngineChoice, GROUP_DEFAULTS, type Plan } from "../../src/shared/plan.ts";
 import { makePlan } from "../../test/support/plan.ts";
 import type { Answer, Place, Question } from "./messages.ts";
 
@@ -46,7 +46,7 @@ function plan(name: string, workers: number): Plan {
         weight: 1,
         backup: false,
       })),
-      health: null,
+      ...GROUP_DEFAULTS,
     },
   ];
   const [target = ""] = targets;
@@ -82,7 +82,7 @@ function slotOf(index: number): TargetSlot {
   const address: SocketAddress =
     endpoint.kind === "unix" ? endpoint : { kind: "ip", host: endpoint.host, port: endpoint.port };
   const name = formatSocketAddress(address);
-  const share = { weight: 1, backup: false, up: true, mode: "enabled" } as const;
+  const share = { weight: 1, backup: false, up: true, mode: "enabled", addedMs: 0 } as const;
   return { slot: index, group: 0, index: 0, address, name, ...share };
 }
 

@@ -8,7 +8,8 @@ import { isHttpPlan } from "../shared/http-plan.ts";
 import type { ListenerPlan } from "../shared/plan.ts";
 import { listenerRows } from "./plan-text.ts";
 import { formatMatch, formatRoute } from "./plan-text/http.ts";
-import { formatDestination, formatHealth, type Row, table } from "./plan-text/rows.ts";
+import { ejectionRows, recoveryRows } from "./plan-text/recovery.ts";
+import { formatDestination, type Row, table } from "./plan-text/rows.ts";
 import { formatHelloRule } from "./plan-text/streams.ts";
 import type { Style } from "./terminal.ts";
 
@@ -87,7 +88,7 @@ function chosenRows({ plan, routes }: Found): Row[] {
 function targetRows({ plan, group, target }: Found, green: (text: string) => string): Row[] {
   const found = group === null ? undefined : plan.groups[group];
   if (found === undefined) return [];
-  const { targets, health, balance } = found;
+  const { targets, balance } = found;
   const rows: Row[] = [
     [targets.length > 1 ? "targets" : "target", green(formatDestination(found))],
   ];
@@ -95,7 +96,8 @@ function targetRows({ plan, group, target }: Found, green: (text: string) => str
     const why = balance === "source_hash" ? "this client's" : "the only one that is no backup";
     rows.push(["", `${target}, ${why}, while it is well`]);
   }
-  if (health !== null && !isHttpPlan(plan)) rows.push(["health", formatHealth(health)]);
+  if (!isHttpPlan(plan)) rows.push(...recoveryRows(found)); // of requests, the route has told of it
+  rows.push(...ejectionRows(found));
   return rows;
 }
 

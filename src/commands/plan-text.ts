@@ -16,12 +16,12 @@ import type { QuicPlan } from "../shared/quic-plan.ts";
 import { formatAutoTls } from "./plan-text/auto-tls.ts";
 import { formatHttpListener, requestRows } from "./plan-text/http.ts";
 import { quicRows } from "./plan-text/quic.ts";
+import { recoveryRows } from "./plan-text/recovery.ts";
 import {
   formatAccess,
   formatBuffers,
   formatConnections,
   formatGroup,
-  formatHealth,
   type Row,
   table,
 } from "./plan-text/rows.ts";
@@ -72,7 +72,7 @@ function formatListener(listener: ListenerPlan): string {
     rows.unshift(...nameRoutes(listener), ...formatClientHello(listener));
   } else if (group !== undefined) {
     if (group.targets.length > 1) rows.unshift(...formatGroup(group));
-    if (group.health) rows.push(["health", formatHealth(group.health)]);
+    rows.push(...recoveryRows(group));
   }
   return `${listener.key} -> ${formatTargets(listener)}\n${table(rows, "  ")}`;
 }

@@ -13,6 +13,7 @@ import {
   parseByteRate,
   parseDuration,
   parseEventRate,
+  parsePercent,
   parseSize,
 } from "./units.ts";
 
@@ -147,6 +148,15 @@ export function byteRate(description: string, bounds: Bounds = {}) {
         : { type: "string", pattern }),
     },
   );
+}
+
+/** A part of all, written `50%`. */
+export function percent(description: string, fallback: string) {
+  return scalar((value) => parsePercent(value), "text or number", {
+    description: `${description} A percentage: 50%.`,
+    default: fallback,
+    anyOf: [{ type: "string", pattern: "^\\d+(\\.\\d+)? ?%$" }, { const: 0 }],
+  });
 }
 
 /** Other programs' ways of writing an address are refused with ours. @throws ProxyError ERR_ADDRESS. */

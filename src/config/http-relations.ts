@@ -140,6 +140,22 @@ function checkTreatment(
   if (retries?.attempts === 0 && retries.on !== undefined) {
     report([...path, "retries", "on"], "has no effect with attempts: 0", "key");
   }
+  checkRetryBudget(retries, [...path, "retries"], report);
+}
+
+function checkRetryBudget(retries: Treatment["retries"], path: Path, report: Report): void {
+  const { attempts, budget, min_per_second: least } = retries ?? {};
+  for (const key of ["budget", "min_per_second"] as const) {
+    if (attempts !== 0 || retries?.[key] === undefined) continue;
+    report([...path, key], "has no effect with attempts: 0", "key");
+  }
+  if (attempts === 0) return;
+  if (budget === "off" && least !== undefined) {
+    report([...path, "min_per_second"], "has no effect with budget: off", "key");
+  }
+  if (budget === 0 && least === 0) {
+    report([...path, "budget"], "leaves nothing to try again. Write attempts: 0 for that");
+  }
 }
 
 const NO_TARGET_ASKED = "has no effect on a redirect, which asks no target";
@@ -153,6 +169,8 @@ const ASKS_A_TARGET = [
   "host",
   "balance",
   "health",
+  "circuit_breaker",
+  "slow_start",
 ] as const;
 
 /** Of a route, or of a listener without routes: beside routes, a listener's keys are their defaults too. */

@@ -3,9 +3,9 @@
 
 import { z } from "zod";
 
-import { BOUNDS, HTTP3_DEFAULTS, HTTP_DEFAULTS } from "../shared/limits.ts";
+import { BOUNDS, HTTP3_DEFAULTS, HTTP_DEFAULTS, RETRY_BUDGET } from "../shared/limits.ts";
 import { METRICS } from "../shared/metrics-limits.ts";
-import { addressBlock, choice, count, duration, flag, text } from "./fields.ts";
+import { addressBlock, choice, count, duration, flag, percent, text } from "./fields.ts";
 import {
   fieldMatch,
   fieldName,
@@ -19,7 +19,7 @@ import {
 } from "./http-fields.ts";
 import { bounds } from "./schema-limits.ts";
 import { destination } from "./schema-targets.ts";
-import { formatDuration } from "./units.ts";
+import { formatDuration, formatPercent } from "./units.ts";
 
 const fields = (description: string, of: string) =>
   z.record(z.string(), fieldValue(of)).meta({ description });
@@ -89,6 +89,21 @@ const retries = z
           "connect: no connection came about. A status: of an answer to an idempotent request.",
         default: ["connect"],
       }),
+    budget: z
+      .union([
+        z.literal("off"),
+        percent(
+          "Of the requests of the last 10s, how many may be tried again; off: all of them.",
+          formatPercent(RETRY_BUDGET.share),
+        ),
+      ])
+      .meta({ description: "How much of what is asked may be tried again." }),
+    min_per_second: count(
+      "How many may be tried again each second, whatever the budget is.",
+      0,
+      1_000_000,
+      RETRY_BUDGET.minPerSecond,
+    ),
   })
   .partial()
   .meta({ description: "What is tried again, on another target where there is one." });

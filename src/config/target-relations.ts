@@ -5,6 +5,7 @@ import { formatEndpoint } from "../shared/address.ts";
 import { forwardsTo, isHttp2 } from "./http-targets.ts";
 import { forwardsRequests } from "./presets.ts";
 import type { Path, Report } from "./problems.ts";
+import { checkRecovery } from "./recovery-relations.ts";
 import { type RouteConfig, treatment } from "./schema-http.ts";
 import type { Destination, TargetConfig } from "./schema-targets.ts";
 import type { TargetTlsConfig } from "./schema-tls.ts";
@@ -60,13 +61,14 @@ export function checkTargets(entry: ProtocolConfig, path: Path, report: Report):
   checkTarget(target, name, [...path, "target"], report);
   checkTargetList(targets, name, [...path, "targets"], report);
   if (!own && routes) {
-    for (const key of ["balance", "health"] as const) {
+    for (const key of ["balance", "health", "circuit_breaker", "slow_start"] as const) {
       if (entry[key] === undefined) continue;
       const cure = "Write it into the routes: each has its own";
       report([...path, key], `has no effect without target or targets beside it. ${cure}`, "key");
     }
   }
   checkHealth(entry, name, path, report);
+  if (own) checkRecovery(entry, name, path, report);
   checkTarget(entry.mirror?.target, name, [...path, "mirror", "target"], report);
   routes?.forEach((route, i) => checkRoute(route, name, [...path, "routes", i], report));
 }
@@ -82,6 +84,7 @@ function checkRoute(route: RouteConfig, name: Name, path: Path, report: Report):
   checkTarget(route.target, name, [...path, "target"], report);
   checkTargetList(route.targets, name, [...path, "targets"], report);
   checkHealth(route, name, path, report);
+  checkRecovery(route, name, path, report);
 }
 
 /** A probe of type http asks by HTTP/1.1. */

@@ -90,6 +90,29 @@ export function parseByteRate(written: string | number): number {
   return parseSize(text.slice(0, -"/s".length));
 }
 
+/**
+ * Reads a share of all: `50%`, `12.5%`; `0` needs no sign.
+ * @returns 0 to 1.
+ * @throws ProxyError ERR_CONFIG, with the cure.
+ */
+export function parsePercent(written: string | number): number {
+  const text = String(written).trim();
+  if (/^0+$/.test(text)) return 0;
+  if (/^\d+(\.\d+)?$/.test(text)) {
+    throw bad(text, "a percentage: its sign is missing", `Write "${text}%"`);
+  }
+  const match = /^(\d+(?:\.\d+)?) ?%$/.exec(text);
+  if (!match) throw bad(text, "a percentage", 'Write a number and the sign: "50%"');
+  const share = Number(match[1]) / 100;
+  if (share > 1) throw bad(text, "a part of all: it is more", 'Write at most "100%"');
+  return share;
+}
+
+/** The text that `parsePercent` reads back to the same value: `50%`, `12.5%`. */
+export function formatPercent(share: number): string {
+  return `${Number((share * 100).toFixed(6))}%`;
+}
+
 function whole(text: string, value: number, reason: string, cure: string): number {
   // 0.1 + 0.2 style dust of the decimal notation is not the user's mistake.
   const rounded = Math.round(value);

@@ -3,6 +3,7 @@
 // operators. Called by listener.ts, one for each listener.
 
 import { formatEndpoint, formatSocketAddress, type SocketAddress } from "../shared/address.ts";
+import { monotonicMs } from "../shared/clock.ts";
 import { CONTROL } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
 import type { TargetSlot } from "../shared/messages.ts";
@@ -44,6 +45,11 @@ export class TargetDirectory {
   /** Slots that probes found down. */
   readonly #down = new Set<number>();
   readonly #wishes = new TargetWishes();
+  /** By name: when it came to the others (TargetSlot.addedMs). */
+  readonly #addedMs = new Map<string, number>();
+  /** Names that the listener which this one's replaces had; undefined: there was none. */
+  readonly #known: ReadonlySet<string> | undefined;
+  #started = false;
 
   /**
    * @param changed called when `slots` gives another answer, after the start.
@@ -73,13 +79,15 @@ export class TargetDirectory {
     this.capacity = capacity;
     if (before === undefined) return;
     const configured = new Set(this.#entries.map((entry) => entry.configured));
-    const known = new Set([...before.places().values()].map(({ name }) => name));
-    this.#wishes.inherit(before.#wishes, configured, known);
+    this.#known = new Set([...before.places().values()].map(({ name }) => name));
+    this.#wishes.inherit(before.#wishes, configured, this.#known);
+    for (const [name, ms] of before.#addedMs) this.#addedMs.set(name, ms);
   }
 
   /** Resolves every name once and goes on watching. Never rejects. */
   async start(): Promise<void> {
     await Promise.all(this.#entries.map((entry) => this.#watch(entry)));
+    this.#started = true;
   }
 
   stop(): void {
@@ -120,13 +128,23 @@ export class TargetDirectory {
       const free = Array.from({ length: slots }, (_, i) => i).filter((i) => !current.has(i));
       const place = free.find((i) => entry.addresses[i] === undefined) ?? free[0]!;
       if (entry.addresses[place] !== undefined) {
-        this.#wishes.forget(entry.configured, this.#nameOf(entry, place));
+        const name = this.#nameOf(entry, place);
+        this.#wishes.forget(entry.configured, name);
+        this.#addedMs.delete(name);
       }
       entry.addresses[place] = address;
       this.#down.delete(entry.firstSlot + place);
       current.add(place);
     }
+    for (const place of current) {
+      if (!entry.current.has(place)) this.#note(this.#nameOf(entry, place));
+    }
     entry.current = current;
+  }
+
+  /** An address has come: at the start with all others, or to them. */
+  #note(name: string): void {
+    if (this.#started || this.#known?.has(name) === false) this.#addedMs.set(name, monotonicMs());
   }
 
   /** What workers are to know. */
@@ -182,7 +200,8 @@ export class TargetDirectory {
     const { weight: configured, backup } = plan;
     const { mode, weight } = this.#wishes.of(entry.configured, name, configured);
     const up = !this.#down.has(slot);
-    return { slot, group, index, address, name, weight, backup, up, mode };
+    const addedMs = this.#addedMs.get(name) ?? 0;
+    return { slot, group, index, address, name, weight, backup, up, mode, addedMs };
   }
 
   #nameOf({ addresses, plan, configured }: Entry, place: number): string {

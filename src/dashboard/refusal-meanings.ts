@@ -34,6 +34,7 @@ const WORDS: Readonly<Record<Refusal, string>> = {
   http3_rapid_reset: "too many streams were cancelled",
   quic_token: "no token, or a wrong one",
   quic_target: "the link to the target broke off",
+  circuit_open: "every target has failed too often",
 };
 
 export const MEANINGS: Readonly<Record<string, string>> = WORDS;

@@ -1,15 +1,24 @@
-// Which targets may be taken, from two sources: what connecting to them showed, which each worker sees for itself (passive),
-// and what probes said, which the control plane tells (active). One transition function for each event:
+// Which targets may be taken, from two sources: what connections and requests showed, which each worker sees for itself
+// (passive), and what probes said, which the control plane tells (active). It is the circuit breaker of each target, and one
+// transition function for each event:
 //
-//            failures in a row            time is over            one connection
-//      up ─────────────────▶ ejected ─────────────────▶ half_open ───────────▶ up, or ejected for twice as long
+//      failures in a row, or too many in the window       time is over                `probes` succeed
+//      up ───────────────────────────────────────▶ ejected ────────────▶ half_open ───────────────────▶ up
+//   (closed)                                        (open)  ◀──────────── one fails: for twice as long
 //
-//   any state ──probes say so──▶ down ──probes say so──▶ up
+//   any state ──probes of the control plane say so──▶ down ──and so──▶ up
 //
-// Invariant: usable[t] is 1 exactly if the target is up, or half_open with no connection under way that finds out.
+// Whoever takes a target gets a ticket, and shows it with what became of it: what began before the present state says nothing of
+// it, and a place among those who find out is given back once. Called by targets.ts; targets are named by their slots.
+//
+// Invariants:
+// 1. usable[t] is 1 exactly if the target is up, or half_open with less than `probes` under way that find out.
+// 2. Of a target that is half_open, #probing[t] is the number of tickets of this period that hold a place.
 
-import { EJECTION } from "../shared/limits.ts";
+import { BREAKER_DEFAULTS, EJECTION } from "../shared/limits.ts";
+import type { BreakerPlan } from "../shared/plan.ts";
 import { TARGET_STATES, type TargetState } from "../shared/target-states.ts";
+import { Window } from "./window.ts";
 
 const UP = 0;
 const EJECTED = 1;
@@ -25,55 +34,108 @@ export interface HealthChange {
   readonly forMs: number;
 }
 
-export interface EjectionLimits {
-  /** Connects that fail in a row until a target is ejected. */
-  readonly failures: number;
+export interface BreakerLimits extends Pick<
+  BreakerPlan,
+  "failures" | "errorRate" | "minimum" | "windowMs" | "probes"
+> {
+  /** An ejection, doubled each time up to the second; a target that stayed up for calmMs starts over. */
   readonly firstMs: number;
   readonly maxMs: number;
   readonly calmMs: number;
+  /** Any success ends an ejection before its time: whoever got through, the target is there. */
+  readonly returnsAtOnce: boolean;
+}
+
+/** Without `circuit_breaker`: what does not connect is left out, and one connection finds out whether it is back. */
+export const EJECTS: BreakerLimits = {
+  ...EJECTION,
+  errorRate: 0,
+  minimum: 0,
+  windowMs: BREAKER_DEFAULTS.windowMs,
+  probes: 1,
+  returnsAtOnce: true,
+};
+
+export function limitsOf(plan: BreakerPlan | null): BreakerLimits {
+  if (plan === null) return EJECTS;
+  const { openMs: firstMs, maxOpenMs: maxMs } = plan;
+  return { ...plan, firstMs, maxMs, calmMs: EJECTION.calmMs, returnsAtOnce: false };
+}
+
+/**
+ * Of one that took a target: the period of the target's state, with 1 added while it holds a place among those who find out.
+ * Periods are even.
+ */
+export type Ticket = number;
+
+const PLACE = 1;
+
+/** The same without its place. */
+export function spent(ticket: Ticket): Ticket {
+  return ticket - (ticket % 2);
 }
 
 const NO_CHANGES: readonly HealthChange[] = [];
 
 export class TargetHealth {
-  /** By target, for the balancer. */
+  /** By slot, for the balancer. */
   readonly usable: Uint8Array;
-  readonly #limits: EjectionLimits;
+  /** By slot: since when it is up; -Infinity: from the beginning. */
+  readonly upSince: Float64Array;
+  readonly #limits: BreakerLimits[];
+  /** What came of what was sent there, and what of it failed; null: its rate does not matter. */
+  readonly #outcomes: (Window | null)[];
   readonly #state: Uint8Array;
+  /** Another one with each state that it comes to. */
+  readonly #period: Uint32Array;
   /** In a row. */
   readonly #failures: Int32Array;
   /** Since it was calm. */
   readonly #ejections: Int32Array;
   readonly #ejectedUntil: Float64Array;
-  readonly #upSince: Float64Array;
+  /** Of half-open ones: under way, and succeeded. */
+  readonly #probing: Int32Array;
+  readonly #passed: Int32Array;
   /** No ejection ends before this. */
   #nextMs = Infinity;
 
-  constructor(targets: number, limits: EjectionLimits = EJECTION) {
-    this.usable = new Uint8Array(targets).fill(1);
-    this.#limits = limits;
-    this.#state = new Uint8Array(targets);
-    this.#failures = new Int32Array(targets);
-    this.#ejections = new Int32Array(targets);
-    this.#ejectedUntil = new Float64Array(targets);
-    this.#upSince = new Float64Array(targets).fill(-Infinity);
+  constructor(slots: number) {
+    this.usable = new Uint8Array(slots).fill(1);
+    this.upSince = new Float64Array(slots).fill(-Infinity);
+    this.#limits = new Array<BreakerLimits>(slots).fill(EJECTS);
+    this.#outcomes = new Array<Window | null>(slots).fill(null);
+    this.#state = new Uint8Array(slots);
+    this.#period = new Uint32Array(slots);
+    this.#failures = new Int32Array(slots);
+    this.#ejections = new Int32Array(slots);
+    this.#ejectedUntil = new Float64Array(slots);
+    this.#probing = new Int32Array(slots);
+    this.#passed = new Int32Array(slots);
   }
 
-  /** Takes over what another table knows of one of its targets. */
-  inherit(target: number, from: TargetHealth, other: number): void {
-    this.usable[target] = from.usable[other]!;
-    this.#state[target] = from.#state[other]!;
-    this.#failures[target] = from.#failures[other]!;
-    this.#ejections[target] = from.#ejections[other]!;
-    this.#ejectedUntil[target] = from.#ejectedUntil[other]!;
-    this.#upSince[target] = from.#upSince[other]!;
-    this.#nextMs = Math.min(this.#nextMs, from.#nextMs);
-    // A connection of the other table that was finding out tells only that table: this one finds out for itself.
-    if (this.#state[target] === HALF_OPEN) this.usable[target] = 1;
+  /** Another target has this slot: nothing is known of it. @param since when it came; -Infinity: it was there at the start. */
+  renew(target: number, limits: BreakerLimits, since: number): void {
+    this.#limits[target] = limits;
+    this.#outcomes[target] = limits.errorRate > 0 ? new Window(limits.windowMs) : null;
+    this.#failures[target] = this.#ejections[target] = 0;
+    this.#move(target, UP);
+    this.upSince[target] = since;
   }
 
   state(target: number): TargetState {
     return TARGET_STATES[this.#state[target]!]!;
+  }
+
+  /** Its circuit is open, or half open: it is known to have failed, and time will tell. */
+  isOpen(target: number): boolean {
+    const state = this.#state[target]!;
+    return state === EJECTED || state === HALF_OPEN;
+  }
+
+  /** How long it stays ejected; 0 if it is not. */
+  ejectedForMs(target: number, now: number): number {
+    if (this.#state[target] !== EJECTED) return 0;
+    return Math.max(0, this.#ejectedUntil[target]! - now);
   }
 
   /** Ends the ejections whose time is over. Called before each choice; costs a comparison when there is none. */
@@ -90,60 +152,100 @@ export class TargetHealth {
     return changes;
   }
 
-  /** A connection to this target begins. Of a half-open one it is the only one, until one of the next three is called. */
-  began(target: number): void {
-    if (this.#state[target] === HALF_OPEN) this.usable[target] = 0;
+  /**
+   * A connection or request to this target begins. Of a half-open one it finds out, if it is usable: then one of the next three
+   * must follow. Whoever goes there as a last resort takes no place.
+   */
+  began(target: number): Ticket {
+    const period = this.#period[target]!;
+    if (this.#state[target] !== HALF_OPEN || this.usable[target] === 0) return period;
+    this.#probing[target]!++;
+    if (this.#probing[target]! >= this.#limits[target]!.probes) this.usable[target] = 0;
+    return period + PLACE;
   }
 
-  /** The target is connected. Whoever found out, it is up, unless probes say otherwise. */
-  succeeded(target: number, now: number): HealthChange | null {
-    this.#failures[target] = 0;
+  /** It is connected, or has answered. */
+  succeeded(target: number, ticket: Ticket, now: number): HealthChange | null {
     const state = this.#state[target]!;
-    if (state === UP || state === DOWN) return null;
-    this.#upSince[target] = now;
-    return this.#move(target, UP);
+    const limits = this.#limits[target]!;
+    const isOfNow = this.#isOfNow(target, ticket);
+    if (state === UP) {
+      if (!isOfNow) return null;
+      this.#failures[target] = 0;
+      this.#outcomes[target]?.count(now);
+      return null;
+    }
+    if (state === DOWN) return null;
+    const foundOut = this.#giveBack(target, ticket) && ++this.#passed[target]! >= limits.probes;
+    return foundOut || limits.returnsAtOnce ? this.#return(target, now) : null;
   }
 
-  /** The target did not connect: refused, unreachable, or too late. A failure of this machine is none of the target's. */
-  failed(target: number, now: number): HealthChange | null {
+  /** It did not connect: refused, unreachable, or too late; or it failed to answer. A failure of this machine is none of its. */
+  failed(target: number, ticket: Ticket, now: number): HealthChange | null {
+    if (!this.#isOfNow(target, ticket)) return null;
     const state = this.#state[target]!;
-    // What began before the ejection says nothing new.
-    if (state === EJECTED || state === DOWN) return null;
+    if (state === HALF_OPEN) return ticket % 2 === PLACE ? this.#eject(target, now) : null;
+    if (state !== UP) return null;
     this.#failures[target]!++;
-    if (state === UP && this.#failures[target]! < this.#limits.failures) return null;
-    return this.#eject(target, now);
+    return this.#hasFailed(target, now) ? this.#eject(target, now) : null;
   }
 
-  /** The client left before the target answered. */
-  abandoned(target: number): void {
-    if (this.#state[target] === HALF_OPEN) this.usable[target] = 1;
+  /** It showed nothing: the client left before, or something was amiss here. */
+  abandoned(target: number, ticket: Ticket): void {
+    this.#giveBack(target, ticket);
   }
 
   /** What probes found out. @returns null if it was known. */
   probed(target: number, up: boolean, now: number): HealthChange | null {
     if (up === (this.#state[target] !== DOWN)) return null;
-    if (up) {
-      this.#failures[target] = 0;
-      this.#upSince[target] = now;
-    }
-    return this.#move(target, up ? UP : DOWN);
+    if (up) return this.#return(target, now);
+    return this.#move(target, DOWN);
+  }
+
+  #isOfNow(target: number, ticket: Ticket): boolean {
+    return spent(ticket) === this.#period[target]!;
+  }
+
+  /** @returns whether it held a place. */
+  #giveBack(target: number, ticket: Ticket): boolean {
+    if (ticket % 2 !== PLACE || !this.#isOfNow(target, ticket)) return false;
+    this.#probing[target]!--;
+    this.usable[target] = 1;
+    return true;
+  }
+
+  #hasFailed(target: number, now: number): boolean {
+    const { failures, errorRate, minimum } = this.#limits[target]!;
+    const outcomes = this.#outcomes[target]!;
+    if (failures > 0 && this.#failures[target]! >= failures) return true;
+    if (outcomes === null) return false;
+    outcomes.count(now);
+    outcomes.mark(now);
+    return outcomes.all >= minimum && outcomes.some >= errorRate * outcomes.all;
   }
 
   #eject(target: number, now: number): HealthChange {
-    const { firstMs, maxMs, calmMs } = this.#limits;
+    const { firstMs, maxMs, calmMs } = this.#limits[target]!;
     const returned = this.#state[target] === HALF_OPEN;
-    if (!returned && now - this.#upSince[target]! >= calmMs) this.#ejections[target] = 0;
+    if (!returned && now - this.upSince[target]! >= calmMs) this.#ejections[target] = 0;
     const forMs = Math.min(maxMs, firstMs * 2 ** this.#ejections[target]!);
     this.#ejections[target]!++;
-    this.#failures[target] = 0;
     this.#ejectedUntil[target] = now + forMs;
     this.#nextMs = Math.min(this.#nextMs, now + forMs);
     return this.#move(target, EJECTED, forMs);
   }
 
+  #return(target: number, now: number): HealthChange {
+    this.upSince[target] = now;
+    this.#outcomes[target]?.clear();
+    return this.#move(target, UP);
+  }
+
   #move(target: number, to: number, forMs = 0): HealthChange {
     const from = this.state(target);
     this.#state[target] = to;
+    this.#period[target]! += 2;
+    this.#failures[target] = this.#probing[target] = this.#passed[target] = 0;
     this.usable[target] = to === UP || to === HALF_OPEN ? 1 : 0;
     return { target, from, to: this.state(target), forMs };
   }

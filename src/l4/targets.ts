@@ -3,19 +3,20 @@
 //
 //   Targets ── one Group for each place that a route can lead to ── begin ──▶ Attempt ── next ──▶ a target to connect to
 //      ▲ update: names have other addresses, probes found something out         │
-//                                                                               └─ succeeded, failed, abandoned
+//                                                                               └─ succeeded, failed, abandoned, …
 //
 // Invariant: an attempt goes on with the targets that its group had when it began, whatever the listener has since; but none
 // goes to a target that the operator has taken out (TargetMode), be it the last one.
 
 import type { SocketAddress } from "../shared/address.ts";
 import { CounterWriter } from "../shared/counters.ts";
-import { RELAY } from "../shared/limits.ts";
-import type { Refusal, TargetSlot, WorkerEvent } from "../shared/messages.ts";
+import type { TargetSlot, WorkerEvent } from "../shared/messages.ts";
 import type { GroupPlan } from "../shared/plan.ts";
-import type { TargetState } from "../shared/target-states.ts";
-import { Balancer } from "./balance/balancer.ts";
-import { type HealthChange, TargetHealth } from "./health.ts";
+import { type BySlot, Group, type Lack } from "./group.ts";
+import { EJECTS, limitsOf, spent, type Ticket } from "./health.ts";
+import { Ledger } from "./ledger.ts";
+
+export type { Lack } from "./group.ts";
 
 /** A target as an engine sees it: `socket` is its address in the engine's own form, made once. */
 export interface Target<T> extends TargetSlot {
@@ -42,32 +43,25 @@ export interface TargetRequest {
   readonly counters: SharedArrayBuffer;
 }
 
-/** Why a connection finds nothing to try. */
-export type Lack = readonly [reason: Refusal, detail: string];
-
-const NO_ADDRESS: Lack = ["no_address", ""];
-const TAKEN_OUT: Lack = ["target_down", "every target is draining or disabled"];
-
 export class Targets<T> {
   readonly #plans: readonly GroupPlan[];
   readonly #options: TargetOptions<T>;
-  readonly #reports: TargetReports;
-  /** Connections of this worker by slot, under way or open. */
-  readonly #active: Int32Array;
-  /** By slot, 1: the operator has taken it out. Groups of attempts that are under way look there, too. */
-  readonly #takenOut: Uint8Array;
-  #groups: readonly Group<T>[] = [];
+  readonly #shared: BySlot;
+  #groups: readonly Group<Target<T>>[] = [];
   /** By slot: its target now. */
   #bySlot: (Target<T> | undefined)[] = [];
 
   constructor(request: TargetRequest, options: TargetOptions<T>, now: number) {
-    const { key, groups } = request.listener;
+    const { listener, targetSlots, counters, targets } = request;
+    const { key, groups } = listener;
     this.#plans = groups;
     this.#options = options;
-    this.#reports = new TargetReports(key, options.emit, new CounterWriter(request.counters));
-    this.#active = new Int32Array(request.targetSlots);
-    this.#takenOut = new Uint8Array(request.targetSlots);
-    this.update(request.targets, now);
+    this.#shared = {
+      ledger: new Ledger(key, targetSlots, options.emit, new CounterWriter(counters)),
+      active: new Int32Array(targetSlots),
+      takenOut: new Uint8Array(targetSlots),
+    };
+    this.update(targets, now);
   }
 
   /**
@@ -76,22 +70,31 @@ export class Targets<T> {
    */
   update(slots: readonly TargetSlot[], now: number): void {
     const before = this.#bySlot;
+    const { ledger, takenOut } = this.#shared;
     const targets = slots.map((slot): Target<T> => {
       const known = before[slot.slot];
       const same = known !== undefined && known.name === slot.name;
+      const limits = limitsOf(this.#plans[slot.group]!.breaker);
+      ledger.enter(slot, same ? null : limits, now);
+      // Connections that the operator had reset count for nothing.
+      const isBack = same && slot.mode === "enabled" && known.mode === "disabled";
+      if (isBack && slot.up) ledger.renew(slot.slot, limits, now);
       return { ...slot, socket: same ? known.socket : this.#options.prepare(slot.address, slot) };
     });
     this.#bySlot = [];
-    this.#takenOut.fill(0);
+    takenOut.fill(0);
     for (const target of targets) {
       this.#bySlot[target.slot] = target;
-      if (target.mode !== "enabled") this.#takenOut[target.slot] = 1;
+      if (target.mode !== "enabled") takenOut[target.slot] = 1;
     }
-    const old = this.#groups;
+    for (const gone of before) {
+      if (gone !== undefined && this.#bySlot[gone.slot] === undefined) {
+        ledger.renew(gone.slot, EJECTS, -Infinity);
+      }
+    }
     this.#groups = this.#plans.map((plan, index) => {
       const members = targets.filter(({ group }) => group === index);
-      const shared = { active: this.#active, takenOut: this.#takenOut };
-      return new Group(plan, members, shared, this.#options, this.#reports, old[index], now);
+      return new Group(plan, members, this.#shared, this.#options);
     });
   }
 
@@ -102,175 +105,54 @@ export class Targets<T> {
 
   /** Connections of this worker to this slot, under way or open. */
   activeOf(slot: number): number {
-    return this.#active[slot]!;
+    return this.#shared.active[slot]!;
   }
 
   /** A connection of a group begins. */
   begin(group: number): Attempt<T> {
-    return new Attempt(this.#groups[group]!, this.#active);
+    return new Attempt(this.#groups[group]!);
   }
 
   /** A connection to this slot ended, or its attempt did. */
   leave(slot: number): void {
-    this.#active[slot]!--;
+    this.#shared.active[slot]!--;
   }
 }
 
-/** What the groups of a listener have in common: by slot. */
-interface BySlot {
-  readonly active: Int32Array;
-  readonly takenOut: Uint8Array;
-}
-
-/** The index of a target that stands alone. */
-const ONLY = 0;
-
-class Group<T> {
-  readonly targets: readonly Target<T>[];
-  /** How many of them the operator has not taken out. */
-  readonly open: number;
-  readonly health: TargetHealth;
-  readonly #balancer: Balancer;
-  readonly #reports: TargetReports;
-  /** There is nothing to choose: requests of HTTP come by here a hundred thousand times a second. */
-  readonly #isAlone: boolean;
-  /** By index: its slot. */
-  readonly #slots: Int32Array;
-  readonly #takenOut: Uint8Array;
-  /** What the balancer is told in place of health and tries, while some are taken out. */
-  readonly #usable: Uint8Array;
-  readonly #skipped: Uint8Array;
-
-  constructor(
-    plan: GroupPlan,
-    targets: readonly Target<T>[],
-    { active, takenOut }: BySlot,
-    options: TargetOptions<T>,
-    reports: TargetReports,
-    before: Group<T> | undefined,
-    now: number,
-  ) {
-    this.targets = targets;
-    this.#isAlone = targets.length === 1;
-    this.#reports = reports;
-    const { random, skip } = options;
-    const slots = Int32Array.from(targets, ({ slot }) => slot);
-    this.open = targets.filter(({ mode }) => mode === "enabled").length;
-    this.#slots = slots;
-    this.#takenOut = takenOut;
-    this.#usable = new Uint8Array(targets.length);
-    this.#skipped = new Uint8Array(targets.length);
-    this.#balancer = new Balancer(targets, plan.balance, { active, slots, random, skip });
-    this.health = new TargetHealth(targets.length);
-    targets.forEach(({ slot, name, up, mode }, index) => {
-      const then = before?.targets.findIndex((old) => old.slot === slot && old.name === name) ?? -1;
-      // Connections that the operator had reset count for nothing.
-      const isBack = mode === "enabled" && before?.targets[then]?.mode === "disabled";
-      if (then >= 0 && !isBack) this.health.inherit(index, before!.health, then);
-      this.health.probed(index, up, now); // whoever probes has told of it
-      reports.sees(slot, this.health.state(index));
-    });
-  }
-
-  pick(tried: Uint8Array | null, ip: Uint8Array | null, now: number): number {
-    const { health } = this;
-    if (this.#isAlone && tried === null && health.usable[0] === 1 && !this.#isOut(ONLY)) {
-      health.began(ONLY);
-      return ONLY;
-    }
-    for (const change of health.refresh(now)) this.#tell(change.target, change);
-    const index = this.#choose(tried, ip);
-    if (index < 0) return -1;
-    if (this.#balancer.tier === "down") this.#reports.lastResort(now);
-    health.began(index);
-    return index;
-  }
-
-  #isOut(index: number): boolean {
-    return this.#takenOut[this.#slots[index]!] === 1;
-  }
-
-  /** Those that are taken out are neither usable nor a last resort, and do not keep others from being one. */
-  #choose(tried: Uint8Array | null, ip: Uint8Array | null): number {
-    const { usable } = this.health;
-    let isAnyOut = false;
-    for (let index = 0; index < this.targets.length; index++) {
-      const isOut = this.#isOut(index);
-      if (isOut) isAnyOut = true;
-      this.#usable[index] = isOut ? 0 : usable[index]!;
-      this.#skipped[index] = isOut || (tried !== null && tried[index] === 1) ? 1 : 0;
-    }
-    if (!isAnyOut) return this.#balancer.pick(usable, tried, ip);
-    return this.#balancer.pick(this.#usable, this.#skipped, ip);
-  }
-
-  succeeded(index: number, now: number): void {
-    this.#tell(index, this.health.succeeded(index, now));
-  }
-
-  /** One that stands alone is never left out: its clients have nowhere else to go. */
-  failed(index: number, now: number): void {
-    if (this.targets.length > 1) this.#tell(index, this.health.failed(index, now));
-  }
-
-  #tell(index: number, change: HealthChange | null): void {
-    if (change !== null) this.#reports.changed(this.targets[index]!, change);
-  }
-}
-
-/** What is told of a listener's targets, and what stands in its counters. */
-class TargetReports {
-  readonly #key: string;
-  readonly #emit: (event: WorkerEvent) => void;
-  readonly #counters: CounterWriter;
-  #nextMs = -Infinity;
-
-  constructor(key: string, emit: (event: WorkerEvent) => void, counters: CounterWriter) {
-    this.#key = key;
-    this.#emit = emit;
-    this.#counters = counters;
-  }
-
-  sees(slot: number, state: TargetState): void {
-    this.#counters.targetBecame(slot, state);
-  }
-
-  changed({ slot, name }: TargetSlot, { from, to, forMs }: HealthChange): void {
-    this.sees(slot, to);
-    if (to === "ejected") this.#counters.ejected(slot);
-    this.#emit({ type: "target", key: this.#key, target: name, from, to, forMs });
-  }
-
-  /** Every target of a group is held for down, so all of them are tried anyway. */
-  lastResort(now: number): void {
-    if (now < this.#nextMs) return;
-    this.#nextMs = now + RELAY.reportIntervalMs;
-    this.#emit({ type: "last_resort", key: this.#key });
-  }
-}
-
-/** One connection on its way to a target. After `next`, one of the three ways to end is called before the following one. */
+/**
+ * One connection or request on its way to a target. After `next`, one of the ways to end is called before the following one;
+ * `brokeOff` may come after `succeeded`.
+ */
 export class Attempt<T> {
-  readonly #group: Group<T>;
+  readonly #group: Group<Target<T>>;
   readonly #active: Int32Array;
+  readonly #ledger: Ledger;
   #index = -1;
+  #slot = -1;
+  #ticket: Ticket = 0;
   #tried: Uint8Array | null = null;
   #left: number;
 
-  constructor(group: Group<T>, active: Int32Array) {
+  constructor(group: Group<Target<T>>) {
     this.#group = group;
-    this.#active = active;
+    this.#active = group.shared.active;
+    this.#ledger = group.shared.ledger;
     this.#left = group.open;
   }
 
-  /** Of one that has nothing to try. */
-  get lack(): Lack {
-    return this.#group.targets.length === 0 ? NO_ADDRESS : TAKEN_OUT;
+  /** Why there is nothing to try, of one that has not tried anything. */
+  lackAt(now: number): Lack {
+    return this.#group.lackAt(now);
   }
 
   /** How many are left to try, the current one included. */
   get left(): number {
     return this.#left;
+  }
+
+  /** Whether a target other than the current one could be had now. */
+  get hasOther(): boolean {
+    return this.#group.hasOther(this.#index, this.#tried);
   }
 
   /** The target that is being tried, or was last. */
@@ -282,36 +164,60 @@ export class Attempt<T> {
   next(ip: Uint8Array | null, now: number): Target<T> | undefined {
     const index = this.#group.pick(this.#tried, ip, now);
     if (index < 0) return undefined;
+    const target = this.#group.targets[index]!;
     this.#index = index;
+    this.#slot = target.slot;
+    this.#ticket = this.#ledger.health.began(target.slot);
     if (this.#left === 0) this.#left = 1; // it has been let in again since
-    this.#active[this.target!.slot]!++;
-    return this.target;
+    this.#active[target.slot]!++;
+    return target;
   }
 
-  /** The target is connected, and counts as active until Targets.leave. */
+  /** The target is connected, or has answered, and counts as active until Targets.leave. */
   succeeded(now: number): void {
-    this.#group.succeeded(this.#index, now);
+    this.#ledger.succeeded(this.#slot, this.#spend(), now);
   }
 
-  /** The target did not connect. */
-  failed(now: number): void {
-    this.#group.failed(this.#index, now);
+  /** As `succeeded` or `brokeOff`, by what the answer is. */
+  answered(status: number, now: number): void {
+    if (this.#group.isFailure(status)) this.brokeOff(now);
+    else this.succeeded(now);
+  }
+
+  /** The target has answered, and another one is asked all the same. */
+  passedOver(status: number, now: number): void {
+    this.answered(status, now);
     this.#giveUp();
   }
 
-  /** The target had connected, by Fast Open, and turned out not to answer. It counts as active until Targets.leave. */
+  /** The target did not connect, or did not answer. */
+  failed(now: number): void {
+    this.brokeOff(now);
+    this.#giveUp();
+  }
+
+  /** The target failed though it had connected, and counts as active until Targets.leave. */
   brokeOff(now: number): void {
-    this.#group.failed(this.#index, now);
+    const ticket = this.#spend();
+    if (this.#group.isSpared) this.#ledger.health.abandoned(this.#slot, ticket);
+    else this.#ledger.failed(this.#slot, ticket, now);
   }
 
   /** It is not the target's fault: the client left, or this machine lacks something. */
   abandoned(): void {
-    this.#group.health.abandoned(this.#index);
+    this.#ledger.health.abandoned(this.#slot, this.#spend());
     this.#giveUp();
   }
 
+  /** A place among those who find out is given back once, whatever else the connection shows later. */
+  #spend(): Ticket {
+    const ticket = this.#ticket;
+    this.#ticket = spent(ticket);
+    return ticket;
+  }
+
   #giveUp(): void {
-    this.#active[this.target!.slot]!--;
+    this.#active[this.#slot]!--;
     this.#tried ??= new Uint8Array(this.#group.targets.length);
     this.#tried[this.#index] = 1;
     this.#left--;

@@ -260,7 +260,7 @@ export class Dial {
     const target = this.#attempt.next(this.#ip, now);
     if (target !== undefined) return this.#try(target, now);
     // Not from within the call that began it.
-    if (failure === null) queueMicrotask(() => this.#fail(nothingToTry(this.#attempt.lack)));
+    if (failure === null) queueMicrotask(() => this.#fail(nothingToTry(this.#attempt.lackAt(now))));
     else this.#fail(failure);
   }
 
@@ -328,7 +328,7 @@ function explains(error: Error): boolean {
 
 const LATE = Object.assign(new Error("no answer in time"), { code: "ETIMEDOUT" });
 
-function nothingToTry([reason, detail]: Lack): DialFailure {
+function nothingToTry({ reason, detail }: Lack): DialFailure {
   const message = detail || "no address of the target is known";
   return { reason, code: "", kind: "connect", message };
 }

@@ -4,8 +4,8 @@
 //
 //   slot   0         1       2        3     4            5     6         7        8 …         8+R …       …
 //          accepted  closed  bytesUp  down  datagramsUp  down  mirrored  dropped  refused[R]  dropped[D]  errors[E]
-//   then of HTTP: reuses; the number of routes (route-names.ts), and for each: requests, unanswered, retries, answers[S],
-//   own answers[S], total time of what was answered (ms), answers by the time that they took[T]
+//   then of HTTP: reuses; the number of routes (route-names.ts), and for each: requests, unanswered, retries, refused
+//   retries, answers[S], own answers[S], total time of what was answered (ms), answers by the time that they took[T]
 //   then for each target: connects, failures, closed, up, down, its state (of TARGET_STATES), ejections
 
 import { type Drop, DROPS, type Refusal, REFUSALS } from "./messages.ts";
@@ -57,7 +57,8 @@ const ROUTES = HTTP + 2;
 const REQUESTS = 0;
 const UNANSWERED = 1;
 const RETRIES = 2;
-const ANSWERS = 3;
+const RETRIES_REFUSED = 3;
+const ANSWERS = 4;
 const OWN_ANSWERS = ANSWERS + STATUS_CLASSES.length;
 const TOTAL_MS = OWN_ANSWERS + STATUS_CLASSES.length;
 const TOOK = TOTAL_MS + 1;
@@ -206,6 +207,11 @@ export class CounterWriter {
     this.#add(ROUTES + route * ROUTE_SLOTS + RETRIES, 1);
   }
 
+  /** A request would have been sent once more, had not too many been (RetryPlan.budget). */
+  retryRefused(route: number): void {
+    this.#add(ROUTES + route * ROUTE_SLOTS + RETRIES_REFUSED, 1);
+  }
+
   /** A request went over a connection that had served others before. */
   reused(): void {
     this.#add(REUSES, 1);
@@ -255,6 +261,8 @@ export interface RequestStats {
   unanswered: number;
   /** How often a request was sent once more. */
   retries: number;
+  /** Requests that were not, since the budget of retries was used up. */
+  retriesRefused: number;
 }
 
 /** Of a listener that forwards requests. */
@@ -339,6 +347,7 @@ function noRequests(): RequestStats {
     took,
     unanswered: 0,
     retries: 0,
+    retriesRefused: 0,
   };
 }
 
@@ -381,6 +390,7 @@ function addRequests(sum: RequestStats, at: (slot: number) => number): void {
   sum.requests += at(REQUESTS);
   sum.unanswered += at(UNANSWERED);
   sum.retries += at(RETRIES);
+  sum.retriesRefused += at(RETRIES_REFUSED);
   sum.totalMs += at(TOTAL_MS);
   [...DURATIONS_MS, Infinity].forEach((ms, i) => (sum.took[ms]! += at(TOOK + i)));
   sum.active += at(REQUESTS) - at(UNANSWERED);

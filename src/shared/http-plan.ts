@@ -217,6 +217,15 @@ export interface RetryPlan {
   readonly connect: boolean;
   /** Statuses that are tried elsewhere, for requests that are idempotent and whose body has not begun to be sent. */
   readonly statuses: readonly number[];
+  /** At most so many in a worker, of all requests of the route together; null: no limit. */
+  readonly budget: RetryBudgetPlan | null;
+}
+
+export interface RetryBudgetPlan {
+  /** Of the requests of the last RETRY_BUDGET.windowMs: 0 to 1. */
+  readonly share: number;
+  /** Each second, whatever the share is. */
+  readonly minPerSecond: number;
 }
 
 export interface ForwardedPlan {

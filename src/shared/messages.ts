@@ -131,6 +131,8 @@ export interface TargetSlot {
   /** false: probes found it down. */
   readonly up: boolean;
   readonly mode: TargetMode;
+  /** When it came to a listener that had others before (shared/clock.ts); 0: it was there from the start. */
+  readonly addedMs: number;
 }
 
 /** A listening descriptor. */
@@ -233,6 +235,7 @@ export const REFUSALS = [
   "http3_rapid_reset", // more streams were cancelled than a client has reason to
   "quic_token", // a client over QUIC showed no token, or another one than the listener asks for
   "quic_target", // the QUIC connection to a target broke off, and with it the clients on it
+  "circuit_open", // every target that is left has failed too often (circuit_breaker): 503
 ] as const;
 export type Refusal = (typeof REFUSALS)[number];
 

@@ -118,7 +118,18 @@ export interface GroupPlan {
   readonly targets: readonly TargetPlan[];
   /** null: no probes; targets that do not connect are left out for a while all the same. */
   readonly health: HealthPlan | null;
+  /** null: what fails again and again is left out for a while (EJECTION), unless there is nothing else. */
+  readonly breaker: BreakerPlan | null;
+  /** How long the share of a target grows that came back, or came to the others; 0: it has all of it at once. */
+  readonly slowStartMs: number;
 }
+
+/** Of groups that say nothing of it. */
+export const GROUP_DEFAULTS: Pick<GroupPlan, "health" | "breaker" | "slowStartMs"> = {
+  health: null,
+  breaker: null,
+  slowStartMs: 0,
+};
 
 /** For people: `10.0.0.1:80, 10.0.0.2:80`, each once. Empty if all that is done is to redirect. */
 export function formatTargets({ groups }: Pick<ListenerPlan, "groups">): string {
@@ -143,7 +154,7 @@ export function singleTarget(endpoint: Endpoint): GroupPlan {
   return {
     balance: "round_robin",
     targets: [{ endpoint, weight: 1, backup: false }],
-    health: null,
+    ...GROUP_DEFAULTS,
   };
 }
 
@@ -165,6 +176,26 @@ export interface HealthPlan {
   /** Successes in a row that bring a target back, failures in a row that take it out. */
   readonly rise: number;
   readonly fall: number;
+}
+
+/** When a target's circuit opens, which leaves it out, and how it is closed again. */
+export interface BreakerPlan {
+  /** In a row; 0: not counted. */
+  readonly failures: number;
+  /** Of all that came to an end within the window, the share that failed: above 0 to 1; 0: not counted. */
+  readonly errorRate: number;
+  /** How many there must be in the window before its rate means something. */
+  readonly minimum: number;
+  readonly windowMs: number;
+  /** How long it stays open at first; twice as long each time that it opens again, up to the second. */
+  readonly openMs: number;
+  readonly maxOpenMs: number;
+  /** While it is half open: at most so many at once find out, and so many must succeed in a row. */
+  readonly probes: number;
+  /** Of HTTP: answers that are failures. */
+  readonly statuses: readonly number[];
+  /** No target is left that is not open or down: true, clients are refused; false, all targets are tried all the same. */
+  readonly refuses: boolean;
 }
 
 export interface LimitsPlan {

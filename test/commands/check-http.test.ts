@@ -65,7 +65,7 @@ warning: http2 :8443: certificate of 10.0.0.9:443 is not verified (insecure_skip
   expect(stdout.slice(stdout.indexOf("http2 :8443\n"))).toBe(`http2 :8443
   route               GET or POST api.example.com/v1/* with x-a with x-b: c -> ${targets}
                         asks for /health every 5s, within 1s; down after 3 failures, up after 2 successes
-                        tried again: once, on no connection, 503
+                        tried again: once, on no connection, 503; at most 20% of requests or 10 a second
                         path: without /v1, below /api
                         request: without cookie; x-env: prod
                         response: also x-a: b

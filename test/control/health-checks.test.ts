@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import { probe } from "../../src/control/probe.ts";
 import { parseEndpoint } from "../../src/shared/address.ts";
 import { HEALTH_DEFAULTS } from "../../src/shared/limits.ts";
-import type { GroupPlan, HealthPlan } from "../../src/shared/plan.ts";
+import { GROUP_DEFAULTS, type GroupPlan, type HealthPlan } from "../../src/shared/plan.ts";
 import { Relay } from "../support/relay.ts";
 import { until, within } from "../support/until.ts";
 import { WireServer } from "../support/wire.ts";
@@ -41,7 +41,7 @@ function group(health: HealthPlan, ...addresses: string[]): GroupPlan {
     weight: 1,
     backup: false,
   }));
-  return { balance: "round_robin", targets, health };
+  return { ...GROUP_DEFAULTS, balance: "round_robin", targets, health };
 }
 
 function place(text: string): { kind: "ip"; host: string; port: number } {

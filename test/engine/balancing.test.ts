@@ -4,7 +4,7 @@
 import { expect, test } from "bun:test";
 
 import { parseEndpoint } from "../../src/shared/address.ts";
-import type { Balance, GroupPlan } from "../../src/shared/plan.ts";
+import { type Balance, GROUP_DEFAULTS, type GroupPlan } from "../../src/shared/plan.ts";
 import { forEveryEngine } from "../support/engines.ts";
 import { Relay } from "../support/relay.ts";
 import { until, within } from "../support/until.ts";
@@ -22,7 +22,7 @@ function group(members: readonly Member[], balance: Balance = "round_robin"): Gr
     weight,
     backup,
   }));
-  return { balance, targets, health: null };
+  return { balance, targets, ...GROUP_DEFAULTS };
 }
 
 /** Says which one it is, and ends. */

@@ -51,7 +51,7 @@ class Renamed implements AsyncDisposable {
     const targets = hosts.map((host, i): TargetSlot => {
       const address = { kind: "ip" as const, host, port: this.#port };
       const slot = i + FIRST_FREE_SLOT;
-      const share = { weight: 1, backup: false, up: true, mode: "enabled" } as const;
+      const share = { weight: 1, backup: false, up: true, mode: "enabled", addedMs: 0 } as const;
       return { slot, group: 0, index: 0, address, name: host, ...share };
     });
     const command: Command = { type: "targets", slot: 0, targets };

@@ -8,6 +8,7 @@ import { parseProxyHeader } from "../../src/l4/proxy/parse.ts";
 import { parseEndpoint } from "../../src/shared/address.ts";
 import type { ListenerStats } from "../../src/shared/counters.ts";
 import { formatIp, parseIp } from "../../src/shared/ip.ts";
+import { GROUP_DEFAULTS } from "../../src/shared/plan.ts";
 import { ascii, IPV4_BODY, v2 } from "../l4/proxy/headers.ts";
 import { inFolder } from "../support/daemon.ts";
 import { forEveryEngine } from "../support/engines.ts";
@@ -261,7 +262,7 @@ forEveryEngine((engine) => {
       weight: 1,
       backup: false,
     }));
-    const groups = [{ balance: "source_hash", targets, health: null } as const];
+    const groups = [{ ...GROUP_DEFAULTS, balance: "source_hash", targets } as const];
     await withRelay({ proxyProtocol: ANY, groups }, async ({ relay }) => {
       const answers = new Map<number, Set<string>>();
       for (let i = 0; i < 32; i++) {
@@ -346,7 +347,7 @@ forEveryEngine((engine) => {
       weight: 1,
       backup: false,
     }));
-    const groups = [{ balance: "round_robin", targets, health: null } as const];
+    const groups = [{ ...GROUP_DEFAULTS, balance: "round_robin", targets } as const];
     const options = {
       target: "127.0.0.1:1",
       groups,

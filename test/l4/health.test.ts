@@ -1,69 +1,90 @@
-// Health of targets over simulated time: ejection, return, probes, and a model that plays any sequence of events.
+// Health of targets over simulated time: ejection, circuits that open and close, probes, and a model that plays any sequence of
+// events.
 
 import { describe, expect, test } from "bun:test";
 
 import fc from "fast-check";
 
-import { type EjectionLimits, type HealthChange, TargetHealth } from "../../src/l4/health.ts";
+import {
+  type BreakerLimits,
+  EJECTS,
+  type HealthChange,
+  limitsOf,
+  TargetHealth,
+  type Ticket,
+} from "../../src/l4/health.ts";
 import { ProbeResults } from "../../src/l4/probe-results.ts";
 
-const LIMITS: EjectionLimits = { failures: 3, firstMs: 100, maxMs: 450, calmMs: 1_000 };
+const LIMITS: BreakerLimits = { ...EJECTS, failures: 3, firstMs: 100, maxMs: 450, calmMs: 1_000 };
+const BREAKER: BreakerLimits = {
+  ...LIMITS,
+  errorRate: 0.5,
+  minimum: 10,
+  windowMs: 1_000,
+  probes: 3,
+  returnsAtOnce: false,
+};
+
+/** What it knows of one target. @param limits of it. */
+function healthOf(limits: BreakerLimits): TargetHealth {
+  const health = new TargetHealth(1);
+  health.renew(0, limits, -Infinity);
+  return health;
+}
+
+const fails = (health: TargetHealth, now: number): HealthChange | null =>
+  health.failed(0, health.began(0), now);
+const succeeds = (health: TargetHealth, now: number): HealthChange | null =>
+  health.succeeded(0, health.began(0), now);
 
 /** A target that has failed for the `round`th time in its half-open state, or for the first time. */
 function ejectAgain(health: TargetHealth, now: number): HealthChange | null {
   health.refresh(now);
-  if (health.state(0) === "half_open") {
-    health.began(0);
-    return health.failed(0, now);
-  }
-  health.failed(0, now);
-  health.failed(0, now);
-  return health.failed(0, now);
+  if (health.state(0) === "half_open") return fails(health, now);
+  fails(health, now);
+  fails(health, now);
+  return fails(health, now);
 }
 
 describe("ejection", () => {
   test("needs failures in a row", () => {
-    const health = new TargetHealth(2, LIMITS);
-    expect([health.failed(0, 0), health.failed(0, 0), health.succeeded(0, 0)]).toEqual([
-      null,
-      null,
-      null,
-    ]);
-    expect([health.failed(0, 0), health.failed(0, 0)]).toEqual([null, null]);
-    expect(health.failed(0, 5)).toEqual({ target: 0, from: "up", to: "ejected", forMs: 100 });
+    const health = new TargetHealth(2);
+    health.renew(0, LIMITS, -Infinity);
+    const nothing = [null, null, null];
+    expect([fails(health, 0), fails(health, 0), succeeds(health, 0)]).toEqual(nothing);
+    expect([fails(health, 0), fails(health, 0)]).toEqual([null, null]);
+    expect(fails(health, 5)).toEqual({ target: 0, from: "up", to: "ejected", forMs: 100 });
     expect([...health.usable]).toEqual([0, 1]);
+    expect([health.ejectedForMs(0, 5), health.ejectedForMs(0, 104)]).toEqual([100, 1]);
+    expect([health.isOpen(0), health.isOpen(1)]).toEqual([true, false]);
   });
 
   test("ends after its time with one connection that finds out", () => {
-    const health = new TargetHealth(1, LIMITS);
+    const health = healthOf(LIMITS);
     ejectAgain(health, 0);
     expect(health.refresh(99)).toEqual([]);
     expect(health.refresh(100)).toEqual([
       { target: 0, from: "ejected", to: "half_open", forMs: 0 },
     ]);
     expect(health.usable[0]).toBe(1);
-    health.began(0);
+    const ticket = health.began(0);
     expect(health.usable[0]).toBe(0);
-    expect(health.succeeded(0, 110)).toEqual({
-      target: 0,
-      from: "half_open",
-      to: "up",
-      forMs: 0,
-    });
+    const up = { target: 0, from: "half_open", to: "up", forMs: 0 };
+    expect(health.succeeded(0, ticket, 110)).toEqual(up as HealthChange);
     expect(health.usable[0]).toBe(1);
+    expect(health.upSince[0]).toBe(110);
   });
 
   test("lets another connection find out when the client of the first one left", () => {
-    const health = new TargetHealth(1, LIMITS);
+    const health = healthOf(LIMITS);
     ejectAgain(health, 0);
     health.refresh(100);
-    health.began(0);
-    health.abandoned(0);
+    health.abandoned(0, health.began(0));
     expect([health.state(0), health.usable[0]!]).toEqual(["half_open", 1]);
   });
 
   test("lasts twice as long each time, up to a limit", () => {
-    const health = new TargetHealth(1, LIMITS);
+    const health = healthOf(LIMITS);
     const lengths: number[] = [];
     for (let now = 0; lengths.length < 5; now += 450) lengths.push(ejectAgain(health, now)!.forMs);
     expect(lengths).toEqual([100, 200, 400, 450, 450]);
@@ -74,44 +95,122 @@ describe("ejection", () => {
       [999, 200],
       [1_000, 100],
     ] as const) {
-      const health = new TargetHealth(1, LIMITS);
+      const health = healthOf(LIMITS);
       ejectAgain(health, 0);
       health.refresh(100);
-      health.began(0);
-      health.succeeded(0, 100);
+      succeeds(health, 100);
       expect(ejectAgain(health, 100 + stays)?.forMs).toBe(expected);
     }
   });
 
   test("ends at once when a connection of the last resort gets through", () => {
-    const health = new TargetHealth(1, LIMITS);
+    const health = healthOf(LIMITS);
     ejectAgain(health, 0);
-    expect(health.succeeded(0, 10)).toMatchObject({ from: "ejected", to: "up" });
+    expect(succeeds(health, 10)).toMatchObject({ from: "ejected", to: "up" });
     expect(health.refresh(1_000)).toEqual([]);
   });
 
   test("is not prolonged by connections that began before it", () => {
-    const health = new TargetHealth(1, LIMITS);
+    const health = healthOf(LIMITS);
+    const early = Array.from({ length: 10 }, () => health.began(0));
     ejectAgain(health, 0);
-    for (let i = 0; i < 10; i++) expect(health.failed(0, 50)).toBeNull();
+    for (const ticket of early.slice(5)) expect(health.failed(0, ticket, 50)).toBeNull();
     expect(health.refresh(100).length).toBe(1);
+    for (const ticket of early.slice(0, 5)) expect(health.failed(0, ticket, 110)).toBeNull();
+    expect([health.state(0), health.usable[0]!]).toEqual(["half_open", 1]);
+  });
+});
+
+describe("a circuit breaker", () => {
+  test("opens when too many of enough failed within the window", () => {
+    const health = healthOf({ ...BREAKER, failures: 0 });
+    for (let i = 0; i < 8; i++) expect(i % 2 ? fails(health, i) : succeeds(health, i)).toBeNull();
+    expect(succeeds(health, 8)).toBeNull();
+    expect(fails(health, 9)).toMatchObject({ to: "ejected", forMs: 100 });
+  });
+
+  test("does not open for too few, nor for what is older than the window", () => {
+    const health = healthOf({ ...BREAKER, failures: 0 });
+    for (let i = 0; i < 9; i++) expect(fails(health, 0)).toBeNull();
+    for (let i = 0; i < 9; i++) expect(fails(health, 1_000)).toBeNull();
+    expect(fails(health, 1_000)).not.toBeNull();
+  });
+
+  test("lets no more than its probes find out at once, and closes when as many have succeeded", () => {
+    const health = healthOf(BREAKER);
+    ejectAgain(health, 0);
+    health.refresh(100);
+    const tickets = [health.began(0), health.began(0)];
+    expect(health.usable[0]).toBe(1);
+    tickets.push(health.began(0));
+    expect(health.usable[0]).toBe(0);
+    expect(health.succeeded(0, tickets[0]!, 110)).toBeNull();
+    expect(health.usable[0]).toBe(1);
+    health.abandoned(0, tickets[1]!);
+    expect(health.succeeded(0, tickets[2]!, 111)).toBeNull();
+    expect(succeeds(health, 112)).toMatchObject({ from: "half_open", to: "up" });
+  });
+
+  test("opens again for twice as long when one of them fails, whatever the others showed", () => {
+    const health = healthOf(BREAKER);
+    ejectAgain(health, 0);
+    health.refresh(100);
+    const tickets = [health.began(0), health.began(0), health.began(0)];
+    health.succeeded(0, tickets[0]!, 110);
+    expect(health.failed(0, tickets[1]!, 110)).toMatchObject({ to: "ejected", forMs: 200 });
+    expect(health.succeeded(0, tickets[2]!, 111)).toBeNull();
+    expect([health.state(0), health.ejectedForMs(0, 110)]).toEqual(["ejected", 200]);
+  });
+
+  test("stays open when a connection that began before gets through", () => {
+    const health = healthOf(BREAKER);
+    const early = health.began(0);
+    ejectAgain(health, 0);
+    expect(health.succeeded(0, early, 50)).toBeNull();
+    expect(health.state(0)).toBe("ejected");
+  });
+
+  test("gives a place back once, however often its holder says that it is over", () => {
+    const health = healthOf(BREAKER);
+    ejectAgain(health, 0);
+    health.refresh(100);
+    const [first] = [health.began(0), health.began(0), health.began(0)];
+    health.abandoned(0, first);
+    health.began(0);
+    expect(health.usable[0]).toBe(0);
+  });
+
+  test("has its limits of the plan", () => {
+    const plan = {
+      failures: 7,
+      errorRate: 0.25,
+      minimum: 5,
+      windowMs: 30,
+      openMs: 40,
+      maxOpenMs: 50,
+      probes: 2,
+      statuses: [503],
+      refuses: true,
+    };
+    expect(limitsOf(plan)).toMatchObject({ failures: 7, firstMs: 40, maxMs: 50, probes: 2 });
+    expect(limitsOf(null)).toBe(EJECTS);
   });
 });
 
 describe("probes", () => {
   test("win over what connections show", () => {
-    const health = new TargetHealth(1, LIMITS);
+    const health = healthOf(LIMITS);
     expect(health.probed(0, true, 0)).toBeNull();
     expect(health.probed(0, false, 0)).toMatchObject({ from: "up", to: "down" });
     expect(health.probed(0, false, 0)).toBeNull();
-    expect([health.succeeded(0, 1), health.failed(0, 1)]).toEqual([null, null]);
+    expect([succeeds(health, 1), fails(health, 1)]).toEqual([null, null]);
     expect(health.usable[0]).toBe(0);
     expect(health.probed(0, true, 2)).toMatchObject({ from: "down", to: "up" });
     expect(health.usable[0]).toBe(1);
   });
 
   test("that bring an ejected target back end its ejection", () => {
-    const health = new TargetHealth(1, LIMITS);
+    const health = healthOf(LIMITS);
     ejectAgain(health, 0);
     expect(health.probed(0, true, 1)).toBeNull();
     health.probed(0, false, 1);
@@ -129,56 +228,134 @@ describe("probes", () => {
   });
 });
 
-test("whatever happens, in any order, a target is usable exactly as its state says", () => {
-  const event = fc.record({
-    what: fc.constantFrom("began", "succeeded", "failed", "abandoned", "up", "down", "refresh"),
-    target: fc.nat(2),
+const TARGETS = [0, 1, 2];
+
+/** Clients that behave as the balancer makes them, and some that go wherever they like; what they hold is known here. */
+class World {
+  readonly health = new TargetHealth(TARGETS.length);
+  readonly under: { target: number; ticket: Ticket; since: string; place: boolean }[] = [];
+  readonly ejectedUntil = TARGETS.map(() => 0);
+  now = 0;
+  /** Another one with each change of a target's state. */
+  readonly #age = TARGETS.map(() => 0);
+  readonly #limits: BreakerLimits;
+
+  constructor(limits: BreakerLimits) {
+    this.#limits = limits;
+    for (const target of TARGETS) this.health.renew(target, limits, -Infinity);
+  }
+
+  begin(target: number, anyway: boolean): void {
+    const usable = this.health.usable[target] === 1;
+    if (!usable && !anyway) return;
+    const place = usable && this.health.state(target) === "half_open";
+    const since = `${this.#age[target]}`;
+    this.under.push({ target, ticket: this.health.began(target), since, place });
+  }
+
+  end(which: number, how: "succeeded" | "failed" | "abandoned"): void {
+    const [one] = this.under.splice(which % Math.max(1, this.under.length), 1);
+    if (one === undefined) return;
+    const { target, ticket, since } = one;
+    const before = this.health.state(target);
+    if (how === "abandoned") return this.health.abandoned(target, ticket);
+    this.#changed(this.health[how](target, ticket, this.now));
+    // What began before the present state changes nothing, but for one that is there after all.
+    if (since === `${this.#age[target]}` || this.#limits.returnsAtOnce) return;
+    expect(this.health.state(target)).toBe(before);
+  }
+
+  probed(target: number, up: boolean): void {
+    this.#changed(this.health.probed(target, up, this.now));
+  }
+
+  renew(target: number): void {
+    this.health.renew(target, this.#limits, this.now);
+    this.#age[target]!++;
+  }
+
+  refresh(): void {
+    for (const change of this.health.refresh(this.now)) this.#changed(change);
+    for (const target of TARGETS) {
+      if (this.health.state(target) !== "ejected") continue;
+      expect(this.ejectedUntil[target]).toBeGreaterThan(this.now);
+    }
+  }
+
+  #changed(change: HealthChange | null): void {
+    if (change === null) return;
+    const { target, from, to, forMs } = change;
+    this.#age[target]!++;
+    expect(this.health.state(target)).toBe(to);
+    expect(to).not.toBe(from);
+    if (to === "ejected") {
+      expect(forMs).toBeWithin(this.#limits.firstMs, this.#limits.maxMs + 1);
+      this.ejectedUntil[target] = this.now + forMs;
+    }
+    if (to === "half_open") expect(this.now).toBeGreaterThanOrEqual(this.ejectedUntil[target]!);
+  }
+
+  check(): void {
+    for (const target of TARGETS) {
+      const state = this.health.state(target);
+      const since = `${this.#age[target]}`;
+      const finding = this.under.filter(
+        (one) => one.place && one.target === target && one.since === since,
+      ).length;
+      expect(finding).toBeLessThanOrEqual(state === "half_open" ? this.#limits.probes : 0);
+      const usable = state === "up" || (state === "half_open" && finding < this.#limits.probes);
+      expect(this.health.usable[target]).toBe(usable ? 1 : 0);
+    }
+  }
+}
+
+const events = fc.array(
+  fc.record({
+    what: fc.constantFrom(
+      ...(["begin", "begin", "begin", "anyway", "succeeded", "failed", "failed"] as const),
+      ...(["abandoned", "refresh", "refresh", "up", "down", "renew"] as const),
+    ),
+    target: fc.nat(TARGETS.length - 1),
+    which: fc.nat(30),
     afterMs: fc.nat(200),
-  });
-  fc.assert(
-    fc.property(fc.array(event, { maxLength: 200 }), (events) => {
-      const health = new TargetHealth(3, LIMITS);
-      const finding = [false, false, false];
-      const ejectedUntil = [0, 0, 0];
-      let now = 0;
-      for (const { what, target, afterMs } of events) {
-        now += afterMs;
-        const before = [0, 1, 2].map((each) => health.state(each));
-        let changes: readonly (HealthChange | null)[] = [];
-        if (what === "refresh") changes = health.refresh(now);
-        else if (what === "began") {
-          health.began(target);
-          finding[target] = before[target] === "half_open";
-        } else if (what === "abandoned") {
-          health.abandoned(target);
-          finding[target] = false;
-        } else if (what === "up" || what === "down") {
-          changes = [health.probed(target, what === "up", now)];
-        } else changes = [health[what](target, now)];
-        for (const change of changes) {
-          if (change === null) continue;
-          expect(change.from).toBe(before[change.target]!);
-          expect(change.to).toBe(health.state(change.target));
-          expect(change.to).not.toBe(change.from);
-          finding[change.target] = false;
-          if (change.to === "ejected") {
-            expect(change.forMs).toBeWithin(LIMITS.firstMs, LIMITS.maxMs + 1);
-            ejectedUntil[change.target] = now + change.forMs;
+  }),
+  { maxLength: 300 },
+);
+
+for (const [name, limits] of [
+  ["without a breaker", LIMITS],
+  ["with a breaker", BREAKER],
+  ["with a breaker of rates alone", { ...BREAKER, failures: 0, minimum: 4 }],
+] as const) {
+  test(`whatever happens, in any order, no more find out than may, and all recover: ${name}`, () => {
+    fc.assert(
+      fc.property(events, (list) => {
+        const world = new World(limits);
+        for (const { what, target, which, afterMs } of list) {
+          world.now += afterMs;
+          if (what === "begin") world.begin(target, false);
+          else if (what === "anyway") world.begin(target, true);
+          else if (what === "refresh") world.refresh();
+          else if (what === "up" || what === "down") world.probed(target, what === "up");
+          else if (what === "renew") world.renew(target);
+          else world.end(which, what);
+          world.check();
+        }
+        // Clients leave, and the targets work from now on: without a probe of the control plane each comes back.
+        while (world.under.length > 0) world.end(0, "abandoned");
+        world.now += limits.maxMs;
+        world.refresh();
+        for (const target of TARGETS) {
+          if (world.health.state(target) === "down") continue;
+          for (let i = 0; i < limits.probes; i++) {
+            expect(world.health.usable[target]).toBe(1);
+            world.begin(target, false);
+            world.end(0, "succeeded");
           }
-          if (change.to === "half_open")
-            expect(now).toBeGreaterThanOrEqual(ejectedUntil[change.target]!);
+          expect(world.health.state(target)).toBe("up");
         }
-        const changed = changes.flatMap((change) => (change === null ? [] : [change.target]));
-        for (const each of [0, 1, 2]) {
-          const state = health.state(each);
-          if (!changed.includes(each)) expect(state).toBe(before[each]!);
-          if (what === "refresh" && state === "ejected")
-            expect(ejectedUntil[each]).toBeGreaterThan(now);
-          const usable = state === "up" || (state === "half_open" && finding[each] === false);
-          expect(health.usable[each]).toBe(usable ? 1 : 0);
-        }
-      }
-    }),
-    { numRuns: 300 },
-  );
-});
+      }),
+      { numRuns: 300 },
+    );
+  });
+}

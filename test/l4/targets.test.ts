@@ -6,7 +6,7 @@ import { Targets } from "../../src/l4/targets.ts";
 import { parseEndpoint } from "../../src/shared/address.ts";
 import { addCounters, createCounters, emptyStats } from "../../src/shared/counters.ts";
 import type { TargetSlot, WorkerEvent } from "../../src/shared/messages.ts";
-import { type GroupPlan, singleTarget } from "../../src/shared/plan.ts";
+import { type BreakerPlan, type GroupPlan, singleTarget } from "../../src/shared/plan.ts";
 
 function slot(index: number, more: Partial<TargetSlot> = {}): TargetSlot {
   const address = { kind: "ip" as const, host: "10.0.0.1", port: index + 1 };
@@ -21,6 +21,7 @@ function slot(index: number, more: Partial<TargetSlot> = {}): TargetSlot {
     backup: false,
     up: true,
     mode: "enabled",
+    addedMs: 0,
     ...more,
   };
 }
@@ -156,7 +157,7 @@ describe("what others learn", () => {
     targets.begin(0).next(null, 3_000);
     expect(states()).toEqual(["half_open", "half_open", "down"]);
     targets.update([slot(0, { name: "x" }), slot(2)], 3_000);
-    expect(states()).toEqual(["up", "half_open", "up"]);
+    expect(states()).toEqual(["up", "up", "up"]);
   });
 });
 
@@ -186,8 +187,11 @@ describe("a target that the operator has taken out", () => {
     const { targets } = setUp([slot(0, { mode: "draining" })]);
     const attempt = targets.begin(0);
     expect([attempt.left, attempt.next(null, 0)]).toEqual([0, undefined]);
-    expect(attempt.lack).toEqual(["target_down", "every target is draining or disabled"]);
-    expect(setUp([]).targets.begin(0).lack[0]).toBe("no_address");
+    expect(attempt.lackAt(0)).toMatchObject({
+      reason: "target_down",
+      detail: "every target is draining or disabled",
+    });
+    expect(setUp([]).targets.begin(0).lackAt(0).reason).toBe("no_address");
     targets.update([slot(0)], 0);
     expect(triesOf(targets)).toBe("a");
   });
@@ -206,4 +210,180 @@ describe("a target that the operator has taken out", () => {
 test("a target without weight is tried when no other is left", () => {
   const { targets } = setUp([slot(0, { weight: 0 }), slot(1), slot(2, { backup: true })]);
   for (let i = 0; i < 2; i++) expect(triesOf(targets)).toBe("bca");
+});
+
+describe("a circuit breaker", () => {
+  const BREAKER: BreakerPlan = {
+    failures: 2,
+    errorRate: 0,
+    minimum: 20,
+    windowMs: 1_000,
+    openMs: 100,
+    maxOpenMs: 1_000,
+    probes: 2,
+    statuses: [503],
+    refuses: true,
+  };
+  const withBreaker = (breaker: Partial<BreakerPlan> = {}): GroupPlan[] => [
+    { ...PLAN, breaker: { ...BREAKER, ...breaker } },
+  ];
+
+  test("opens for a target that stands alone, says when it may be tried again, and closes after its probes", () => {
+    const { targets, told } = setUp([slot(0)], withBreaker());
+    for (let i = 0; i < 2; i++) expect(triesOf(targets)).toBe("a");
+    const refused = targets.begin(0);
+    expect(refused.next(null, 40)).toBeUndefined();
+    expect(refused.lackAt(40)).toEqual({ reason: "circuit_open", detail: "a", retryMs: 60 });
+    const probes = [targets.begin(0), targets.begin(0)];
+    for (const probe of probes) expect(probe.next(null, 100)!.name).toBe("a");
+    const late = targets.begin(0);
+    expect(late.next(null, 100)).toBeUndefined();
+    expect(late.lackAt(100)).toMatchObject({ reason: "circuit_open", retryMs: 1_000 });
+    for (const probe of probes) probe.succeeded(110);
+    expect(told).toEqual(["a ejected", "a half_open", "a up"]);
+    expect(targets.begin(0).next(null, 110)!.name).toBe("a");
+  });
+
+  test("sends nobody to targets that are all open, and clients elsewhere while one is not", () => {
+    const { targets, told } = setUp([slot(0), slot(1)], withBreaker());
+    for (let i = 0; i < 2; i++) expect(triesOf(targets)).toHaveLength(2);
+    expect(triesOf(targets, 99)).toBe("");
+    expect(targets.begin(0).lackAt(99).detail).toBe("a, b");
+    expect(told).toEqual(["b ejected", "a ejected"]);
+  });
+
+  test("tries them all the same where that is asked for", () => {
+    const { targets, told } = setUp([slot(0), slot(1)], withBreaker({ refuses: false }));
+    for (let i = 0; i < 3; i++) expect(triesOf(targets)).toHaveLength(2);
+    expect(told).toEqual(["b ejected", "a ejected", "last_resort"]);
+    const alone = setUp([slot(0)], withBreaker({ refuses: false }));
+    for (let i = 0; i < 5; i++) expect(triesOf(alone.targets)).toBe("a");
+  });
+
+  test("has no client sent where probes found every target down", () => {
+    const { targets } = setUp([slot(0, { up: false })], withBreaker());
+    const attempt = targets.begin(0);
+    expect(attempt.next(null, 0)).toBeUndefined();
+    expect(attempt.lackAt(0).reason).toBe("target_down");
+  });
+
+  test("takes answers for failures that are named", () => {
+    const { targets, told } = setUp([slot(0)], withBreaker());
+    for (const status of [200, 503, 500, 503, 503]) {
+      const attempt = targets.begin(0);
+      attempt.next(null, 0);
+      attempt.answered(status, 0);
+      targets.leave(0);
+    }
+    expect(told).toEqual(["a ejected"]);
+    expect(targets.activeOf(0)).toBe(0);
+  });
+
+  test("of one target of two: an answer is not asked for elsewhere while the other is open", () => {
+    const { targets } = setUp([slot(0), slot(1)], withBreaker({ openMs: 1_000 }));
+    for (let i = 0; i < 4; i++) {
+      const attempt = targets.begin(0);
+      const target = attempt.next(null, i)!;
+      if (target.name === "a") attempt.failed(i);
+      else {
+        attempt.passedOver(200, i);
+        expect(targets.activeOf(1)).toBe(0);
+      }
+    }
+    const attempt = targets.begin(0);
+    expect(attempt.next(null, 9)!.name).toBe("b");
+    expect([attempt.left, attempt.hasOther]).toEqual([2, false]);
+    targets.update([slot(0), slot(1), slot(2)], 9);
+    const other = targets.begin(0);
+    expect(other.next(null, 9)!.name).not.toBe("a");
+    expect(other.hasOther).toBe(true);
+  });
+
+  test("gives back the place of a probe that is under way while targets come and go", () => {
+    const { targets } = setUp([slot(0)], withBreaker({ probes: 1 }));
+    for (let i = 0; i < 2; i++) triesOf(targets);
+    const probe = targets.begin(0);
+    expect(probe.next(null, 100)!.name).toBe("a");
+    targets.update([slot(0), slot(1, { up: false })], 100);
+    expect(triesOf(targets, 100)).toBe("");
+    probe.abandoned();
+    expect(targets.begin(0).next(null, 100)!.name).toBe("a");
+  });
+
+  test("does not take what a target showed for what is shown of another one at its place", () => {
+    const { targets, told, stats } = setUp([slot(0)], withBreaker());
+    const early = [targets.begin(0), targets.begin(0)];
+    for (const attempt of early) attempt.next(null, 0);
+    targets.update([], 0);
+    targets.update([slot(0, { name: "x" })], 0);
+    for (const attempt of early) attempt.failed(0);
+    expect([told, stats(0).ejections]).toEqual([[], 0]);
+    expect(targets.begin(0).next(null, 0)!.name).toBe("x");
+  });
+});
+
+describe("slow start", () => {
+  const slowly = (balance: GroupPlan["balance"]): GroupPlan[] => [
+    { ...PLAN, balance, slowStartMs: 1_000 },
+  ];
+
+  /** How many of a hundred go to the target named b, while none of them ends. */
+  function shareOfB(targets: Targets<number>, now: number): number {
+    let count = 0;
+    const taken: number[] = [];
+    for (let i = 0; i < 110; i++) {
+      const attempt = targets.begin(0);
+      const target = attempt.next(null, now)!;
+      attempt.succeeded(now);
+      taken.push(target.slot);
+      if (target.name === "b") count++;
+    }
+    for (const each of taken) targets.leave(each);
+    return count;
+  }
+
+  test("gives a target that was added a tenth at first, and all of its share in the end", () => {
+    for (const balance of ["round_robin", "least_connections"] as const) {
+      const { targets } = setUp([slot(0)], slowly(balance));
+      targets.update([slot(0), slot(1, { addedMs: 5_000 })], 5_000);
+      expect([5_000, 5_500, 6_000].map((now) => shareOfB(targets, now))).toEqual([10, 37, 55]);
+    }
+  });
+
+  test("gives it to targets that were ejected, down or disabled, and not to those of the start", () => {
+    const plans = slowly("round_robin");
+    const backs: ((targets: Targets<number>) => void)[] = [
+      (targets) => {
+        for (let i = 0; i < 3; i++) {
+          const attempt = targets.begin(0);
+          while (attempt.next(null, 0)!.name !== "b") attempt.failed(0);
+          attempt.failed(0);
+          // The other one works.
+          const another = targets.begin(0);
+          while (another.next(null, 0)!.name === "b") another.abandoned();
+          another.succeeded(0);
+          targets.leave(0);
+        }
+        const attempt = targets.begin(0);
+        while (attempt.next(null, 5_000)!.name !== "b") attempt.abandoned();
+        attempt.succeeded(5_000);
+        targets.leave(1);
+      },
+      (targets) => {
+        targets.update([slot(0), slot(1, { up: false })], 0);
+        targets.update([slot(0), slot(1)], 5_000);
+      },
+      (targets) => {
+        targets.update([slot(0), slot(1, { mode: "disabled" })], 0);
+        targets.update([slot(0), slot(1)], 5_000);
+      },
+    ];
+    for (const back of backs) {
+      const { targets } = setUp([slot(0), slot(1)], plans);
+      expect(shareOfB(targets, 0)).toBe(55);
+      back(targets);
+      expect(shareOfB(targets, 5_000)).toBeWithin(9, 12);
+      expect(shareOfB(targets, 6_000)).toBe(55);
+    }
+  });
 });

@@ -17,7 +17,7 @@ import {
 } from "../../src/shared/counters.ts";
 import type { StreamGroupPlan, TlsClientPlan } from "../../src/shared/http-plan.ts";
 import type { Refusal, TargetSlot, WorkerEvent } from "../../src/shared/messages.ts";
-import type { GroupPlan, RelayPlan } from "../../src/shared/plan.ts";
+import { GROUP_DEFAULTS, type GroupPlan, type RelayPlan } from "../../src/shared/plan.ts";
 import { countedRoutesOf } from "../../src/shared/route-names.ts";
 import { type ListenerOptions, listenerPlan } from "./plan.ts";
 
@@ -145,7 +145,7 @@ export function groupOf(
     tls,
     quic: null,
   }));
-  return { balance: "round_robin", targets: plans, health: null };
+  return { balance: "round_robin", targets: plans, ...GROUP_DEFAULTS };
 }
 
 /** What the control plane makes of targets that are numeric addresses. */
@@ -165,6 +165,7 @@ export function slotsOf(groups: readonly GroupPlan[]): TargetSlot[] {
         backup,
         up: true,
         mode: "enabled",
+        addedMs: 0,
       };
     }),
   );

@@ -14,7 +14,7 @@ import { parseEndpoint } from "../../src/shared/address.ts";
 import type { ListenerStats } from "../../src/shared/counters.ts";
 import type { LinkPlan, TlsClientPlan } from "../../src/shared/http-plan.ts";
 import { QUIC_DEFAULTS, QUIC_TARGET_DEFAULTS, RING_DEFAULTS } from "../../src/shared/limits.ts";
-import type { ListenerPlan } from "../../src/shared/plan.ts";
+import { GROUP_DEFAULTS, type ListenerPlan } from "../../src/shared/plan.ts";
 import type { QuicClientPlan, QuicDriverChoice, QuicPlan } from "../../src/shared/quic-plan.ts";
 import { Recorder } from "../protocols/wire/recorder.ts";
 import { TestHost } from "./gateway-host.ts";
@@ -138,7 +138,7 @@ export function startLink(options: LinkOptions): Promise<StreamRelay> {
   const common = tlsPlan({
     ...(connectMs === undefined ? {} : { connectMs }),
     ...(idleMs === undefined ? {} : { idleMs }),
-    groups: [{ balance: "round_robin", targets, health: null }],
+    groups: [{ balance: "round_robin", targets, ...GROUP_DEFAULTS }],
   });
   const plan: LinkPlan = { ...common, key: "tcp 127.0.0.1:0", protocol: "link", tls: null };
   return StreamRelay.start(plan, options);

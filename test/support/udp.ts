@@ -7,7 +7,14 @@ import { Proxy, type ProxyOptions } from "../../src/control/proxy.ts";
 import { parseEndpoint, type SocketAddress } from "../../src/shared/address.ts";
 import type { ListenerStats } from "../../src/shared/counters.ts";
 import { RING_DEFAULTS, UDP_DEFAULTS } from "../../src/shared/limits.ts";
-import type { Balance, ListenerPlan, Plan, TargetPlan, UdpPlan } from "../../src/shared/plan.ts";
+import {
+  type Balance,
+  GROUP_DEFAULTS,
+  type ListenerPlan,
+  type Plan,
+  type TargetPlan,
+  type UdpPlan,
+} from "../../src/shared/plan.ts";
 import { within } from "./until.ts";
 
 export interface UdpAddress {
@@ -136,7 +143,7 @@ export function udpPlan(options: UdpOptions): UdpPlan {
     key: `udp ${listen}`,
     protocol: "udp",
     listen: parseEndpoint(listen, "listen"),
-    groups: [{ balance: options.balance ?? "round_robin", targets, health: null }],
+    groups: [{ balance: options.balance ?? "round_robin", targets, ...GROUP_DEFAULTS }],
     access: { allow: options.allow ?? [], deny: options.deny ?? [] },
     limits: {
       maxConnections: options.maxSessions ?? UDP_DEFAULTS.maxConnections,

@@ -39,7 +39,7 @@ export interface UringOptions {
 
 function targetSlot(address: SocketAddress, slot: number): TargetSlot {
   const name = formatSocketAddress(address);
-  const share = { weight: 1, backup: false, up: true, mode: "enabled" } as const;
+  const share = { weight: 1, backup: false, up: true, mode: "enabled", addedMs: 0 } as const;
   return { slot, group: 0, index: 0, address, name, ...share };
 }
 

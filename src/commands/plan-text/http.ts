@@ -9,14 +9,13 @@ import type {
   HttpPlan,
   HttpRoutePlan,
   HttpTargetPlan,
-  RetryPlan,
 } from "../../shared/http-plan.ts";
+import { formatRetries, recoveryLines } from "./recovery.ts";
 import {
   formatAccess,
   formatBackpressure,
   formatBandwidth,
   formatConnections,
-  formatHealth,
   formatProxyHeader,
   formatSocket,
   type Row,
@@ -70,7 +69,7 @@ export function formatRoute(route: HttpRoutePlan, listener: HttpPlan): Row[] {
   if (found !== undefined) {
     const several = found.targets.length > 1 ? `, ${found.balance}` : "";
     rows.push(`${asks} -> ${found.targets.map(formatTarget).join(", ")}${several}`);
-    if (found.health !== null) rows.push(formatHealth(found.health));
+    rows.push(...recoveryLines(found));
     rows.push(`tried again: ${formatRetries(route.retries)}`);
   }
   if (rewrite !== null) rows.push(`path: ${formatRewrite(rewrite)}`);
@@ -101,13 +100,6 @@ function formatTarget({ scheme, endpoint, tls, weight, backup }: HttpTargetPlan)
   ];
   const shown = notes.length === 0 ? "" : ` (${notes.join(", ")})`;
   return `${scheme}://${formatEndpoint(endpoint)}${shown}`;
-}
-
-function formatRetries({ attempts, connect, statuses }: RetryPlan): string {
-  if (attempts === 0) return "never";
-  const times = attempts === 1 ? "once" : attempts === 2 ? "twice" : `${attempts} times`;
-  const on = [...(connect ? ["no connection"] : []), ...statuses.map(String)];
-  return `${times}, on ${on.join(", ")}`;
 }
 
 function formatRewrite({

@@ -4,13 +4,13 @@ import { formatDuration, formatSize } from "../../config/units.ts";
 import { type Endpoint, formatEndpoint } from "../../shared/address.ts";
 import type { LinkPlan, TlsPlan } from "../../shared/http-plan.ts";
 import type { RelayPlan, RoutePlan } from "../../shared/plan.ts";
+import { recoveryLines } from "./recovery.ts";
 import {
   formatAccess,
   formatBackpressure,
   formatBandwidth,
   formatConnections,
   formatDestination,
-  formatHealth,
   formatIdle,
   formatLifetime,
   formatProxyHeader,
@@ -65,11 +65,10 @@ function formatSendProxy(send: "off" | "v1" | "v2"): Row[] {
 export function nameRoutes({ routes, groups }: Pick<RelayPlan, "routes" | "groups">): Row[] {
   const rows = routes.flatMap(({ sni, alpn, group }): Row[] => {
     const who = formatHelloRule({ sni, alpn });
-    const { health } = groups[group]!;
     const where = formatDestination(groups[group]!);
     return [
       ["route", `who ${who} -> ${where}`],
-      ...(health === null ? [] : [["", formatHealth(health)] as Row]),
+      ...recoveryLines(groups[group]!).map((line): Row => ["", line]),
     ];
   });
   const fitsAll = routes.some(({ sni, alpn }) => sni === null && alpn === null);

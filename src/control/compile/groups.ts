@@ -4,8 +4,14 @@
 import type { Destination, TargetConfig } from "../../config/schema-targets.ts";
 import type { ProtocolConfig } from "../../config/schema.ts";
 import { addressOf } from "../../config/target.ts";
-import { HEALTH_DEFAULTS } from "../../shared/limits.ts";
-import type { GroupPlan, HealthPlan, RoutePlan, TargetPlan } from "../../shared/plan.ts";
+import { BREAKER_DEFAULTS, HEALTH_DEFAULTS } from "../../shared/limits.ts";
+import type {
+  BreakerPlan,
+  GroupPlan,
+  HealthPlan,
+  RoutePlan,
+  TargetPlan,
+} from "../../shared/plan.ts";
 import { DEFAULT_ROUTE } from "../../shared/route-names.ts";
 import { nameRoutes } from "./route-names.ts";
 
@@ -15,7 +21,7 @@ export type GroupOf<T extends TargetPlan> = Omit<GroupPlan, "targets"> & {
 };
 
 export function compileGroup<T extends TargetPlan>(
-  { target, targets, balance, health }: Destination,
+  { target, targets, balance, health, circuit_breaker: breaker, slow_start: slow }: Destination,
   compileOne: (written: TargetConfig) => T,
 ): GroupOf<T> {
   const written: readonly TargetConfig[] = targets ?? (target === undefined ? [] : [target]);
@@ -23,6 +29,8 @@ export function compileGroup<T extends TargetPlan>(
     balance: balance ?? "round_robin",
     targets: written.map(compileOne),
     health: compileHealth(health),
+    breaker: compileBreaker(breaker),
+    slowStartMs: slow ?? 0,
   };
 }
 
@@ -43,6 +51,23 @@ function compileHealth(given: Destination["health"]): HealthPlan | null {
     timeoutMs: given.timeout ?? HEALTH_DEFAULTS.timeoutMs,
     rise: given.rise ?? HEALTH_DEFAULTS.rise,
     fall: given.fall ?? HEALTH_DEFAULTS.fall,
+  };
+}
+
+function compileBreaker(given: Destination["circuit_breaker"]): BreakerPlan | null {
+  if (given === undefined) return null;
+  const openMs = given.open ?? BREAKER_DEFAULTS.openMs;
+  return {
+    failures: given.failures ?? BREAKER_DEFAULTS.failures,
+    errorRate: given.error_rate ?? BREAKER_DEFAULTS.errorRate,
+    minimum: given.minimum ?? BREAKER_DEFAULTS.minimum,
+    windowMs: given.window ?? BREAKER_DEFAULTS.windowMs,
+    openMs,
+    // Who lets it stay open for longer than that has said so.
+    maxOpenMs: given.max_open ?? Math.max(openMs, BREAKER_DEFAULTS.maxOpenMs),
+    probes: given.probes ?? BREAKER_DEFAULTS.probes,
+    statuses: given.statuses ?? [],
+    refuses: given.all_open !== "try",
   };
 }
 

@@ -16,11 +16,12 @@ import type {
   HttpRoutePlan,
   HttpTargetPlan,
   HttpTimeoutsPlan,
+  RetryBudgetPlan,
   RetryPlan,
   RewritePlan,
   RouteTimeoutsPlan,
 } from "../../shared/http-plan.ts";
-import { HTTP_DEFAULTS } from "../../shared/limits.ts";
+import { HTTP_DEFAULTS, RETRY_BUDGET } from "../../shared/limits.ts";
 import { DEFAULT_ROUTE } from "../../shared/route-names.ts";
 import { compileGroup, compileTarget } from "./groups.ts";
 import { nameRoutes } from "./route-names.ts";
@@ -141,7 +142,14 @@ function compileRetries(given: Treatment["retries"]): RetryPlan {
     attempts: given?.attempts ?? HTTP_DEFAULTS.retryAttempts,
     connect: on.includes("connect"),
     statuses: on.filter((status) => status !== "connect"),
+    budget: compileBudget(given),
   };
+}
+
+function compileBudget(given: Treatment["retries"]): RetryBudgetPlan | null {
+  const share = given?.budget ?? RETRY_BUDGET.share;
+  if (share === "off") return null;
+  return { share, minPerSecond: given?.min_per_second ?? RETRY_BUDGET.minPerSecond };
 }
 
 function compileForwarded(entry: ProtocolConfig): ForwardedPlan {

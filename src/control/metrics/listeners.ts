@@ -165,6 +165,12 @@ const HTTP: readonly Family[] = [
     perRoute(({ retries }) => retries),
   ),
   family(
+    "http_retries_refused_total",
+    "Requests that were not, since the budget of retries was used up.",
+    ["route"],
+    perRoute(({ retriesRefused }) => retriesRefused),
+  ),
+  family(
     "http_connection_reuses_total",
     "Requests that went over a connection to a target that had served others.",
     [],

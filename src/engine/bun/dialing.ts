@@ -40,7 +40,10 @@ export class Dialing {
     const before = tries.target;
     const now = monotonicMs();
     const target = tries.next(this.#listener.clientIp(this.connection), now);
-    if (target === undefined) return this.#refuse("target_down", before?.name ?? "", errno);
+    if (target === undefined) {
+      if (before === undefined) return this.#listener.lacks(this.connection, tries);
+      return this.#refuse("target_down", before.name, errno);
+    }
     this.connection.slot = target.slot;
     this.deadlineMs = now + (this.#endMs - now) / tries.left;
     const listener = this.#listener;

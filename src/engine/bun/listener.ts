@@ -14,7 +14,7 @@ import { type Arrival, Entrance } from "../../l4/entrance.ts";
 import type { Pace, Pacer } from "../../l4/pacer.ts";
 import type { Endpoints, Peer } from "../../l4/peer.ts";
 import { encodeProxyHeader } from "../../l4/proxy/encode.ts";
-import { Targets } from "../../l4/targets.ts";
+import { type Attempt, Targets } from "../../l4/targets.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { monotonicMs } from "../../shared/clock.ts";
 import { CounterWriter } from "../../shared/counters.ts";
@@ -273,12 +273,18 @@ export class BunListener implements ConnectionOwner {
   /** A target of this group is sought for a client that is paused. */
   choose(connection: Connection, group: number): void {
     const tries = this.#targets.begin(group);
-    const { left, lack } = tries;
-    if (left === 0) this.refuse(connection, ...lack, lack[0]);
+    const { left } = tries;
+    if (left === 0) this.lacks(connection, tries);
     else {
       const { connectMs } = this.plan.timeouts;
       this.#engine.watch(new Dialing(this, connection, tries), connectMs / left);
     }
+  }
+
+  /** There is no target to try. */
+  lacks(connection: Connection, tries: Attempt<TargetAddress>): void {
+    const { reason, detail } = tries.lackAt(monotonicMs());
+    this.refuse(connection, reason, detail, reason);
   }
 
   #turnAway(socket: RelaySocket, reason: Refusal, detail = ""): void {

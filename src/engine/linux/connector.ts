@@ -67,7 +67,10 @@ export class Connector {
     rows.state[row] = CONNECTING;
     rows.deadline[row] = this.#relay.now + listener.plan.timeouts.connectMs;
     const attempt = listener.targets.begin(group);
-    if (attempt.left === 0) return this.#refuse(row, listener, ...attempt.lack);
+    if (attempt.left === 0) {
+      const { reason, detail } = attempt.lackAt(this.#relay.now);
+      return this.#refuse(row, listener, reason, detail);
+    }
     this.#attempts[row] = attempt;
     this.#try(row, listener, attempt, 0);
   }
@@ -81,7 +84,11 @@ export class Connector {
       const target = attempt.next(this.#ipOf(row, listener), now);
       if (target === undefined) {
         this.#attempts[row] = undefined;
-        const detail = before === undefined ? "" : `${before.name}: ${errnoText(error)}`;
+        if (before === undefined) {
+          const { reason, detail } = attempt.lackAt(now);
+          return this.#refuse(row, listener, reason, detail);
+        }
+        const detail = `${before.name}: ${errnoText(error)}`;
         return this.#refuse(row, listener, "target_down", detail);
       }
       rows.target[row] = target.slot;

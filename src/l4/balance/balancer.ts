@@ -42,11 +42,14 @@ export class Balancer {
   readonly #targets: readonly BalancedTarget[];
   readonly #strategy: Strategy;
   readonly #candidates: Int32Array;
+  /** By target: its share now, which may be changed (slow-start.ts). */
+  readonly weights: Float64Array;
   #tier: Tier = "primary";
 
   constructor(targets: readonly BalancedTarget[], balance: Balance, input: BalancerInput) {
     this.#targets = targets;
-    this.#strategy = strategyOf(targets, balance, input);
+    this.weights = Float64Array.from(targets, weightOf);
+    this.#strategy = strategyOf(targets, this.weights, balance, input);
     this.#candidates = new Int32Array(targets.length);
     // What is chosen without a client is chosen in turn, in every strategy that keeps turns.
     const all = new Uint8Array(targets.length).fill(1);
@@ -113,10 +116,10 @@ function totalWeight(targets: readonly BalancedTarget[]): number {
 
 function strategyOf(
   targets: readonly BalancedTarget[],
+  weights: Float64Array,
   balance: Balance,
   { active, slots, random }: BalancerInput,
 ): Strategy {
-  const weights = Int32Array.from(targets, weightOf);
   const load: Load = { active, slots: slots ?? Int32Array.from(targets.keys()) };
   switch (balance) {
     case "round_robin":

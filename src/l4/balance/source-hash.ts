@@ -6,13 +6,13 @@ import { hashBytes, mix } from "../hash.ts";
 import { RoundRobin, type Strategy } from "./strategies.ts";
 
 export class SourceHash implements Strategy {
-  readonly #weights: Int32Array;
+  readonly #weights: Float64Array;
   readonly #seeds: Uint32Array;
   /** For clients without an address, on unix sockets: nothing tells them apart. */
   readonly #turn: RoundRobin;
 
   /** @param names tell targets apart, whatever their order is: their addresses as written. */
-  constructor(weights: Int32Array, names: readonly string[]) {
+  constructor(weights: Float64Array, names: readonly string[]) {
     this.#weights = weights;
     this.#seeds = Uint32Array.from(names, (name) => hashBytes(Buffer.from(name)));
     this.#turn = new RoundRobin(weights);

@@ -16,12 +16,12 @@ export interface Strategy {
  * Of weights 5, 1, 1 comes a a b a c a a, not a a a a a b c.
  */
 export class RoundRobin implements Strategy {
-  readonly #weights: Int32Array;
-  readonly #credit: Int32Array;
+  readonly #weights: Float64Array;
+  readonly #credit: Float64Array;
 
-  constructor(weights: Int32Array) {
+  constructor(weights: Float64Array) {
     this.#weights = weights;
-    this.#credit = new Int32Array(weights.length);
+    this.#credit = new Float64Array(weights.length);
   }
 
   choose(candidates: Int32Array, count: number): number {
@@ -41,12 +41,12 @@ export class RoundRobin implements Strategy {
 
 /** The fewest connections for its weight; among equals in turn. */
 export class LeastConnections implements Strategy {
-  readonly #weights: Int32Array;
+  readonly #weights: Float64Array;
   readonly #load: Load;
   readonly #turn: RoundRobin;
   readonly #equals: Int32Array;
 
-  constructor(weights: Int32Array, load: Load) {
+  constructor(weights: Float64Array, load: Load) {
     this.#weights = weights;
     this.#load = load;
     this.#turn = new RoundRobin(weights);
@@ -72,12 +72,12 @@ export class LeastConnections implements Strategy {
  * other do not all run to the same target, as they would with least connections.
  */
 export class RandomOfTwo implements Strategy {
-  readonly #weights: Int32Array;
+  readonly #weights: Float64Array;
   readonly #load: Load;
   readonly #random: () => number;
 
   /** @param random gives numbers from 0 to below 1. */
-  constructor(weights: Int32Array, load: Load, random: () => number) {
+  constructor(weights: Float64Array, load: Load, random: () => number) {
     this.#weights = weights;
     this.#load = load;
     this.#random = random;
@@ -107,7 +107,7 @@ export class RandomOfTwo implements Strategy {
 }
 
 /** Below 0 if `a` has fewer connections for its weight than `b`. */
-function compareLoad(load: Load, weights: Int32Array, a: number, b: number): number {
+function compareLoad(load: Load, weights: Float64Array, a: number, b: number): number {
   const { active, slots } = load;
   return active[slots[a]!]! * weights[b]! - active[slots[b]!]! * weights[a]!;
 }

@@ -48,7 +48,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
   place = -1;
   readonly #host: ExchangeHost;
   readonly #notes = new Notes();
-  readonly #tries = new Tries();
+  readonly #tries: Tries;
   #state: State = FREE;
   #client: Client | null = null;
   #stream: ClientStream = NO_STREAM;
@@ -73,6 +73,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
 
   constructor(host: ExchangeHost) {
     this.#host = host;
+    this.#tries = new Tries(host.targets);
   }
 
   /** A client's request came in. */
@@ -100,8 +101,10 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     this.#responseMs = answerTimeoutMs(head.fields, route.plan.timeouts.responseMs);
     this.#requestDone = head.contentLength === 0 && head.upgrade === "";
     const { group, retries } = route.plan;
-    this.#tries.begin(host.targets.begin(group), retries, now + host.plan.timeouts.connectMs);
-    if (!this.#tryNext(now)) this.#refuse(503, ...this.#tries.lack);
+    this.#tries.begin(group, retries, now, host.plan.timeouts.connectMs);
+    if (this.#tryNext(now)) return;
+    const { reason, detail, retryMs } = this.#tries.lackAt(now);
+    this.#refuse(503, reason, detail, retryMs);
   }
 
   #unroutable(status: RouteRefusal, head: RequestHead): void {
@@ -136,7 +139,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     const { pool } = this.#tries;
     const member = pool.take(fresh);
     if (member !== null) this.onMember(member);
-    else if (!pool.wait(this)) this.#busy();
+    else if (!pool.wait(this)) this.#refuse(503, "http_queue", pool.name);
   }
 
   /** A connection has room for this request. */
@@ -230,10 +233,10 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     const host = this.#host;
     const { status } = head;
     const tries = this.#tries;
-    if (status >= 500 && tries.isElsewhereBetter(status, this.#head!.method, host.coarseMs)) {
+    if (status >= 400 && tries.mayRepeat(status, this.#head!.method, host.coarseMs)) {
       return this.#repeat(head);
     }
-    tries.succeeded((this.#activeMs = host.coarseMs));
+    tries.answered(status, (this.#activeMs = host.coarseMs));
     this.#notes.status = status;
     if (host.accessLog !== null) this.#notes.headMs = this.#elapsed();
     // An upgrade that is not accepted has no body, and no end of it is told.
@@ -309,11 +312,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     const { pool } = this.#tries;
     pool.forget(this);
     if (pool.members === 0) this.#broke(retry.CONNECT_TIMEOUT);
-    else this.#busy();
-  }
-
-  #busy(): void {
-    this.#refuse(503, "http_queue", this.#tries.name);
+    else this.#refuse(503, "http_queue", pool.name);
   }
 
   #timedOut(failure: Failure): void {
@@ -349,9 +348,10 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     const isWhole = this.#requestSent || this.#head!.upgrade !== "";
     if (!bodyless || !isWhole) this.#backend!.reset(retry.TRIED_ELSEWHERE);
     this.#backend = null;
-    this.#tries.abandoned();
+    const now = this.#host.clock();
+    this.#tries.passedOver(status, now);
     this.#prepareAgain();
-    if (!this.#tryNext(this.#host.clock())) this.#refuse(status, "target_down", "");
+    if (!this.#tryNext(now)) this.#refuse(status, "target_down", "");
   }
 
   #prepareAgain(): void {
@@ -383,10 +383,10 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     stream.reset(failure);
   }
 
-  #refuse(status: number, reason: Refusal, detail: string): void {
+  #refuse(status: number, reason: Refusal, detail: string, retryMs?: number): void {
     this.#host.refused(reason, detail);
     this.#notes.refuse(reason, detail);
-    this.#answer(this.#host.errorAnswer(status, this.#head));
+    this.#answer(this.#host.errorAnswer(status, this.#head, retryMs && retryMs / 1_000));
   }
 
   /** No target has it any more, or none ever had. */
@@ -428,7 +428,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
       if (this.#state >= ANSWERING) notes.bytesDown = this.#stream.bodyBytes ?? notes.bytesDown;
       notes.record(host.accessLog, this.#tries.name, this.#elapsed());
     }
-    this.#tries.end(host.targets);
+    if (this.#tries.end()) host.counters.retryRefused(notes.counted);
     this.#move(FREE);
     this.#clear();
     host.over(this);

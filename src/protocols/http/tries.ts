@@ -1,6 +1,7 @@
 // The tries of one request: which target has it, which may have it next, and whether it may be sent again. Invariant: the
 // target of the last `next` counts as active until `failed`, `abandoned` or `end`. Part of an exchange (relay.ts), used again.
 
+import type { RetryBudget } from "../../l4/retry-budget.ts";
 import type { Attempt, Lack, Target } from "../../l4/targets.ts";
 import type { RetryPlan } from "../../shared/http-plan.ts";
 import { HTTP_RELAY } from "../../shared/limits.ts";
@@ -12,6 +13,8 @@ import { isIdempotent, isOfTarget } from "./retry.ts";
 export interface Choice {
   begin(group: number): Attempt<Pool>;
   leave(slot: number): void;
+  /** null: nothing bounds how many requests of this group are sent again. */
+  budget(group: number): RetryBudget | null;
 }
 
 export class Tries {
@@ -19,9 +22,11 @@ export class Tries {
   bodyBegun = false;
   /** The present connection had served others before. */
   reused = false;
+  readonly #choice: Choice;
   #attempt: Attempt<Pool> | null = null;
   #target: Target<Pool> | null = null;
   #plan: RetryPlan | null = null;
+  #budget: RetryBudget | null = null;
   /** The target has shown that it works: `leave` is due. */
   #succeeded = false;
   /** Counts as active. */
@@ -30,16 +35,23 @@ export class Tries {
   #renewed = false;
   /** How often it was sent again since the backend had not processed it. */
   #unprocessed = 0;
+  #overspent = false;
   /** Further attempts by the route's rules. */
   #further = 0;
   /** Until when any target must have been reached, and until when the present one. */
   #connectByMs = 0;
   #targetByMs = 0;
 
-  begin(attempt: Attempt<Pool>, plan: RetryPlan, connectByMs: number): void {
-    this.#attempt = attempt;
+  constructor(choice: Choice) {
+    this.#choice = choice;
+  }
+
+  begin(group: number, plan: RetryPlan, now: number, connectMs: number): void {
+    this.#attempt = this.#choice.begin(group);
+    this.#budget = this.#choice.budget(group);
+    this.#budget?.request(now);
     this.#plan = plan;
-    this.#connectByMs = connectByMs;
+    this.#connectByMs = now + connectMs;
   }
 
   /** The one that was chosen last; null if none was. */
@@ -61,8 +73,8 @@ export class Tries {
   }
 
   /** Why `next` found nothing at all. */
-  get lack(): Lack {
-    return this.#attempt!.lack;
+  lackAt(now: number): Lack {
+    return this.#attempt!.lackAt(now);
   }
 
   /** What is left of the time for connecting is shared by those that are left. @returns false: nobody is. */
@@ -81,21 +93,21 @@ export class Tries {
     return now >= this.#targetByMs;
   }
 
-  /** An answer came. */
-  succeeded(now: number): void {
-    this.#attempt!.succeeded(now);
+  /** An answer came, which is passed on. */
+  answered(status: number, now: number): void {
+    this.#attempt!.answered(status, now);
     this.#succeeded = true;
+  }
+
+  /** An answer came, and another target is asked instead. */
+  passedOver(status: number, now: number): void {
+    this.#attempt!.passedOver(status, now);
+    this.#active = false;
   }
 
   failed(failure: Failure, now: number): void {
     if (isOfTarget(failure) && !this.#isStale(failure)) this.#attempt!.failed(now);
     else this.#attempt!.abandoned();
-    this.#active = false;
-  }
-
-  /** It was not the target's fault. */
-  abandoned(): void {
-    this.#attempt!.abandoned();
     this.#active = false;
   }
 
@@ -126,30 +138,32 @@ export class Tries {
     return this.#plan!.connect && this.#mayTry(now);
   }
 
-  /** Another target, if there is one, is to be asked rather than this status passed on; counts. */
-  isElsewhereBetter(status: number, method: string, now: number): boolean {
-    return this.#attempt!.left > 1 && this.mayRepeat(status, method, now);
-  }
-
-  /** Another target may be asked since this one gave no answer, which would be told with this status; counts. */
+  /** Another target may be asked since this one gave this status, or no answer, which would be told with it; counts. */
   mayRepeat(status: number, method: string, now: number): boolean {
     if (this.bodyBegun || !this.#plan!.statuses.includes(status)) return false;
     return isIdempotent(method) && this.#mayTry(now);
   }
 
   #mayTry(now: number): boolean {
-    if (this.#attempt!.left === 0 || now >= this.#connectByMs) return false;
     if (this.#further >= this.#plan!.attempts) return false;
+    if (now >= this.#connectByMs || !this.#attempt!.hasOther) return false;
+    if (this.#budget?.take(now) === false) {
+      this.#overspent = true;
+      return false;
+    }
     this.#further++;
     return true;
   }
 
-  /** The exchange is over. */
-  end(targets: Choice): void {
-    if (this.#succeeded) targets.leave(this.#target!.slot);
+  /** The exchange is over. @returns whether the budget of retries kept it from being sent again. */
+  end(): boolean {
+    const overspent = this.#overspent;
+    if (this.#succeeded) this.#choice.leave(this.#target!.slot);
     else if (this.#active) this.#attempt!.abandoned();
-    this.#attempt = this.#target = this.#plan = null;
-    this.#succeeded = this.#active = this.#renewed = this.bodyBegun = this.reused = false;
+    this.#attempt = this.#target = this.#plan = this.#budget = null;
+    this.#succeeded = this.#active = this.#renewed = false;
+    this.bodyBegun = this.reused = this.#overspent = false;
+    return overspent;
     this.#unprocessed = this.#further = 0;
   }
 }

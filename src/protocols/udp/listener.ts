@@ -120,7 +120,8 @@ export class UdpListener implements GatewayListener, SessionOwner {
     if (ip === null || target === undefined) {
       Atomics.sub(this.#active, 0, 1);
       if (ip !== null) this.#entrance?.leave(ip);
-      return this.#turnAway(...attempt.lack);
+      const { reason, detail } = attempt.lackAt(monotonicMs());
+      return this.#turnAway(reason, detail);
     }
     this.counters.accepted();
     const client = { ip, port, address, local };

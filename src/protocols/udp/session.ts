@@ -52,8 +52,10 @@ export class Session implements Resident {
   #targetAddress = "";
   #connected = false;
   #over = false;
-  /** What the target last showed: an answer, an ICMP error, or nothing yet. */
-  #shown: "nothing" | "answer" | "failure" = "nothing";
+  /** What the target last showed: an answer, an ICMP error, nothing yet, or nothing for long. */
+  #shown: "nothing" | "silence" | "answer" | "failure" = "nothing";
+  /** Since when it may show something. */
+  #connectedMs = 0;
   /** ICMP errors since the last answer. */
   #failures = 0;
 
@@ -113,6 +115,7 @@ export class Session implements Resident {
       if (!this.#owner.admit(this, fdOf(socket))) return;
       this.#targetAddress = socket.remoteAddress.address;
       this.#connected = true;
+      this.#connectedMs = monotonicMs();
       this.#up.attach(socket);
     } catch (error) {
       this.#unopened(errnoOf(error));
@@ -131,10 +134,19 @@ export class Session implements Resident {
   forward(data: Uint8Array): void {
     const { counters, live } = this.#owner;
     const bytes = data.byteLength;
+    const now = monotonicMs();
     counters.datagramUp(this.target.slot, bytes);
     live.bytesUp[this.row] = live.bytesUp[this.row]! + bytes;
-    live.activeMs[this.row] = monotonicMs();
+    live.activeMs[this.row] = now;
+    if (this.#shown === "nothing") this.#noteSilence(now);
     this.#up.push(data);
+  }
+
+  /** Protocols that go one way have no answers: such a target would never be known to be there. */
+  #noteSilence(now: number): void {
+    if (!this.#connected || now - this.#connectedMs < UDP.silenceMs) return;
+    this.#shown = "silence";
+    this.#attempt.succeeded(now);
   }
 
   /** A datagram that reached the socket. */
@@ -183,6 +195,7 @@ export class Session implements Resident {
     this.#up.close();
     if (this.#socket !== null) this.#owner.countLost(fdOf(this.#socket));
     this.#socket?.close();
+    if (!this.decided) this.#noteSilence(monotonicMs());
     if (!this.decided) this.#attempt.abandoned();
     this.#owner.ended(this, reason, detail);
   }

@@ -2,6 +2,7 @@
 // (l4/targets.ts). Invariant: a pool that no target has any more takes no idle connection back, and is forgotten when its last
 // one is gone. Called by listener.ts; its exchanges choose here.
 
+import { RetryBudget } from "../../../l4/retry-budget.ts";
 import { type Attempt, Targets } from "../../../l4/targets.ts";
 import type { SocketAddress } from "../../../shared/address.ts";
 import type { ListenerCertificates } from "../../../shared/certificates.ts";
@@ -37,6 +38,8 @@ export class Backends implements Choice {
   readonly #tls: TargetsTls;
   readonly #targets: Targets<Pool>;
   readonly #pools = new Set<Pool>();
+  /** By group: of the route that leads there. */
+  readonly #budgets: readonly (RetryBudget | null)[];
 
   constructor(host: GatewayHost, request: OpenRequest<HttpPlan>, options: BackendsOptions) {
     this.#host = host;
@@ -47,6 +50,7 @@ export class Backends implements Choice {
     const prepare = (address: SocketAddress, slot: TargetSlot): Pool => this.#make(address, slot);
     const chance = { prepare, emit, random: Math.random, skip };
     this.#targets = new Targets(request, chance, monotonicMs());
+    this.#budgets = this.#plan.groups.map((_, group) => budgetOf(this.#plan, group));
   }
 
   begin(group: number): Attempt<Pool> {
@@ -55,6 +59,10 @@ export class Backends implements Choice {
 
   leave(slot: number): void {
     this.#targets.leave(slot);
+  }
+
+  budget(group: number): RetryBudget | null {
+    return this.#budgets[group] ?? null;
   }
 
   setTargets(slots: readonly TargetSlot[]): void {
@@ -138,4 +146,11 @@ export class Backends implements Choice {
     for (const pool of this.#pools) pool.destroy();
     this.#pools.clear();
   }
+}
+
+/** Alternatives of one route share its group, and say the same of retries. */
+function budgetOf({ routes }: HttpPlan, group: number): RetryBudget | null {
+  const { retries } = routes.find((route) => route.group === group) ?? {};
+  if (retries === undefined || retries.attempts === 0 || retries.budget === null) return null;
+  return new RetryBudget(retries.budget);
 }

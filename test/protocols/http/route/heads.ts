@@ -66,7 +66,7 @@ export function routePlan(changes: Partial<HttpRoutePlan> = {}): HttpRoutePlan {
     request: none,
     response: none,
     rewrite: null,
-    retries: { attempts: 0, connect: true, statuses: [] },
+    retries: { attempts: 0, connect: true, statuses: [], budget: null },
     compress: false,
     grpcWeb: false,
     grpcWebOrigins: [],

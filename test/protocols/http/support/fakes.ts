@@ -1,6 +1,7 @@
 // Clients and backends of an exchange that hold it to the contract of exchange.ts: a call that the contract forbids throws, and
 // what they tell is chosen by the test. Called by tests of the relay and of the pool.
 
+import type { RetryBudget } from "../../../../src/l4/retry-budget.ts";
 import type { Target } from "../../../../src/l4/targets.ts";
 import { Targets } from "../../../../src/l4/targets.ts";
 import { Member, Pool, type PoolOptions } from "../../../../src/protocols/http/backend/pool.ts";
@@ -34,6 +35,7 @@ import {
 } from "../../../../src/shared/counters.ts";
 import type { HttpPlan, HttpRoutePlan, RetryPlan } from "../../../../src/shared/http-plan.ts";
 import type { TargetSlot, WorkerEvent } from "../../../../src/shared/messages.ts";
+import { type BreakerPlan, GROUP_DEFAULTS } from "../../../../src/shared/plan.ts";
 
 export function failure(code: Failure["code"], unprocessed = false): Failure {
   return { code, message: `it is ${code}`, unprocessed };
@@ -412,6 +414,8 @@ interface FakeOptions {
 export interface StageOptions {
   readonly targets?: number;
   readonly retries?: Partial<RetryPlan>;
+  readonly budget?: RetryBudget;
+  readonly breaker?: BreakerPlan;
   readonly places?: number;
   readonly bodyBytes?: number;
   readonly timeouts?: Partial<HttpPlan["timeouts"]>;
@@ -457,7 +461,7 @@ export class Stage {
       { length: count },
       (_, slot) => new FakeBackend(counters, slot, { places, clock }),
     );
-    const targets = this.#makeTargets(count);
+    const targets = this.#makeTargets(count, options.breaker);
     this.active = new Array<number>(count).fill(0);
     this.exchanges = new Exchanges({
       plan: planOf(options),
@@ -465,6 +469,7 @@ export class Stage {
       targets: {
         begin: (group) => targets.begin(group),
         leave: (slot) => targets.leave(slot),
+        budget: () => options.budget ?? null,
       },
       errorAnswer: (status) => {
         const head = answer(status);
@@ -486,16 +491,17 @@ export class Stage {
   readonly targets: Targets<Pool>;
   readonly #guide: Guide;
 
-  #makeTargets(count: number): Targets<Pool> {
+  #makeTargets(count: number, breaker: BreakerPlan | null = null): Targets<Pool> {
     const slots = Array.from({ length: count }, (_, slot): TargetSlot => {
       const address = { kind: "ip" as const, host: "10.0.0.1", port: slot + 1 };
       const name = `target ${slot}`;
-      const share = { weight: 1, backup: false, up: true, mode: "enabled" } as const;
+      const share = { weight: 1, backup: false, up: true, mode: "enabled", addedMs: 0 } as const;
       return { slot, group: 0, index: slot, address, name, ...share };
     });
     const endpoint = { kind: "tcp", host: "10.0.0.1", port: 1 } as never;
     const plans = slots.map(() => ({ endpoint, weight: 1, backup: false }));
-    const groups = [{ balance: "least_connections" as const, targets: plans, health: null }];
+    const balance = "least_connections";
+    const groups = [{ ...GROUP_DEFAULTS, balance, targets: plans, breaker } as const];
     const listener = { key: "http", groups };
     const counters = this.#counters;
     const request = { listener, targets: slots, targetSlots: count, counters };
