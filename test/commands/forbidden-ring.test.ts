@@ -5,7 +5,7 @@ import { expect } from "bun:test";
 
 import { program, testWith } from "../support/programs.ts";
 import { within } from "../support/until.ts";
-import { COMMAND } from "./proxy-process.ts";
+import { COMMAND, startWith } from "./proxy-process.ts";
 
 /** @param tampering as strace(1) writes it. */
 async function versionWith(call: string, tampering: string): Promise<string> {
@@ -54,3 +54,17 @@ for (const [what, tampering, lacks] of [
     expect(line).toBe(`engine    epoll (uring: this kernel's io_uring lacks ${lacks})`);
   });
 }
+
+testWith(["strace"], "the log of a proxy that starts says so, too", async () => {
+  const inject = ["-e", "trace=io_uring_setup", "-e", "inject=io_uring_setup:error=EPERM"];
+  const by = [program("strace"), "-D", "-f", "-qq", "-o", "/dev/null", ...inject];
+  const flags = ["-listen", "127.0.0.1:0", "-target", "127.0.0.1:9", "-log-format", "json"];
+  const proxy = startWith({ by }, ...flags);
+  const [line] = await proxy.line(/^.*"msg":"started".*$/m);
+  expect(JSON.parse(line)).toMatchObject({
+    engine: "epoll",
+    slowerBecause: expect.stringContaining("uring: io_uring is forbidden here"),
+  });
+  proxy.kill("SIGTERM");
+  expect((await within("the end", proxy.outcome)).code).toBe(0);
+});
