@@ -2,7 +2,7 @@
 
 import { isIP } from "node:net";
 
-import { BREAKER_DEFAULTS } from "../shared/limits.ts";
+import { BREAKER_DEFAULTS } from "../shared/recovery-limits.ts";
 import { forwardsRequests } from "./presets.ts";
 import type { Path, Report } from "./problems.ts";
 import type { Destination } from "./schema-targets.ts";

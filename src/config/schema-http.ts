@@ -3,8 +3,9 @@
 
 import { z } from "zod";
 
-import { BOUNDS, HTTP3_DEFAULTS, HTTP_DEFAULTS, RETRY_BUDGET } from "../shared/limits.ts";
+import { BOUNDS, HTTP3_DEFAULTS, HTTP_DEFAULTS } from "../shared/limits.ts";
 import { METRICS } from "../shared/metrics-limits.ts";
+import { RETRY_BUDGET } from "../shared/recovery-limits.ts";
 import { addressBlock, choice, count, duration, flag, percent, text } from "./fields.ts";
 import {
   fieldMatch,

@@ -2,7 +2,8 @@
 
 import { z } from "zod";
 
-import { BOUNDS, BREAKER_DEFAULTS, HEALTH_DEFAULTS, TARGET_WEIGHT_MAX } from "../shared/limits.ts";
+import { BOUNDS, HEALTH_DEFAULTS, TARGET_WEIGHT_MAX } from "../shared/limits.ts";
+import { BREAKER_DEFAULTS } from "../shared/recovery-limits.ts";
 import { choice, count, duration, flag, percent, targetAddress, text } from "./fields.ts";
 import { timeout } from "./schema-limits.ts";
 import { targetQuic } from "./schema-quic.ts";

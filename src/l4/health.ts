@@ -15,8 +15,8 @@
 // 1. usable[t] is 1 exactly if the target is up, or half_open with less than `probes` under way that find out.
 // 2. Of a target that is half_open, #probing[t] is the number of tickets of this period that hold a place.
 
-import { BREAKER_DEFAULTS, EJECTION } from "../shared/limits.ts";
 import type { BreakerPlan } from "../shared/plan.ts";
+import { BREAKER_DEFAULTS, EJECTION } from "../shared/recovery-limits.ts";
 import { TARGET_STATES, type TargetState } from "../shared/target-states.ts";
 import { Window } from "./window.ts";
 
@@ -102,7 +102,7 @@ export class TargetHealth {
   constructor(slots: number) {
     this.usable = new Uint8Array(slots).fill(1);
     this.upSince = new Float64Array(slots).fill(-Infinity);
-    this.#limits = new Array<BreakerLimits>(slots).fill(EJECTS);
+    this.#limits = Array.from({ length: slots }, () => EJECTS);
     this.#outcomes = new Array<Window | null>(slots).fill(null);
     this.#state = new Uint8Array(slots);
     this.#period = new Uint32Array(slots);

@@ -5,7 +5,7 @@
 // Invariant: of any `windowMs`, no more than the larger of both is granted.
 
 import type { RetryBudgetPlan } from "../shared/http-plan.ts";
-import { RETRY_BUDGET } from "../shared/limits.ts";
+import { RETRY_BUDGET } from "../shared/recovery-limits.ts";
 import { Window } from "./window.ts";
 
 const SECOND_MS = 1_000;

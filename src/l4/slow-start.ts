@@ -2,7 +2,7 @@
 // haproxy have it. Caches are cold and connections few at first: what comes at full rate then would bring it down again. Pure;
 // asked by targets.ts before each choice.
 
-import { SLOW_START_LEAST } from "../shared/limits.ts";
+import { SLOW_START_LEAST } from "../shared/recovery-limits.ts";
 
 export class SlowStart {
   /** The balancer's, by index. */

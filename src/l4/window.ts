@@ -5,7 +5,7 @@
 //
 // Invariant: `all` and `some` are the sums of the parts, of which none is older than the window.
 
-import { WINDOW_PARTS } from "../shared/limits.ts";
+import { WINDOW_PARTS } from "../shared/recovery-limits.ts";
 
 export class Window {
   /** After `advance`: within the window. */

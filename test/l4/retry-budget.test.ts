@@ -5,7 +5,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 
 import { RetryBudget } from "../../src/l4/retry-budget.ts";
-import { RETRY_BUDGET } from "../../src/shared/limits.ts";
+import { RETRY_BUDGET } from "../../src/shared/recovery-limits.ts";
 
 test("is a share of the requests, and a few each second where that is less", () => {
   const budget = new RetryBudget({ share: 0.2, minPerSecond: 3 });

@@ -3,8 +3,8 @@
 
 import { formatDuration, formatPercent } from "../../config/units.ts";
 import type { RetryPlan } from "../../shared/http-plan.ts";
-import { EJECTION } from "../../shared/limits.ts";
 import type { BreakerPlan, GroupPlan } from "../../shared/plan.ts";
+import { EJECTION } from "../../shared/recovery-limits.ts";
 import { formatHealth, type Row } from "./rows.ts";
 
 type Recovering = Pick<GroupPlan, "health" | "breaker" | "slowStartMs">;

@@ -4,7 +4,7 @@
 import type { Destination, TargetConfig } from "../../config/schema-targets.ts";
 import type { ProtocolConfig } from "../../config/schema.ts";
 import { addressOf } from "../../config/target.ts";
-import { BREAKER_DEFAULTS, HEALTH_DEFAULTS } from "../../shared/limits.ts";
+import { HEALTH_DEFAULTS } from "../../shared/limits.ts";
 import type {
   BreakerPlan,
   GroupPlan,
@@ -12,6 +12,7 @@ import type {
   RoutePlan,
   TargetPlan,
 } from "../../shared/plan.ts";
+import { BREAKER_DEFAULTS } from "../../shared/recovery-limits.ts";
 import { DEFAULT_ROUTE } from "../../shared/route-names.ts";
 import { nameRoutes } from "./route-names.ts";
 

@@ -21,7 +21,8 @@ import type {
   RewritePlan,
   RouteTimeoutsPlan,
 } from "../../shared/http-plan.ts";
-import { HTTP_DEFAULTS, RETRY_BUDGET } from "../../shared/limits.ts";
+import { HTTP_DEFAULTS } from "../../shared/limits.ts";
+import { RETRY_BUDGET } from "../../shared/recovery-limits.ts";
 import { DEFAULT_ROUTE } from "../../shared/route-names.ts";
 import { compileGroup, compileTarget } from "./groups.ts";
 import { nameRoutes } from "./route-names.ts";

@@ -163,7 +163,7 @@ export class Tries {
     this.#attempt = this.#target = this.#plan = this.#budget = null;
     this.#succeeded = this.#active = this.#renewed = false;
     this.bodyBegun = this.reused = this.#overspent = false;
-    return overspent;
     this.#unprocessed = this.#further = 0;
+    return overspent;
   }
 }
