@@ -12,17 +12,22 @@ import { CAPTURE_EXAMPLES } from "./capture-flags.ts";
 import { capture } from "./capture.ts";
 import { certificates, CERTIFICATES_EXAMPLES } from "./certificates.ts";
 import { check } from "./check.ts";
+import { connections, CONNECTIONS_EXAMPLES } from "./connections.ts";
 import { demo, DEMO_EXAMPLES } from "./demo.ts";
 import { DNS_CHECK_EXAMPLES } from "./dns-check-flags.ts";
 import { dnsCheck } from "./dns-check.ts";
 import { doctor, DOCTOR_EXAMPLES } from "./doctor.ts";
 import { explain, EXPLAIN_EXAMPLES } from "./explain.ts";
 import { commandHelp, type Example, mainHelp } from "./help.ts";
+import { reload, RELOAD_EXAMPLES } from "./reload.ts";
 import { run } from "./run.ts";
 import { schema } from "./schema.ts";
 import { SERVICE_EXAMPLES } from "./service-flags.ts";
 import { service } from "./service.ts";
+import { status, STATUS_EXAMPLES } from "./status.ts";
+import { targets, TARGETS_EXAMPLES } from "./targets.ts";
 import { print, styleFor } from "./terminal.ts";
+import { top, TOP_EXAMPLES } from "./top.ts";
 import { trust, TRUST_EXAMPLES } from "./trust.ts";
 import { upgrade } from "./upgrade.ts";
 
@@ -44,12 +49,17 @@ const COMMANDS = [
   entry(capture, CAPTURE_EXAMPLES),
   entry(certificates, CERTIFICATES_EXAMPLES),
   entry(check),
+  entry(connections, CONNECTIONS_EXAMPLES),
   entry(demo, DEMO_EXAMPLES),
   entry(dnsCheck, DNS_CHECK_EXAMPLES),
   entry(doctor, DOCTOR_EXAMPLES),
   entry(explain, EXPLAIN_EXAMPLES, ["header"]),
+  entry(reload, RELOAD_EXAMPLES),
   entry(schema),
   entry(service, SERVICE_EXAMPLES),
+  entry(status, STATUS_EXAMPLES),
+  entry(targets, TARGETS_EXAMPLES),
+  entry(top, TOP_EXAMPLES),
   entry(trust, TRUST_EXAMPLES),
   entry(upgrade),
 ];

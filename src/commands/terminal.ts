@@ -12,6 +12,8 @@ export interface Style {
   readonly dim: Paint;
   readonly green: Paint;
   readonly cyan: Paint;
+  readonly red: Paint;
+  readonly yellow: Paint;
 }
 
 interface MaybeTerminal {
@@ -27,7 +29,14 @@ export function wantsColours(stream: MaybeTerminal): boolean {
 export function styleFor(stream: MaybeTerminal): Style {
   const paint = (on: number, off: number): Paint =>
     wantsColours(stream) ? (text) => `\u001B[${on}m${text}\u001B[${off}m` : (text) => text;
-  return { bold: paint(1, 22), dim: paint(2, 22), green: paint(32, 39), cyan: paint(36, 39) };
+  return {
+    bold: paint(1, 22),
+    dim: paint(2, 22),
+    green: paint(32, 39),
+    cyan: paint(36, 39),
+    red: paint(31, 39),
+    yellow: paint(33, 39),
+  };
 }
 
 /** How long a full pipe that someone made non-blocking is left before the next try. */
@@ -39,11 +48,16 @@ const AGAIN_MS = 20;
  * @throws ProxyError ERR_SYSTEM if it cannot be written, on a full disk for example.
  */
 export async function print(text: string, fd = 1): Promise<void> {
-  let rest = Buffer.from(`${text}\n`);
+  await writeAll(`${text}\n`, fd);
+}
+
+/** @returns false if whoever read it has gone. @throws ProxyError as `print`. */
+export async function writeAll(text: string, fd = 1): Promise<boolean> {
+  let rest = Buffer.from(text);
   while (rest.length > 0) {
     const { error, written } = await writeSome(fd, rest);
     rest = rest.subarray(written);
-    if (error?.code === "EPIPE") return;
+    if (error?.code === "EPIPE") return false;
     if (error?.code === "EAGAIN") await sleep(AGAIN_MS);
     else if (error) {
       const { message } = error;
@@ -52,6 +66,7 @@ export async function print(text: string, fd = 1): Promise<void> {
       });
     }
   }
+  return true;
 }
 
 function writeSome(

@@ -20,6 +20,7 @@ export type ErrorCode =
   | "ERR_SYSTEM" // a system call failed where none should
   | "ERR_WORKER" // a worker thread ended unexpectedly
   | "ERR_UPGRADE" // a process that was to take over does not serve
+  | "ERR_ADMIN" // a running proxy cannot be asked, or refuses what it is asked
   | "ERR_STATE" // a call came in a state that does not allow it
   | "ERR_CONNECTION_LIMIT" // a limit on connections is reached
   | "ERR_CLOSED" // the connection, pool or tunnel is closed
