@@ -38,7 +38,7 @@ const ARGS = {
     required: false,
     description: "its address, or its name as configured: all its addresses",
   },
-  value: {
+  to: {
     type: "positional",
     required: false,
     description: `of weight: 0 to ${TARGET_WEIGHT_MAX}, or configured`,
@@ -56,7 +56,7 @@ export const targets = defineCommand({
   meta: { name: "targets", description: "list, drain and weight targets of a running proxy" },
   args: ARGS,
   run: async ({ args }): Promise<number> => {
-    const change = changeOf(args.action, args.target, args.value);
+    const change = changeOf(args.action, args.target, args.to);
     const client = await adminClient(args);
     const { value, text } = await client.get(schema, {
       path: "/api/targets",

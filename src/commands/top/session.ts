@@ -35,7 +35,7 @@ export class Session {
   async run(): Promise<void> {
     const quit = (): void => this.#ended.abort();
     const handlers: [NodeJS.Signals, () => void][] = SIGNALS.map((signal) => [signal, quit]);
-    handlers.push(["SIGTSTP", () => this.#suspend()], ["SIGCONT", () => this.#resume()]);
+    handlers.push(["SIGTSTP", () => void this.#suspend()], ["SIGCONT", () => this.#resume()]);
     for (const [signal, handle] of handlers) process.on(signal, handle);
     const type = (bytes: Buffer): void => this.#typed(bytes.toString("latin1"));
     const draw = (): void => this.#draw();
@@ -53,7 +53,7 @@ export class Session {
       this.#ended.abort();
       process.stdin.off("data", type).pause();
       process.stdout.off("resize", draw);
-      this.#screen.leave();
+      await this.#screen.leave();
       for (const [signal, handle] of handlers) process.off(signal, handle);
     }
     if (this.#failure !== undefined) throw this.#failure;
@@ -93,7 +93,7 @@ export class Session {
       case "quit":
         return this.#ended.abort();
       case "suspend":
-        return this.#suspend();
+        return void this.#suspend();
       case "redraw":
         return this.#draw();
       default:
@@ -124,8 +124,8 @@ export class Session {
     this.#draw();
   }
 
-  #suspend(): void {
-    this.#screen.leave();
+  async #suspend(): Promise<void> {
+    await this.#screen.leave();
     process.kill(process.pid, "SIGSTOP");
   }
 
@@ -135,6 +135,7 @@ export class Session {
   }
 
   #draw(): void {
+    if (this.#ended.signal.aborted) return;
     const { columns, rows: lines } = process.stdout;
     const look = { ...this.#look, columns, lines, address: this.#client.address };
     this.#screen.draw(render(this.#state, look)).catch((error: unknown) => {
