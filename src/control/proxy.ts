@@ -170,7 +170,9 @@ export class Proxy implements AsyncDisposable {
    * @returns false: the listener has no such target. Workers have obeyed once `answers` settles.
    */
   wish(listener: string, target: string, wish: TargetWish): boolean {
-    return this.#listeners.wish(listener, target, wish);
+    const known = this.#listeners.wish(listener, target, wish);
+    if (known) this.#log.info({ listener, target, ...wish }, "target is to be otherwise");
+    return known;
   }
 
   connections(): ProxyConnection[] {

@@ -403,6 +403,7 @@ export const ADMIN = {
   connectionsMax: 64, // some probes, scrapers and open pages
   idleMax: 32, // of these, kept for another request: beyond, the one that is idle longest goes
   pipelinedMax: 8, // requests at once on a connection: nobody who asks here does not wait for answers
+  choicesMax: 50, // names of targets that an answer tells to whoever asked for another one
   eventsMax: 200, // lines of the log that are kept: some screenfuls
   eventMaxBytes: 2 * KIB, // of one: what is longer is cut
   reloadsMax: 20, // that are remembered: those of a day's work

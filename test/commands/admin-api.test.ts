@@ -160,6 +160,7 @@ test(
         "/api/log-level",
         "/api/reload",
         "/api/status",
+        "/api/targets",
       ]);
       expect(Object.keys(paths["/api/connections"]!)).toEqual(["get", "delete"]);
       const schema = JSON.stringify(paths["/api/log-level"]!.post);

@@ -10,6 +10,7 @@ import { listenerOperations } from "./api/listeners.ts";
 import { logOperations } from "./api/log.ts";
 import type { Operations } from "./api/operation.ts";
 import { statusOperations } from "./api/status.ts";
+import { targetOperations } from "./api/targets.ts";
 import type { Subject } from "./health.ts";
 
 /** What the API can have done. */
@@ -22,6 +23,7 @@ export function operationsOf(subject: Subject, controls: Controls): Operations {
   return {
     ...statusOperations(subject),
     ...listenerOperations(subject),
+    ...targetOperations(subject),
     ...connectionOperations(subject),
     ...certificateOperations(subject),
     ...configurationOperations(controls.reload),

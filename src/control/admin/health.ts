@@ -60,6 +60,11 @@ export function readinessOf({ phase, proxy, refusal }: Subject): Readiness {
     .certificates()
     .filter(({ state }) => state !== "valid")
     .map(({ names, state }) => `certificate of ${names.join(", ")} is ${state}`);
+  for (const [key, targets] of proxy.targets()) {
+    for (const { name, mode } of targets) {
+      if (mode !== "enabled") warnings.push(`target ${name} of ${key} is ${mode}`);
+    }
+  }
   return { reasons, warnings };
 }
 

@@ -22,12 +22,13 @@ export function openApi(operations: Operations): object {
   };
 }
 
-function describe({ summary, query, body, answers }: Operation): object {
+function describe({ summary, description, query, body, answers }: Operation): object {
   const content = (schema: z.ZodType, io: "input" | "output"): object => ({
     "application/json": { schema: z.toJSONSchema(schema, { io }) },
   });
   return {
     summary,
+    ...(description === undefined ? {} : { description }),
     ...(query === undefined ? {} : { parameters: parametersOf(query) }),
     ...(body === undefined
       ? {}

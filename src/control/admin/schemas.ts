@@ -107,6 +107,10 @@ export const target = z.object({
 
 export const targets = z.array(target);
 
+export const changedTarget = target.extend({
+  alike: count.meta({ description: "How many addresses, of how many routes, it holds for." }),
+});
+
 export const targetFilter = z.strictObject({ listener: z.string().optional() });
 
 /** What an operator wants of a target; what is not given stays. */

@@ -23,7 +23,8 @@ const ASKED: Question = {
 
 function subject(proxy: Partial<Proxy> | undefined, more: Partial<Subject> = {}): Subject {
   const reloads = { taken: 0, refused: 0, lastTakenMs: 0 };
-  return { phase: "serving", proxy: proxy as Proxy, refusal: null, reloads, ...more };
+  const whole = proxy && { targets: () => new Map(), ...proxy };
+  return { phase: "serving", proxy: whole as Proxy, refusal: null, reloads, ...more };
 }
 
 const listeners = (...workers: number[][]): Proxy["listeners"] => {
@@ -71,6 +72,24 @@ describe("a proxy is ready", () => {
     expect(answerReady(ASKED, state)).toMatchObject({
       status: 200,
       text: "ready\nwarning: certificate of a.example is missing\n",
+    });
+  });
+
+  test("whatever an operator wants of targets, with a warning for each that nobody is sent to", () => {
+    const targets = () =>
+      new Map([
+        [
+          "tcp :1",
+          [
+            { name: "a", mode: "enabled" },
+            { name: "b", mode: "draining" },
+          ],
+        ],
+      ]) as never;
+    const proxy = { listeners: listeners([0]), certificates: noCertificates, targets };
+    expect(readinessOf(subject(proxy))).toEqual({
+      reasons: [],
+      warnings: ["target b of tcp :1 is draining"],
     });
   });
 

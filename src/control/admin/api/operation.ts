@@ -7,6 +7,7 @@ import { type Answer, failure, json, type Question } from "../answer.ts";
 
 export interface Operation {
   readonly summary: string;
+  readonly description?: string;
   /** Of the query; none: it takes none. */
   readonly query?: z.ZodObject;
   /** Of the body, JSON; none: it takes none. */
@@ -19,7 +20,7 @@ export interface Operation {
 export type Operations = Readonly<Record<string, Readonly<Record<string, Operation>>>>;
 
 export function operation<Q extends z.ZodObject, B extends z.ZodType, A extends z.ZodType>(
-  given: Readonly<{ summary: string; query?: Q; body?: B; answers: A }>,
+  given: Readonly<{ summary: string; description?: string; query?: Q; body?: B; answers: A }>,
   run: (input: { query: z.output<Q>; body: z.output<B> }) => z.input<A> | Promise<z.input<A>>,
 ): Operation {
   return {
