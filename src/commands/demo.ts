@@ -1,20 +1,23 @@
 // `proxy demo`: two backends inside this process, forwarders before them, what to try, and live counters.
 
 import { createSocket } from "node:dgram";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 
 import { defineCommand } from "citty";
 
 import { checkSource } from "../config/check.ts";
 import type { Source } from "../config/problems.ts";
+import { Admin } from "../control/admin/admin.ts";
 import { compile } from "../control/compile.ts";
 import { type DemoCertificate, makeDemoCertificate } from "../control/demo-certificate.ts";
+import { startDemoTraffic } from "../control/demo-traffic.ts";
 import { type DemoBackends, startDemoBackends } from "../control/demo.ts";
 import { LogWriter } from "../control/log-writer.ts";
-import { createLog } from "../control/log.ts";
+import { createLog, type ProcessLog } from "../control/log.ts";
 import { Proxy } from "../control/proxy.ts";
 import { formatEndpoint, formatSocketAddress } from "../shared/address.ts";
-import { formatTargets } from "../shared/plan.ts";
+import { formatTargets, type Plan } from "../shared/plan.ts";
 import { CounterBoard } from "./counter-board.ts";
 import type { Example } from "./help.ts";
 import { thisMachine } from "./machine.ts";
@@ -24,7 +27,7 @@ import { NAME_AND_VERSION } from "./version.ts";
 
 const HOST = "127.0.0.1";
 /** Taken if they are free, since they are easy to type. */
-const PREFERRED_PORTS = { http: 8080, https: 8443, echo: 7000 };
+const PREFERRED_PORTS = { http: 8080, https: 8443, echo: 7000, admin: 9090 };
 const REFRESH_MS = 250;
 /** How long the last drawing may take. */
 const FLUSH_MS = 1_000;
@@ -41,6 +44,7 @@ interface Forwarder {
 
 export const DEMO_EXAMPLES: readonly Example[] = [
   ["proxy demo", "nothing is written but into a temporary folder"],
+  ["proxy demo -traffic", "with clients of its own, to look at the dashboard"],
   ["proxy demo -storage ./demo", "the authority of its certificate stays, and can be trusted"],
 ];
 
@@ -55,15 +59,20 @@ export const demo = defineCommand({
       valueHint: "FOLDER",
       description: "keep the authority that signs the certificate there (default: a temporary one)",
     },
+    traffic: {
+      type: "boolean",
+      description: "clients of its own: some 50 requests a second, to look at the dashboard",
+      default: false,
+    },
   },
-  run: async ({ args: { storage = null } }): Promise<number> => {
-    if (!(await show(storage))) process.exit(0); // a write that nobody takes would keep it
+  run: async ({ args: { storage = null, traffic } }): Promise<number> => {
+    if (!(await show(storage, traffic))) process.exit(0); // a write that nobody takes would keep it
     return 0;
   },
 });
 
 /** @returns false if the last drawing was not taken. */
-async function show(storage: string | null): Promise<boolean> {
+async function show(storage: string | null, traffic: boolean): Promise<boolean> {
   await using certificate = await makeDemoCertificate(storage);
   await using backends = await startDemoBackends();
   const signals = watchStopSignals([...STOP, "SIGHUP"]); // without its terminal a demo has no use
@@ -74,10 +83,14 @@ async function show(storage: string | null): Promise<boolean> {
       format: "pretty",
       colours: wantsColours(process.stderr),
     });
+    using admin = await openAdmin(plan, log);
     await using proxy = await Proxy.start(plan, { log });
+    admin.serve(proxy);
     const forwarders = describeForwarders(proxy);
     const trusted = { rootFile: certificate.rootFile, storage };
-    await print(welcome(forwarders, proxy, trusted, styleFor(process.stdout)));
+    const dashboard = `http://${admin.address}/`;
+    await print(welcome(forwarders, { proxy, trusted, dashboard }, styleFor(process.stdout)));
+    using _clients = traffic ? startDemoTraffic(addressesOf(forwarders, certificate)) : null;
     const out = new LogWriter(1, () => ""); // the next drawing replaces one that was lost
     const board = new CounterBoard(
       { isTTY: process.stdout.isTTY === true, write: (text) => out.write(text) },
@@ -94,6 +107,26 @@ async function show(storage: string | null): Promise<boolean> {
   }
 }
 
+async function openAdmin(plan: Plan, log: ProcessLog): Promise<Admin & Disposable> {
+  const admin = new Admin(log, {
+    reload: () => Promise.resolve({ error: "the demo has no configuration to read again" }),
+    setLevel: (level) => log.setLevel(level),
+  });
+  await admin.start(plan.admin, false);
+  return Object.assign(admin, { [Symbol.dispose]: () => admin.stop() });
+}
+
+function addressesOf(forwarders: readonly Forwarder[], { rootFile }: DemoCertificate) {
+  const [http, https, echo] = forwarders as [Forwarder, Forwarder, Forwarder];
+  const portOf = ({ address }: Forwarder): number => Number(address.split(":")[1]);
+  return {
+    secure: `https://localhost:${portOf(https)}`,
+    root: readFileSync(rootFile, "utf8"),
+    plain: `http://${http.address}`,
+    echo: { host: HOST, port: portOf(echo) },
+  };
+}
+
 async function demoSource(backends: DemoBackends, certificate: DemoCertificate): Promise<Source> {
   const tls = { cert_file: certificate.certFile, key_file: certificate.keyFile };
   const [http, echo] = [formatEndpoint(backends.http), formatEndpoint(backends.echo)];
@@ -102,10 +135,11 @@ async function demoSource(backends: DemoBackends, certificate: DemoCertificate):
     { name: "http3", listen: await listenFor("https"), target: http, tls },
     { name: "tcp", listen: await listenFor("echo"), target: echo },
   ];
-  return { value: { protocols }, place: () => ({ text: "demo", order: 0 }) };
+  const admin = { listen: await listenFor("admin") };
+  return { value: { admin, protocols }, place: () => ({ text: "demo", order: 0 }) };
 }
 
-async function listenFor(name: ForwarderName): Promise<string> {
+async function listenFor(name: keyof typeof PREFERRED_PORTS): Promise<string> {
   const port = PREFERRED_PORTS[name];
   const free = (await isFree(port)) && (name !== "https" || (await isFreeForUdp(port)));
   return `${HOST}:${free ? port : 0}`;
@@ -146,10 +180,16 @@ interface Trusted {
   readonly storage: string | null;
 }
 
+interface Shown {
+  readonly proxy: Proxy;
+  readonly trusted: Trusted;
+  /** Its address. */
+  readonly dashboard: string;
+}
+
 function welcome(
   forwarders: readonly Forwarder[],
-  proxy: Proxy,
-  trusted: Trusted,
+  { proxy, trusted, dashboard }: Shown,
   style: Style,
 ): string {
   const [http, https, echo] = forwarders as [Forwarder, Forwarder, Forwarder];
@@ -172,7 +212,9 @@ Try, in another terminal:
   ${style.cyan(`curl --cacert ${trusted.rootFile} ${secure}/headers`)}
       ${style.dim("# over TLS, HTTP/1.1 to HTTP/3, with a certificate of an authority of the demo's own")}
 or open ${style.cyan(`http://${http.address}`)} in a browser, or ${style.cyan(secure)}
-${trustHint(trusted, style)} Ctrl-C ends.
+${trustHint(trusted, style)}
+All of it, live: ${style.cyan(dashboard)} ${style.dim("# the dashboard; proxy demo -traffic has clients of its own")}
+Ctrl-C ends.
 `;
 }
 

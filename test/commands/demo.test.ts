@@ -38,6 +38,21 @@ test("the printed addresses serve a page and an echo, counters follow, and SIGIN
   expect(stdout).not.toContain("\u001B"); // not a terminal
 });
 
+test("the dashboard is at the address that it prints, and has traffic of the demo's own if that is asked for", async () => {
+  const child = startProxy("demo", "-traffic");
+  const [, dashboard] = await child.line(/live: (http:\/\/127\.0\.0\.1:\d+\/)/);
+  const page = await fetch(dashboard!);
+  expect([page.status, page.headers.get("content-type")]).toEqual([
+    200,
+    "text/html; charset=utf-8",
+  ]);
+  await child.line(/https +6 open +6 in all +.* down/);
+  await child.line(/echo +3 open +3 in all +.* [KM]B down/);
+  child.kill("SIGINT");
+  const { code, stderr } = await child.outcome;
+  expect([code, stderr]).toEqual([0, ""]);
+});
+
 test("a second demo beside the first takes other ports", async () => {
   const first = startProxy("demo");
   const [, one] = await first.line(/http {3}127\.0\.0\.1:(\d+)/);

@@ -65,6 +65,11 @@ export class Admin implements Subject {
     }
   }
 
+  /** Where it is asked, with the port that the system chose; undefined: nowhere. */
+  get address(): string | undefined {
+    return this.#server?.address;
+  }
+
   serve(proxy: Proxy): void {
     this.proxy = proxy;
     this.phase = "serving";

@@ -70,7 +70,6 @@ function documentOf({ script, style }: PageBundle): Document {
       "cache-control": "no-cache", // asked about each time, and sent again only if it is another
       etag: `"${hash(text)}"`,
       vary: "accept-encoding",
-      "referrer-policy": "no-referrer",
       "cross-origin-opener-policy": "same-origin",
     },
   };

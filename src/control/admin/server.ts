@@ -136,7 +136,7 @@ export class AdminServer {
     const bytes = answer.bytes ?? Buffer.from(answer.text);
     response.writeHead(answer.status, {
       "content-type": answer.type,
-      "content-length": String(bytes.length),
+      ...(answer.status === 304 ? {} : { "content-length": String(bytes.length) }), // it would be the page's
       "cache-control": "no-store",
       ...SAFEGUARDS,
       ...answer.fields,
