@@ -28,7 +28,7 @@ import { HeaderIntroduction } from "./introduction.ts";
 import type { Peer, Resident } from "./live-rows.ts";
 import type { Introduction } from "./wire/introductions.ts";
 import type { Introduce } from "./wire/open.ts";
-import type { Watermarks, Wire } from "./wire/wire.ts";
+import type { Watermarks, Wire, WireTls } from "./wire/wire.ts";
 
 /** What it needs of a listener's request. */
 export type AdmissionRequest = Pick<
@@ -224,6 +224,11 @@ export class Admission {
     rows.table.activeMs[visit.row] = monotonicMs();
     this.counters.connected(slot);
     this.trace(visit, "open", "");
+  }
+
+  /** @param tls what the client's handshake agreed upon; null in clear. */
+  agreed(tls: WireTls | null): void {
+    if (tls !== null) this.counters.agreed(tls.version, tls.resumed);
   }
 
   /**

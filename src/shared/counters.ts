@@ -4,8 +4,9 @@
 //
 //   slot   0         1       2        3     4            5     6         7        8 …         8+R …       …
 //          accepted  closed  bytesUp  down  datagramsUp  down  mirrored  dropped  refused[R]  dropped[D]  errors[E]
-//   then of HTTP: reuses; the number of routes (route-names.ts), and for each: requests, unanswered, retries, refused
-//   retries, answers[S], own answers[S], total time of what was answered (ms), answers by the time that they took[T]
+//   then handshakes of TLS by version, in full and resumed; then of HTTP: reuses, requests by version, the number of routes
+//   (route-names.ts), and for each: requests, unanswered, retries, refused retries, answers[S], own answers[S], total time of
+//   what was answered (ms), answers by the time that they took[T]
 //   then for each target: connects, failures, closed, up, down, its state (of TARGET_STATES), ejections
 
 import { type Drop, DROPS, type Refusal, REFUSALS } from "./messages.ts";
@@ -38,6 +39,15 @@ export const DURATIONS_MS = [
   1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000,
 ] as const;
 
+/** As the runtime names them. */
+export const TLS_VERSIONS = ["TLSv1.2", "TLSv1.3"] as const;
+export type TlsVersion = (typeof TLS_VERSIONS)[number];
+
+export const HTTP_VERSIONS = ["1.0", "1.1", "2", "3"] as const;
+export type HttpVersion = (typeof HTTP_VERSIONS)[number];
+/** In their order. */
+const HTTP_VERSION_NUMBERS = [10, 11, 20, 30];
+
 const ACCEPTED = 0;
 const CLOSED = 1;
 const BYTES_UP = 2;
@@ -49,10 +59,12 @@ const MIRROR_DROPPED = 7;
 const REFUSED = 8;
 const DROPPED = REFUSED + REFUSALS.length;
 const ERRORS = DROPPED + DROPS.length;
-const HTTP = ERRORS + COUNTED_ERRORS.length;
-const REUSES = HTTP;
-const ROUTE_COUNT = HTTP + 1;
-const ROUTES = HTTP + 2;
+const HANDSHAKES = ERRORS + COUNTED_ERRORS.length;
+const RESUMED = HANDSHAKES + TLS_VERSIONS.length;
+const REUSES = RESUMED + TLS_VERSIONS.length;
+const VERSIONS = REUSES + 1;
+const ROUTE_COUNT = VERSIONS + HTTP_VERSIONS.length;
+const ROUTES = ROUTE_COUNT + 1;
 
 const REQUESTS = 0;
 const UNANSWERED = 1;
@@ -177,6 +189,18 @@ export class CounterWriter {
     this.#add(this.#targets + target * TARGET_SLOTS + TARGET_EJECTIONS, 1);
   }
 
+  /** A handshake of TLS is over. @param version of TLS_VERSIONS. */
+  agreed(version: string, resumed: boolean): void {
+    const index = TLS_VERSIONS.indexOf(version as TlsVersion);
+    if (index >= 0) this.#add((resumed ? RESUMED : HANDSHAKES) + index, 1);
+  }
+
+  /** A request in this version of HTTP. @param version 10, 11, 20 or 30; of one that is malformed, whatever it says. */
+  spoken(version: number): void {
+    const index = HTTP_VERSION_NUMBERS.indexOf(version);
+    if (index >= 0) this.#add(VERSIONS + index, 1);
+  }
+
   /** @param route its place in `countedRoutes`; so for all of requests that follow. */
   requestBegan(route: number): void {
     this.#add(ROUTES + route * ROUTE_SLOTS + REQUESTS, 1);
@@ -269,6 +293,8 @@ export interface RequestStats {
 export interface HttpStats extends RequestStats {
   /** Requests that went over a connection which had served others. */
   reuses: number;
+  /** Requests by the version that their client spoke. */
+  versions: Record<HttpVersion, number>;
 }
 
 /** Of a route of requests. */
@@ -294,6 +320,9 @@ export interface ListenerStats {
   /** Of the datagrams, those that were not passed on. */
   dropped: Record<Drop, number>;
   errors: Record<CountedError, number>;
+  /** Handshakes of TLS that came to an end: in full, and those that resumed a session. */
+  handshakes: Record<TlsVersion, number>;
+  resumptions: Record<TlsVersion, number>;
   http: HttpStats;
   /** Of requests alone; all of them together are `http`. What goes to targets by other routes is in `targets`. */
   routes: RouteStats[];
@@ -315,7 +344,9 @@ export function emptyStats(targets: number, routes = 0): ListenerStats {
     refused: zeros(REFUSALS),
     dropped: zeros(DROPS),
     errors: zeros(COUNTED_ERRORS),
-    http: { ...noRequests(), reuses: 0 },
+    handshakes: zeros(TLS_VERSIONS),
+    resumptions: zeros(TLS_VERSIONS),
+    http: { ...noRequests(), reuses: 0, versions: zeros(HTTP_VERSIONS) },
     routes: Array.from({ length: routes }, () => ({ name: "", ...noRequests() })),
     targets: Array.from({ length: targets }, () => ({
       name: "",
@@ -366,7 +397,12 @@ export function addCounters(sum: ListenerStats, buffer: SharedArrayBuffer): void
   REFUSALS.forEach((name, i) => (sum.refused[name] += at(REFUSED + i)));
   DROPS.forEach((name, i) => (sum.dropped[name] += at(DROPPED + i)));
   COUNTED_ERRORS.forEach((name, i) => (sum.errors[name] += at(ERRORS + i)));
+  TLS_VERSIONS.forEach((name, i) => {
+    sum.handshakes[name] += at(HANDSHAKES + i);
+    sum.resumptions[name] += at(RESUMED + i);
+  });
   sum.http.reuses += at(REUSES);
+  HTTP_VERSIONS.forEach((name, i) => (sum.http.versions[name] += at(VERSIONS + i)));
   sum.routes.forEach((route, i) => {
     const base = ROUTES + i * ROUTE_SLOTS;
     const own = (slot: number): number => at(base + slot);

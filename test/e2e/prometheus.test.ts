@@ -15,6 +15,7 @@ import { until, within } from "../support/until.ts";
 
 const PACKAGING = join(import.meta.dir, "../../packaging");
 const ALERTS = join(PACKAGING, "prometheus/alerts.yaml");
+const ALERT_TESTS = join(import.meta.dir, "../packaging/alerts.yaml");
 const DASHBOARD = join(PACKAGING, "grafana/dashboard.json");
 const TOKEN = "a-token-of-more-than-sixteen-bytes";
 
@@ -23,6 +24,11 @@ interface Panel {
   readonly title: string;
   readonly type: string;
   readonly targets?: readonly { readonly expr: string }[];
+  readonly gridPos: Readonly<Record<"x" | "y" | "w" | "h", number>>;
+}
+
+function overlap({ gridPos: a }: Panel, { gridPos: b }: Panel): boolean {
+  return a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
 }
 
 interface Found {
@@ -133,7 +139,7 @@ async function check(folder: string): Promise<void> {
       const asked = query.match(/\b(proxy|process)_\w+/g) ?? [];
       // Of certificates that are obtained, and there is none.
       const missing = asked.filter(
-        (name) => !names.has(name) && name !== "proxy_certificate_valid",
+        (name) => !names.has(name) && !/^proxy_certificate_(valid|failed_attempts)$/.test(name),
       );
       expect([query, missing]).toEqual([query, []]);
     }
@@ -164,11 +170,24 @@ describe("Prometheus", () => {
     const { stdout } = await run([program("promtool"), "check", "rules", ALERTS]);
     expect(stdout).toContain("SUCCESS");
   });
+
+  testWith(["promtool"], "fires each alert when there is a reason, and only then", async () => {
+    const { stdout, stderr } = await run([program("promtool"), "test", "rules", ALERT_TESTS]);
+    expect(stdout + stderr).toContain("SUCCESS");
+    const alerts = readFileSync(ALERTS, "utf8").match(/(?<=- alert: )\w+/g) ?? [];
+    const tests = readFileSync(ALERT_TESTS, "utf8");
+    const untested = alerts.filter(
+      (alert) => !["fires", "is quiet"].every((what) => tests.includes(`name: ${alert} ${what}`)),
+    );
+    expect(untested).toEqual([]);
+  });
 });
 
 test("the dashboard's panels have ids of their own, and questions", () => {
   const all = panels();
   expect(new Set(all.map(({ id }) => id)).size).toBe(all.length);
+  const overlapping = all.filter((one, i) => all.slice(0, i).some((other) => overlap(one, other)));
+  expect(overlapping.map(({ title }) => title)).toEqual([]);
   const silent = all.filter(({ type, targets = [] }) => type !== "row" && targets.length === 0);
   expect(silent.map(({ title }) => title)).toEqual([]);
 });

@@ -6,12 +6,19 @@ import type { ListenerPlan } from "../../shared/plan.ts";
 import type { CertificateStatus } from "../acme/status.ts";
 import type { Reloads } from "../admin/health.ts";
 import type { CertificateExpiry } from "../certificates/certificates.ts";
+import type { ListedTarget } from "../targets.ts";
 
 export interface ListenerReading {
   readonly plan: ListenerPlan;
   readonly stats: ListenerStats;
+  /** Those that clients are sent to now. */
+  readonly targets: readonly TargetReading[];
   /** Workers that accept on it. */
   readonly workers: number;
+}
+
+export interface TargetReading extends Pick<ListedTarget, "name" | "weight" | "mode"> {
+  readonly route: string;
 }
 
 /** What all values of one scrape are read from. */

@@ -1,8 +1,14 @@
 // What listeners and their targets count, as metrics. Labels are keys of the plan and closed lists, so there are never more of
 // them than the configuration has. Called by metrics.ts.
 
-import type { ListenerStats, RouteStats, TargetStats } from "../../shared/counters.ts";
+import {
+  type ListenerStats,
+  type RouteStats,
+  type TargetStats,
+  TLS_VERSIONS,
+} from "../../shared/counters.ts";
 import { isHttpPlan } from "../../shared/http-plan.ts";
+import { TARGET_MODES } from "../../shared/messages.ts";
 import type { Family, ListenerReading, Sample } from "./family.ts";
 
 type Values = (listener: ListenerReading) => Iterable<Sample>;
@@ -58,6 +64,8 @@ const perTarget =
   (read: (target: TargetStats) => Amounts): Values =>
   ({ stats }) =>
     stats.targets.flatMap((target) => samples([target.route, target.name], read(target)));
+
+const keyOf = ({ name, route }: { name: string; route: string }): string => `${name} ${route}`;
 
 const isHttp = ({ plan }: ListenerReading): boolean => isHttpPlan(plan);
 const isUdp = ({ plan }: ListenerReading): boolean => plan.protocol === "udp";
@@ -127,12 +135,33 @@ const CONNECTIONS: readonly Family[] = [
   ),
 ];
 
+const TLS: readonly Family[] = [
+  family(
+    "tls_handshakes_total",
+    "Handshakes with clients that came to an end, by whether they resumed a session. Refusals count those that failed.",
+    ["version", "resumed"],
+    ({ stats: { handshakes, resumptions } }) =>
+      TLS_VERSIONS.flatMap((version): Sample[] => [
+        [[version, "false"], handshakes[version]],
+        [[version, "true"], resumptions[version]],
+      ]),
+    ({ plan }) => "tls" in plan && plan.tls !== null,
+  ),
+];
+
 const HTTP: readonly Family[] = [
   family(
     "http_requests_total",
     "Requests that began, by the route that took them; none: none did.",
     ["route"],
     perRoute(({ requests }) => requests),
+  ),
+  family(
+    "http_version_requests_total",
+    "The same, by the version of HTTP that the client spoke.",
+    ["version"],
+    each(({ http }) => http.versions),
+    isHttp,
   ),
   family(
     "http_requests_active",
@@ -208,7 +237,27 @@ const TARGETS: readonly Family[] = [
     "target_state",
     "Workers that hold a target for up, ejected, half_open or down: each finds out for itself.",
     ["route", "target", "state"],
-    perTarget(({ states }) => states),
+    ({ stats, targets }) => {
+      const there = new Set(targets.map(keyOf)); // of those that are gone nobody finds out any more
+      const seen = stats.targets.filter((target) => there.has(keyOf(target)));
+      return seen.flatMap(({ name, route, states }) => samples([route, name], states));
+    },
+  ),
+  family(
+    "target_mode",
+    "1 of what the operator wants of a target: enabled, draining or disabled.",
+    ["route", "target", "mode"],
+    ({ targets }) =>
+      [...new Map(targets.map((target) => [keyOf(target), target])).values()].flatMap(
+        ({ name, route, mode }) =>
+          TARGET_MODES.map((each): Sample => [[route, name, each], Number(mode === each)]),
+      ),
+  ),
+  family(
+    "target_weight",
+    "The target's share, relative to the others of its route, as it is now.",
+    ["route", "target"],
+    ({ targets }) => targets.map(({ name, route, weight }): Sample => [[route, name], weight]),
   ),
   family(
     "target_ejections_total",
@@ -218,4 +267,4 @@ const TARGETS: readonly Family[] = [
   ),
 ];
 
-export const LISTENER_FAMILIES = [...CONNECTIONS, ...HTTP, ...TARGETS];
+export const LISTENER_FAMILIES = [...CONNECTIONS, ...TLS, ...HTTP, ...TARGETS];

@@ -4,6 +4,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 
 import { emptyStats } from "../../shared/counters.ts";
+import { routesOfGroups } from "../../shared/route-names.ts";
 import { readinessOf, type Subject } from "../admin/health.ts";
 import type { Proxy, ProxyStats } from "../proxy.ts";
 import type { ListenerReading, ProcessReading, Reading } from "./family.ts";
@@ -30,11 +31,18 @@ export function takeReading(subject: Subject): Reading {
 function listenersOf(proxy: Proxy | undefined, stats: ProxyStats["listeners"]): ListenerReading[] {
   if (proxy === undefined) return [];
   const workers = new Map(proxy.listeners().map(({ key, workers: on }) => [key, on.length]));
-  return proxy.plan.listeners.map((plan) => ({
-    plan,
-    stats: stats[plan.key] ?? emptyStats(0),
-    workers: workers.get(plan.key) ?? 0,
-  }));
+  const targets = proxy.targets();
+  return proxy.plan.listeners.map((plan) => {
+    const routes = routesOfGroups(plan);
+    return {
+      plan,
+      stats: stats[plan.key] ?? emptyStats(0),
+      targets: (targets.get(plan.key) ?? []).map(({ name, weight, mode, group }) => {
+        return { name, weight, mode, route: routes[group]! };
+      }),
+      workers: workers.get(plan.key) ?? 0,
+    };
+  });
 }
 
 function lagOf(proxy: Proxy | undefined): Record<string, number> {

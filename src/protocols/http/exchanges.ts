@@ -59,6 +59,7 @@ export class Exchanges implements ExchangeHost {
   }
 
   take(client: Client, stream: ClientStream, head: RequestHead): void {
+    this.counters.spoken(head.version);
     const exchange = this.#free.pop() ?? new Exchange(this);
     exchange.place = this.#live.length;
     this.#live.push(exchange);
@@ -68,6 +69,7 @@ export class Exchanges implements ExchangeHost {
   /** A request that never became an exchange, since its codec has answered it. */
   noteRefused(client: Client, request: RefusedRequest, failure: string): void {
     const { counters, accessLog } = this;
+    counters.spoken(request.version);
     counters.requestBegan(UNROUTED_PLACE);
     counters.answeredHere(UNROUTED_PLACE, request.status);
     counters.requestEnded(UNROUTED_PLACE, request.status, 0);

@@ -193,6 +193,7 @@ export class HttpListener implements GatewayListener, ClientOwner {
   #begin(client: GatewayClient): void {
     this.#host.needSweep(this.#timeoutMs);
     this.#clients.add(client);
+    this.#admission.agreed(client.tls);
     this.#admission.trace(client.visit, "open", "");
     if (this.#closing) client.drain(monotonicMs());
   }

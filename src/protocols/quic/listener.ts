@@ -149,6 +149,7 @@ export class QuicListener implements GatewayListener, QuicClientOwner, TunnelOwn
     this.#host.needSweep(this.#sweepMs);
     const client = new QuicClient(this, connection, visit);
     this.#clients.add(client);
+    this.admission.agreed(connection.tls);
     this.admission.trace(visit, "open", "");
     if (this.#closing) client.drain();
   }

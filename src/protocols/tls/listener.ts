@@ -135,6 +135,7 @@ export class TlsListener implements GatewayListener, TunnelOwner {
     for (const timeoutMs of [idleMs, lifetimeMs])
       if (timeoutMs > 0) this.#host.needSweep(timeoutMs);
     const { tls } = wire;
+    this.admission.agreed(tls);
     const group = tls === null ? 0 : this.#groupFor(tls);
     if (group >= 0) {
       this.#tunnels.add(new Tunnel(this, visit, wire, group));

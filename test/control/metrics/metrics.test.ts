@@ -127,6 +127,43 @@ describe("metrics", () => {
       expect(count("target_connections_total", "default", target)).toBe(0);
     }));
 
+  test("tell handshakes apart, and versions of HTTP", () =>
+    withProxy(async (text, proxy) => {
+      const key = "http2 127.0.0.1:0";
+      const url = `https://localhost:${portOf(proxy, key)}`;
+      const options = { tls: { rejectUnauthorized: false }, keepalive: false };
+      expect((await fetch(url, options)).status).toBe(200);
+      const values = valuesOf(await text());
+      const of = (family: string, labels: string) =>
+        values.get(`proxy_${family}{listener="${key}",${labels}}`);
+      expect(of("tls_handshakes_total", 'version="TLSv1.3",resumed="false"')).toBe(1);
+      expect(of("tls_handshakes_total", 'version="TLSv1.3",resumed="true"')).toBe(0);
+      expect(of("http_version_requests_total", 'version="1.1"')).toBe(1);
+      expect(of("http_version_requests_total", 'version="3"')).toBe(0);
+      const clear = [...values.keys()].filter((each) => /^proxy_tls_.*"http 127/.test(each));
+      expect(clear).toEqual([]);
+    }));
+
+  test("say what the operator wants of a target, and what workers hold it for", () =>
+    withProxy(async (text, proxy) => {
+      const [key] = [...proxy.targets().keys()];
+      const [target] = proxy.targets().get(key!)!;
+      const of = (values: Map<string, number>, family: string, more = ""): number | undefined =>
+        values.get(
+          `proxy_${family}{listener="${key}",route="default",target="${target!.name}"${more}}`,
+        );
+      const before = valuesOf(await text());
+      expect(of(before, "target_mode", ',mode="enabled"')).toBe(1);
+      expect(of(before, "target_weight")).toBe(1);
+      expect(of(before, "target_state", ',state="up"')).toBe(1);
+      expect(of(before, "target_ejections_total")).toBe(0);
+      expect(proxy.wishTarget(key!, target!.name, { mode: "draining", weight: 7 })).toBe(true);
+      const after = valuesOf(await text());
+      expect(of(after, "target_mode", ',mode="enabled"')).toBe(0);
+      expect(of(after, "target_mode", ',mode="draining"')).toBe(1);
+      expect(of(after, "target_weight")).toBe(7);
+    }));
+
   test("begin with the prefix that was asked for, but for those that every program has", () =>
     withProxy(async (text) => {
       const names = [...valuesOf(await text("", "edge_")).keys()];
