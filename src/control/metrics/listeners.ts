@@ -158,7 +158,7 @@ const HTTP: readonly Family[] = [
   ),
   family(
     "http_version_requests_total",
-    "The same, by the version of HTTP that the client spoke.",
+    "Requests that began, by the version of HTTP that their client spoke.",
     ["version"],
     each(({ http }) => http.versions),
     isHttp,
@@ -177,7 +177,7 @@ const HTTP: readonly Family[] = [
   ),
   family(
     "http_own_responses_total",
-    "Of these, answers that the proxy gave itself: errors and redirects.",
+    "Answers of http_responses_total that the proxy gave itself: errors and redirects.",
     ["route", "class"],
     perRoute(({ ownAnswers }) => ownAnswers),
   ),
@@ -195,7 +195,7 @@ const HTTP: readonly Family[] = [
   ),
   family(
     "http_retries_refused_total",
-    "Requests that were not, since the budget of retries was used up.",
+    "Requests that were not sent once more, since the budget of retries was used up.",
     ["route"],
     perRoute(({ retriesRefused }) => retriesRefused),
   ),
@@ -250,7 +250,7 @@ const TARGETS: readonly Family[] = [
     ({ targets }) =>
       [...new Map(targets.map((target) => [keyOf(target), target])).values()].flatMap(
         ({ name, route, mode }) =>
-          TARGET_MODES.map((each): Sample => [[route, name, each], Number(mode === each)]),
+          TARGET_MODES.map((is): Sample => [[route, name, is], Number(mode === is)]),
       ),
   ),
   family(

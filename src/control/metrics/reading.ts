@@ -9,6 +9,9 @@ import { readinessOf, type Subject } from "../admin/health.ts";
 import type { Proxy, ProxyStats } from "../proxy.ts";
 import type { ListenerReading, ProcessReading, Reading } from "./family.ts";
 
+/** Taken once: the clock may be set later. */
+const STARTED_MS = Date.now() - process.uptime() * 1_000;
+
 export function takeReading(subject: Subject): Reading {
   const { proxy, reloads, refusal } = subject;
   const kinds = (proxy?.workers() ?? []).map(({ kind }) => kind);
@@ -56,7 +59,7 @@ function processReading(): ProcessReading {
   return {
     cpuSeconds: (user + system) / 1e6,
     residentBytes: process.memoryUsage.rss(),
-    startedMs: Date.now() - process.uptime() * 1_000,
+    startedMs: STARTED_MS,
     descriptors: openDescriptors(),
     descriptorsMax: descriptorLimit(),
   };

@@ -107,9 +107,12 @@ describe("a page of another site changes nothing (CSRF)", () => {
     expect(statusOf("POST", { host, "content-type": type })).toBe(expected);
   });
 
-  test("whoever shows the token is no page, and may write any type", () => {
-    const headers = { host, "content-type": "text/plain", authorization: `Bearer ${SECRET}` };
+  test("whoever shows the token is none, and may write any type, also from our page behind TLS", () => {
+    const authorization = `Bearer ${SECRET}`;
+    const headers = { host, "content-type": "text/plain", authorization };
     expect(statusOf("POST", headers, { withToken: true })).toBe("trusted");
+    const page = { host: "edge.example", origin: "https://edge.example", authorization };
+    expect(statusOf("POST", page, { withToken: true })).toBe("trusted");
   });
 });
 

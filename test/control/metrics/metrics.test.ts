@@ -157,7 +157,7 @@ describe("metrics", () => {
       expect(of(before, "target_weight")).toBe(1);
       expect(of(before, "target_state", ',state="up"')).toBe(1);
       expect(of(before, "target_ejections_total")).toBe(0);
-      expect(proxy.wishTarget(key!, target!.name, { mode: "draining", weight: 7 })).toBe(true);
+      expect(proxy.wish(key!, target!.name, { mode: "draining", weight: 7 })).toBe(true);
       const after = valuesOf(await text());
       expect(of(after, "target_mode", ',mode="enabled"')).toBe(0);
       expect(of(after, "target_mode", ',mode="draining"')).toBe(1);
