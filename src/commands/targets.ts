@@ -4,11 +4,7 @@ import { type ArgsDef, defineCommand } from "citty";
 
 import { suggest } from "../config/nearest.ts";
 import type { AdminClient } from "../control/admin/client.ts";
-import {
-  target as targetSchema,
-  targets as schema,
-  type TargetState,
-} from "../control/admin/schemas.ts";
+import { changedTarget, targets as schema, type TargetState } from "../control/admin/schemas.ts";
 import { ProxyError } from "../shared/errors.ts";
 import { TARGET_WEIGHT_MAX } from "../shared/limits.ts";
 import { printable, printableJson } from "../shared/printable.ts";
@@ -58,19 +54,21 @@ export const targets = defineCommand({
   run: async ({ args }): Promise<number> => {
     const change = changeOf(args.action, args.target, args.to);
     const client = await adminClient(args);
-    const { value, text } = await client.get(schema, {
-      path: "/api/targets",
-      query: { listener: args.listener },
-    });
+    const list = (): Promise<{ value: TargetState[]; text: string }> =>
+      client.get(schema, { path: "/api/targets", query: { listener: args.listener } });
     if (change === null) {
+      const { value, text } = await list();
       const room = roomOf(process.stdout, process.env);
       if (args.json === true) await print(printableJson(text.trimEnd()));
       else await print(formatTargets(value, room, styleFor(process.stdout)));
       return 0;
     }
+    const target = args.target!;
+    const listeners =
+      args.listener === undefined ? listenersWith((await list()).value, target) : [args.listener];
     const answers: string[] = [];
-    for (const listener of listenersWith(value, args.target!)) {
-      const reply = await changeTarget(client, listener, args.target!, change);
+    for (const listener of listeners) {
+      const reply = await changeTarget(client, listener, target, change);
       if (args.json === true) answers.push(printableJson(reply.text.trimEnd()));
       else answers.push(`${printable(listener)}: ${told(reply.value)}`);
     }
@@ -78,6 +76,8 @@ export const targets = defineCommand({
     return 0;
   },
 });
+
+type ChangedTarget = ReturnType<typeof changedTarget.parse>;
 
 export type TargetChange =
   { readonly state: TargetState["state"] } | { readonly weight: number | null };
@@ -88,14 +88,16 @@ export function changeTarget(
   listener: string,
   target: string,
   change: TargetChange,
-): Promise<{ value: TargetState; text: string }> {
+): Promise<{ value: ChangedTarget; text: string }> {
   const body = { listener, target, ...change };
-  return client.get(targetSchema, { method: "POST", path: "/api/targets", body });
+  return client.get(changedTarget, { method: "POST", path: "/api/targets", body });
 }
 
-function told({ name, state, weight, active }: TargetState): string {
+/** Of a name with several addresses, the first is told of. */
+function told({ name, state, weight, active, alike }: ChangedTarget): string {
   const open = active === 1 ? "1 connection" : `${active} connections`;
-  return `${printable(name)} is ${state}, weight ${weight}, ${open} under way`;
+  const others = alike > 1 ? `, and ${alike - 1} more` : "";
+  return `${printable(name)} is ${state}, weight ${weight}, ${open} under way${others}`;
 }
 
 /** @throws ProxyError ERR_ADMIN if none has it. */

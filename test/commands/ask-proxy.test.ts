@@ -129,6 +129,45 @@ test(
 );
 
 test(
+  "targets are listed, drained, weighted and enabled again",
+  () =>
+    withProxy({}, async ({ port, write, ask }) => {
+      await using first = await WireServer.listen((wire) => void wire.write("first"));
+      await using second = await WireServer.listen((wire) => void wire.write("other"));
+      write({ target: undefined, targets: [first.target, second.target] });
+      expect((await ask("reload")).code).toBe(0);
+      const greeting = async (): Promise<string> => {
+        const wire = await Wire.connect({ host: "127.0.0.1", port });
+        const greeted = await wire.readBytes(5);
+        wire.destroy();
+        return greeted;
+      };
+      const listener = `tcp 127.0.0.1:${port}`;
+      expect(await ask("targets", "drain", first.target)).toMatchObject({
+        code: 0,
+        stdout: `${listener}: ${first.target} is draining, weight 1, 0 connections under way\n`,
+      });
+      for (let i = 0; i < 6; i++) expect(await greeting()).toBe("other");
+      const listed = (await ask("targets")).stdout.trim().split("\n");
+      expect(listed[1]).toMatch(new RegExp(`^${listener} +${first.target} +draining +1 `));
+      expect(listed[2]).toMatch(new RegExp(`^${listener} +${second.target} +up +1 `));
+      expect((await ask("targets", "enable", first.target, "-listener", listener)).code).toBe(0);
+      expect((await ask("targets", "disable", second.target)).stdout).toContain("is disabled");
+      for (let i = 0; i < 6; i++) expect(await greeting()).toBe("first");
+      const weighted = await ask("targets", "weight", first.target, "5", "-json");
+      expect(JSON.parse(weighted.stdout)).toMatchObject([{ weight: 5, configuredWeight: 1 }]);
+      const again = await ask("targets", "weight", first.target, "configured");
+      expect(again.stdout).toContain("is enabled, weight 1, ");
+      const unknown = await ask("targets", "drain", "127.0.0.1:1");
+      expect(unknown).toMatchObject({ code: 1, stdout: "" });
+      expect(unknown.stderr).toContain("there is no target 127.0.0.1:1. ");
+      const elsewhere = await ask("targets", "drain", first.target, "-listener", "tcp :1");
+      expect(elsewhere).toMatchObject({ code: 1, stderr: expect.stringContaining(listener) });
+    }),
+  60_000,
+);
+
+test(
   "a proxy behind a token is asked with it, and one on a unix socket by its path",
   () =>
     inFolder(async (folder) => {

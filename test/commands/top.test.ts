@@ -62,6 +62,25 @@ test(
   30_000,
 );
 
+test.skipIf(process.platform !== "linux")(
+  "ctrl-z gives the terminal back and stops, and the picture is drawn again when it goes on",
+  () =>
+    withTop(async ({ program }) => {
+      program.type("\u001A");
+      await until("the stop", () => program.isStopped);
+      await until("all that it wrote", () => program.output.endsWith(RESTORED));
+      expect(program.isCooked).toBe(true);
+      program.kill("SIGCONT");
+      await until("the terminal is taken again", () => program.output.split(ENTERED).length === 3);
+      await until("the picture", () => program.output.endsWith("\u001B[?2026l"));
+      expect(program.isCooked).toBe(false);
+      program.type("q");
+      expect(await program.ended()).toBe(0);
+      expect(program.output).toEndWith(RESTORED);
+    }),
+  30_000,
+);
+
 test(
   "a connection is closed after a question, and a target drained and enabled",
   () =>

@@ -1,5 +1,7 @@
 // A program in a terminal of its own: what it shows is kept as a screen, as far as `proxy top` draws one, and keys are typed.
 
+import { readFileSync } from "node:fs";
+
 import { COMMAND } from "../commands/proxy-process.ts";
 import { until, within } from "./until.ts";
 
@@ -69,6 +71,11 @@ export class TerminalProgram implements AsyncDisposable {
 
   kill(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
+  }
+
+  /** Linux only. */
+  get isStopped(): boolean {
+    return /\) T /.test(readFileSync(`/proc/${this.#child.pid}/stat`, "utf8"));
   }
 
   /** Whether keys are shown and come by the line, as a shell has it. */

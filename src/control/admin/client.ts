@@ -68,8 +68,11 @@ export class AdminClient {
     }
     const refusal = schemas.failure.safeParse(json);
     if (status === 401) throw this.#unauthorized();
-    // Of a path that it knows, it says 404 only of what a body names.
-    const isOurs = status === 404 ? wish.body !== undefined : status !== 405 && status < 500;
+    // Of a path that it knows, it says 404 only of what a body names. A gateway may be in its place, and say 502.
+    const isOurs =
+      status < 500
+        ? status !== 405 && (status !== 404 || wish.body !== undefined)
+        : (await this.#whoIsThere()) !== null;
     if (status >= 400 && refusal.success && isOurs) {
       return { done: false, status, reason: refusal.data.error };
     }
@@ -172,16 +175,20 @@ export class AdminClient {
     return new ProxyError("ERR_ADMIN", `the proxy on ${this.address} ${problem}`, { cure });
   }
 
+  /** null: no proxy. */
+  async #whoIsThere(): Promise<z.output<typeof ANY_VERSION> | null> {
+    const { status, text } = await this.#exchange({ path: "/api/status" });
+    const parsed = ANY_VERSION.safeParse(parseJson(text));
+    return status === 200 && parsed.success ? parsed.data : null;
+  }
+
   /** What answers there, if not as this version would. */
   async #stranger(path: string): Promise<ProxyError> {
     const wrong = (problem: string, cure: string): ProxyError =>
       new ProxyError("ERR_ADMIN", problem, { cure });
-    const { status, text } = await this.#exchange({ path: "/api/status" });
-    const parsed = ANY_VERSION.safeParse(parseJson(text));
-    if (status !== 200 || !parsed.success) {
-      return wrong(`what answers on ${this.address} is not a proxy`, START);
-    }
-    const { version, pid } = parsed.data;
+    const proxy = await this.#whoIsThere();
+    if (proxy === null) return wrong(`what answers on ${this.address} is not a proxy`, START);
+    const { version, pid } = proxy;
     const versions =
       version === manifest.version
         ? `both are version ${version}, of different builds`

@@ -101,6 +101,14 @@ test("what the proxy refuses is told in its own words, without what could move a
   expect(await client.ask(schema, WISH)).toMatchObject({ done: false, status: 422 });
 });
 
+test("a failure that the proxy itself tells is told in its words", async () => {
+  await using fake = await FakeAdmin.start((path) =>
+    path === "/api/status" ? [200, status] : [503, { error: "a worker does not answer" }],
+  );
+  const asked = new AdminClient(fake.place()).get(schema, { path: "/api/targets" });
+  await expect(asked).rejects.toThrow("answers: a worker does not answer");
+});
+
 test("a proxy that does not answer in time is given up", async () => {
   await using fake = await FakeAdmin.start(() => "silence");
   const asked = new AdminClient(fake.place()).get(schema, { ...WISH, timeoutMs: 50 });
