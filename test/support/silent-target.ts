@@ -15,9 +15,9 @@ export class SilentTarget implements Disposable {
     this.#fds = fds;
   }
 
-  static async start(): Promise<SilentTarget> {
+  static async start(port = 0): Promise<SilentTarget> {
     const listening = socket();
-    const { bytes } = encodeSockaddr({ kind: "ip", host: "127.0.0.1", port: 0 });
+    const { bytes } = encodeSockaddr({ kind: "ip", host: "127.0.0.1", port });
     check(libc.bind(listening, bytes, bytes.length));
     check(libc.listen(listening, 0));
     const name = new Uint8Array(SOCKADDR_MAX_BYTES);

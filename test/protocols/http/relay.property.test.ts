@@ -5,6 +5,7 @@ import { expect, test } from "bun:test";
 
 import fc from "fast-check";
 
+import type { BreakerPlan } from "../../../src/shared/plan.ts";
 import { failure, type FakeBackendStream, type FakeClient, Stage } from "./support/fakes.ts";
 
 interface Act {
@@ -28,15 +29,29 @@ const REQUESTS = [
   { method: "GET", upgrade: "websocket" },
 ] as const;
 
+/** One request at a time finds out: a place that is not given back keeps all others away. */
+const BREAKER: BreakerPlan = {
+  failures: 1,
+  errorRate: 0,
+  minimum: 20,
+  windowMs: 1_000,
+  openMs: 100,
+  maxOpenMs: 1_000,
+  probes: 1,
+  statuses: [503],
+  refuses: true,
+};
+
 /** A client with the backend streams that its request was given to, which end in the one that answered. */
 class Scene {
   readonly stage: Stage;
   readonly clients: FakeClient[] = [];
   #letters = 0;
 
-  constructor(places: number, targets: number) {
+  constructor(places: number, targets: number, breaker?: BreakerPlan) {
     const retries = { attempts: 2, connect: true, statuses: [502, 503] };
-    this.stage = new Stage({ targets, places, retries, timeouts: { totalMs: 60_000 } });
+    const timeouts = { totalMs: 60_000 };
+    this.stage = new Stage({ targets, places, retries, timeouts, ...(breaker && { breaker }) });
   }
 
   #letter(): string {
@@ -162,6 +177,22 @@ class Scene {
     // Least connections chooses the first of equals in turn: were a request left behind, its target would be passed over.
     expect(activeOf(targets, backends.length)).toEqual(new Array(backends.length).fill(0));
   }
+
+  /** After `end`, and when every circuit may be tried: each target takes one request, and after an answer any number. */
+  recover({ maxOpenMs }: BreakerPlan): void {
+    const { stage } = this;
+    stage.pass(maxOpenMs);
+    for (const backend of stage.backends) while (backend.dials.length > 0) backend.connect();
+    const refused = stage.refusals.length;
+    const clients = stage.backends.map(() => stage.ask());
+    for (const backend of stage.backends) while (backend.dials.length > 0) backend.connect();
+    for (const { streams } of stage.backends) {
+      for (const stream of streams) if (!stream.isOver) stream.respond(200, true);
+    }
+    expect(clients.map(({ status }) => status)).toEqual(clients.map(() => 200));
+    expect(stage.refusals).toHaveLength(refused);
+    expect(stage.stats.targets.map(({ states }) => states.up)).toEqual(clients.map(() => 1));
+  }
 }
 
 /** How many requests each target has, by what leaving once too often would make of it. */
@@ -182,6 +213,20 @@ for (const [name, places, targets] of [
         scene.end();
       }),
       { numRuns: 400 },
+    );
+  });
+}
+
+for (const targets of [1, 2]) {
+  test(`after any order of events a circuit that has opened closes again: ${targets} targets`, () => {
+    fc.assert(
+      fc.property(acts, fc.integer({ min: 1, max: 3 }), (list, places) => {
+        const scene = new Scene(places, targets, BREAKER);
+        for (const act of list) scene.act(act);
+        scene.end();
+        scene.recover(BREAKER);
+      }),
+      { numRuns: 150 },
     );
   });
 }

@@ -3,8 +3,10 @@
 
 import { describe, expect, test } from "bun:test";
 
+import { RetryBudget } from "../../../src/l4/retry-budget.ts";
 import { fieldsOf } from "../../../src/protocols/http/message/fields.ts";
 import { HTTP_POOL, HTTP_RELAY } from "../../../src/shared/limits.ts";
+import type { BreakerPlan } from "../../../src/shared/plan.ts";
 import { failure, type FakeBackend, type FakeClient, Stage } from "./support/fakes.ts";
 
 /** A request that a backend has. */
@@ -297,6 +299,95 @@ describe("an answer that the route wants tried elsewhere", () => {
     second.connect();
     second.last.respond(200, true);
     expect(client.status).toBe(200);
+  });
+});
+
+describe("a circuit breaker", () => {
+  const BREAKER: BreakerPlan = {
+    failures: 2,
+    errorRate: 0,
+    minimum: 20,
+    windowMs: 1_000,
+    openMs: 5_000,
+    maxOpenMs: 10_000,
+    probes: 1,
+    statuses: [503],
+    refuses: true,
+  };
+
+  /** A request that the only target answers so. */
+  function answered(stage: Stage, status: number): FakeClient {
+    const client = asked(stage);
+    stage.backend.last.respond(status, true);
+    return client;
+  }
+
+  test("answers with 503 at once while the only target's circuit is open, and says for how long", () => {
+    const stage = new Stage({ breaker: BREAKER });
+    for (const status of [503, 200, 503, 500, 503, 503]) answered(stage, status);
+    const before = stage.backend.streams.length;
+    stage.pass(1_000);
+    const client = stage.ask();
+    expect([client.status, client.received]).toEqual([503, "error 503, again in 4 s"]);
+    expect(stage.refusals).toEqual(["circuit_open"]);
+    expect(stage.backend.streams).toHaveLength(before);
+    stage.pass(4_000);
+    const probe = asked(stage);
+    expect([probe.end, stage.ask().status]).toEqual(["open", 503]);
+    stage.backend.last.respond(200, true);
+    expect(probe.status).toBe(200);
+    expect(answered(stage, 200).status).toBe(200);
+    expect(stage.stats.targets[0]).toMatchObject({ ejections: 1, states: { up: 1 } });
+  });
+
+  test("takes an answer that is asked for elsewhere for what it is", () => {
+    const retries = { ...ELSEWHERE, statuses: [502, 503] };
+    const stage = new Stage({ targets: 2, retries, breaker: { ...BREAKER, failures: 1 } });
+    const client = stage.ask();
+    const [first, second] = stage.backends as [FakeBackend, FakeBackend];
+    first.connect();
+    first.last.respond(503, true);
+    second.connect();
+    second.last.respond(502, true);
+    // Nobody is left that could do better, so the answer is the client's.
+    expect([client.status, stage.stats.http.retries]).toEqual([502, 1]);
+    expect(stage.stats.targets.map(({ states }) => states.ejected)).toEqual([1, 0]);
+    expect([stage.targets.activeOf(0), stage.targets.activeOf(1)]).toEqual([0, 0]);
+  });
+
+  test("of a target that answers what is named nowhere does not open", () => {
+    const stage = new Stage({ breaker: { ...BREAKER, statuses: [] } });
+    for (let i = 0; i < 5; i++) expect(answered(stage, 503).status).toBe(503);
+    expect(stage.refusals).toEqual([]);
+  });
+});
+
+describe("a budget of retries", () => {
+  test("leaves the failure to the client when it is used up, and counts that", () => {
+    const budget = new RetryBudget({ share: 0.5, minPerSecond: 0 });
+    const stage = new Stage({ targets: 2, retries: ELSEWHERE, budget });
+    const fail = (backend: FakeBackend): void => {
+      if (backend.dials.length > 0) backend.connect();
+      for (const stream of backend.streams) if (!stream.isOver) stream.respond(503, true);
+    };
+    const clients = Array.from({ length: 8 }, () => {
+      const client = stage.ask();
+      for (const backend of [...stage.backends, ...stage.backends]) fail(backend);
+      return client;
+    });
+    expect(clients.map(({ status }) => status)).toEqual(clients.map(() => 503));
+    expect(stage.stats.http).toMatchObject({ requests: 8, retries: 4, retriesRefused: 4 });
+    expect(stage.backends.flatMap(({ streams }) => streams)).toHaveLength(12);
+  });
+
+  test("is not touched by what a backend has not begun to process", () => {
+    const budget = new RetryBudget({ share: 0, minPerSecond: 0 });
+    const stage = new Stage({ retries: ELSEWHERE, budget });
+    const client = asked(stage, { method: "POST" });
+    stage.backend.last.fail(failure("closed", true));
+    if (stage.backend.dials.length > 0) stage.backend.connect();
+    stage.backend.last.respond(200, true);
+    expect([client.status, stage.stats.http.retriesRefused]).toEqual([200, 0]);
   });
 });
 

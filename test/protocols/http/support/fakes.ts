@@ -471,9 +471,10 @@ export class Stage {
         leave: (slot) => targets.leave(slot),
         budget: () => options.budget ?? null,
       },
-      errorAnswer: (status) => {
+      errorAnswer: (status, _head, againSeconds) => {
         const head = answer(status);
-        const body = new TextEncoder().encode(`error ${status}`);
+        const again = againSeconds === undefined ? "" : `, again in ${againSeconds} s`;
+        const body = new TextEncoder().encode(`error ${status}${again}`);
         head.contentLength = body.length;
         return { head, body };
       },
