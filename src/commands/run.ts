@@ -14,6 +14,7 @@ import { createLog, type ProcessLog } from "../control/log.ts";
 import { type Origin, takeOrigin } from "../control/origin.ts";
 import { PidFile } from "../control/pid-file.ts";
 import { Proxy } from "../control/proxy.ts";
+import type { ReloadCause } from "../control/reload-log.ts";
 import type { ReloadOutcome } from "../control/reload-outcome.ts";
 import { Reloader } from "../control/reloader.ts";
 import type { ServiceManager } from "../control/systemd.ts";
@@ -23,6 +24,7 @@ import type { Log } from "../shared/log.ts";
 import type { LogLevel, Plan } from "../shared/plan.ts";
 import { RUN_ARGS } from "./flags.ts";
 import { thisMachine } from "./machine.ts";
+import { formatPlan } from "./plan-text.ts";
 import { STOP, type StopSignals, watchStopSignals } from "./stop.ts";
 import { wantsColours } from "./terminal.ts";
 import { printVersion } from "./version.ts";
@@ -71,26 +73,30 @@ async function serve(flags: RunFlags, origin: Origin): Promise<number> {
   });
   let serving: Proxy | undefined;
   const reopenLogs = (): boolean => serving?.reopenLogs() === true;
-  const admin = new Admin(log, {
-    reload: () => reload(),
+  const file = flags.config ?? null;
+  const admin = new Admin(log, log.events, {
+    reload: () => reload("api"),
+    describe: formatPlan,
+    file,
     setLevel: (level) => setLevel(level, log, serving),
   });
   const reloader = new Reloader({
     log,
     admin,
     read: async () => compile(await readConfig(flags), thisMachine()),
-    file: flags.config ?? null,
+    file,
     setLevel: (level) => log.setLevel(level),
     began: () => manager.reloading("reloading the configuration"),
     ended: (status) => manager.ready(status),
   });
-  const reload = (): Promise<ReloadOutcome> => {
+  const reload = (cause: ReloadCause): Promise<ReloadOutcome> => {
     serving?.reloadCertificates();
-    return reloader.reload();
+    return reloader.reload(cause);
   };
-  const notes = signalNotes(log, upgrader, { reopenLogs, reload });
+  const notes = signalNotes(log, upgrader, { reopenLogs, reload: () => reload("signal") });
   const signals = watchStopSignals(stopSignals(), notes);
   const pidFile = flags["pid-file"] === undefined ? undefined : new PidFile(flags["pid-file"]);
+  const around: Around = { manager, pidFile, log, reloader, admin };
   let failure: unknown;
   let code = 1;
   try {
@@ -101,17 +107,14 @@ async function serve(flags: RunFlags, origin: Origin): Promise<number> {
     await begin(proxy, origin, pidFile, log);
     upgrader.serve(proxy);
     reloader.serve(proxy);
-    code = await end(proxy, upgrader, signals, { manager, pidFile, log, reloader, admin });
+    code = await end(proxy, upgrader, signals, around);
   } catch (error) {
     origin.predecessor?.failed(messageOf(error));
     // Whoever collects JSON lines must find the reason among them; a person reads the plain text.
     if (!(error instanceof ProxyError) || plan.log.format !== "json") failure = error;
     else log.error({ code: error.code }, error.message);
   }
-  admin.stop();
-  manager.unwatch();
-  reloader.stop();
-  pidFile?.remove();
+  leave(around);
   const flushed = await log.flush(FLUSH_MS);
   signals.release();
   if (!flushed) process.exit(code); // a write that nobody takes would keep the process
@@ -207,6 +210,14 @@ interface Around {
   readonly log: Log;
   readonly reloader: Reloader;
   readonly admin: Admin;
+}
+
+/** Nobody is told any more. */
+function leave({ manager, pidFile, reloader, admin }: Around): void {
+  admin.stop();
+  manager.unwatch();
+  reloader.stop();
+  pidFile?.remove();
 }
 
 /** Serves until a signal asks for the end, or another process has taken over. */

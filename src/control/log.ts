@@ -8,6 +8,7 @@ import { prettyFactory } from "pino-pretty";
 
 import type { Log } from "../shared/log.ts";
 import type { LogFormat, LogLevel } from "../shared/plan.ts";
+import { EventRing } from "./event-ring.ts";
 import { LogWriter } from "./log-writer.ts";
 
 export interface LogOptions {
@@ -21,6 +22,8 @@ export interface LogOptions {
 
 /** The log of this process. */
 export interface ProcessLog extends Log {
+  /** What was a warning or worse lately, whatever the level. */
+  readonly events: EventRing;
   /** Waits until every line is written. @returns false if that took longer than `timeoutMs`: nobody reads the log. */
   flush(timeoutMs: number): Promise<boolean>;
   /** For lines from now on. */
@@ -42,11 +45,19 @@ export function createLog(options: LogOptions): ProcessLog {
     },
     { write: (line) => writer.write(prettify(line)) },
   );
+  const events = new EventRing();
   return {
+    events,
     debug: (fields, message) => logger.debug(fields, message),
     info: (fields, message) => logger.info(fields, message),
-    warn: (fields, message) => logger.warn(fields, message),
-    error: (fields, message) => logger.error(fields, message),
+    warn: (fields, message) => {
+      events.add("warn", fields, message, Date.now());
+      logger.warn(fields, message);
+    },
+    error: (fields, message) => {
+      events.add("error", fields, message, Date.now());
+      logger.error(fields, message);
+    },
     flush: (timeoutMs) => writer.flush(timeoutMs),
     setLevel: (next) => (logger.level = next),
   };

@@ -20,6 +20,7 @@ import { HandOvers } from "./hand-overs.ts";
 import { Inheritance } from "./inheritance.ts";
 import type { ListenerSummary } from "./listener.ts";
 import { Listeners } from "./listeners.ts";
+import { LiveConnections } from "./live-connections.ts";
 import { OverloadWatch } from "./overload-watch.ts";
 import { type Adoption, Pairs } from "./pairs.ts";
 import type { ProxyConnection, ProxyHealth, ProxyStats } from "./proxy-state.ts";
@@ -49,6 +50,7 @@ export class Proxy implements AsyncDisposable {
   readonly challenges: PendingAnswers;
   /** Names that handshakes wait for. */
   readonly wanted: WantedCertificates;
+  readonly live: LiveConnections;
   readonly #log: Log;
   readonly #lookup: Lookup;
   readonly #startedMs = performance.now();
@@ -89,6 +91,8 @@ export class Proxy implements AsyncDisposable {
     this.challenges = new PendingAnswers(gateways, this.#questions);
     this.wanted = new WantedCertificates(gateways);
     this.#handOvers = new HandOvers(this.#workers.loads, (slot) => this.#listeners.workersOf(slot));
+    const keyOf = (slot: number): string => this.#listeners.keyOf(slot);
+    this.live = new LiveConnections(() => this.#workers.alive(), keyOf);
     // Sums belong to no worker, and their lines name none.
     this.#refusals = new Refusals((event) => logWorkerEvent(this.#log, -1, event));
   }
@@ -175,14 +179,9 @@ export class Proxy implements AsyncDisposable {
     return known;
   }
 
+  /** Every one; `live` tells of some at less cost. */
   connections(): ProxyConnection[] {
-    return this.#workers.alive().flatMap((worker) =>
-      worker.live.read().map((connection) => ({
-        ...connection,
-        worker: worker.index,
-        listener: this.#listeners.keyOf(connection.slot),
-      })),
-    );
+    return this.live.find({}, Infinity).connections;
   }
 
   /** Resets one connection, named as in `connections()`. Nothing happens if it is over. */

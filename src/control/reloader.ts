@@ -12,6 +12,7 @@ import { cautions } from "./cautions.ts";
 import { isEmpty, type PlanDiff } from "./diff.ts";
 import { FileWatch } from "./file-watch.ts";
 import type { Proxy } from "./proxy.ts";
+import type { ReloadCause } from "./reload-log.ts";
 import type { ReloadOutcome } from "./reload-outcome.ts";
 
 export interface ReloaderOptions {
@@ -35,6 +36,8 @@ export class Reloader {
   #running: Promise<void> | null = null;
   #outcome: ReloadOutcome = { error: "the proxy is not serving" };
   #again = false;
+  /** Who asked last. */
+  #cause: ReloadCause = "file";
   /** A successor is being started, which reads the configuration as it is. */
   #held = false;
   #stopped = false;
@@ -50,7 +53,7 @@ export class Reloader {
     if (file === null) return;
     this.#watch = new FileWatch([file], () => {
       if (!this.#held) log.info({ file }, "the configuration has changed");
-      void this.reload();
+      void this.reload("file");
     });
   }
 
@@ -63,7 +66,7 @@ export class Reloader {
   /** The upgrade has failed: what was asked for meanwhile is done. */
   release(): void {
     this.#held = false;
-    if (this.#again) void this.reload();
+    if (this.#again) void this.reload(this.#cause);
   }
 
   stop(): void {
@@ -75,8 +78,9 @@ export class Reloader {
    * Settles when what the configuration is now has been taken up or refused, or is left to a successor. Never rejects: the
    * log has the outcome.
    */
-  async reload(): Promise<ReloadOutcome> {
+  async reload(cause: ReloadCause): Promise<ReloadOutcome> {
     this.#again = true;
+    this.#cause = cause;
     if (this.#held) return { error: "an upgrade is under way, which reads the configuration" };
     this.#running ??= this.#run().finally(() => (this.#running = null));
     await this.#running;
@@ -94,19 +98,20 @@ export class Reloader {
     const proxy = this.#proxy;
     if (proxy === undefined) return;
     const { log, read, setLevel, began, ended, admin } = this.#options;
+    const cause = this.#cause;
     began();
     this.#watch?.noted();
     try {
       const plan = await read();
       const diff = await this.#take(proxy, plan);
       setLevel(plan.log.level);
-      admin.reloaded();
+      admin.reloaded(cause, diff);
       this.#outcome = { diff };
       this.#tell(proxy.plan, diff);
       ended("configuration reloaded");
     } catch (error) {
       const reason = messageOf(error);
-      admin.refused(reason);
+      admin.refused(cause, reason);
       this.#outcome = { error: reason };
       log.error({ reason }, "configuration not taken, serving on as before");
       ended(`configuration not taken, serving on as before: ${reason}`);

@@ -411,6 +411,7 @@ export const ADMIN = {
   streamMs: 1_000, // between two snapshots: what a person can follow
   streamStallMs: 5_000, // until a snapshot is read; whoever takes longer sees nothing that is still true
   streamConnections: 200, // in a snapshot: more than a screen has
+  lingerMs: 1_000, // of connections to an address that was left: for answers that are on their way
   aliveMs: 2_000, // for workers to answer; a probe of Kubernetes waits 1 s by default, and must not get its answer for nothing
   retryMs: 100, // between attempts to listen where the process before this one still does
 } as const;

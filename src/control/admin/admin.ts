@@ -8,18 +8,30 @@ import { ADMIN, PROXY_DEFAULTS } from "../../shared/limits.ts";
 import type { Log } from "../../shared/log.ts";
 import type { AdminPlan } from "../../shared/plan.ts";
 import { pause } from "../backoff.ts";
+import type { PlanDiff } from "../diff.ts";
+import type { EventRing } from "../event-ring.ts";
 import { FileWatch } from "../file-watch.ts";
 import { scrape } from "../metrics/metrics.ts";
 import { takeReading } from "../metrics/reading.ts";
 import type { Proxy } from "../proxy.ts";
+import { type ReloadCause, ReloadLog } from "../reload-log.ts";
 import { type Answer, json, type Question } from "./answer.ts";
 import { type Controls, operationsOf } from "./api.ts";
 import { type Operations, perform } from "./api/operation.ts";
-import { answerLive, answerReady, Pulse, type Reloads, type Subject } from "./health.ts";
+import {
+  answerLive,
+  answerReady,
+  type ApiSubject,
+  Pulse,
+  type Reloads,
+  type Subject,
+} from "./health.ts";
 import { openApi } from "./openapi.ts";
 import { DashboardPage } from "./page.ts";
 import { answerOn, type Path, type Paths, READ } from "./paths.ts";
 import { AdminServer } from "./server.ts";
+import { Snapshots } from "./snapshot.ts";
+import { SnapshotStream } from "./stream.ts";
 import { readToken, Token } from "./token.ts";
 
 /** Another plan for it, which can be had. */
@@ -28,7 +40,7 @@ export interface PreparedAdmin {
   abandon(): void;
 }
 
-export class Admin implements Subject {
+export class Admin implements ApiSubject {
   readonly #log: Log;
   readonly #page = new DashboardPage();
   readonly #pulse = new Pulse(this);
@@ -45,10 +57,21 @@ export class Admin implements Subject {
   refusal: string | null = null;
   readonly reloads: Reloads = { taken: 0, refused: 0, lastTakenMs: Date.now() };
 
-  /** @param controls what the API can have done. */
-  constructor(log: Log, controls: Controls) {
+  readonly history = new ReloadLog();
+  readonly events: EventRing;
+  readonly #stream: SnapshotStream;
+
+  /** @param events of the log. @param controls what the API can have done. */
+  constructor(log: Log, events: EventRing, controls: Controls) {
     this.#log = log;
-    this.#operations = operationsOf(this, controls);
+    this.events = events;
+    const snapshots = new Snapshots(this);
+    this.#stream = new SnapshotStream(
+      log,
+      () => snapshots.take(),
+      () => snapshots.rest(),
+    );
+    this.#operations = operationsOf(this, controls, this.#stream);
   }
 
   /**
@@ -73,6 +96,7 @@ export class Admin implements Subject {
   serve(proxy: Proxy): void {
     this.proxy = proxy;
     this.phase = "serving";
+    this.history.taken("start", null, this.reloads.lastTakenMs);
   }
 
   drain(): void {
@@ -80,28 +104,32 @@ export class Admin implements Subject {
   }
 
   /** The configuration as it is now is what is served. */
-  reloaded(): void {
+  reloaded(cause: ReloadCause, diff: PlanDiff): void {
     this.refusal = null;
     this.reloads.taken++;
     this.reloads.lastTakenMs = Date.now();
+    this.history.taken(cause, diff, this.reloads.lastTakenMs);
   }
 
   /** The configuration as it is now is not taken. */
-  refused(reason: string): void {
+  refused(cause: ReloadCause, reason: string): void {
     this.refusal = reason;
     this.reloads.refused++;
+    this.history.refused(cause, reason, Date.now());
   }
 
   /** Another process answers from here on. */
   letGo(): void {
     this.phase = "draining";
     this.#closing.abort();
+    this.#stream.end();
     this.#server?.letGo();
   }
 
   stop(): void {
     this.#closing.abort();
     this.#tokenWatch?.stop();
+    this.#stream.end();
     this.#server?.close();
   }
 
@@ -111,7 +139,10 @@ export class Admin implements Subject {
     const use = (server: AdminServer | undefined): void => {
       const before = this.#server;
       this.#server = server;
-      if (before !== server) before?.close();
+      if (before !== undefined && before !== server) {
+        this.#stream.end();
+        before.leave();
+      }
       this.#use(plan, token);
     };
     if (plan === null || this.#isAt(plan)) {
@@ -141,6 +172,7 @@ export class Admin implements Subject {
 
   #use(plan: AdminPlan | null, token: Token | null): void {
     this.#plan = plan;
+    if (!sameToken(token, this.#token)) this.#stream.end(); // whoever reads has to show the new one
     this.#token = token;
     this.#attempts++;
     this.#tokenWatch?.stop();
@@ -152,6 +184,7 @@ export class Admin implements Subject {
   #tokenChanged(path: string): void {
     try {
       this.#token = Token.read(path);
+      this.#stream.end();
       this.#log.info({}, "new admin token");
     } catch (error) {
       this.#log.error({ error: messageOf(error) }, "the admin token stays as it was");
@@ -237,4 +270,8 @@ export class Admin implements Subject {
 
 function isTaken(error: unknown): boolean {
   return error instanceof ProxyError && errnoOf(error.cause) === "EADDRINUSE";
+}
+
+function sameToken(one: Token | null, other: Token | null): boolean {
+  return one === null || other === null ? one === other : one.equals(other);
 }

@@ -1,5 +1,7 @@
 // What the admin listener answers: status, type and text. Called by everything behind it.
 
+import type { ServerResponse } from "node:http";
+
 export interface Question {
   readonly method: string;
   readonly path: string;
@@ -22,6 +24,8 @@ export interface Answer {
   /** Sent instead of `text`. */
   readonly bytes?: Uint8Array;
   readonly fields?: Readonly<Record<string, string>>;
+  /** It goes on, in place of the text, for as long as whoever is given this likes. Not of HEAD. */
+  readonly follow?: (response: ServerResponse) => void;
 }
 
 const TEXT = "text/plain; charset=utf-8";

@@ -2,7 +2,9 @@
 // answer; it is ready while clients are served as the configuration says. Called by answers.ts and by metrics.
 
 import { ADMIN } from "../../shared/limits.ts";
+import type { EventRing } from "../event-ring.ts";
 import type { Proxy } from "../proxy.ts";
+import type { ReloadLog } from "../reload-log.ts";
 import { type Answer, json, type Question, text, wantsJson } from "./answer.ts";
 
 /** What the admin listener tells of. */
@@ -13,6 +15,12 @@ export interface Subject {
   /** Why the configuration on disk is not what is served; null: it is. */
   readonly refusal: string | null;
   readonly reloads: Readonly<Reloads>;
+}
+
+/** What the API tells of besides. */
+export interface ApiSubject extends Subject {
+  readonly history: ReloadLog;
+  readonly events: EventRing;
 }
 
 export interface Reloads {

@@ -22,9 +22,9 @@ export function openApi(operations: Operations): object {
   };
 }
 
-function describe({ summary, description, query, body, answers }: Operation): object {
-  const content = (schema: z.ZodType, io: "input" | "output"): object => ({
-    "application/json": { schema: z.toJSONSchema(schema, { io }) },
+function describe({ summary, description, query, body, answers, type }: Operation): object {
+  const content = (schema: z.ZodType, io: "input" | "output", of = "application/json") => ({
+    [of]: { schema: z.toJSONSchema(schema, { io }) },
   });
   return {
     summary,
@@ -34,7 +34,7 @@ function describe({ summary, description, query, body, answers }: Operation): ob
       ? {}
       : { requestBody: { required: true, content: content(body, "input") } }),
     responses: {
-      200: { description: "Done.", content: content(answers, "output") },
+      200: { description: "Done.", content: content(answers, "output", type) },
       default: { description: "Not done, and why.", content: content(failure, "output") },
     },
   };

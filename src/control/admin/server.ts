@@ -111,6 +111,12 @@ export class AdminServer {
     this.#server.closeIdleConnections();
   }
 
+  /** As `letGo`, and connections do not outlive their answers for long: another address is asked from here on. */
+  leave(): void {
+    this.letGo();
+    setTimeout(() => this.#server.closeAllConnections(), ADMIN.lingerMs).unref();
+  }
+
   close(): void {
     this.letGo();
     this.#server.closeAllConnections();
@@ -134,16 +140,22 @@ export class AdminServer {
       answer = failure(500, "this is a mistake of the proxy; its log has more");
     }
     const bytes = answer.bytes ?? Buffer.from(answer.text);
+    const { follow } = answer;
+    const hasLength = follow === undefined && answer.status !== 304; // RFC 9110 section 8.6: not of what is not there
     response.writeHead(answer.status, {
       "content-type": answer.type,
-      ...(answer.status === 304 ? {} : { "content-length": String(bytes.length) }), // it would be the page's
+      ...(hasLength ? { "content-length": String(bytes.length) } : {}),
       "cache-control": "no-store",
       ...SAFEGUARDS,
       ...answer.fields,
       ...(request.complete ? {} : { connection: "close" }),
     });
     if (request.method === "HEAD") response.end();
-    else response.end(bytes);
+    else if (follow === undefined) response.end(bytes);
+    else {
+      clearTimeout(late); // whoever follows sees to it that it is read
+      follow(response);
+    }
   }
 
   async #answer(request: IncomingMessage): Promise<Answer> {

@@ -29,6 +29,10 @@ export class Token {
     }
   }
 
+  equals(other: Token): boolean {
+    return timingSafeEqual(this.#hash, other.#hash);
+  }
+
   /** @param authorization the field's value, `Bearer …` (RFC 6750 section 2.1). */
   isShownIn(authorization: string | undefined): boolean {
     const [, shown] = /^Bearer +(\S+) *$/i.exec(authorization ?? "") ?? [];

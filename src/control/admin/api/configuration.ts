@@ -1,14 +1,38 @@
-// The configuration, and reloads of it. Called by api.ts.
+// The configuration as it is served, and reloads of it. Called by api.ts.
 
-import type { z } from "zod";
-
-import type { PlanDiff } from "../../diff.ts";
+import { ADMIN } from "../../../shared/limits.ts";
+import type { Plan } from "../../../shared/plan.ts";
+import { changesOf } from "../../reload-log.ts";
 import type { ReloadOutcome } from "../../reload-outcome.ts";
+import type { ApiSubject } from "../health.ts";
 import * as schemas from "../schemas.ts";
 import { operation, type Operations, refusal } from "./operation.ts";
 
-export function configurationOperations(reload: () => Promise<ReloadOutcome>): Operations {
+/** What it needs of whoever read the configuration. */
+export interface ConfigurationControls {
+  readonly reload: () => Promise<ReloadOutcome>;
+  /** A plan as people read it; no secret stands in it. */
+  readonly describe: (plan: Plan) => string;
+  /** null: there are only flags. */
+  readonly file: string | null;
+}
+
+export function configurationOperations(
+  subject: ApiSubject,
+  { reload, describe, file }: ConfigurationControls,
+): Operations {
   return {
+    "/api/config": {
+      GET: operation(
+        { summary: "The configuration that is served.", answers: schemas.config },
+        () => ({
+          path: file,
+          text: subject.proxy === undefined ? "" : describe(subject.proxy.plan),
+          loadedMs: subject.reloads.lastTakenMs,
+          refusal: subject.refusal,
+        }),
+      ),
+    },
     "/api/reload": {
       POST: operation(
         {
@@ -21,16 +45,11 @@ export function configurationOperations(reload: () => Promise<ReloadOutcome>): O
         },
       ),
     },
-  };
-}
-
-export function changesOf(diff: PlanDiff): z.input<typeof schemas.reloaded> {
-  return {
-    added: diff.added.map(({ key }) => key),
-    removed: diff.removed.map(({ key }) => key),
-    changed: diff.changed.map(({ after, parts }) => ({ listener: after.key, parts: [...parts] })),
-    unchanged: diff.unchanged.length,
-    settings: [...diff.settings],
-    deferred: [...diff.deferred],
+    "/api/reloads": {
+      GET: operation(
+        { summary: "What became of the last reloads.", answers: schemas.reloads },
+        () => subject.history.newest(ADMIN.reloadsMax),
+      ),
+    },
   };
 }

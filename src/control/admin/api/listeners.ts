@@ -24,13 +24,14 @@ export function listenerOperations(subject: Subject): Operations {
           summary: "Listeners and their targets, with what they counted.",
           answers: schemas.listeners,
         },
-        () => (subject.proxy === undefined ? [] : listenersOf(subject.proxy)),
+        () => listenersOf(subject.proxy),
       ),
     },
   };
 }
 
-export function listenersOf(proxy: Proxy): z.input<typeof schemas.listeners> {
+export function listenersOf(proxy: Proxy | undefined): z.input<typeof schemas.listeners> {
+  if (proxy === undefined) return [];
   const { listeners } = proxy.stats();
   const summaries = new Map(proxy.listeners().map((summary) => [summary.key, summary]));
   return proxy.plan.listeners.flatMap((plan) => {

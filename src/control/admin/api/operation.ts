@@ -13,6 +13,8 @@ export interface Operation {
   /** Of the body, JSON; none: it takes none. */
   readonly body?: z.ZodType;
   readonly answers: z.ZodType;
+  /** Of what it answers; by default JSON. */
+  readonly type?: string;
   run(input: { query: unknown; body: unknown }): Answer | Promise<Answer>;
 }
 

@@ -31,7 +31,7 @@ export function statusOf(subject: Subject): z.input<typeof schemas.status> {
     engine: proxy === undefined || proxy.workers().length === 0 ? null : proxy.engine,
     workers: (proxy?.workers() ?? []).map(({ index, kind }) => ({ index, kind })),
     workerRestarts: proxy?.stats().workerRestarts ?? 0,
-    connections: proxy?.connections().length ?? 0,
+    connections: proxy?.live.count() ?? 0,
     reloads: { ...reloads },
   };
 }
