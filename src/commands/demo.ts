@@ -21,6 +21,7 @@ import { formatTargets, type Plan } from "../shared/plan.ts";
 import { CounterBoard } from "./counter-board.ts";
 import type { Example } from "./help.ts";
 import { thisMachine } from "./machine.ts";
+import { formatPlan } from "./plan-text.ts";
 import { STOP, watchStopSignals } from "./stop.ts";
 import { print, type Style, styleFor, wantsColours } from "./terminal.ts";
 import { NAME_AND_VERSION } from "./version.ts";
@@ -108,8 +109,10 @@ async function show(storage: string | null, traffic: boolean): Promise<boolean> 
 }
 
 async function openAdmin(plan: Plan, log: ProcessLog): Promise<Admin & Disposable> {
-  const admin = new Admin(log, {
+  const admin = new Admin(log, log.events, {
     reload: () => Promise.resolve({ error: "the demo has no configuration to read again" }),
+    describe: formatPlan,
+    file: null,
     setLevel: (level) => log.setLevel(level),
   });
   await admin.start(plan.admin, false);
