@@ -120,6 +120,10 @@ describe("who may ask", () => {
         await child.line(/"msg":"new admin token"/);
         expect(await statusOf(`${at}/nothing`, shown(TOKEN))).toBe(401);
         expect(await statusOf(`${at}/nothing`, shown(`${TOKEN}-new`))).toBe(404);
+        writeFileSync(tokenFile, "short");
+        await child.line(/"msg":"the admin token stays as it was"/);
+        expect(await statusOf(`${at}/nothing`, shown("short"))).toBe(401);
+        expect(await statusOf(`${at}/nothing`, shown(`${TOKEN}-new`))).toBe(404);
         await stop(child);
         const { stdout, stderr } = await child.outcome;
         expect(stdout + stderr).not.toContain(TOKEN);

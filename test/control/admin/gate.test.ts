@@ -2,6 +2,9 @@
 // send.
 
 import { describe, expect, test } from "bun:test";
+import { isIP } from "node:net";
+
+import fc from "fast-check";
 
 import { judge } from "../../../src/control/admin/gate.ts";
 import { Token } from "../../../src/control/admin/token.ts";
@@ -46,6 +49,28 @@ describe("a name that anybody may let point here is turned away (DNS rebinding)"
     expect(statusOf("GET", { host: "other.internal" }, named)).toBe(421);
     const authorization = `Bearer ${SECRET}`;
     expect(statusOf("GET", { host: "other.internal", authorization }, named)).toBe("trusted");
+  });
+
+  test("whatever is let in names an address, localhost or the name that was configured", () => {
+    const listen = parseEndpoint("edge.internal:9090", "listen");
+    const hosts =
+      "127.0.0.1 localhost edge.internal EDGE.internal evil.example [::1] ::1 0x7f.1 2130706433";
+    const between = "[ ] : . @ / # ? %00 , 9090".split(" ");
+    const part = fc.constantFrom(...hosts.split(" "), ...between, " ", "\t");
+    const ours = /^(edge\.internal|localhost\.?|[0-9.]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$/i;
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 5 }), (parts) => {
+        const host = parts.join("");
+        const passes = statusOf("GET", { host }, { listen }) !== 421;
+        if (passes) expect(host).toMatch(ours);
+        if (passes)
+          expect(
+            isIP(new URL(`http://${host}`).hostname.replace(/[[\]]/g, "")) > 0 ||
+              /localhost|edge/i.test(host),
+          ).toBe(true);
+      }),
+      { numRuns: 2_000 },
+    );
   });
 
   test("nobody reaches a unix socket by name, whatever the field says", () => {
