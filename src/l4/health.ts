@@ -72,7 +72,7 @@ const PLACE = 1;
 
 /** The same without its place. */
 export function spent(ticket: Ticket): Ticket {
-  return ticket - (ticket % 2);
+  return ticket & ~PLACE;
 }
 
 const NO_CHANGES: readonly HealthChange[] = [];
@@ -87,7 +87,7 @@ export class TargetHealth {
   readonly #outcomes: (Window | null)[];
   readonly #state: Uint8Array;
   /** Another one with each state that it comes to. */
-  readonly #period: Uint32Array;
+  readonly #period: Int32Array;
   /** In a row. */
   readonly #failures: Int32Array;
   /** Since it was calm. */
@@ -105,7 +105,7 @@ export class TargetHealth {
     this.#limits = Array.from({ length: slots }, () => EJECTS);
     this.#outcomes = new Array<Window | null>(slots).fill(null);
     this.#state = new Uint8Array(slots);
-    this.#period = new Uint32Array(slots);
+    this.#period = new Int32Array(slots);
     this.#failures = new Int32Array(slots);
     this.#ejections = new Int32Array(slots);
     this.#ejectedUntil = new Float64Array(slots);
@@ -167,15 +167,14 @@ export class TargetHealth {
   /** It is connected, or has answered. */
   succeeded(target: number, ticket: Ticket, now: number): HealthChange | null {
     const state = this.#state[target]!;
-    const limits = this.#limits[target]!;
-    const isOfNow = this.#isOfNow(target, ticket);
     if (state === UP) {
-      if (!isOfNow) return null;
+      if (!this.#isOfNow(target, ticket)) return null;
       this.#failures[target] = 0;
       this.#outcomes[target]?.count(now);
       return null;
     }
     if (state === DOWN) return null;
+    const limits = this.#limits[target]!;
     const foundOut = this.#giveBack(target, ticket) && ++this.#passed[target]! >= limits.probes;
     return foundOut || limits.returnsAtOnce ? this.#return(target, now) : null;
   }
@@ -184,7 +183,7 @@ export class TargetHealth {
   failed(target: number, ticket: Ticket, now: number): HealthChange | null {
     if (!this.#isOfNow(target, ticket)) return null;
     const state = this.#state[target]!;
-    if (state === HALF_OPEN) return ticket % 2 === PLACE ? this.#eject(target, now) : null;
+    if (state === HALF_OPEN) return (ticket & PLACE) !== 0 ? this.#eject(target, now) : null;
     if (state !== UP) return null;
     this.#failures[target]!++;
     return this.#hasFailed(target, now) ? this.#eject(target, now) : null;
@@ -208,7 +207,7 @@ export class TargetHealth {
 
   /** @returns whether it held a place. */
   #giveBack(target: number, ticket: Ticket): boolean {
-    if (ticket % 2 !== PLACE || !this.#isOfNow(target, ticket)) return false;
+    if ((ticket & PLACE) === 0 || !this.#isOfNow(target, ticket)) return false;
     this.#probing[target]!--;
     this.usable[target] = 1;
     return true;

@@ -125,8 +125,7 @@ export class Targets<T> {
  */
 export class Attempt<T> {
   readonly #group: Group<Target<T>>;
-  readonly #active: Int32Array;
-  readonly #ledger: Ledger;
+  readonly #shared: BySlot;
   #index = -1;
   #slot = -1;
   #ticket: Ticket = 0;
@@ -135,8 +134,7 @@ export class Attempt<T> {
 
   constructor(group: Group<Target<T>>) {
     this.#group = group;
-    this.#active = group.shared.active;
-    this.#ledger = group.shared.ledger;
+    this.#shared = group.shared;
     this.#left = group.open;
   }
 
@@ -167,15 +165,15 @@ export class Attempt<T> {
     const target = this.#group.targets[index]!;
     this.#index = index;
     this.#slot = target.slot;
-    this.#ticket = this.#ledger.health.began(target.slot);
+    this.#ticket = this.#shared.ledger.health.began(target.slot);
     if (this.#left === 0) this.#left = 1; // it has been let in again since
-    this.#active[target.slot]!++;
+    this.#shared.active[target.slot]!++;
     return target;
   }
 
   /** The target is connected, or has answered, and counts as active until Targets.leave. */
   succeeded(now: number): void {
-    this.#ledger.succeeded(this.#slot, this.#spend(), now);
+    this.#shared.ledger.succeeded(this.#slot, this.#spend(), now);
   }
 
   /** As `succeeded` or `brokeOff`, by what the answer is. */
@@ -199,13 +197,13 @@ export class Attempt<T> {
   /** The target failed though it had connected, and counts as active until Targets.leave. */
   brokeOff(now: number): void {
     const ticket = this.#spend();
-    if (this.#group.isSpared) this.#ledger.health.abandoned(this.#slot, ticket);
-    else this.#ledger.failed(this.#slot, ticket, now);
+    if (this.#group.isSpared) this.#shared.ledger.health.abandoned(this.#slot, ticket);
+    else this.#shared.ledger.failed(this.#slot, ticket, now);
   }
 
   /** It is not the target's fault: the client left, or this machine lacks something. */
   abandoned(): void {
-    this.#ledger.health.abandoned(this.#slot, this.#spend());
+    this.#shared.ledger.health.abandoned(this.#slot, this.#spend());
     this.#giveUp();
   }
 
@@ -217,7 +215,7 @@ export class Attempt<T> {
   }
 
   #giveUp(): void {
-    this.#active[this.#slot]!--;
+    this.#shared.active[this.#slot]!--;
     this.#tried ??= new Uint8Array(this.#group.targets.length);
     this.#tried[this.#index] = 1;
     this.#left--;

@@ -6,10 +6,12 @@ import * as fc from "fast-check";
 
 import {
   formatDuration,
+  formatPercent,
   formatSize,
   parseByteRate,
   parseDuration,
   parseEventRate,
+  parsePercent,
   parseSize,
 } from "../../src/config/units.ts";
 import { ProxyError } from "../../src/shared/errors.ts";
@@ -112,6 +114,37 @@ describe("sizes", () => {
 
   test("no text makes the parser throw anything but a ProxyError with a cure", () => {
     throwsOnlyProxyErrors(parseSize);
+  });
+});
+
+describe("percentages", () => {
+  test.each([
+    ["0", 0],
+    ["0%", 0],
+    ["20%", 0.2],
+    ["12.5%", 0.125],
+    ["100 %", 1],
+  ])("%s is %d of all", (text, share) => expect(parsePercent(text)).toBe(share));
+
+  test.each(["", "%", "-5%", "101%", "5", 50, "half", "5%%", "1e1%"])("%p is refused", (text) =>
+    expect(() => parsePercent(text)).toThrow(ProxyError),
+  );
+
+  test("a number without its sign is told to add it", () => {
+    expect(() => parsePercent(50)).toThrow('Write "50%"');
+  });
+
+  test("formatting and parsing give back every percentage", () => {
+    const thousandths = fc.nat(100_000).map((n) => n / 100_000);
+    fc.assert(
+      fc.property(thousandths, (share) => {
+        expect(parsePercent(formatPercent(share))).toBeCloseTo(share, 8);
+      }),
+    );
+  });
+
+  test("no text makes the parser throw anything but a ProxyError with a cure", () => {
+    throwsOnlyProxyErrors(parsePercent);
   });
 });
 

@@ -31,7 +31,7 @@ test("whatever is asked, no more is granted than both together allow", () => {
   });
   fc.assert(
     fc.property(
-      fc.array(step, { maxLength: 80 }),
+      fc.array(step, { maxLength: 80, size: "max" }),
       fc.double({ min: 0, max: 1, noNaN: true }),
       fc.nat(5),
       (steps, share, minPerSecond) => {

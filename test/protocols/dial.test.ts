@@ -13,6 +13,7 @@ import {
 } from "../../src/protocols/dial.ts";
 import type { Wire } from "../../src/protocols/wire/wire.ts";
 import { CounterWriter } from "../../src/shared/counters.ts";
+import type { BreakerPlan } from "../../src/shared/plan.ts";
 import { Authority, type Issued } from "../support/certificates.ts";
 import {
   groupOf,
@@ -82,6 +83,28 @@ async function closedTarget(): Promise<string> {
   await using server = await WireServer.listen();
   return server.target;
 }
+
+test("a circuit that is open fails a dial at once, whatever its target would do", async () => {
+  const breaker: BreakerPlan = {
+    failures: 1,
+    errorRate: 0,
+    minimum: 1,
+    windowMs: 1_000,
+    openMs: 60_000,
+    maxOpenMs: 60_000,
+    probes: 1,
+    statuses: [],
+    refuses: true,
+  };
+  const target = await closedTarget();
+  const request = testRequest({ groups: [{ ...groupOf(target), breaker }] });
+  const dialer = dialerOf(request);
+  expect(failureOf(await dial(dialer).outcome).reason).toBe("target_down");
+  const refused = failureOf(await within("the refusal", dial(dialer).outcome));
+  expect([refused.reason, refused.message]).toEqual(["circuit_open", target]);
+  expect(statsOf(request).targets[0]).toMatchObject({ failures: 1, ejections: 1 });
+  dialer.end();
+});
 
 describe("over TLS, a dial", () => {
   const authority = new Authority();

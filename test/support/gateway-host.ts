@@ -41,14 +41,11 @@ export class TestHost implements GatewayHost {
   readonly segmentsOf = listening.segmentsOf;
   readonly gatherDatagrams = listening.gatherDatagrams;
   readonly lostDatagrams = listening.lostDatagrams;
+  readonly emit = (event: WorkerEvent): void => void this.events.push(event);
 
   constructor(rows = 1_000) {
     this.rows = new LiveRows(rows);
     this.bandwidth = new Bandwidth(this.rows.table, () => this.sharedMs());
-  }
-
-  emit(event: WorkerEvent): void {
-    this.events.push(event);
   }
 
   hasRoom(fd: number): boolean {

@@ -102,6 +102,7 @@ export class UdpListener implements GatewayListener, SessionOwner {
     // What turns a flood away comes first, and costs next to nothing.
     if (this.#host.rows.full) return this.#turnAway("table_full");
     const ip = parseIp(address);
+    if (ip === null) return this.#turnAway("no_address", `${address} is no address`);
     const { limits, timeouts } = this.#request.listener;
     const refusal = this.#entrance?.admit(ip, this.#host.sharedMs()) ?? null;
     if (refusal !== null) return this.#turnAway(refusal.reason, refusal.detail);
@@ -110,17 +111,18 @@ export class UdpListener implements GatewayListener, SessionOwner {
       Atomics.sub(this.#active, 0, 1);
       return this.#turnAway("max_connections");
     }
-    const tooMany = ip === null ? null : (this.#entrance?.enter(ip) ?? null);
+    const tooMany = this.#entrance?.enter(ip) ?? null;
     if (tooMany !== null) {
       Atomics.sub(this.#active, 0, 1);
       return this.#turnAway(tooMany.reason, tooMany.detail);
     }
     const attempt = this.#targets.begin(FIRST_GROUP);
-    const target = attempt.next(ip, monotonicMs());
-    if (ip === null || target === undefined) {
+    const now = monotonicMs();
+    const target = attempt.next(ip, now);
+    if (target === undefined) {
       Atomics.sub(this.#active, 0, 1);
-      if (ip !== null) this.#entrance?.leave(ip);
-      const { reason, detail } = attempt.lackAt(monotonicMs());
+      this.#entrance?.leave(ip);
+      const { reason, detail } = attempt.lackAt(now);
       return this.#turnAway(reason, detail);
     }
     this.counters.accepted();
