@@ -5,28 +5,17 @@ import { expect, test } from "bun:test";
 
 import { parseEndpoint } from "../../src/shared/address.ts";
 import { type BreakerPlan, type GroupPlan, singleTarget } from "../../src/shared/plan.ts";
+import { breakerPlan } from "../support/breaker.ts";
 import { forEveryEngine } from "../support/engines.ts";
 import { Relay } from "../support/relay.ts";
 import { SilentTarget } from "../support/silent-target.ts";
 import { until, within } from "../support/until.ts";
 import { type Wire, WireServer } from "../support/wire.ts";
 
-const BREAKER: BreakerPlan = {
-  failures: 2,
-  errorRate: 0,
-  minimum: 20,
-  windowMs: 10_000,
-  openMs: 60_000,
-  maxOpenMs: 60_000,
-  probes: 1,
-  statuses: [],
-  refuses: true,
-};
-
 function groupOf(addresses: readonly string[], breaker: Partial<BreakerPlan>): GroupPlan {
   const groups = addresses.map((address) => singleTarget(parseEndpoint(address, "target")));
   const targets = groups.flatMap((group) => group.targets);
-  return { ...groups[0]!, targets, breaker: { ...BREAKER, ...breaker } };
+  return { ...groups[0]!, targets, breaker: breakerPlan(breaker) };
 }
 
 /** An address at which nobody listens. */

@@ -7,6 +7,7 @@ import { parseEndpoint } from "../../src/shared/address.ts";
 import { addCounters, createCounters, emptyStats } from "../../src/shared/counters.ts";
 import type { TargetSlot, WorkerEvent } from "../../src/shared/messages.ts";
 import { type BreakerPlan, type GroupPlan, singleTarget } from "../../src/shared/plan.ts";
+import { breakerPlan } from "../support/breaker.ts";
 
 function slot(index: number, more: Partial<TargetSlot> = {}): TargetSlot {
   const address = { kind: "ip" as const, host: "10.0.0.1", port: index + 1 };
@@ -213,19 +214,9 @@ test("a target without weight is tried when no other is left", () => {
 });
 
 describe("a circuit breaker", () => {
-  const BREAKER: BreakerPlan = {
-    failures: 2,
-    errorRate: 0,
-    minimum: 20,
-    windowMs: 1_000,
-    openMs: 100,
-    maxOpenMs: 1_000,
-    probes: 2,
-    statuses: [503],
-    refuses: true,
-  };
+  const SHORT = { openMs: 100, maxOpenMs: 1_000, probes: 2, statuses: [503] };
   const withBreaker = (breaker: Partial<BreakerPlan> = {}): GroupPlan[] => [
-    { ...PLAN, breaker: { ...BREAKER, ...breaker } },
+    { ...PLAN, breaker: breakerPlan({ ...SHORT, ...breaker }) },
   ];
 
   test("opens for a target that stands alone, says when it may be tried again, and closes after its probes", () => {

@@ -13,7 +13,7 @@ import {
 } from "../../src/protocols/dial.ts";
 import type { Wire } from "../../src/protocols/wire/wire.ts";
 import { CounterWriter } from "../../src/shared/counters.ts";
-import type { BreakerPlan } from "../../src/shared/plan.ts";
+import { breakerPlan } from "../support/breaker.ts";
 import { Authority, type Issued } from "../support/certificates.ts";
 import {
   groupOf,
@@ -85,17 +85,7 @@ async function closedTarget(): Promise<string> {
 }
 
 test("a circuit that is open fails a dial at once, whatever its target would do", async () => {
-  const breaker: BreakerPlan = {
-    failures: 1,
-    errorRate: 0,
-    minimum: 1,
-    windowMs: 1_000,
-    openMs: 60_000,
-    maxOpenMs: 60_000,
-    probes: 1,
-    statuses: [],
-    refuses: true,
-  };
+  const breaker = breakerPlan({ failures: 1 });
   const target = await closedTarget();
   const request = testRequest({ groups: [{ ...groupOf(target), breaker }] });
   const dialer = dialerOf(request);

@@ -9,6 +9,7 @@ import type { ListenerStats } from "../../src/shared/counters.ts";
 import { RING_DEFAULTS, UDP_DEFAULTS } from "../../src/shared/limits.ts";
 import {
   type Balance,
+  type BreakerPlan,
   GROUP_DEFAULTS,
   type ListenerPlan,
   type Plan,
@@ -123,6 +124,7 @@ export interface UdpOptions {
   /** Addresses, or more than that. */
   targets: readonly (string | (Partial<TargetPlan> & { address: string }))[];
   balance?: Balance;
+  breaker?: BreakerPlan;
   maxSessions?: number;
   maxPerIp?: number;
   acceptRate?: number;
@@ -133,7 +135,7 @@ export interface UdpOptions {
 }
 
 export function udpPlan(options: UdpOptions): UdpPlan {
-  const listen = options.listen ?? "127.0.0.1:0";
+  const { listen = "127.0.0.1:0", balance = "round_robin", breaker = null } = options;
   const targets = options.targets.map((target) => {
     const written = typeof target === "string" ? { address: target } : target;
     const { address, weight = 1, backup = false } = written;
@@ -143,7 +145,7 @@ export function udpPlan(options: UdpOptions): UdpPlan {
     key: `udp ${listen}`,
     protocol: "udp",
     listen: parseEndpoint(listen, "listen"),
-    groups: [{ balance: options.balance ?? "round_robin", targets, ...GROUP_DEFAULTS }],
+    groups: [{ ...GROUP_DEFAULTS, balance, targets, breaker }],
     access: { allow: options.allow ?? [], deny: options.deny ?? [] },
     limits: {
       maxConnections: options.maxSessions ?? UDP_DEFAULTS.maxConnections,

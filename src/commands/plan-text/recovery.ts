@@ -13,14 +13,17 @@ type Recovering = Pick<GroupPlan, "health" | "breaker" | "slowStartMs">;
 export function recoveryRows({ health, breaker, slowStartMs }: Recovering): Row[] {
   return [
     ...(health === null ? [] : [["health", formatHealth(health)] as Row]),
-    ...(breaker === null ? [] : [["breaker", formatBreaker(breaker)] as Row]),
+    ...(breaker === null ? [] : breakerRows(breaker)),
     ...(slowStartMs === 0 ? [] : [["slow start", formatSlowStart(slowStartMs)] as Row]),
   ];
 }
 
 /** The same as lines of their own. */
 export function recoveryLines(group: Recovering): string[] {
-  return recoveryRows(group).map(([name, text]) => (name === "health" ? text : `${name}: ${text}`));
+  return recoveryRows(group).map(([name, text]) => {
+    if (name === "") return `  ${text}`;
+    return name === "health" ? text : `${name}: ${text}`;
+  });
 }
 
 /** What holds without a breaker. */
@@ -31,7 +34,7 @@ export function ejectionRows({ targets, breaker }: GroupPlan): Row[] {
   return [["left out", `after ${failures} failures in a row, ${times}`]];
 }
 
-function formatBreaker(breaker: BreakerPlan): string {
+function breakerRows(breaker: BreakerPlan): Row[] {
   const { failures, errorRate, minimum, windowMs, openMs, maxOpenMs, probes, statuses } = breaker;
   const rate = `${formatPercent(errorRate)} of at least ${minimum} within ${formatDuration(windowMs)}`;
   const when = [
@@ -41,13 +44,15 @@ function formatBreaker(breaker: BreakerPlan): string {
   const grows =
     maxOpenMs > openMs ? `, each time twice as long, up to ${formatDuration(maxOpenMs)}` : "";
   const parts = [
-    `opens after ${when.join(" or ")}`,
-    `for ${formatDuration(openMs)}${grows}`,
-    `${probes} must succeed to close it`,
+    `open for ${formatDuration(openMs)}${grows}`,
+    `closes when ${probes === 1 ? "one has" : `${probes} have`} succeeded`,
     ...(statuses.length === 0 ? [] : [`${statuses.join(", ")} are failures`]),
     `while all are open clients are ${breaker.refuses ? "refused" : "sent to them all the same"}`,
   ];
-  return parts.join("; ");
+  return [
+    ["breaker", `opens after ${when.join(" or ")}`],
+    ["", parts.join("; ")],
+  ];
 }
 
 function formatSlowStart(ms: number): string {

@@ -6,6 +6,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 
 import type { BreakerPlan } from "../../../src/shared/plan.ts";
+import { breakerPlan } from "../../support/breaker.ts";
 import { failure, type FakeBackendStream, type FakeClient, Stage } from "./support/fakes.ts";
 
 interface Act {
@@ -30,17 +31,7 @@ const REQUESTS = [
 ] as const;
 
 /** One request at a time finds out: a place that is not given back keeps all others away. */
-const BREAKER: BreakerPlan = {
-  failures: 1,
-  errorRate: 0,
-  minimum: 20,
-  windowMs: 1_000,
-  openMs: 100,
-  maxOpenMs: 1_000,
-  probes: 1,
-  statuses: [503],
-  refuses: true,
-};
+const BREAKER = breakerPlan({ failures: 1, openMs: 100, maxOpenMs: 1_000, statuses: [503] });
 
 /** A client with the backend streams that its request was given to, which end in the one that answered. */
 class Scene {

@@ -6,7 +6,7 @@ import { describe, expect, test } from "bun:test";
 import { RetryBudget } from "../../../src/l4/retry-budget.ts";
 import { fieldsOf } from "../../../src/protocols/http/message/fields.ts";
 import { HTTP_POOL, HTTP_RELAY } from "../../../src/shared/limits.ts";
-import type { BreakerPlan } from "../../../src/shared/plan.ts";
+import { breakerPlan } from "../../support/breaker.ts";
 import { failure, type FakeBackend, type FakeClient, Stage } from "./support/fakes.ts";
 
 /** A request that a backend has. */
@@ -303,17 +303,7 @@ describe("an answer that the route wants tried elsewhere", () => {
 });
 
 describe("a circuit breaker", () => {
-  const BREAKER: BreakerPlan = {
-    failures: 2,
-    errorRate: 0,
-    minimum: 20,
-    windowMs: 1_000,
-    openMs: 5_000,
-    maxOpenMs: 10_000,
-    probes: 1,
-    statuses: [503],
-    refuses: true,
-  };
+  const BREAKER = breakerPlan({ openMs: 5_000, maxOpenMs: 10_000, statuses: [503] });
 
   /** A request that the only target answers so. */
   function answered(stage: Stage, status: number): FakeClient {

@@ -3,6 +3,7 @@
 
 import { expect, test } from "bun:test";
 
+import { breakerPlan } from "../../support/breaker.ts";
 import { Datagrams, UdpRelay } from "../../support/udp.ts";
 import { until } from "../../support/until.ts";
 
@@ -113,4 +114,25 @@ test("clients of a name that does not resolve are refused until it does", async 
     return client.received.length > 0;
   });
   expect(await client.text()).toBe("found");
+});
+
+test("clients of a target whose circuit is open are turned away, and served when it is back", async () => {
+  const target = await named("a");
+  const { port } = target.address;
+  const breaker = breakerPlan({ openMs: 50, maxOpenMs: 50, probes: 2 });
+  await using relay = await UdpRelay.start({ targets: [target.target], breaker });
+  expect(await served(relay, 1)).toEqual(["a"]);
+  await target[Symbol.asyncDispose]();
+  await until("it is open", async () => {
+    await using client = await Datagrams.open();
+    await client.send("who", relay.address);
+    return relay.stats.refused.circuit_open > 0;
+  });
+  await using again = await named("a", "127.0.0.1", port);
+  await until("it is closed", async () => {
+    await using client = await Datagrams.open();
+    await client.send("who", relay.address);
+    return relay.stats.targets[0]!.states.up === 1;
+  });
+  expect([...(await served(relay, 3)), again.address.port]).toEqual(["a", "a", "a", port]);
 });
