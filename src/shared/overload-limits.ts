@@ -6,3 +6,31 @@ export const LAG = {
   beatMs: 100, // between two looks at the clock: some microseconds of a thread's time a second, and lag to a tenth of a second
   windowMs: 500, // two of them are what the worst is of: what a person felt is there for whoever looks once a second
 } as const;
+
+/** The key `overload`, where the configuration does not say otherwise. */
+export const OVERLOAD_DEFAULTS = {
+  // Half a second is felt by everybody and is some hundred times what a busy worker's turn takes; a pause of the machine, or of
+  // the garbage collector, does not come twice within SHEDDING.lag.holdMs.
+  lagMs: 500,
+  // Of the cgroup's limit or the machine's memory, of what this process holds: beyond, the kernel is about to end it, with
+  // everybody's connections.
+  memoryShare: 0.9,
+  // Beyond, clients would be let in for whom no target can be reached any more, and certificates and the admin listener would
+  // find none either. What is below never fails for want of them.
+  descriptorsShare: 0.95,
+} as const;
+
+/** How new work is turned away: more of it, the further a value is above its ceiling. */
+export const SHEDDING = {
+  leastShare: 0.1, // of new work, at the ceiling itself: enough to be felt by what rises, and nine of ten are served
+  // The worst of a second and a half at most, so a single pause, however long, is over before it has held.
+  lag: { resume: 0.8, full: 2, holdMs: 1_600, calmMs: 10_000 },
+  // The last tenth of what the kernel gives is where it ends processes: all new work is turned away in the middle of it.
+  memory: { resume: 0.9, full: 1.05, holdMs: 0, calmMs: 30_000 },
+  descriptors: { resume: 0.95, full: 1.04, holdMs: 0, calmMs: 10_000 }, // 1.04 of 95 % is just short of all
+  lookMs: 500, // at memory and descriptors, 20 µs each; in that time a worker accepts some thousand clients, and reserves hold
+  limitMs: 10_000, // between two looks at the limits themselves: those of containers are changed while they run
+  collectMs: 10_000, // between two collections of garbage that are asked for while memory is short
+  retryAfterSeconds: 2, // told to clients: by then it is over, if it was a moment
+  sayMs: 10_000, // between two lines of the log about the same beginning
+} as const;

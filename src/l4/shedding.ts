@@ -1,0 +1,58 @@
+// When new work is turned away, and how much of it: pure, with the time as a parameter. Asked of anything that has a ceiling: how
+// late a worker is, the memory and the descriptors of the process.
+//
+//   share 1 ┤                 ┌────   Begins above the ceiling, once that has been so for holdMs. Ends below `resume` at once, and
+//           │               ╱         below the ceiling after calmMs, so that what rests in between is not turned away for ever.
+//     least ┤      ┌────────┘         In between more is turned away the further it is above.
+//         0 ┴──────┴────────┬────┬─▶
+//               resume  ceiling  full
+
+import { SHEDDING } from "../shared/limits.ts";
+
+/** How a thing is judged; `resume` and `full` are parts of its ceiling. */
+export interface SheddingRule {
+  readonly resume: number;
+  readonly full: number;
+  readonly holdMs: number;
+  readonly calmMs: number;
+}
+
+export class Shedding {
+  /** Of new work, 0 to 1: what is to be turned away. */
+  share = 0;
+  readonly #rule: SheddingRule;
+  /** Since when it is above the ceiling, or below it while shedding; -1: it is not. */
+  #aboveMs = -1;
+  #belowMs = -1;
+
+  constructor(rule: SheddingRule) {
+    this.#rule = rule;
+  }
+
+  /** @param ceiling 0: none. @returns `share`, as it is from now on. */
+  look(value: number, ceiling: number, nowMs: number): number {
+    if (ceiling <= 0) return this.#end();
+    if (value > ceiling) return this.#above(value / ceiling, nowMs);
+    this.#aboveMs = -1;
+    if (this.share === 0) return 0;
+    if (this.#belowMs < 0) this.#belowMs = nowMs;
+    const { resume, calmMs } = this.#rule;
+    if (value <= ceiling * resume || nowMs - this.#belowMs >= calmMs) return this.#end();
+    return (this.share = SHEDDING.leastShare);
+  }
+
+  #above(ratio: number, nowMs: number): number {
+    this.#belowMs = -1;
+    if (this.#aboveMs < 0) this.#aboveMs = nowMs;
+    const { full, holdMs } = this.#rule;
+    if (this.share === 0 && nowMs - this.#aboveMs < holdMs) return 0;
+    const { leastShare } = SHEDDING;
+    const part = Math.min(1, (ratio - 1) / (full - 1));
+    return (this.share = leastShare + (1 - leastShare) * part);
+  }
+
+  #end(): number {
+    this.#aboveMs = this.#belowMs = -1;
+    return (this.share = 0);
+  }
+}
