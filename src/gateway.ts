@@ -80,6 +80,7 @@ const host: GatewayHost = {
     return traceConnections;
   },
   rows,
+  strain,
   bandwidth,
   challenges: new ChallengeAnswers(),
   keyLog: init.keyLogPath === null ? null : keyLogTo(init.keyLogPath),
@@ -236,6 +237,9 @@ function obey(command: Command<GatewayPlan>): void {
       return host.rows.reset(command.id);
     case "trace":
       traceConnections = command.on;
+      return;
+    case "collect":
+      Bun.gc(false);
       return;
     case "drain":
       draining = true;

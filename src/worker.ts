@@ -94,6 +94,9 @@ function obey(command: Command<RelayPlan>): void {
     case "trace":
       traceConnections = command.on;
       return;
+    case "collect":
+      Bun.gc(false);
+      return;
     case "drain":
       return engine.drain();
     case "end":

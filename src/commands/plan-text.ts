@@ -1,12 +1,13 @@
 // A plan as people read it: what `proxy check` prints. Pure.
 
-import { formatDuration, formatSize } from "../config/units.ts";
+import { formatDuration, formatPercent, formatSize } from "../config/units.ts";
 import { type Endpoint, formatEndpoint } from "../shared/address.ts";
 import { isHttpPlan, type LinkPlan, type TlsPlan } from "../shared/http-plan.ts";
 import {
   type AdminPlan,
   formatTargets,
   type ListenerPlan,
+  type OverloadPlan,
   type Plan,
   type RelayPlan,
   type RingPlan,
@@ -39,7 +40,8 @@ export function formatPlan(plan: Plan, disabled: readonly Disabled[] = []): stri
     ["engine", plan.engine],
     ["workers", String(plan.workers)],
     ...(plan.engine === "auto" || plan.engine === "uring" ? [formatRing(plan.ring)] : []),
-    ["shutdown", `connections may go on for ${formatDuration(plan.shutdownTimeoutMs)}`],
+    formatShutdown(plan),
+    formatOverload(plan.overload),
     ["log", `${log.level}, ${log.format}`],
     ...(plan.admin === null ? [] : [formatAdmin(plan.admin)]),
   ]);
@@ -49,6 +51,31 @@ export function formatPlan(plan: Plan, disabled: readonly Disabled[] = []): stri
   const blocks = [head, ...obtained, ...plan.listeners.map(formatListener)];
   if (off.length > 0) blocks.push(off.join("\n"));
   return blocks.join("\n\n");
+}
+
+function formatShutdown({ shutdownDelayMs, shutdownTimeoutMs }: Plan): Row {
+  const goesOn = `connections may go on for ${formatDuration(shutdownTimeoutMs)}`;
+  if (shutdownDelayMs === 0) return ["shutdown", goesOn];
+  return [
+    "shutdown",
+    `clients are still taken for ${formatDuration(shutdownDelayMs)}, then ${goesOn}`,
+  ];
+}
+
+function formatOverload({ lagMs, memory, descriptorsShare }: OverloadPlan): Row {
+  const ceilings = [
+    ...(lagMs > 0 ? [`a worker is ${formatDuration(lagMs)} late`] : []),
+    ...(memory === null ? [] : [`${formatMemory(memory)} is held`]),
+    ...(descriptorsShare > 0
+      ? [`${formatPercent(descriptorsShare)} of descriptors are taken`]
+      : []),
+  ];
+  if (ceilings.length === 0) return ["overload", "new work is never turned away for it"];
+  return ["overload", `new work is turned away when ${ceilings.join(", or ")}`];
+}
+
+function formatMemory(memory: NonNullable<OverloadPlan["memory"]>): string {
+  return "bytes" in memory ? formatSize(memory.bytes) : `${formatPercent(memory.share)} of memory`;
 }
 
 function formatAdmin({ listen, tokenFile }: AdminPlan): Row {

@@ -4,13 +4,15 @@ import manifest from "../../package.json" with { type: "json" };
 import { Proxy } from "../control/proxy.ts";
 import { messageOf } from "../shared/errors.ts";
 import { RING_DEFAULTS } from "../shared/limits.ts";
-import type { Plan } from "../shared/plan.ts";
+import { NO_OVERLOAD, type Plan } from "../shared/plan.ts";
 import { print } from "./terminal.ts";
 
 const EMPTY_PLAN: Plan = {
   engine: "auto",
   workers: 1,
   shutdownTimeoutMs: 0,
+  shutdownDelayMs: 0,
+  overload: NO_OVERLOAD,
   autoTls: null,
   admin: null,
   ring: RING_DEFAULTS,

@@ -10,6 +10,7 @@ import { addressBlock, choice, flag, listenAddress, size, targetAddress, text } 
 import { autoTls, options } from "./schema-auto-tls.ts";
 import { gateway, overQuic, routes, treatment } from "./schema-http.ts";
 import { backpressure, limits, socket, timeout, timeouts } from "./schema-limits.ts";
+import { overload } from "./schema-overload.ts";
 import { quic } from "./schema-quic.ts";
 import { destination } from "./schema-targets.ts";
 import { tls } from "./schema-tls.ts";
@@ -109,6 +110,12 @@ export const schema = z
       PROXY_DEFAULTS.shutdownTimeoutMs,
       0,
     ),
+    shutdown_delay: timeout(
+      "After a stop was asked for, clients are still taken for so long, while /readyz says that they should go elsewhere.",
+      PROXY_DEFAULTS.shutdownDelayMs,
+      0,
+    ),
+    overload,
     admin: z
       .strictObject({
         listen: listenAddress("Where to listen; other than loopback needs a token."),

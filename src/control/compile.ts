@@ -11,6 +11,7 @@ import { BOUNDS, PROXY_DEFAULTS } from "../shared/limits.ts";
 import type { AdminPlan, ListenerPlan, Plan, RingPlan } from "../shared/plan.ts";
 import { compileAutoTls } from "./compile/auto-tls.ts";
 import { compileHttp } from "./compile/http.ts";
+import { compileOverload } from "./compile/overload.ts";
 import { compileQuic } from "./compile/quic.ts";
 import { compileRelay } from "./compile/relay.ts";
 import { compileLink, compileTls } from "./compile/streams.ts";
@@ -35,6 +36,8 @@ export function compile(config: Config, machine: Machine): Plan {
     engine: config.engine ?? "auto",
     workers: workers === "auto" ? Math.max(1, machine.cpus) : workers,
     shutdownTimeoutMs: config.shutdown_timeout ?? PROXY_DEFAULTS.shutdownTimeoutMs,
+    shutdownDelayMs: config.shutdown_delay ?? PROXY_DEFAULTS.shutdownDelayMs,
+    overload: compileOverload(config),
     ring: compileRing(config.uring ?? {}),
     log: {
       level: config.log_level ?? PROXY_DEFAULTS.logLevel,

@@ -36,6 +36,8 @@ const KEYS: Readonly<Record<string, string>> = {
 
 const SETTINGS: readonly (readonly [keyof Plan, string])[] = [
   ["shutdownTimeoutMs", "shutdown_timeout"],
+  ["shutdownDelayMs", "shutdown_delay"],
+  ["overload", "overload"],
   ["autoTls", "auto_tls"],
   ["admin", "admin"],
 ];

@@ -18,8 +18,19 @@ export interface ProxyHealth {
     readonly control: number;
     readonly workers: readonly { readonly index: number; readonly lagMs: number }[];
   };
-  /** Why new work is turned away at this moment, a sentence each. */
-  readonly overloaded: readonly string[];
+  /** Why new work is turned away at this moment. */
+  readonly overloaded: readonly OverloadReason[];
+}
+
+export const OVERLOAD_REASONS = ["lag", "memory", "descriptors"] as const;
+export type OverloadReason = (typeof OVERLOAD_REASONS)[number];
+
+export interface Overload {
+  readonly reason: OverloadReason;
+  /** With figures, for people. */
+  readonly detail: string;
+  /** Most of what is new is served: by other workers of the kind, or since turning it away gains nothing any more. */
+  readonly partial: boolean;
 }
 
 export interface ProxyConnection extends LiveConnection {

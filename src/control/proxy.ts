@@ -21,9 +21,9 @@ import { Inheritance } from "./inheritance.ts";
 import type { ListenerSummary } from "./listener.ts";
 import { Listeners } from "./listeners.ts";
 import { LiveConnections } from "./live-connections.ts";
-import { OverloadWatch } from "./overload-watch.ts";
+import { OverloadWatch } from "./overload/watch.ts";
 import { type Adoption, Pairs } from "./pairs.ts";
-import type { ProxyConnection, ProxyHealth, ProxyStats } from "./proxy-state.ts";
+import type { Overload, ProxyConnection, ProxyHealth, ProxyStats } from "./proxy-state.ts";
 import { Questions } from "./questions.ts";
 import { Refusals } from "./refusals.ts";
 import { type Lookup, systemLookup } from "./resolver.ts";
@@ -86,7 +86,15 @@ export class Proxy implements AsyncDisposable {
       gone: (error, restarts) => this.#workerGone(index, error, restarts),
       replaced: (worker) => void this.#workerReplaced(worker),
     }));
-    this.#watch = new OverloadWatch(this.#workers.strain);
+    this.#watch = new OverloadWatch({
+      log: this.#log,
+      board: this.#workers.strain,
+      plan: () => this.plan.overload,
+      workers: () => this.#workers.alive(),
+      collect: () => {
+        for (const worker of this.#workers.alive()) worker.post({ type: "collect" });
+      },
+    });
     const gateways = (): WorkerHandle[] => this.#workers.alive("gateway");
     this.challenges = new PendingAnswers(gateways, this.#questions);
     this.wanted = new WantedCertificates(gateways);
@@ -160,7 +168,12 @@ export class Proxy implements AsyncDisposable {
   }
 
   health(): ProxyHealth {
-    return this.#watch.health(this.#workers.alive());
+    return this.#watch.health();
+  }
+
+  /** Why new work is turned away at this moment; empty: none is. */
+  overloads(): Overload[] {
+    return this.#watch.overloads();
   }
 
   /** Of the plan's listeners, by key: every address that clients could go to. */

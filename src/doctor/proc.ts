@@ -53,37 +53,3 @@ export function parseDescriptorLimit(limits: string): number | null {
   if (hard === undefined) return null;
   return hard === "unlimited" ? Infinity : Number(hard);
 }
-
-/**
- * @param cgroups /proc/PID/cgroup: `0::/path` of version 2, `4:memory:/path` of version 1.
- * @returns files that may have the limit of memory, the nearest group first.
- */
-export function memoryLimitFiles(cgroups: string): string[] {
-  return cgroups.split("\n").flatMap((line) => {
-    const [, id, controllers, path] = /^(\d+):([^:]*):(\/.*)$/.exec(line) ?? [];
-    if (id === undefined || path === undefined) return [];
-    const isV2 = id === "0" && controllers === "";
-    if (!isV2 && !controllers!.split(",").includes("memory")) return [];
-    const root = isV2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
-    const file = isV2 ? "memory.max" : "memory.limit_in_bytes";
-    return parentsOf(path).map((each) => `${root}${each}${file}`);
-  });
-}
-
-/** `/a/b` → `/a/b/`, `/a/`, `/`. */
-function parentsOf(path: string): string[] {
-  const parts = path.split("/").filter((part) => part !== "");
-  return Array.from({ length: parts.length + 1 }, (_, i) => {
-    const kept = parts.slice(0, parts.length - i);
-    return kept.length === 0 ? "/" : `/${kept.join("/")}/`;
-  });
-}
-
-/** More than any machine has: version 1 writes "no limit" so. */
-const NO_LIMIT_BYTES = 2 ** 60;
-
-/** @returns null: no limit. */
-export function parseMemoryLimit(text: string): number | null {
-  const bytes = Number(text.trim());
-  return Number.isFinite(bytes) && text.trim() !== "" && bytes < NO_LIMIT_BYTES ? bytes : null;
-}

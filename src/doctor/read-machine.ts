@@ -5,15 +5,10 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from "n
 import { totalmem } from "node:os";
 import { join } from "node:path";
 
+import { readMemoryLimit } from "../control/overload/usage.ts";
 import { isClockSynchronised } from "../ffi/kernel-clock.ts";
 import type { BoundSocket, Holder, Machine } from "./machine.ts";
-import {
-  mayBindLowPorts,
-  memoryLimitFiles,
-  parseDescriptorLimit,
-  parseMemoryLimit,
-  parseSockets,
-} from "./proc.ts";
+import { mayBindLowPorts, parseDescriptorLimit, parseSockets } from "./proc.ts";
 
 /** Whether a process is one of this program: its executable and what it was started with. */
 export type IsProxy = (executable: string, words: readonly string[]) => boolean;
@@ -115,14 +110,6 @@ function link(path: string): string {
   } catch {
     return "";
   }
-}
-
-/** The least of those that the groups around this process have. */
-function readMemoryLimit(): number | null {
-  const files = memoryLimitFiles(read("/proc/self/cgroup") ?? "");
-  const found = files.map((file) => parseMemoryLimit(read(file) ?? ""));
-  const limits = found.filter((limit) => limit !== null);
-  return limits.length === 0 ? null : Math.min(...limits);
 }
 
 function readUnits(): string[] {

@@ -2,6 +2,7 @@
 
 import { RELAY } from "../shared/limits.ts";
 import type { OpenRequest } from "../shared/messages.ts";
+import { reportedDescriptors } from "../shared/reported-descriptors.ts";
 import type { EngineHost } from "./engine.ts";
 import { softDescriptorLimit } from "./linux/sockets.ts";
 
@@ -42,15 +43,6 @@ export function warnIfTooFew(
 
 /** How many descriptors the process may hold; Windows has no such limit. */
 export function descriptorLimit(): number {
-  const limit = process.platform === "linux" ? softDescriptorLimit() : reportedLimit();
+  const limit = process.platform === "linux" ? softDescriptorLimit() : reportedDescriptors();
   return limit > 0 ? Math.min(limit, 2 * RELAY.rowsMax) : 2 * RELAY.rowsMax;
-}
-
-/** Where getrlimit(2) is not bound: the diagnostic report knows it, though it takes tens of milliseconds. */
-function reportedLimit(): number {
-  const report = process.report.getReport() as {
-    userLimits?: { open_files?: { soft?: number | string } };
-  };
-  const soft = Number(report.userLimits?.open_files?.soft);
-  return Number.isNaN(soft) ? 0 : soft;
 }

@@ -6,6 +6,9 @@
 //     least ┤      ┌────────┘         In between more is turned away the further it is above.
 //         0 ┴──────┴────────┬────┬─▶
 //               resume  ceiling  full
+//
+// What stays where it is for plateauMs is not given back by turning new work away: an allocator keeps it, or what is under way
+// does. Then only the least share is turned away, until it moves, as long as it is not against the wall.
 
 import { SHEDDING } from "../shared/limits.ts";
 
@@ -15,24 +18,35 @@ export interface SheddingRule {
   readonly full: number;
   readonly holdMs: number;
   readonly calmMs: number;
+  readonly plateauMs: number;
 }
 
 export class Shedding {
   /** Of new work, 0 to 1: what is to be turned away. */
   share = 0;
+  /** It is less than the value asks for, which does not move. */
+  relieved = false;
   readonly #rule: SheddingRule;
   /** Since when it is above the ceiling, or below it while shedding; -1: it is not. */
   #aboveMs = -1;
   #belowMs = -1;
+  /** About where it is, and since when. */
+  #level = 0;
+  #levelMs = 0;
 
   constructor(rule: SheddingRule) {
     this.#rule = rule;
   }
 
-  /** @param ceiling 0: none. @returns `share`, as it is from now on. */
-  look(value: number, ceiling: number, nowMs: number): number {
+  /**
+   * @param ceiling 0: none.
+   * @param wall what it must never reach.
+   * @returns `share`, as it is from now on.
+   */
+  look(value: number, ceiling: number, nowMs: number, wall = Infinity): number {
+    this.relieved = false;
     if (ceiling <= 0) return this.#end();
-    if (value > ceiling) return this.#above(value / ceiling, nowMs);
+    if (value > ceiling) return this.#above(value, ceiling, nowMs, wall);
     this.#aboveMs = -1;
     if (this.share === 0) return 0;
     if (this.#belowMs < 0) this.#belowMs = nowMs;
@@ -41,13 +55,22 @@ export class Shedding {
     return (this.share = SHEDDING.leastShare);
   }
 
-  #above(ratio: number, nowMs: number): number {
+  #above(value: number, ceiling: number, nowMs: number, wall: number): number {
     this.#belowMs = -1;
     if (this.#aboveMs < 0) this.#aboveMs = nowMs;
-    const { full, holdMs } = this.#rule;
-    if (this.share === 0 && nowMs - this.#aboveMs < holdMs) return 0;
-    const { leastShare } = SHEDDING;
-    const part = Math.min(1, (ratio - 1) / (full - 1));
+    const { full, holdMs, plateauMs } = this.#rule;
+    if (this.share === 0) {
+      if (nowMs - this.#aboveMs < holdMs) return 0;
+      this.#level = 0;
+    }
+    const { leastShare, plateauPart } = SHEDDING;
+    if (Math.abs(value - this.#level) > this.#level * plateauPart) {
+      this.#level = value;
+      this.#levelMs = nowMs;
+    }
+    this.relieved = nowMs - this.#levelMs >= plateauMs && value < wall;
+    if (this.relieved) return (this.share = leastShare);
+    const part = Math.min(1, (value / ceiling - 1) / (full - 1));
     return (this.share = leastShare + (1 - leastShare) * part);
   }
 

@@ -9,7 +9,7 @@ import { closeSync } from "node:fs";
 import { Proxy } from "../control/proxy.ts";
 import { closeWithReset, duplicate, resetShared } from "../ffi/duplicate.ts";
 import { PROXY_DEFAULTS, RING_DEFAULTS } from "../shared/limits.ts";
-import type { BuffersPlan, Plan } from "../shared/plan.ts";
+import { type BuffersPlan, NO_OVERLOAD, type Plan } from "../shared/plan.ts";
 import type { Conn } from "./conn.ts";
 import { handoverOf } from "./handover.ts";
 import type { ForwardResult } from "./pump.ts";
@@ -19,6 +19,8 @@ const PLAN: Plan = {
   engine: "auto",
   workers: 1, // one thread moves more bytes in the kernel than the rest of a script produces
   shutdownTimeoutMs: 0,
+  shutdownDelayMs: 0,
+  overload: NO_OVERLOAD,
   autoTls: null,
   admin: null,
   ring: RING_DEFAULTS,

@@ -6,7 +6,13 @@ import { PRESET_VALUES } from "../config/presets.ts";
 import { formatEndpoint, parseEndpoint } from "../shared/address.ts";
 import { ProxyError } from "../shared/errors.ts";
 import { BOUNDS, LISTENER_DEFAULTS, PROXY_DEFAULTS, RING_DEFAULTS } from "../shared/limits.ts";
-import { ENTRANCE_DEFAULTS, type Plan, type RelayPlan, singleTarget } from "../shared/plan.ts";
+import {
+  ENTRANCE_DEFAULTS,
+  NO_OVERLOAD,
+  type Plan,
+  type RelayPlan,
+  singleTarget,
+} from "../shared/plan.ts";
 import { requireInteger } from "./settings.ts";
 import type { TunnelConfig } from "./tunnel-config.ts";
 
@@ -137,6 +143,8 @@ export function compileTunnel(config: TunnelConfig): TunnelPlan {
     engine,
     workers,
     shutdownTimeoutMs,
+    shutdownDelayMs: 0,
+    overload: NO_OVERLOAD,
     ring,
     log,
     autoTls: null,

@@ -2,7 +2,7 @@
 // part of the limits, its line in the log. Decisions are l4/entrance.ts's, as in the engines. Called by the listeners of tls and
 // http, within onAccept of their wires: nothing of the client has been read then.
 //
-//   enter ─▶ deny, allow, accept_rate ─▶ room in the table, descriptors ─▶ max_connections ─▶ max_per_ip ─▶ Visit ─▶ leave
+//   enter ─▶ deny, allow, accept_rate ─▶ overload ─▶ room in the table, descriptors ─▶ max_connections ─▶ max_per_ip ─▶ Visit
 //
 // Behind proxies that send a PROXY header, `enter` is about the proxy, and `introduction` about the client that it names.
 //
@@ -135,13 +135,16 @@ export class Admission {
   /**
    * @param client all zero on a unix socket.
    * @param fd just accepted.
+   * @param asksLater what it asks is judged by itself, and can be answered: overload alone does not turn it away yet.
    * @returns null for a client that is turned away, which is counted and reported.
    */
-  enter(client: Peer, fd: number): Visit | null {
+  enter(client: Peer, fd: number, asksLater = false): Visit | null {
     const ip = this.#isUnix ? null : client.ip;
-    const { rows } = this.#host;
+    const { rows, strain } = this.#host;
     const refusal = this.#entrance?.admit(ip, this.#host.sharedMs()) ?? null;
     if (refusal !== null) return this.#turnAway(refusal.reason, refusal.detail);
+    const sheds = asksLater ? strain.shedsClient() : strain.sheds();
+    if (sheds) return this.#turnAway("overload", strain.reason);
     if (rows.full || !this.#host.hasRoom(fd)) return this.#turnAway("table_full", "");
     if (!this.#count(ip)) return null;
     this.counters.accepted();
@@ -236,7 +239,8 @@ export class Admission {
    * @returns null: there is no room, which is counted and reported.
    */
   enterStream({ client, ip }: Visit): Visit | null {
-    const { rows } = this.#host;
+    const { rows, strain } = this.#host;
+    if (strain.sheds()) return this.#turnAway("overload", strain.reason);
     if (rows.full) return this.#turnAway("table_full", "");
     const { slot } = this.#request;
     return new Visit(client, ip, (resident) => rows.open(resident, slot, client, NOBODY));

@@ -1,6 +1,7 @@
 // What a gateway worker and the protocols in it know of each other. A gateway worker (src/gateway.ts) lives on its event loop,
 // composes protocols and gives them what they share; a protocol owns its listeners, and imports no other protocol.
 
+import type { Strain } from "../l4/strain.ts";
 import type { SocketAddress } from "../shared/address.ts";
 import type { ListenerCertificates } from "../shared/certificates.ts";
 import type { BindRequest, TargetSlot, WorkerEvent } from "../shared/messages.ts";
@@ -16,6 +17,8 @@ export interface GatewayHost {
   /** Emits `connection` events. */
   readonly traceConnections: boolean;
   readonly rows: LiveRows;
+  /** Asked before new work is begun. */
+  readonly strain: Pick<Strain, "sheds" | "shedsClient" | "isFull" | "reason">;
   readonly bandwidth: Bandwidth;
   readonly challenges: ChallengeAnswers;
   /** Gets lines of the NSS key log of every QUIC connection; null: none are made. */

@@ -30,6 +30,7 @@ export const LISTENER_DEFAULTS = {
 } as const;
 
 export const PROXY_DEFAULTS = {
+  shutdownDelayMs: 0, // whoever has a balancer in front knows how long it takes to notice
   shutdownTimeoutMs: 30_000, // as long as Kubernetes waits before SIGKILL
   logLevel: "info",
   metricsPrefix: "proxy_", // one name for all there is to find in a list of metrics

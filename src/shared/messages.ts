@@ -188,6 +188,8 @@ export type Command<P extends ListenerPlan = ListenerPlan> =
   | { readonly type: "hand_on"; readonly slots: readonly number[] }
   /** From now on `connection` events are emitted, or are not (CommonInit.traceConnections). */
   | { readonly type: "trace"; readonly on: boolean }
+  /** Memory is short: what is garbage is to go now. */
+  | { readonly type: "collect" }
   /** Closes every listener; `drained` follows when the last connection ends. */
   | { readonly type: "drain" }
   /** A client that another worker accepted on this listener; `took` is the answer. */
@@ -234,6 +236,7 @@ export const REFUSALS = [
   "http2_header_bomb", // fields that are many times what was sent for them
   "http3_rapid_reset", // more streams were cancelled than a client has reason to
   "quic_token", // a client over QUIC showed no token, or another one than the listener asks for
+  "overload", // the process or its worker is overloaded, and this was new work: 503
   "quic_target", // the QUIC connection to a target broke off, and with it the clients on it
   "circuit_open", // every target that is left has failed too often (circuit_breaker): 503
 ] as const;

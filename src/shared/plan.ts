@@ -20,6 +20,9 @@ export interface Plan {
   readonly workers: number;
   /** How long connections may go on after a drain began. */
   readonly shutdownTimeoutMs: number;
+  /** How long clients are still taken after a stop was asked for, while probes say that the proxy is not ready. */
+  readonly shutdownDelayMs: number;
+  readonly overload: OverloadPlan;
   readonly ring: RingPlan;
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
   /** Certificates that are obtained and renewed; null: none are. */
@@ -28,6 +31,19 @@ export interface Plan {
   readonly admin: AdminPlan | null;
   readonly listeners: readonly ListenerPlan[];
 }
+
+/** From when on new work is turned away. */
+export interface OverloadPlan {
+  /** How late a worker may be; 0: as late as it is. */
+  readonly lagMs: number;
+  /** What the process may hold: of its cgroup's limit or the machine's memory, or in bytes; null: whatever it does. */
+  readonly memory: { readonly share: number } | { readonly bytes: number } | null;
+  /** Of the descriptors that it may open; 0: all. */
+  readonly descriptorsShare: number;
+}
+
+/** Of a process that is somebody else's, who judges it: the library. */
+export const NO_OVERLOAD: OverloadPlan = { lagMs: 0, memory: null, descriptorsShare: 0 };
 
 export interface AdminPlan {
   readonly listen: Endpoint;

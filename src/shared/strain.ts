@@ -1,14 +1,16 @@
 // How strained the process and each of its threads are, in shared memory: read without a message, and written by one thread each.
 // A Float64 for each value; an aligned 8-byte store does not tear (see counters.ts).
 //
-//   slot   0              1                  2 …
-//          memory: share  descriptors: share then for each thread: due, lag, share
+//   slot   0              1                   2                  3 …
+//          memory: share  descriptors: share  lag: the ceiling   then for each thread: due, lag, share
 //
-// `share` is the part of new work that is turned away, 0 to 1. The control plane is thread 0, and a worker 1 + its index.
+// `share` is the part of new work that is turned away, 0 to 1. The control plane is thread 0, and a worker 1 + its index. A
+// ceiling of 0 is none.
 
 const MEMORY = 0;
 const DESCRIPTORS = 1;
-const THREADS = 2;
+const LAG_CEILING = 2;
+const THREADS = 3;
 const DUE = 0;
 const LAG = 1;
 const SHARE = 2;
@@ -33,6 +35,14 @@ export class StrainBoard {
   setProcess(memoryShare: number, descriptorsShare: number): void {
     this.#slots[MEMORY] = memoryShare;
     this.#slots[DESCRIPTORS] = descriptorsShare;
+  }
+
+  set lagCeilingMs(ms: number) {
+    this.#slots[LAG_CEILING] = ms;
+  }
+
+  get lagCeilingMs(): number {
+    return this.#slots[LAG_CEILING]!;
   }
 
   get memoryShare(): number {

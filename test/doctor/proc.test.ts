@@ -2,13 +2,7 @@
 
 import { expect, test } from "bun:test";
 
-import {
-  mayBindLowPorts,
-  memoryLimitFiles,
-  parseDescriptorLimit,
-  parseMemoryLimit,
-  parseSockets,
-} from "../../src/doctor/proc.ts";
+import { mayBindLowPorts, parseDescriptorLimit, parseSockets } from "../../src/doctor/proc.ts";
 
 const HEAD =
   "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode";
@@ -53,20 +47,4 @@ test("the hard limit of descriptors is read, or that there is none", () => {
   expect(parseDescriptorLimit(line("1024", "524288"))).toBe(524_288);
   expect(parseDescriptorLimit(line("1024", "unlimited"))).toBe(Infinity);
   expect(parseDescriptorLimit("")).toBeNull();
-});
-
-test("limits of memory are looked for in every group around the process", () => {
-  expect(memoryLimitFiles("0::/system.slice/proxy.service\n")).toEqual([
-    "/sys/fs/cgroup/system.slice/proxy.service/memory.max",
-    "/sys/fs/cgroup/system.slice/memory.max",
-    "/sys/fs/cgroup/memory.max",
-  ]);
-  expect(memoryLimitFiles("9:cpu,cpuacct:/a\n4:memory:/a\n")).toEqual([
-    "/sys/fs/cgroup/memory/a/memory.limit_in_bytes",
-    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-  ]);
-  expect(parseMemoryLimit("max\n")).toBeNull();
-  expect(parseMemoryLimit("")).toBeNull();
-  expect(parseMemoryLimit("9223372036854771712\n")).toBeNull();
-  expect(parseMemoryLimit("67108864\n")).toBe(67_108_864);
 });

@@ -7,12 +7,21 @@ import fc from "fast-check";
 import { Shedding, type SheddingRule } from "../../src/l4/shedding.ts";
 import { SHEDDING } from "../../src/shared/limits.ts";
 
-const RULE: SheddingRule = { resume: 0.8, full: 1.5, holdMs: 1_000, calmMs: 5_000 };
+const RULE: SheddingRule = {
+  resume: 0.8,
+  full: 1.5,
+  holdMs: 1_000,
+  calmMs: 5_000,
+  plateauMs: 20_000,
+};
 const CEILING = 100;
 
 /** A value at a time, from the last one on. */
 const looks = fc.array(
-  fc.record({ value: fc.integer({ min: 0, max: 300 }), afterMs: fc.integer({ min: 1, max: 3_000 }) }),
+  fc.record({
+    value: fc.integer({ min: 0, max: 300 }),
+    afterMs: fc.integer({ min: 1, max: 3_000 }),
+  }),
   { maxLength: 100 },
 );
 
@@ -45,6 +54,27 @@ describe("shedding", () => {
     expect(shedding.look(90, CEILING, 40)).toBe(SHEDDING.leastShare);
     expect(shedding.look(90, CEILING, 5_039)).toBe(SHEDDING.leastShare);
     expect(shedding.look(90, CEILING, 5_040)).toBe(0);
+  });
+
+  test("turns away the least of it when the value does not move any more, and more again when it does", () => {
+    const shedding = new Shedding({ ...RULE, holdMs: 0 });
+    expect(shedding.look(200, CEILING, 0)).toBe(1);
+    expect(shedding.look(197, CEILING, 19_999)).toBe(1);
+    expect(shedding.look(198, CEILING, 20_000)).toBe(SHEDDING.leastShare);
+    expect(shedding.relieved).toBe(true);
+    expect(shedding.look(203, CEILING, 30_000)).toBe(SHEDDING.leastShare);
+    expect(shedding.look(205, CEILING, 30_001)).toBe(1);
+    expect(shedding.relieved).toBe(false);
+    expect(shedding.look(205, CEILING, 50_001)).toBe(SHEDDING.leastShare);
+    expect(shedding.look(50, CEILING, 50_002)).toBe(0);
+    expect(shedding.relieved).toBe(false);
+  });
+
+  test("turns everything away at the wall, however long the value stays there", () => {
+    const shedding = new Shedding({ ...RULE, holdMs: 0 });
+    shedding.look(200, CEILING, 0, 200);
+    expect(shedding.look(200, CEILING, 100_000, 200)).toBe(1);
+    expect(shedding.look(199, CEILING, 100_001, 200)).toBe(SHEDDING.leastShare);
   });
 
   test("ends when its ceiling is taken away", () => {

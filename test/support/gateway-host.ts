@@ -3,6 +3,7 @@
 
 import { Admissions } from "../../src/control/admissions.ts";
 import * as listening from "../../src/engine/listening.ts";
+import { Strain } from "../../src/l4/strain.ts";
 import { Bandwidth } from "../../src/protocols/bandwidth.ts";
 import { ChallengeAnswers } from "../../src/protocols/challenge-answers.ts";
 import type { GatewayHost } from "../../src/protocols/host.ts";
@@ -19,6 +20,7 @@ import type { StreamGroupPlan, TlsClientPlan } from "../../src/shared/http-plan.
 import type { Refusal, TargetSlot, WorkerEvent } from "../../src/shared/messages.ts";
 import { GROUP_DEFAULTS, type GroupPlan, type RelayPlan } from "../../src/shared/plan.ts";
 import { countedRoutesOf } from "../../src/shared/route-names.ts";
+import { StrainBoard } from "../../src/shared/strain.ts";
 import { type ListenerOptions, listenerPlan } from "./plan.ts";
 
 export class TestHost implements GatewayHost {
@@ -28,6 +30,9 @@ export class TestHost implements GatewayHost {
   readonly events: WorkerEvent[] = [];
   readonly rows: LiveRows;
   readonly bandwidth: Bandwidth;
+  /** Shares of new work that is turned away, as the control plane would write them. */
+  readonly board = new StrainBoard(StrainBoard.create(2));
+  readonly strain = new Strain(this.board, 0);
   readonly challenges = new ChallengeAnswers();
   /** Of `sharedMs`. */
   nowMs = 1_000;

@@ -5,6 +5,7 @@ import { LISTENER_DEFAULTS, RING_DEFAULTS } from "../../src/shared/limits.ts";
 import {
   type EngineChoice,
   ENTRANCE_DEFAULTS,
+  NO_OVERLOAD,
   type Plan,
   type RelayPlan,
   type RingPlan,
@@ -93,6 +94,8 @@ export function makePlan(options: PlanOptions, ...listeners: ListenerOptions[]):
   return {
     engine: options.engine,
     workers: options.workers ?? 1,
+    shutdownDelayMs: 0,
+    overload: NO_OVERLOAD,
     shutdownTimeoutMs: options.shutdownTimeoutMs ?? 10_000,
     autoTls: null,
     admin: null,

@@ -14,7 +14,7 @@ import { parseEndpoint } from "../../src/shared/address.ts";
 import type { ListenerStats } from "../../src/shared/counters.ts";
 import type { LinkPlan, TlsClientPlan } from "../../src/shared/http-plan.ts";
 import { QUIC_DEFAULTS, QUIC_TARGET_DEFAULTS, RING_DEFAULTS } from "../../src/shared/limits.ts";
-import { GROUP_DEFAULTS, type ListenerPlan } from "../../src/shared/plan.ts";
+import { GROUP_DEFAULTS, type ListenerPlan, NO_OVERLOAD } from "../../src/shared/plan.ts";
 import type { QuicClientPlan, QuicDriverChoice, QuicPlan } from "../../src/shared/quic-plan.ts";
 import { Recorder } from "../protocols/wire/recorder.ts";
 import { TestHost } from "./gateway-host.ts";
@@ -58,6 +58,8 @@ export class StreamRelay implements AsyncDisposable {
       engine: "auto",
       workers,
       shutdownTimeoutMs,
+      shutdownDelayMs: 0,
+      overload: NO_OVERLOAD,
       autoTls: null,
       admin: null,
       ring: RING_DEFAULTS,

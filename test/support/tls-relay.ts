@@ -6,7 +6,7 @@ import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import { Proxy, type ProxyOptions } from "../../src/control/proxy.ts";
 import type { ListenerStats } from "../../src/shared/counters.ts";
 import { RING_DEFAULTS } from "../../src/shared/limits.ts";
-import type { Plan } from "../../src/shared/plan.ts";
+import { NO_OVERLOAD, type Plan } from "../../src/shared/plan.ts";
 import { LogLines } from "./log-lines.ts";
 import { type TlsOptions, tlsPlan } from "./tls.ts";
 import { within } from "./until.ts";
@@ -33,6 +33,8 @@ export class TlsRelay implements AsyncDisposable {
     const plan: Plan = {
       engine: "auto",
       workers: options.workers ?? 1,
+      shutdownDelayMs: 0,
+      overload: NO_OVERLOAD,
       shutdownTimeoutMs: options.shutdownTimeoutMs ?? 10_000,
       autoTls: null,
       admin: null,

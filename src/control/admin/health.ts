@@ -3,6 +3,7 @@
 
 import { ADMIN } from "../../shared/limits.ts";
 import type { EventRing } from "../event-ring.ts";
+import type { Overload } from "../proxy-state.ts";
 import type { Proxy } from "../proxy.ts";
 import type { ReloadLog } from "../reload-log.ts";
 import { type Answer, json, type Question, text, wantsJson } from "./answer.ts";
@@ -63,6 +64,9 @@ export function readinessOf({ phase, proxy, refusal }: Subject): Readiness {
   if (phase !== "serving" || proxy === undefined) return { reasons: [phase], warnings: [] };
   const closed = proxy.listeners().filter(({ workers }) => workers.length === 0);
   const reasons = closed.map(({ key }) => `listener ${key} is open on no worker`);
+  const overloads = proxy.overloads();
+  const told = ({ reason, detail }: Overload): string => `overloaded by ${reason}: ${detail}`;
+  reasons.push(...overloads.filter(({ partial }) => !partial).map(told));
   if (refusal !== null) reasons.push(`the configuration was not taken: ${refusal}`);
   const warnings = proxy
     .certificates()
@@ -73,6 +77,7 @@ export function readinessOf({ phase, proxy, refusal }: Subject): Readiness {
       if (mode !== "enabled") warnings.push(`target ${name} of ${key} is ${mode}`);
     }
   }
+  warnings.push(...overloads.filter(({ partial }) => partial).map(told));
   return { reasons, warnings };
 }
 

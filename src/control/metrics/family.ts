@@ -6,6 +6,7 @@ import type { ListenerPlan } from "../../shared/plan.ts";
 import type { CertificateStatus } from "../acme/status.ts";
 import type { Reloads } from "../admin/health.ts";
 import type { CertificateExpiry } from "../certificates/certificates.ts";
+import type { OverloadReason } from "../proxy-state.ts";
 import type { ListedTarget } from "../targets.ts";
 
 export interface ListenerReading {
@@ -35,6 +36,8 @@ export interface Reading {
   readonly taken: boolean;
   /** How late threads were at worst within the last second: `control`, and workers by their numbers. */
   readonly lagMs: Readonly<Record<string, number>>;
+  /** Why new work is turned away. */
+  readonly overloaded: readonly OverloadReason[];
   readonly process: ProcessReading;
 }
 

@@ -2,6 +2,7 @@
 // program has (prometheus.io, Standard and runtime collectors). Called by metrics.ts.
 
 import manifest from "../../../package.json" with { type: "json" };
+import { OVERLOAD_REASONS } from "../proxy-state.ts";
 import type { Family, Reading, Sample } from "./family.ts";
 
 function value(
@@ -48,6 +49,14 @@ const PROXY: readonly Family[] = [
     "Workers that crashed and were replaced.",
     ({ workerRestarts }) => workerRestarts,
   ),
+  {
+    name: "overloaded",
+    help: "1 while new work is turned away, by what is short; of lag, by some worker.",
+    type: "gauge",
+    labels: ["reason"],
+    read: ({ overloaded }) =>
+      OVERLOAD_REASONS.map((reason): Sample => [[reason], Number(overloaded.includes(reason))]),
+  },
   {
     name: "event_loop_lag_seconds",
     help: "How late a worker, or the control plane, was at worst within the last second.",

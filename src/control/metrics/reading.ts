@@ -1,11 +1,10 @@
 // What metrics are read from, taken at one moment: counters of workers in shared memory, certificates, and the process. Called
 // by the admin listener, at a scrape.
 
-import { readdirSync, readFileSync, statSync } from "node:fs";
-
 import { emptyStats } from "../../shared/counters.ts";
 import { routesOfGroups } from "../../shared/route-names.ts";
 import { readinessOf, type Subject } from "../admin/health.ts";
+import { descriptorsMax, openDescriptors } from "../overload/usage.ts";
 import type { Proxy, ProxyStats } from "../proxy.ts";
 import type { ListenerReading, ProcessReading, Reading } from "./family.ts";
 
@@ -27,6 +26,7 @@ export function takeReading(subject: Subject): Reading {
     reloads,
     taken: refusal === null,
     lagMs: lagOf(proxy),
+    overloaded: proxy?.health().overloaded ?? [],
     process: processReading(),
   };
 }
@@ -61,26 +61,6 @@ export function processReading(): ProcessReading {
     residentBytes: process.memoryUsage.rss(),
     startedMs: STARTED_MS,
     descriptors: openDescriptors(),
-    descriptorsMax: descriptorLimit(),
+    descriptorsMax: descriptorsMax(),
   };
-}
-
-function openDescriptors(): number | null {
-  try {
-    // Since Linux 6.2 the size is the number, which costs nothing however many there are.
-    return statSync("/proc/self/fd").size || readdirSync("/proc/self/fd").length;
-  } catch {
-    return null; // only Linux tells so
-  }
-}
-
-/** Of proc(5), limits: `Max open files  1024  4096  files`, the soft limit first. */
-function descriptorLimit(): number | null {
-  try {
-    const [, soft] =
-      /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];
-    return soft === undefined ? null : Number(soft);
-  } catch {
-    return null;
-  }
 }

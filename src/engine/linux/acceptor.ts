@@ -15,6 +15,7 @@ import {
   setSocketOptions,
 } from "../../ffi/socket-options.ts";
 import type { Entrance, Refused } from "../../l4/entrance.ts";
+import type { Strain } from "../../l4/strain.ts";
 import type { Targets } from "../../l4/targets.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { CounterWriter } from "../../shared/counters.ts";
@@ -73,6 +74,7 @@ export class Acceptor {
   readonly #connections: Connections;
   readonly #host: EngineHost;
   readonly #reports: Reports;
+  readonly #strain: Strain;
   /** Called with a new row, whose client is connected. */
   readonly #begin: (row: number, listener: OpenListener) => void;
   /** By profile index, as rows name them; adopted pairs' profiles have none. */
@@ -91,12 +93,14 @@ export class Acceptor {
     connections: Connections,
     host: EngineHost,
     reports: Reports,
+    strain: Strain,
     begin: (row: number, listener: OpenListener) => void,
   ) {
     this.#watch = watch;
     this.#connections = connections;
     this.#host = host;
     this.#reports = reports;
+    this.#strain = strain;
     this.#begin = begin;
   }
 
@@ -276,6 +280,9 @@ export class Acceptor {
   #admit(listener: OpenListener, client: number, now: number): void {
     if (listener.entrance !== null && !this.#passes(listener.entrance, listener, client, now))
       return;
+    if (this.#strain.sheds()) {
+      return this.#turnAway(listener, client, "overload", now, this.#strain.reason);
+    }
     if (!this.#count(listener, client, now)) return;
     if (listener.watched && this.#host.load.crowded(this.#connections.rows.open)) {
       return this.#handOver(listener, client);

@@ -114,9 +114,8 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
       const { mirror } = connections.profiles[this.rows.listener[row]!]!;
       if (mirror !== null && this.rows.state[row] === OPEN) this.mirrors.rowClosed(row);
     };
-    this.acceptor = new Acceptor(this, connections, host, reports, (row, listener) =>
-      this.#begin(row, listener),
-    );
+    const begin = (row: number, listener: OpenListener): void => this.#begin(row, listener);
+    this.acceptor = new Acceptor(this, connections, host, reports, this.strain, begin);
   }
 
   abstract readonly socketFlags: number;

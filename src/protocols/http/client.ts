@@ -27,7 +27,7 @@ export interface ClientOwner {
   /** @param ip null: it has none, on a unix socket. */
   trusts(ip: Uint8Array | null): boolean;
   guide(client: Client): Guide;
-  take(client: Client, stream: ClientStream, head: RequestHead): void;
+  take(client: GatewayClient, stream: ClientStream, head: RequestHead): void;
   /** The codec of HTTP/1.1 or HTTP/2. */
   serve(isH2: boolean, setup: Omit<ServerSetup, OfListener>): ServerConnection;
   /** The codec of HTTP/3. */
@@ -84,6 +84,13 @@ export abstract class GatewayClient implements Client, ServerEvents, Resident {
   }
 
   // The listener.
+
+  /**
+   * A request is about to be answered that its listener has no room for: whoever speaks HTTP/1.1 is to come back on another
+   * connection, which may be another worker's, or another machine's.
+   * @param all nothing else that it asks will be served either.
+   */
+  abstract turnAway(all: boolean): void;
 
   abstract drain(now: number): void;
 

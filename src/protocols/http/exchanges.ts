@@ -3,12 +3,13 @@
 
 import type { CounterWriter } from "../../shared/counters.ts";
 import type { HttpPlan } from "../../shared/http-plan.ts";
-import { HTTP_RELAY } from "../../shared/limits.ts";
+import { HTTP_RELAY, SHEDDING } from "../../shared/limits.ts";
 import type { Refusal } from "../../shared/messages.ts";
 import { UNROUTED_PLACE } from "../../shared/route-names.ts";
 import type { ClientStream, RefusedRequest } from "./exchange.ts";
 import type { Client, ExchangeHost } from "./host.ts";
 import type { RequestHead } from "./message/heads.ts";
+import { NOBODY } from "./nobody.ts";
 import type { AccessLog, ErrorAnswer } from "./passage.ts";
 import { Notes } from "./record.ts";
 import { Exchange } from "./relay.ts";
@@ -66,18 +67,48 @@ export class Exchanges implements ExchangeHost {
     exchange.take(client, stream, head, this.clock());
   }
 
+  /** A request that never becomes an exchange, since there is no room for it. */
+  turnAway(client: Client, stream: ClientStream, head: RequestHead, detail: string): void {
+    const { accessLog } = this;
+    const own = this.errorAnswer(503, head, SHEDDING.retryAfterSeconds);
+    const { bodyless } = own.head;
+    this.refused("overload", detail);
+    this.counters.spoken(head.version);
+    this.#countOwn(own.head.status);
+    if (accessLog !== null) {
+      const notes = new Notes();
+      notes.begin(this.clock());
+      notes.note(client, head);
+      notes.refuse("overload", detail);
+      notes.status = own.head.status;
+      notes.bytesDown = bodyless ? 0 : own.body.length;
+      notes.record(accessLog, "", 0);
+    }
+    stream.events = NOBODY;
+    stream.sendHead(own.head);
+    if (bodyless) return;
+    stream.sendBody(own.body);
+    stream.sendEnd(null);
+  }
+
   /** A request that never became an exchange, since its codec has answered it. */
   noteRefused(client: Client, request: RefusedRequest, failure: string): void {
-    const { counters, accessLog } = this;
-    counters.spoken(request.version);
-    counters.requestBegan(UNROUTED_PLACE);
-    counters.answeredHere(UNROUTED_PLACE, request.status);
-    counters.requestEnded(UNROUTED_PLACE, request.status, 0);
+    const { accessLog } = this;
+    this.counters.spoken(request.version);
+    this.#countOwn(request.status);
     if (accessLog === null) return;
     const notes = new Notes();
     notes.begin(this.clock());
     notes.noteRefused(client, request, failure);
     accessLog.record(notes);
+  }
+
+  /** Of a request that no route was looked for. */
+  #countOwn(status: number): void {
+    const { counters } = this;
+    counters.requestBegan(UNROUTED_PLACE);
+    counters.answeredHere(UNROUTED_PLACE, status);
+    counters.requestEnded(UNROUTED_PLACE, status, 0);
   }
 
   over(exchange: Exchange): void {

@@ -33,6 +33,7 @@ import type { Client } from "./host.ts";
 import type { RequestHead } from "./message/heads.ts";
 import type { ErrorAnswer, Guide, Router } from "./passage.ts";
 import { QuicClient } from "./quic-client.ts";
+import { keyAuthorizationFor } from "./route/http-01.ts";
 import { StreamClient } from "./stream-client.ts";
 
 /** Clients over QUIC share their endpoint's. */
@@ -187,7 +188,9 @@ export class HttpListener implements GatewayListener, ClientOwner {
   }
 
   #accept(peer: Peer, fd: number): Visit | null {
-    return this.#closing ? null : this.#admission.enter(peer, fd);
+    // In clear a request can be answered; a handshake would cost more than what it is for.
+    const asksLater = this.#tls === null && fd !== NO_DESCRIPTOR;
+    return this.#closing ? null : this.#admission.enter(peer, fd, asksLater);
   }
 
   #begin(client: GatewayClient): void {
@@ -218,8 +221,13 @@ export class HttpListener implements GatewayListener, ClientOwner {
     return this.#parts.router.guide(client);
   }
 
-  take(client: Client, stream: ClientStream, head: RequestHead): void {
-    this.#exchanges.take(client, stream, head);
+  take(client: GatewayClient, stream: ClientStream, head: RequestHead): void {
+    const { strain, challenges } = this.#host;
+    if (!strain.sheds() || keyAuthorizationFor(head, challenges) !== null) {
+      return this.#exchanges.take(client, stream, head);
+    }
+    client.turnAway(strain.isFull);
+    this.#exchanges.turnAway(client, stream, head, strain.reason);
   }
 
   serve(

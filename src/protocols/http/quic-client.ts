@@ -18,6 +18,10 @@ export class QuicClient extends GatewayClient {
     });
   }
 
+  turnAway(all: boolean): void {
+    if (all) this.#server.drain();
+  }
+
   drain(): void {
     this.#server.drain();
   }

@@ -67,6 +67,10 @@ export class StreamClient extends GatewayClient implements WireHandler {
     if (this.#announces || now - this.startedMs >= HTTP_RELAY.drainFirstMs) this.#drainNow();
   }
 
+  turnAway(all: boolean): void {
+    if (all || !this.#announces) this.#drainNow();
+  }
+
   #drainNow(): void {
     if (this.#drained || this.#server === null) return;
     this.#drained = true;

@@ -106,6 +106,8 @@ export class UdpListener implements GatewayListener, SessionOwner {
     const { limits, timeouts } = this.#request.listener;
     const refusal = this.#entrance?.admit(ip, this.#host.sharedMs()) ?? null;
     if (refusal !== null) return this.#turnAway(refusal.reason, refusal.detail);
+    const { strain } = this.#host;
+    if (strain.sheds()) return this.#turnAway("overload", strain.reason);
     const active = Atomics.add(this.#active, 0, 1) + 1;
     if (limits.maxConnections > 0 && active > limits.maxConnections) {
       Atomics.sub(this.#active, 0, 1);
