@@ -1,9 +1,9 @@
-// When new work is turned away, and how much of it: pure, with the time as a parameter. Asked of anything that has a ceiling: how
-// late a worker is, the memory and the descriptors of the process.
+// When new work is turned away, and how much of it: pure, with the time as a parameter. Asked of anything that has a ceiling:
+// how late a worker is, and the memory and descriptors that all of them have.
 //
-//   share 1 ┤                 ┌────   Begins above the ceiling, once that has been so for holdMs. Ends below `resume` at once, and
-//           │               ╱         below the ceiling after calmMs, so that what rests in between is not turned away for ever.
-//     least ┤      ┌────────┘         In between more is turned away the further it is above.
+//   share 1 ┤                 ┌────   Begins above the ceiling, once that has been so for holdMs. Ends below `resume` at once,
+//           │               ╱         and below the ceiling after calmMs, so that what rests in between does not keep it going.
+//     least ┤      ┌────────┘         The further a value is above, the more is turned away.
 //         0 ┴──────┴────────┬────┬─▶
 //               resume  ceiling  full
 //

@@ -1,6 +1,6 @@
-// A worker's own end of the board of strains (shared/strain.ts): how late it is, told for others to read, and whether new work is
-// turned away. Owned by the loop of an engine or of a gateway worker, which says what time it is. What is asked for each client
-// and request costs two loads.
+// A worker's own end of the board of strains (shared/strain.ts): how late it is, told for others to read, and whether new work
+// is turned away. Owned by the loop of an engine or of a gateway worker, which says what time it is. What is asked for each
+// client and request costs two loads.
 
 import { SHEDDING } from "../shared/limits.ts";
 import { type StrainBoard, threadOf } from "../shared/strain.ts";
@@ -53,7 +53,7 @@ export class Strain {
     return this.#turn(own > process ? own : process);
   }
 
-  /** The same for a client whose requests are judged later, each by itself: it is turned away if there is nothing to hold it with. */
+  /** As `sheds`, of a client whose requests are judged later, each by itself: what holds it has to be there all the same. */
   shedsClient(): boolean {
     return this.#turn(this.#board.descriptorsShare);
   }

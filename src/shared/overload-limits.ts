@@ -9,9 +9,9 @@ export const LAG = {
 
 /** The key `overload`, where the configuration does not say otherwise. */
 export const OVERLOAD_DEFAULTS = {
-  // Half a second is felt by everybody and is some hundred times what a busy worker's turn takes; a pause of the machine, or of
-  // the garbage collector, does not come twice within SHEDDING.lag.holdMs.
-  lagMs: 500,
+  // A second is felt by everybody, and no worker that is only busy is so late: with ten thousand clients who all want something a
+  // turn takes a tenth of it. A pause of the machine, or of the garbage collector, does not last for SHEDDING.lag.holdMs.
+  lagMs: 1_000,
   // Of the cgroup's limit or the machine's memory, of what this process holds: beyond, the kernel is about to end it, with
   // everybody's connections.
   memoryShare: 0.9,
@@ -34,8 +34,8 @@ export const SHEDDING = {
   leastShare: 0.1, // of new work, at the ceiling itself: enough to be felt by what rises, and nine of ten are served
   // The worst of a second and a half at most, so a single pause, however long, is over before it has held.
   lag: { resume: 0.8, full: 2, holdMs: 1_600, calmMs: 10_000, plateauMs: Infinity },
-  // The last tenth of what the kernel gives is where it ends processes: all new work is turned away in the middle of it.
-  // What is freed is given back within seconds, measured; after half a minute whatever is left stays.
+  // The last tenth of what the kernel gives is where it ends processes: all new work is turned away in the middle of it. What is
+  // freed is given back within seconds, measured; after half a minute whatever is left stays.
   memory: { resume: 0.9, full: 1.05, holdMs: 0, calmMs: 30_000, plateauMs: 30_000 },
   memoryWall: 0.97, // of the limit: what is held there is never let grow, whether it stays or not
   plateauPart: 0.02, // a value that stays within this part of itself does not move
@@ -43,8 +43,8 @@ export const SHEDDING = {
   descriptors: { resume: 0.95, full: 1.04, holdMs: 0, calmMs: 10_000, plateauMs: Infinity },
   lookMs: 500, // at memory and descriptors, 20 µs each; in that time a worker accepts some thousand clients, and reserves hold
   limitMs: 10_000, // between two looks at the limits themselves: those of containers are changed while they run
-  // Between two collections of garbage that are asked for while memory is short: what clients who went held is garbage until then,
-  // in a worker that has nothing else to do.
+  // Between two collections of garbage that are asked for while memory is short: what clients held who went is garbage until
+  // then, in a worker that has nothing else to do.
   collectMs: 2_000,
   retryAfterSeconds: 2, // told to clients: by then it is over, if it was a moment
   sayMs: 10_000, // between two lines of the log about the same beginning

@@ -1,5 +1,5 @@
-// What Linux writes of a process's memory and of the limits around it (proc(5), cgroups(7)). Pure: texts in, values out. Called by
-// usage.ts, and by `proxy doctor`.
+// What Linux writes of a process's memory and of the limits around it (proc(5), cgroups(7)). Pure: texts in, values out. Called
+// by usage.ts.
 
 /**
  * @param cgroups /proc/PID/cgroup: `0::/path` of version 2, `4:memory:/path` of version 1.

@@ -1,5 +1,5 @@
-// What this process holds of memory and descriptors, and what it may hold. Read anew at each call: nothing is kept but what cannot
-// change. Called by watch.ts, by metrics, and by `proxy doctor`.
+// What this process holds of memory and descriptors, and what it may hold. Read anew at each call: nothing is kept but what
+// cannot change. Called by watch.ts, by metrics, and by `proxy doctor`.
 
 import { closeSync, openSync, readFileSync, statSync } from "node:fs";
 import { totalmem } from "node:os";

@@ -239,8 +239,9 @@ export class Acceptor {
 
   /** @returns false when there is nothing more to accept now. */
   #acceptOne(listener: OpenListener, fd: number, now: number): boolean {
-    if (this.#connections.rows.full) {
-      // As many rows as descriptors allow: clients wait in the kernel's queue until one is free, as with EMFILE.
+    if (this.#connections.rows.full && !this.#strain.isFull) {
+      // As many rows as descriptors allow: clients wait in the kernel's queue until one is free, as with EMFILE. Where all new
+      // work is turned away they are told so.
       this.#pause(listener, EMFILE, now);
       return false;
     }

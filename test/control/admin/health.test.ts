@@ -31,6 +31,7 @@ const listeners = (...workers: number[][]): Proxy["listeners"] => {
   return () => workers.map((each, i) => ({ key: `tcp :${i}`, bound: [], workers: each }));
 };
 const noCertificates = (): [] => [];
+const overloads = (): [] => [];
 
 describe("a proxy lives", () => {
   test("as long as its workers answer in time; a hung one is asked once, however often probes come", async () => {
@@ -64,7 +65,7 @@ describe("a proxy lives", () => {
 describe("a proxy is ready", () => {
   test("while every listener is open, and missing certificates are only warned of", () => {
     const certificates = () => [{ names: ["a.example"], state: "missing" }] as never;
-    const state = subject({ listeners: listeners([0, 1], [2]), certificates });
+    const state = subject({ listeners: listeners([0, 1], [2]), certificates, overloads });
     expect(readinessOf(state)).toEqual({
       reasons: [],
       warnings: ["certificate of a.example is missing"],
@@ -94,7 +95,7 @@ describe("a proxy is ready", () => {
   });
 
   test("and not while it starts, drains, has a listener that no worker serves, or a refused configuration", () => {
-    const proxy = { listeners: listeners([0], []), certificates: noCertificates };
+    const proxy = { listeners: listeners([0], []), certificates: noCertificates, overloads };
     const reasonsOf = (more: Partial<Subject>) => readinessOf(subject(proxy, more)).reasons;
     expect(reasonsOf({ phase: "starting" })).toEqual(["starting"]);
     expect(reasonsOf({ phase: "draining" })).toEqual(["draining"]);
@@ -104,8 +105,21 @@ describe("a proxy is ready", () => {
     ]);
   });
 
+  test("and not while it turns new work away, unless most of that is served elsewhere", () => {
+    const detail = "worker 2, 700 ms late";
+    const state = (partial: boolean): Subject =>
+      subject({
+        listeners: listeners([0]),
+        certificates: noCertificates,
+        overloads: () => [{ reason: "lag", detail, partial }],
+      });
+    const told = ["overloaded by lag: worker 2, 700 ms late"];
+    expect(readinessOf(state(false))).toEqual({ reasons: told, warnings: [] });
+    expect(readinessOf(state(true))).toEqual({ reasons: [], warnings: told });
+  });
+
   test("reasons are told to whom may know them alone", () => {
-    const proxy = { listeners: listeners([]), certificates: noCertificates };
+    const proxy = { listeners: listeners([]), certificates: noCertificates, overloads };
     const question = { ...ASKED, accept: "application/json" };
     const [told, public_] = [true, false].map((trusted) =>
       JSON.parse(answerReady({ ...question, trusted }, subject(proxy)).text),
