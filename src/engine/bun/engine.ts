@@ -5,6 +5,7 @@
 // the watermarks say, and the runtime's accept would spin without free descriptors, so clients are refused before that.
 
 import { sharedMs } from "../../ffi/clock.ts";
+import type { Refused } from "../../l4/entrance.ts";
 import { Pacer } from "../../l4/pacer.ts";
 import { Strain } from "../../l4/strain.ts";
 import type { SocketAddress } from "../../shared/address.ts";
@@ -57,15 +58,15 @@ export class BunEngine implements Engine {
     },
   };
   readonly #sweep = new Sweep(() => this.#checkTimeouts());
-  readonly strain: Strain;
+  readonly #strain: Strain;
   readonly #beat: Beat;
   #open = 0;
   #draining = false;
 
   constructor(host: EngineHost) {
     this.host = host;
-    this.strain = new Strain(host.strain, host.index);
-    this.#beat = new Beat(() => this.strain.beatOfTimer(monotonicMs(), sharedMs()));
+    this.#strain = new Strain(host.strain, host.index);
+    this.#beat = new Beat(() => this.#strain.beatOfTimer(monotonicMs(), sharedMs()));
     const limit = descriptorLimit();
     this.#descriptorLimit = limit;
     this.#fdCeiling = limit - descriptorReserve(limit);
@@ -177,8 +178,10 @@ export class BunEngine implements Engine {
   run(): void {} // the worker's event loop serves
 
   /** Descriptors are numbered from the lowest free one, so the newest tells how many the process holds, all workers together. */
-  hasRoom(fd: number): boolean {
-    return fd < this.#fdCeiling && this.#open < this.live.capacity;
+  refuses(fd: number): Omit<Refused, "type"> | null {
+    if (this.#strain.sheds()) return { reason: "overload", detail: this.#strain.reason };
+    const hasRoom = fd < this.#fdCeiling && this.#open < this.live.capacity;
+    return hasRoom ? null : { reason: "table_full", detail: "" };
   }
 
   unused(slot: number): void {

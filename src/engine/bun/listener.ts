@@ -10,11 +10,10 @@ import {
   type OptionCall,
   setSocketOptions,
 } from "../../ffi/socket-options.ts";
-import { type Arrival, Entrance } from "../../l4/entrance.ts";
+import { type Arrival, Entrance, type Refused } from "../../l4/entrance.ts";
 import type { Pace, Pacer } from "../../l4/pacer.ts";
 import type { Endpoints, Peer } from "../../l4/peer.ts";
 import { encodeProxyHeader } from "../../l4/proxy/encode.ts";
-import type { Strain } from "../../l4/strain.ts";
 import { type Attempt, Targets } from "../../l4/targets.ts";
 import type { SocketAddress } from "../../shared/address.ts";
 import { monotonicMs } from "../../shared/clock.ts";
@@ -42,10 +41,8 @@ export interface ListenerEngine {
   readonly live: LiveTable;
   readonly pacer: Pacer;
   readonly mirrors: Mirrors;
-  /** Asked before a client is let in. */
-  readonly strain: Strain;
-  /** Whether the process can hold one more connection; `fd` is the descriptor just accepted. */
-  hasRoom(fd: number): boolean;
+  /** Why the process takes no further connection; null: it does. `fd` is the descriptor just accepted. */
+  refuses(fd: number): Omit<Refused, "type"> | null;
   addConnection(owner: ConnectionOwner, slot: number): Connection;
   /** The last connection of the listener is over. */
   unused(slot: number): void;
@@ -221,11 +218,8 @@ export class BunListener implements ConnectionOwner {
     const ip = entrance === null ? null : this.#peerOf(socket);
     const refusal = entrance?.admit(ip, sharedMs()) ?? null;
     if (refusal !== null) return this.#turnAway(socket, refusal.reason, refusal.detail);
-    const { strain } = this.#engine;
-    if (strain.sheds()) return this.#turnAway(socket, "overload", strain.reason);
-    if (!this.#engine.hasRoom(fdOf(socket))) {
-      return this.#turnAway(socket, "table_full");
-    }
+    const full = this.#engine.refuses(fdOf(socket));
+    if (full !== null) return this.#turnAway(socket, full.reason, full.detail);
     if (!this.#count(socket, ip)) return;
     const reads = entrance?.reads === true;
     if (!reads) socket.pause();

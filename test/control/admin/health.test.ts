@@ -87,7 +87,7 @@ describe("a proxy is ready", () => {
           ],
         ],
       ]) as never;
-    const proxy = { listeners: listeners([0]), certificates: noCertificates, targets };
+    const proxy = { listeners: listeners([0]), overloads, certificates: noCertificates, targets };
     expect(readinessOf(subject(proxy))).toEqual({
       reasons: [],
       warnings: ["target b of tcp :1 is draining"],
