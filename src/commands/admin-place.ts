@@ -46,13 +46,16 @@ export interface AdminFlags {
   readonly "token-file"?: string | undefined;
 }
 
-/** @throws ProxyError ERR_USAGE, ERR_CONFIG or ERR_CERTIFICATE */
-export async function adminClient(flags: AdminFlags): Promise<AdminClient> {
+/**
+ * @param otherwise what can be done without an admin listener, for errors.
+ * @throws ProxyError ERR_USAGE, ERR_CONFIG or ERR_CERTIFICATE
+ */
+export async function adminClient(flags: AdminFlags, otherwise?: string): Promise<AdminClient> {
   const { admin, config } = flags;
   const configured = config === undefined ? undefined : await configuredPlace(config);
   if (config !== undefined && admin === undefined && configured?.listen === undefined) {
     throw new ProxyError("ERR_USAGE", `${config} has no admin.listen`, {
-      cure: "Write it there and start the proxy again, or say where it is: -admin ADDRESS",
+      cure: withOther("Write it there, or say where it is: -admin ADDRESS", otherwise),
     });
   }
   const listen = admin === undefined ? configured?.listen : typedAddress(admin);
@@ -60,7 +63,15 @@ export async function adminClient(flags: AdminFlags): Promise<AdminClient> {
   return new AdminClient({
     listen: listen ?? parseEndpoint(DEFAULT_ADDRESS, "target"),
     token: tokenFile === null ? null : readToken(tokenFile),
+    cure: withOther(START, otherwise),
   });
+}
+
+const START =
+  "Start the proxy with -admin 127.0.0.1:9090 or admin.listen in its file, or say where it is: -admin ADDRESS or -config FILE";
+
+function withOther(cure: string, otherwise: string | undefined): string {
+  return otherwise === undefined ? cure : `${cure}. ${otherwise}`;
 }
 
 /** @throws ProxyError ERR_USAGE */

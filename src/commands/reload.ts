@@ -3,13 +3,14 @@
 
 import { defineCommand } from "citty";
 
-import { reloaded } from "../control/admin/schemas.ts";
+import type { AdminClient } from "../control/admin/client.ts";
+import { type Changes, reloaded, reloads } from "../control/admin/schemas.ts";
 import { ADMIN_CLIENT } from "../shared/admin-limits.ts";
 import { ProxyError } from "../shared/errors.ts";
 import { printableJson, printableLines } from "../shared/printable.ts";
 import { ADMIN_ARGS, adminClient, JSON_ARG } from "./admin-place.ts";
 import type { Example } from "./help.ts";
-import { formatChanges } from "./live/changes-text.ts";
+import { formatChanges, formatLast, isNothing } from "./live/changes-text.ts";
 import { print, styleFor } from "./terminal.ts";
 
 const SIGNAL =
@@ -24,7 +25,9 @@ export const reload = defineCommand({
   meta: { name: "reload", description: "have a running proxy read its configuration again" },
   args: { ...ADMIN_ARGS, ...JSON_ARG },
   run: async ({ args }): Promise<number> => {
-    const reply = await askFor(args);
+    const client = await adminClient(args, SIGNAL);
+    const wish = { method: "POST", path: "/api/reload", timeoutMs: ADMIN_CLIENT.reloadMs } as const;
+    const reply = await client.ask(reloaded, wish);
     if (!reply.done) {
       const problem = "the configuration is not taken, the one before goes on";
       // Places in files stand at the beginning of their line, where editors and terminals find them.
@@ -33,20 +36,19 @@ export const reload = defineCommand({
     }
     const { value, text } = reply;
     if (args.json === true) await print(printableJson(text.trimEnd()));
-    else await print(formatChanges(value, styleFor(process.stdout)));
+    else await print(await told(client, value));
     return 0;
   },
 });
 
-async function askFor(flags: Parameters<typeof adminClient>[0]) {
-  try {
-    const client = await adminClient(flags);
-    const wish = { method: "POST", path: "/api/reload", timeoutMs: ADMIN_CLIENT.reloadMs } as const;
-    return await client.ask(reloaded, wish);
-  } catch (error) {
-    const isNobody =
-      error instanceof ProxyError && /^no proxy answers|has no admin/.test(error.message);
-    if (!isNobody) throw error;
-    throw new ProxyError(error.code, error.message, { cause: error, cure: SIGNAL });
-  }
+/** Often the proxy has seen the file change before it was asked: then that is what somebody wants to read. */
+async function told(client: AdminClient, changes: Changes): Promise<string> {
+  const style = styleFor(process.stdout);
+  const text = formatChanges(changes, style);
+  if (!isNothing(changes)) return text;
+  const { value: entries } = await client.get(reloads, { path: "/api/reloads" });
+  const last = entries.find(
+    ({ taken, changes: those }) => taken && those !== null && !isNothing(those),
+  );
+  return last === undefined ? text : `${text}\n${formatLast(last, Date.now(), style)}`;
 }

@@ -9,7 +9,7 @@ import { ProxyError } from "../shared/errors.ts";
 import { ADMIN_ARGS, adminClient } from "./admin-place.ts";
 import type { Example } from "./help.ts";
 import { roomOf } from "./live/terminal-room.ts";
-import { print, type Style, styleFor } from "./terminal.ts";
+import { type Style, styleFor, writeAll } from "./terminal.ts";
 import { readingOf } from "./top/reading.ts";
 import { Session } from "./top/session.ts";
 import { picture } from "./top/view.ts";
@@ -55,8 +55,8 @@ async function pictures(
     // Rates need two.
     if (before !== null) {
       const lines = picture(readingOf(before, snapshot), { ...look, address: client.address });
-      await print(left < count ? `\n${lines.join("\n")}` : lines.join("\n"));
-      if (--left === 0) break;
+      const isRead = await writeAll(`${left < count ? "\n" : ""}${lines.join("\n")}\n`);
+      if (--left === 0 || !isRead) break;
     }
     before = snapshot;
   }

@@ -6,7 +6,7 @@ import { expect, test } from "bun:test";
 import { FakeAdmin } from "../support/fake-admin.ts";
 import { TerminalProgram } from "../support/terminal.ts";
 import { until } from "../support/until.ts";
-import { runProxy } from "./proxy-process.ts";
+import { COMMAND, runProxy } from "./proxy-process.ts";
 import { aConnection, aSnapshot, aTarget, twoSnapshots } from "./top/sample.ts";
 
 const ENTERED = "\u001B[?1049h\u001B[?25l";
@@ -21,7 +21,7 @@ interface Seen {
 async function withTop(use: (seen: Seen) => Promise<void>, options = {}): Promise<void> {
   await using fake = await FakeAdmin.start((path, method) => {
     if (path === "/api/stream") return "stream";
-    if (path === "/api/targets") return [200, aTarget({ state: "draining" })];
+    if (path === "/api/targets") return [200, { ...aTarget({ state: "draining" }), alike: 1 }];
     return method === "DELETE" ? [200, { closed: 1 }] : [200, aSnapshot(0).status];
   });
   const words = ["top", "-admin", `127.0.0.1:${fake.port}`];
@@ -196,6 +196,24 @@ test("without a terminal one picture is printed, and with -n as many", async () 
   await fake.streaming;
   for (const seconds of [0, 1, 2]) fake.snapshot(aSnapshot(seconds));
   expect((await two).stdout.match(/^proxy /gm)).toHaveLength(2);
+}, 30_000);
+
+test("whoever has read enough of the pictures ends them", async () => {
+  await using fake = await FakeAdmin.start(() => "stream");
+  const words = ["top", "-n", "1000", "-admin", `127.0.0.1:${fake.port}`];
+  const child = Bun.spawn([...COMMAND, ...words], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  await child.stdout.cancel();
+  await fake.streaming;
+  let seconds = 0;
+  await until("the end", () => {
+    fake.snapshot(aSnapshot(seconds++));
+    return child.exitCode !== null;
+  });
+  expect(child.exitCode).toBe(0);
 }, 30_000);
 
 test("a proxy that cannot be asked is an error in the terminal as it was", async () => {

@@ -40,7 +40,11 @@ export class FakeAdmin implements AsyncDisposable {
 
   place(token: string | null = null) {
     const secret = token === null ? null : Secret.of(Buffer.from(token));
-    return { listen: { kind: "tcp", host: "127.0.0.1", port: this.port }, token: secret } as const;
+    return {
+      listen: { kind: "tcp", host: "127.0.0.1", port: this.port },
+      token: secret,
+      cure: "Start it",
+    } as const;
   }
 
   /** Resolves when a stream is open, the next one after a cut. */

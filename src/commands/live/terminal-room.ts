@@ -7,7 +7,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** Of the standard output; whatever is no terminal takes lines of any length, in UTF-8. */
 export function roomOf(stream: { isTTY?: boolean; columns?: number }, env: Environment): Room {
   if (stream.isTTY !== true) return { width: Infinity, unicode: true };
-  return { width: stream.columns ?? 80, unicode: speaksUtf8(env) };
+  return { width: stream.columns || 80, unicode: speaksUtf8(env) };
 }
 
 /** By the first of the variables that says anything (POSIX, 8.2): none is the POSIX locale, which has ASCII alone. */

@@ -35,7 +35,9 @@ export class Session {
   async run(): Promise<void> {
     const quit = (): void => this.#ended.abort();
     const handlers: [NodeJS.Signals, () => void][] = SIGNALS.map((signal) => [signal, quit]);
-    handlers.push(["SIGTSTP", () => void this.#suspend()], ["SIGCONT", () => this.#resume()]);
+    if (process.platform !== "win32") {
+      handlers.push(["SIGTSTP", () => void this.#suspend()], ["SIGCONT", () => this.#resume()]);
+    }
     for (const [signal, handle] of handlers) process.on(signal, handle);
     const type = (bytes: Buffer): void => this.#typed(bytes.toString("latin1"));
     const draw = (): void => this.#draw();
@@ -46,7 +48,7 @@ export class Session {
       if (this.#ended.signal.aborted) return;
       this.#screen.enter();
       process.stdout.on("resize", draw);
-      process.stdin.on("data", type);
+      if (process.stdin.isTTY) process.stdin.on("data", type);
       draw();
       await following;
     } finally {
@@ -125,6 +127,7 @@ export class Session {
   }
 
   async #suspend(): Promise<void> {
+    if (process.platform === "win32") return; // it has no job control
     await this.#screen.leave();
     process.kill(process.pid, "SIGSTOP");
   }
@@ -136,7 +139,8 @@ export class Session {
 
   #draw(): void {
     if (this.#ended.signal.aborted) return;
-    const { columns, rows: lines } = process.stdout;
+    // One that does not know its size, a serial line for example, says 0.
+    const [columns, lines] = [process.stdout.columns || 80, process.stdout.rows || 24];
     const look = { ...this.#look, columns, lines, address: this.#client.address };
     this.#screen.draw(render(this.#state, look)).catch((error: unknown) => {
       this.#failure = error;

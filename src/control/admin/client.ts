@@ -19,6 +19,8 @@ import * as schemas from "./schemas.ts";
 export interface AdminPlace {
   readonly listen: Endpoint;
   readonly token: Secret | null;
+  /** What to do where no proxy answers. */
+  readonly cure: string;
 }
 
 /** What is asked. */
@@ -38,8 +40,6 @@ export type Reply<T> =
 
 /** Of every version. */
 const ANY_VERSION = z.object({ version: z.string(), pid: z.number(), phase: z.string() });
-const START =
-  "Start the proxy with -admin 127.0.0.1:9090 or admin.listen in its file, or say where it is: -admin ADDRESS or -config FILE";
 
 export class AdminClient {
   /** For people. */
@@ -150,7 +150,7 @@ export class AdminClient {
       new ProxyError("ERR_ADMIN", problem, cure === undefined ? { cause } : { cause, cure });
     if (isLate) return because(`the proxy on ${address} does not answer`);
     if (errno === "ECONNREFUSED" || errno === "ENOENT") {
-      return because(`no proxy answers on ${address}`, START);
+      return because(`no proxy answers on ${address}`, this.#place.cure);
     }
     if (errno === "EACCES" || errno === "EPERM") {
       return because(
@@ -158,11 +158,12 @@ export class AdminClient {
         "Ask as the proxy's user or as root",
       );
     }
-    if (errno.startsWith("HPE_")) return because(`${address} does not speak HTTP`, START);
+    if (errno.startsWith("HPE_"))
+      return because(`${address} does not speak HTTP`, this.#place.cure);
     if (errno === "ECONNRESET" || messageOf(cause) === "aborted") {
       return because(`the connection to ${address} is lost`);
     }
-    return because(`${address} cannot be asked: ${printable(messageOf(cause))}`, START);
+    return because(`${address} cannot be asked: ${printable(messageOf(cause))}`, this.#place.cure);
   }
 
   #unauthorized(): ProxyError {
@@ -187,7 +188,8 @@ export class AdminClient {
     const wrong = (problem: string, cure: string): ProxyError =>
       new ProxyError("ERR_ADMIN", problem, { cure });
     const proxy = await this.#whoIsThere();
-    if (proxy === null) return wrong(`what answers on ${this.address} is not a proxy`, START);
+    if (proxy === null)
+      return wrong(`what answers on ${this.address} is not a proxy`, this.#place.cure);
     const { version, pid } = proxy;
     const versions =
       version === manifest.version

@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 
-import { formatChanges } from "../../../src/commands/live/changes-text.ts";
+import { formatChanges, formatLast } from "../../../src/commands/live/changes-text.ts";
 import { formatConnections } from "../../../src/commands/live/connections-text.ts";
 import { formatStatus } from "../../../src/commands/live/status-text.ts";
 import { formatTargets } from "../../../src/commands/live/targets-text.ts";
@@ -164,6 +164,21 @@ test("a reload is told line by line, or that nothing is different", () => {
 ~ log_level
 = workers: needs an upgrade (proxy upgrade)
 1 listener is as it was`);
+});
+
+test("the last change is told with its time and its cause", () => {
+  const changes = {
+    added: [],
+    removed: [],
+    changed: [{ listener: "tcp :3", parts: ["limits"] }],
+    unchanged: 0,
+    settings: [],
+    deferred: [],
+  };
+  const entry = { atMs: 1_000, cause: "file", taken: true, error: null, changes } as const;
+  expect(formatLast(entry, 4_000, PLAIN)).toBe(
+    "the last change was taken up 3s ago, when the file changed\n~ tcp :3: limits",
+  );
 });
 
 test("a terminal shows more than ASCII where the locale says UTF-8", () => {

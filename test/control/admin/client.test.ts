@@ -15,7 +15,7 @@ const { status } = aSnapshot(0);
 const WISH = { path: "/api/status" };
 
 const clientAt = (address: string): AdminClient =>
-  new AdminClient({ listen: parseEndpoint(address, "listen"), token: null });
+  new AdminClient({ listen: parseEndpoint(address, "listen"), token: null, cure: "Start it" });
 
 test("an answer comes with its value and as it was written", async () => {
   await using fake = await FakeAdmin.start(() => [200, { ...status, more: 1 }]);
@@ -42,9 +42,7 @@ test("the query, the body and the token are sent", async () => {
 test("where nobody answers, the address and the cure are named", async () => {
   const port = await freePort();
   const asked = clientAt(`127.0.0.1:${port}`).get(schema, WISH);
-  await expect(asked).rejects.toThrow(
-    `no proxy answers on 127.0.0.1:${port}. Start the proxy with -admin`,
-  );
+  await expect(asked).rejects.toThrow(`no proxy answers on 127.0.0.1:${port}. Start it`);
   await inFolder(async (folder) => {
     const unix = clientAt(`unix:${folder}/none.sock`).get(schema, WISH);
     await expect(unix).rejects.toThrow(`no proxy answers on unix:${folder}/none.sock`);
