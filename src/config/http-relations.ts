@@ -144,17 +144,19 @@ function checkTreatment(
 }
 
 function checkRetryBudget(retries: Treatment["retries"], path: Path, report: Report): void {
-  const { attempts, budget, min_per_second: least } = retries ?? {};
+  const { attempts, on = [], budget, min_per_second: least } = retries ?? {};
+  const isUsed = attempts !== 0 && on.some((cause) => cause !== "connect");
   for (const key of ["budget", "min_per_second"] as const) {
-    if (attempts !== 0 || retries?.[key] === undefined) continue;
-    report([...path, key], "has no effect with attempts: 0", "key");
+    if (isUsed || retries?.[key] === undefined) continue;
+    const cure = "without a status in on: a target that could not be reached has had no work";
+    report([...path, key], `has no effect ${attempts === 0 ? "with attempts: 0" : cure}`, "key");
   }
-  if (attempts === 0) return;
+  if (!isUsed) return;
   if (budget === "off" && least !== undefined) {
     report([...path, "min_per_second"], "has no effect with budget: off", "key");
   }
   if (budget === 0 && least === 0) {
-    report([...path, "budget"], "leaves nothing to try again. Write attempts: 0 for that");
+    report([...path, "budget"], "leaves no status to try again for. Leave the statuses out of on");
   }
 }
 

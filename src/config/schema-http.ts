@@ -98,7 +98,9 @@ const retries = z
           formatPercent(RETRY_BUDGET.share),
         ),
       ])
-      .meta({ description: "How much of what is asked may be tried again." }),
+      .meta({
+        description: "How much of what was asked may be asked again for its answer's status.",
+      }),
     min_per_second: count(
       "How many may be tried again each second, whatever the budget is.",
       0,

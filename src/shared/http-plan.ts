@@ -217,7 +217,7 @@ export interface RetryPlan {
   readonly connect: boolean;
   /** Statuses that are tried elsewhere, for requests that are idempotent and whose body has not begun to be sent. */
   readonly statuses: readonly number[];
-  /** At most so many in a worker, of all requests of the route together; null: no limit. */
+  /** For `statuses`: at most so many in a worker, of all requests of the route together; null: no limit. */
   readonly budget: RetryBudgetPlan | null;
 }
 

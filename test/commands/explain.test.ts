@@ -44,7 +44,7 @@ test("the way of a request is printed, then what holds, then why nothing else", 
   certificate  ${certFile}, for *.example.com
   speaks       h2
   route 1      api.example.com/v1/* -> http://10.0.0.8:80, http://10.0.0.9:80, round_robin
-                 tried again: twice, on no connection; at most 20% of requests or 10 a second
+                 tried again: twice, on no connection
                  request: x-env: prod
   targets      10.0.0.8:80, 10.0.0.9:80, round_robin
   left out     after 3 failures in a row, for 1s, each time twice as long, up to 30s

@@ -43,16 +43,25 @@ test("those of a route stand below it, with the budget of retries", () => {
     listen: ":1",
     routes: [{ targets: TARGETS, circuit_breaker: breaker, retries }],
   });
-  expect(linesOf(of({ budget: "12.5%", min_per_second: 0 }), "breaker", "tried")).toEqual([
+  expect(
+    linesOf(of({ on: ["connect", 503], budget: "12.5%", min_per_second: 0 }), "breaker", "tried"),
+  ).toEqual([
     "breaker: opens after 1 failure",
     "open for 1m; closes when one has succeeded; 502, 503 are failures; while all are open clients are sent to them all the same",
-    "tried again: twice, on no connection; at most 12.5% of requests",
+    "tried again: twice, on no connection, 503; at most 12.5% of requests",
   ]);
-  const budgets = [{}, { budget: "0%" }, { budget: "off", attempts: 1 }, { attempts: 0 }];
+  const budgets = [
+    {},
+    { on: [503] },
+    { on: [503], budget: "0%" },
+    { on: [503], budget: "off", attempts: 1 },
+    { attempts: 0 },
+  ];
   expect(budgets.flatMap((retries) => linesOf(of(retries), "tried"))).toEqual([
-    "tried again: twice, on no connection; at most 20% of requests or 10 a second",
-    "tried again: twice, on no connection; at most 10 a second",
-    "tried again: once, on no connection",
+    "tried again: twice, on no connection",
+    "tried again: twice, on 503; at most 20% of requests or 10 a second",
+    "tried again: twice, on 503; at most 10 a second",
+    "tried again: once, on 503",
     "tried again: never",
   ]);
 });

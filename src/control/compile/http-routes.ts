@@ -143,7 +143,7 @@ function compileRetries(given: Treatment["retries"]): RetryPlan {
     attempts: given?.attempts ?? HTTP_DEFAULTS.retryAttempts,
     connect: on.includes("connect"),
     statuses: on.filter((status) => status !== "connect"),
-    budget: compileBudget(given),
+    budget: on.some((status) => status !== "connect") ? compileBudget(given) : null,
   };
 }
 

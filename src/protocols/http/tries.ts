@@ -133,26 +133,25 @@ export class Tries {
     return this.#renewed;
   }
 
-  /** Another target may be asked since this one could not be reached; counts. */
+  /** Another target may be asked since this one could not be reached, which has had no work with it; counts. */
   mayReconnect(now: number): boolean {
-    return this.#plan!.connect && this.#mayTry(now);
+    if (!this.#plan!.connect || !this.#mayTry(now)) return false;
+    this.#further++;
+    return true;
   }
 
   /** Another target may be asked since this one gave this status, or no answer, which would be told with it; counts. */
   mayRepeat(status: number, method: string, now: number): boolean {
     if (this.bodyBegun || !this.#plan!.statuses.includes(status)) return false;
-    return isIdempotent(method) && this.#mayTry(now);
+    if (!isIdempotent(method) || !this.#mayTry(now)) return false;
+    this.#overspent = this.#budget?.take(now) === false;
+    if (!this.#overspent) this.#further++;
+    return !this.#overspent;
   }
 
   #mayTry(now: number): boolean {
     if (this.#further >= this.#plan!.attempts) return false;
-    if (now >= this.#connectByMs || !this.#attempt!.hasOther) return false;
-    if (this.#budget?.take(now) === false) {
-      this.#overspent = true;
-      return false;
-    }
-    this.#further++;
-    return true;
+    return now < this.#connectByMs && this.#attempt!.hasOther;
   }
 
   /** The exchange is over. @returns whether the budget of retries kept it from being sent again. */

@@ -370,6 +370,17 @@ describe("a budget of retries", () => {
     expect(stage.backends.flatMap(({ streams }) => streams)).toHaveLength(12);
   });
 
+  test("is not touched by targets that could not be reached", () => {
+    const budget = new RetryBudget({ share: 0, minPerSecond: 0 });
+    const stage = new Stage({ targets: 2, retries: ELSEWHERE, budget });
+    const client = stage.ask();
+    const [first, second] = stage.backends as [FakeBackend, FakeBackend];
+    first.connect("ECONNREFUSED");
+    second.connect();
+    second.last.respond(200, true);
+    expect([client.status, stage.stats.http.retriesRefused]).toEqual([200, 0]);
+  });
+
   test("is not touched by what a backend has not begun to process", () => {
     const budget = new RetryBudget({ share: 0, minPerSecond: 0 });
     const stage = new Stage({ retries: ELSEWHERE, budget });
