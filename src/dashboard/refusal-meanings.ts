@@ -35,6 +35,7 @@ const WORDS: Readonly<Record<Refusal, string>> = {
   quic_token: "no token, or a wrong one",
   quic_target: "the link to the target broke off",
   circuit_open: "every target has failed too often",
+  overload: "overloaded: new work is shed first",
 };
 
 export const MEANINGS: Readonly<Record<string, string>> = WORDS;
