@@ -13,7 +13,7 @@ import { cutBuffers, setSocketOptions } from "./ffi/socket-options.ts";
 import { Strain } from "./l4/strain.ts";
 import { Bandwidth } from "./protocols/bandwidth.ts";
 import { ChallengeAnswers } from "./protocols/challenge-answers.ts";
-import type { GatewayHost, GatewayListener } from "./protocols/host.ts";
+import type { GatewayHost, GatewayListener, ListenerSockets } from "./protocols/host.ts";
 import { createHttpListener } from "./protocols/http/compose.ts";
 import { LiveRows } from "./protocols/live-rows.ts";
 import { QuicListener } from "./protocols/quic/listener.ts";
@@ -55,6 +55,8 @@ const DESCRIPTORS_EACH = { datagrams: 1, streams: 2 } as const;
 
 /** By OpenRequest.slot. */
 const listeners = new Map<number, GatewayListener>();
+/** Of listeners that are over: an address of QUIC is free a little later than its last connection is closed. */
+const lingering = new Set<ListenerSockets>();
 const backlog = { bytes: 0 };
 const sweep = new Sweep(() => {
   const now = monotonicMs();
@@ -137,10 +139,7 @@ async function open(request: OpenRequest<GatewayPlan>): Promise<void> {
   let listener: GatewayListener | null = null;
   try {
     listener = createListener(request);
-    for (const replaced of replaces === "process" ? [] : replaces) {
-      const before = listeners.get(replaced);
-      if (before !== undefined) listener.sockets.follow?.(before.sockets);
-    }
+    if (replaces !== "process") follow(listener.sockets, replaces);
     listeners.set(slot, listener);
     const bound = await listener.sockets.open();
     warnIfTooFew(
@@ -161,12 +160,26 @@ async function open(request: OpenRequest<GatewayPlan>): Promise<void> {
   }
 }
 
+/** What cannot be bound a second time is taken over. */
+function follow(sockets: ListenerSockets, replaced: readonly number[]): void {
+  for (const slot of replaced) {
+    const before = listeners.get(slot);
+    if (before !== undefined) sockets.follow?.(before.sockets);
+  }
+  for (const before of lingering) {
+    if (before.lingers === true) sockets.follow?.(before);
+    else lingering.delete(before);
+  }
+}
+
 function close(slot: number): void {
   listeners.get(slot)?.close();
   checkDrained();
 }
 
 function drop(slot: number): void {
+  const sockets = listeners.get(slot)?.sockets.overQuic;
+  if (sockets?.lingers === true) lingering.add(sockets);
   listeners.delete(slot);
   emit({ type: "over", slot });
 }

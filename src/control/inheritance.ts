@@ -22,6 +22,13 @@ export interface InheritedSocket {
   readonly key: string;
   /** What it is called, for the log. */
   readonly name: string;
+  /** The index of the worker that has it; null: it came from another process. */
+  readonly worker: number | null;
+}
+
+/** A listening socket of this process. */
+export interface HeldSocket extends ListeningSocket {
+  readonly worker: number;
 }
 
 /** What one listener inherits. */
@@ -30,6 +37,8 @@ export interface Share {
   readonly fds: readonly (readonly number[])[];
   /** They cannot be bound a second time: workers have to share them. */
   readonly once: boolean;
+  /** By descriptor: the worker that has it already. */
+  readonly holders: ReadonlyMap<number, number>;
 }
 
 export class Inheritance {
@@ -53,14 +62,14 @@ export class Inheritance {
    * @param sockets duplicates of all that there are, several of one among them. They are its own from here on.
    */
   static within(
-    sockets: readonly ListeningSocket[],
+    sockets: readonly HeldSocket[],
     leaving: readonly Pick<ListenerPlan, "key">[],
   ): Inheritance {
     const kept = new Map<bigint, InheritedSocket>();
-    for (const { key, fd } of sockets) {
+    for (const { key, fd, worker } of sockets) {
       const { ino } = fstatSync(fd, { bigint: true });
       if (kept.has(ino) || leaving.every((listener) => listener.key !== key)) closeSync(fd);
-      else kept.set(ino, { fd, key, name: key });
+      else kept.set(ino, { fd, key, name: key, worker });
     }
     return new Inheritance([...kept.values()], true, false);
   }
@@ -76,7 +85,11 @@ export class Inheritance {
    */
   take(key: string, binds: readonly SocketAddress[], isUdp: boolean): Share {
     const fds = binds.map((bind) => this.#takeOn(key, bind, isUdp));
-    return { fds, once: fds.flat().some((fd) => !canBindBeside(fd)) };
+    const holders = this.#sockets.flatMap(({ fd, worker }): [number, number][] =>
+      worker === null ? [] : [[fd, worker]],
+    );
+    const once = fds.flat().some((fd) => !canBindBeside(fd));
+    return { fds, once, holders: new Map(holders) };
   }
 
   #takeOn(key: string, bind: SocketAddress, isUdp: boolean): number[] {
@@ -134,12 +147,24 @@ function servesDatagrams(fd: number, bind: SocketAddress, isOwn: boolean): boole
   return isOwn && covered && (bind.port === 0 || bind.port === address.port);
 }
 
-/** What one of `workers` that open a listener takes of what it inherits; the first takes some of everything there is. */
+/**
+ * What one of the workers that open a listener takes of what it inherits: a socket stays with the worker that has it, whose
+ * clients are known there, but the first takes some of everything there is.
+ * @param workers by index, in the order in which they open it.
+ */
 export function portionOf(
-  { fds, once }: Share,
+  { fds, once, holders }: Share,
   position: number,
-  workers: number,
+  workers: readonly number[],
 ): (readonly number[])[] {
   if (once) return position === 0 ? [...fds] : [];
-  return fds.map((all) => all.filter((_, i) => i % workers === position));
+  const placeOf = (fd: number, i: number): number => {
+    const held = workers.indexOf(holders.get(fd) ?? -1);
+    return held >= 0 ? held : i % workers.length;
+  };
+  return fds.map((all) => {
+    const places = all.map(placeOf);
+    if (!places.includes(0)) places[0] = 0;
+    return all.filter((_, i) => places[i] === position);
+  });
 }

@@ -42,7 +42,7 @@ export interface ListenerOptions {
 }
 
 /** How a listener is opened for the first time. */
-interface Start extends Inherited {
+interface Start extends Pick<Inherited, "fds" | "once"> {
   readonly binds: readonly SocketAddress[];
   readonly quiet: boolean;
   readonly replaces: OpenRequest["replaces"];
@@ -155,8 +155,9 @@ export class Listener {
     const isFirst = ({ index }: WorkerHandle): number => (index === holder ? 0 : 1);
     const ordered = workers.toSorted((a, b) => isFirst(a) - isFirst(b));
     this.#endpointWorker = ordered[0]?.index ?? -1;
+    const order = ordered.map(({ index }) => index);
     for (const [position, worker] of ordered.entries()) {
-      const fds = portionOf(inherited, position, workers.length);
+      const fds = portionOf(inherited, position, order);
       await this.#openInTurn(worker, { binds, fds, once: inherited.once, quiet, replaces });
     }
     if (this.#bound.length === 0) throw new ProxyError("ERR_WORKER", "no worker is running");

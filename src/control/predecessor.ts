@@ -15,7 +15,12 @@ export class Predecessor {
   private constructor({ parent, listeners }: Legacy) {
     this.pid = parent;
     const keys = listeners.flatMap(([key, sockets]) => new Array<string>(sockets).fill(key));
-    this.sockets = keys.map((key, i) => ({ fd: CHANNEL_FD + 1 + i, key, name: "predecessor" }));
+    this.sockets = keys.map((key, i) => ({
+      fd: CHANNEL_FD + 1 + i,
+      key,
+      name: "predecessor",
+      worker: null,
+    }));
     closeOnExec(CHANNEL_FD);
     this.#tell({ pid: process.pid });
   }

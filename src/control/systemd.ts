@@ -95,6 +95,6 @@ function listenFds(env: Environment): InheritedSocket[] {
   const count = Number(env.LISTEN_FDS ?? 0) || 0;
   const names = (env.LISTEN_FDNAMES ?? "").split(":");
   return Array.from({ length: count }, (_, i) => {
-    return { fd: FIRST_FD + i, key: "", name: names[i] || "unknown" };
+    return { fd: FIRST_FD + i, key: "", name: names[i] || "unknown", worker: null };
   });
 }

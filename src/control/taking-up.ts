@@ -13,7 +13,7 @@ import type { PendingAnswers } from "./acme/pending-answers.ts";
 import type { AutoTls } from "./auto-tls.ts";
 import type { Certificates } from "./certificates/certificates.ts";
 import { diffPlans, type PlanDiff } from "./diff.ts";
-import { Inheritance } from "./inheritance.ts";
+import { type HeldSocket, Inheritance } from "./inheritance.ts";
 import type { Listeners } from "./listeners.ts";
 import type { Questions } from "./questions.ts";
 import type { Workers } from "./workers.ts";
@@ -90,8 +90,7 @@ export class TakingUp {
     for (const worker of workers.alive("gateway")) challenges.tell(worker);
     const leaving = [...diff.changed.map(({ before }) => before), ...diff.removed];
     const isTouched = leaving.length + diff.added.length > 0;
-    const answers = isTouched ? await questions.ask(workers.alive(), "sockets") : [];
-    const sockets = answers.flatMap((each) => each ?? []);
+    const sockets = isTouched ? await this.#sockets() : [];
     using inheritance = Inheritance.within(sockets, [...leaving, ...diff.added]);
     const next = await listeners.prepare(plan.listeners, diff, inheritance, certificates);
     if (!isRunning()) {
@@ -105,6 +104,16 @@ export class TakingUp {
     next.commit();
     await questions.ask(workers.alive(), "alive"); // what was posted has been read
     next.settle();
+  }
+
+  /** Duplicates of all that there are. */
+  async #sockets(): Promise<HeldSocket[]> {
+    const { workers, questions } = this.#parts;
+    const asked = workers.alive();
+    const answers = await questions.ask(asked, "sockets");
+    return answers.flatMap((sockets, i) =>
+      (sockets ?? []).map((socket) => ({ ...socket, worker: asked[i]!.index })),
+    );
   }
 
   async #exchangeAutoTls(next: AutoTls | null): Promise<void> {

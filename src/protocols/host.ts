@@ -98,6 +98,8 @@ export interface ListenerSockets {
   accept(): Promise<readonly string[]>;
   /** Those over QUIC among them. */
   readonly overQuic?: ListenerSockets;
+  /** They were closed, and what is left of connections still has an address. */
+  readonly lingers?: boolean;
   /** Before `open`: listeners of this worker are replaced. At `accept` what cannot be duplicated is taken over from them. */
   follow?(before: ListenerSockets): void;
   /** Another process takes clients from the same sockets: these take none any more, and leave those that wait. */

@@ -3,7 +3,9 @@
 import { expect } from "bun:test";
 import { join } from "node:path";
 
+import { Proxy } from "../../src/control/proxy.ts";
 import { CliRelay } from "../support/cli-relay.ts";
+import { compiledPlan } from "../support/compiled-plan.ts";
 import { Daemon, run } from "../support/daemon.ts";
 import { program, testWith } from "../support/programs.ts";
 
@@ -91,3 +93,33 @@ testWith(
     }
   },
 );
+
+testWith(["dnsmasq", "dig"], "not one of a thousand questions is lost over reloads", async () => {
+  await using server = await dnsmasq();
+  const plan = (i: number) =>
+    compiledPlan([
+      {
+        name: "udp",
+        listen: "127.0.0.1:0",
+        target: `127.0.0.1:${server.port}`,
+        limits: { max_connections: 10_000 + i },
+      },
+    ]);
+  await using proxy = await Proxy.start(plan(0));
+  const [bound] = proxy.listeners()[0]!.bound;
+  const port = bound?.kind === "ip" ? bound.port : 0;
+  const at = ["@127.0.0.1", "-p", `${port}`, "+time=5", "+tries=1", "+short"];
+  const names = Array.from({ length: 250 }, () => ["a.test", "A"]).flat();
+  let over = false;
+  const digs = Promise.all(
+    Array.from({ length: 4 }, (_, i) =>
+      run([program("dig"), "-b", `127.0.0.${i + 2}`, ...at, ...names]),
+    ),
+  ).finally(() => (over = true));
+  let reloads = 0;
+  while (!over) await proxy.reload(plan(++reloads));
+  for (const { stdout } of await digs) {
+    expect(stdout.trim().split("\n")).toEqual(new Array(250).fill("192.0.2.7"));
+  }
+  expect(reloads).toBeGreaterThan(1);
+});

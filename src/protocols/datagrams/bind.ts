@@ -22,7 +22,7 @@ const IPV6_ONLY = 8;
 export type Adopt = (
   host: string,
   make: (handlers: Handlers) => Promise<udp.Socket<"buffer">>,
-) => Promise<void>;
+) => Promise<unknown>;
 
 type Request = Pick<BindRequest, "binds" | "reusePort" | "exclusive">;
 

@@ -54,6 +54,8 @@ export interface DatagramEvents<Clients> {
   /** For a socket that is about to be bound. */
   noClients(): Clients;
   received(local: LocalSocket<Clients>, data: Uint8Array, port: number, address: string): void;
+  /** From here on `local` is read in place of `before`, of a listener that is replaced: those who sent to that send to this. */
+  succeeded(local: LocalSocket<Clients>, before: LocalSocket<Clients>): void;
 }
 
 export class DatagramSockets<Clients> implements ListenerSockets {
@@ -68,6 +70,8 @@ export class DatagramSockets<Clients> implements ListenerSockets {
   #locals: LocalSocket<Clients>[] = [];
   /** Sockets that are another process's to read until `accept`, and the addresses that they and others beside them serve. */
   #waiting: { bound: readonly SocketAddress[]; fds: readonly number[] } | undefined;
+  /** Of listeners of this worker that are replaced. */
+  #before: DatagramSockets<Clients>[] = [];
   #rescan: ReturnType<typeof setInterval> | undefined;
   #closed = false;
 
@@ -129,12 +133,19 @@ export class DatagramSockets<Clients> implements ListenerSockets {
     if (waiting === undefined) return;
     this.#waiting = undefined;
     const { bound, fds } = waiting;
+    const before = this.#before.splice(0).flatMap((sockets) => sockets.#read());
     for (const fd of fds) {
       const address = this.#host.addressOf(fd);
       const host = address.kind === "ip" ? address.host : "";
       // Where there is no IPv6, the wildcard is of IPv4, and stands for all the same.
       const wildcard = host === "0.0.0.0" && bound.some((each) => hostOf(each) === "");
-      await this.#adoptSocket(wildcard ? "" : host, (handlers) => takeOver(fd, handlers));
+      const local = await this.#adoptSocket(wildcard ? "" : host, (handlers) =>
+        takeOver(fd, handlers),
+      );
+      const reader = before.find(({ local: old }) => isSameAddress(old, local));
+      if (reader === undefined) continue;
+      reader.handOn();
+      this.#events.succeeded(local, reader.local);
     }
     for (const address of bound) {
       const ofPort = this.#locals.filter(({ socket }) => socket?.port === portOf(address));
@@ -149,19 +160,33 @@ export class DatagramSockets<Clients> implements ListenerSockets {
     return open.filter((fd) => fd >= 0).map((fd) => this.#host.duplicate(fd));
   }
 
+  /** In the same turn of the event loop as these give up a socket, those begin to read it: no datagram goes to both. */
+  follow(before: ListenerSockets): void {
+    // What has a listener of datagrams before it is one of datagrams: all of them keep the same of their clients.
+    if (before instanceof DatagramSockets) this.#before.push(before);
+  }
+
+  /** What is read here, with what ends that. */
+  #read(): { local: LocalSocket<Clients>; handOn: () => void }[] {
+    const read = this.#locals.filter(({ socket }) => socket !== null);
+    return read.map((local) => ({ local, handOn: () => this.#handOn(local) }));
+  }
+
   /** What waits in the sockets is the successor's; answers still leave through them. */
   handOn(): void {
-    this.countLost();
-    for (const local of this.#locals) {
-      if (local.socket === null) continue;
-      local.fd = this.#host.duplicate(fdOf(local.socket));
-      const sender = this.#host.senderOf(local.fd);
-      local.outbox.flush();
-      local.socket.close();
-      local.socket = null;
-      local.sender = sender;
-      local.outbox.attach(sender);
-    }
+    for (const local of this.#locals) this.#handOn(local);
+  }
+
+  #handOn(local: LocalSocket<Clients>): void {
+    if (local.socket === null) return;
+    this.#countLost(local, local.socket);
+    local.fd = this.#host.duplicate(fdOf(local.socket));
+    const sender = this.#host.senderOf(local.fd);
+    local.outbox.flush();
+    local.socket.close();
+    local.socket = null;
+    local.sender = sender;
+    local.outbox.attach(sender);
   }
 
   /** Binds no more; the sockets that are there stay until `close`. */
@@ -187,7 +212,7 @@ export class DatagramSockets<Clients> implements ListenerSockets {
   async #adoptSocket(
     host: string,
     make: (handlers: Handlers) => Promise<udp.Socket<"buffer">>,
-  ): Promise<void> {
+  ): Promise<LocalSocket<Clients>> {
     const outbox = new Outbox(false, this.flusher, this.backlog, {
       dropped: (reason, errno) => {
         this.#counters.dropped(reason);
@@ -220,6 +245,7 @@ export class DatagramSockets<Clients> implements ListenerSockets {
     this.#locals.push(local);
     this.#setBuffers(fd, UDP.receiveBufferBytes);
     outbox.attach(socket);
+    return local;
   }
 
   /** As the listener asks for them, on a socket towards a target. */
@@ -238,11 +264,14 @@ export class DatagramSockets<Clients> implements ListenerSockets {
   /** Counts what was lost since the last time. */
   countLost(): void {
     for (const local of this.#locals) {
-      if (local.socket === null) continue;
-      const lost = this.#host.lostDatagrams(fdOf(local.socket));
-      if (lost > local.lost) this.#counters.dropped("receive_full", lost - local.lost);
-      local.lost = lost;
+      if (local.socket !== null) this.#countLost(local, local.socket);
     }
+  }
+
+  #countLost(local: LocalSocket<Clients>, socket: udp.Socket<"buffer">): void {
+    const lost = this.#host.lostDatagrams(fdOf(socket));
+    if (lost > local.lost) this.#counters.dropped("receive_full", lost - local.lost);
+    local.lost = lost;
   }
 
   /** The machine's addresses come and go. */
@@ -276,6 +305,10 @@ export function errorIn(args: readonly unknown[]): unknown {
 /** The typings leave it out. */
 export function fdOf(socket: object): number {
   return (socket as { fd?: number }).fd ?? -1;
+}
+
+function isSameAddress(one: LocalSocket<unknown>, other: LocalSocket<unknown>): boolean {
+  return one.host === other.host && one.socket?.port === other.socket?.port;
 }
 
 function portOf(address: SocketAddress): number {

@@ -49,9 +49,14 @@ export class BoundEndpoints<Ticket> {
     return this.#endpoints[0]!.address;
   }
 
-  /** Its listener was removed, and connections of it may be left. */
-  get closed(): boolean {
-    return this.#closed;
+  /** Its listener was removed, and of one endpoint at least the last connection is gone. */
+  get isFree(): boolean {
+    return this.#closed && this.#endpoints.some(({ isFree }) => isFree);
+  }
+
+  /** Its listener was removed, and connections are left. */
+  get lingers(): boolean {
+    return this.#closed && this.#endpoints.some(({ isFree }) => !isFree);
   }
 
   /** What an endpoint that is added must be opened with. */
@@ -93,15 +98,22 @@ export class BoundEndpoints<Ticket> {
 
   /**
    * Nothing changes yet.
-   * @returns what hands it over, for handshakes that begin later; it returns a sentence for all that stays as it was.
+   * @returns what hands it over, for handshakes that begin later; it returns a sentence for all that stays as it was, or null: it
+   * was closed, and cannot be opened again.
    * @throws ProxyError ERR_CERTIFICATE
    */
-  prepare(serving: QuicServing, next: QuicAccepting<Ticket>): () => readonly string[] {
+  prepare(serving: QuicServing, next: QuicAccepting<Ticket>): () => readonly string[] | null {
     const changes = this.#endpoints.map((endpoint) => endpoint.prepare(serving));
     return () => {
+      if (this.#closed && !this.#reopen()) return null;
       this.#owner = next;
+      this.#closed = false;
       return changes.flatMap((change) => change());
     };
+  }
+
+  #reopen(): boolean {
+    return !this.isFree && this.#endpoints.every((endpoint) => endpoint.reopen());
   }
 
   /** @throws ProxyError ERR_CERTIFICATE */

@@ -46,7 +46,7 @@ export class QuicSockets<Ticket> implements ListenerSockets {
   #before: QuicSockets<Ticket>[] = [];
   #coming: {
     readonly endpoints: BoundEndpoints<Ticket>;
-    readonly take: () => readonly string[];
+    readonly take: () => readonly string[] | null;
   }[] = [];
   /** Of addresses that somebody else still has. */
   #later: SocketAddress[] = [];
@@ -81,6 +81,10 @@ export class QuicSockets<Ticket> implements ListenerSockets {
 
   get overQuic(): this {
     return this;
+  }
+
+  get lingers(): boolean {
+    return this.#held.some(({ lingers }) => lingers);
   }
 
   follow({ overQuic }: ListenerSockets): void {
@@ -125,7 +129,7 @@ export class QuicSockets<Ticket> implements ListenerSockets {
     const endpoints =
       held.find((each) => isSame(each.address, address)) ??
       own.flatMap((before) => before.#held).find((each) => isSame(each.bind, address));
-    if (endpoints?.closed === false && endpoints.driver === this.#driver().name) {
+    if (endpoints?.isFree === false && endpoints.driver === this.#driver().name) {
       const take = endpoints.prepare(this.#serving(), this.#accepting);
       this.#coming.push({ endpoints, take });
       return endpoints.address;
@@ -232,8 +236,10 @@ export class QuicSockets<Ticket> implements ListenerSockets {
     this.#accepts = true;
     this.#before = [];
     const kept = this.#coming.flatMap(({ endpoints, take }) => {
-      this.#held.push(endpoints);
-      return take();
+      const sentences = take();
+      if (sentences === null) this.#later.push(endpoints.address);
+      else this.#held.push(endpoints);
+      return sentences ?? [];
     });
     this.#coming = [];
     if (this.#later.length > 0) this.#openLater(this.#later, QUIC.reopenMinMs, false);

@@ -106,6 +106,10 @@ export interface QuicEndpoint {
   setCertificates(certificates: ServerCertificates): void;
   /** Takes no new connections; frees the address when the last one is gone. */
   close(): void;
+  /** It was closed, and its last connection is gone. */
+  readonly isFree: boolean;
+  /** Takes new connections again, after `close` and before its address is free. @returns false: the driver cannot. */
+  reopen(): boolean;
   /** At once: connections are closed as by `destroy`, and none is told. */
   destroy(): void;
 }

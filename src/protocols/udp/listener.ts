@@ -1,5 +1,7 @@
-// A UDP listener of this worker: its sessions, one for each client's address at one of its sockets, and who gets one. Invariant:
-// the shared count of active sessions is right, and a client without a session costs no memory. Created by src/gateway.ts.
+// A UDP listener of this worker: its sessions, one for each client's address at one of its sockets, and who gets one. Those of a
+// listener that this one replaces go on as they began: they move to its sockets, and stay that listener's in all that is counted.
+// Invariant: the shared count of active sessions is right, and a client without a session costs no memory. Created by
+// src/gateway.ts.
 
 import type { Entrance } from "../../l4/entrance.ts";
 import type { Targets } from "../../l4/targets.ts";
@@ -32,6 +34,7 @@ export class UdpListener implements GatewayListener, SessionOwner {
   readonly #active: Int32Array;
   readonly #entrance: Entrance | null;
   readonly #refusals: RefusalReports;
+  /** That began here, wherever they are now. */
   #sessions = 0;
   #closing = false;
 
@@ -49,11 +52,32 @@ export class UdpListener implements GatewayListener, SessionOwner {
     this.sockets = new DatagramSockets(host, request, backlog, this.counters, {
       noClients: () => new Map(),
       received: (local, data, port, address) => this.#receive(local, data, port, address),
+      succeeded: (local, before) => this.#succeed(local, before),
     });
   }
 
   get over(): boolean {
-    return this.#closing && this.#sessions === 0;
+    return this.#closing && this.#sessions === 0 && this.#isEmpty;
+  }
+
+  get idleMs(): number {
+    return this.#request.listener.timeouts.idleMs;
+  }
+
+  /** Nobody's session is at its sockets. */
+  get #isEmpty(): boolean {
+    return this.sockets.locals.every(({ clients }) => clients.size === 0);
+  }
+
+  #succeed(local: UdpSocket, before: UdpSocket): void {
+    for (const [client, session] of before.clients) {
+      // One may have begun already: both were read for a moment.
+      if (local.clients.has(client)) continue;
+      before.clients.delete(client);
+      local.clients.set(client, session);
+      session.client.local = local;
+      this.#host.needSweep(session.idleMs);
+    }
   }
 
   setTargets(targets: readonly TargetSlot[]): void {
@@ -66,21 +90,22 @@ export class UdpListener implements GatewayListener, SessionOwner {
     this.#closing = true;
     this.sockets.drain();
     this.#refusals.close();
-    if (this.#sessions === 0) this.sockets.close();
-    else this.#host.needSweep(Math.min(UDP.drainQuietMs, this.#request.listener.timeouts.idleMs));
+    if (this.#isEmpty) this.sockets.close();
+    else this.#host.needSweep(Math.min(UDP.drainQuietMs, this.idleMs));
   }
 
   /** A listener that closes does not wait for the idle timeout: UDP never says that it is done, but rest says it well enough. */
   sweep(nowMs: number): boolean {
-    const { idleMs } = this.#request.listener.timeouts;
     this.sockets.countLost();
-    const restMs = this.#closing ? Math.min(UDP.drainQuietMs, idleMs) : idleMs;
     for (const { clients } of this.sockets.locals) {
       for (const session of clients.values()) {
+        const { idleMs } = session;
+        const restMs = this.#closing ? Math.min(UDP.drainQuietMs, idleMs) : idleMs;
         if (nowMs - this.live.activeMs[session.row]! >= restMs) session.end("idle");
       }
     }
-    return this.#sessions > 0;
+    if (this.#closing && this.#isEmpty) this.sockets.close();
+    return this.#sessions > 0 || !this.#isEmpty;
   }
 
   end(): void {
@@ -174,7 +199,7 @@ export class UdpListener implements GatewayListener, SessionOwner {
     local.clients.delete(`${address} ${port}`);
     this.#host.rows.close(session.row);
     this.#sessions--;
-    if (this.#closing && this.#sessions === 0) this.sockets.close();
+    if (this.#closing && this.#isEmpty) this.sockets.close();
   }
 
   countLost(fd: number): void {

@@ -23,11 +23,12 @@ export interface Client extends Peer {
   /** As the runtime writes it, and takes it for sending. */
   readonly address: string;
   /** Where its datagrams arrive, and answers leave. */
-  readonly local: UdpSocket;
+  local: UdpSocket;
 }
 
 /** What a session needs of its listener. */
 export interface SessionOwner {
+  readonly idleMs: number;
   readonly counters: CounterWriter;
   readonly live: LiveTable;
   /** What its datagrams towards the target share with those of others. */
@@ -128,6 +129,11 @@ export class Session implements Resident {
       this.#broke();
     }
     this.end(errno, `${this.target.name}: ${errno}`);
+  }
+
+  /** Without a datagram either way. */
+  get idleMs(): number {
+    return this.#owner.idleMs;
   }
 
   /** A datagram of the client. */

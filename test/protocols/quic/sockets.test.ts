@@ -28,6 +28,8 @@ class NotedEndpoint implements QuicEndpoint {
   readonly fd = -1;
   certificates: ServerCertificates;
   state: "open" | "closed" | "destroyed" = "open";
+  /** Connections of it are left. */
+  isLeft = false;
 
   constructor(options: QuicListenOptions) {
     this.options = options;
@@ -48,6 +50,15 @@ class NotedEndpoint implements QuicEndpoint {
 
   close(): void {
     if (this.state === "open") this.state = "closed";
+  }
+
+  get isFree(): boolean {
+    return this.state !== "open" && !this.isLeft;
+  }
+
+  reopen(): boolean {
+    this.state = "open";
+    return true;
   }
 
   destroy(): void {

@@ -241,6 +241,15 @@ class Endpoint implements QuicEndpoint {
     this.#checkOver();
   }
 
+  get isFree(): boolean {
+    return this.node.destroyed;
+  }
+
+  /** Whoever comes next may agree to something else, which cannot be changed. */
+  reopen(): boolean {
+    return false;
+  }
+
   #checkOver(): void {
     if (!this.#closing || this.#connections.size > 0) return;
     // What closes a connection is still to be sent.

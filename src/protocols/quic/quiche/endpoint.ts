@@ -133,6 +133,15 @@ export class QuicheEndpoint implements QuicEndpoint, ConnectionOwner {
     this.#endIfEmpty();
   }
 
+  get isFree(): boolean {
+    return this.#socket === null;
+  }
+
+  reopen(): boolean {
+    this.#closed = false;
+    return true;
+  }
+
   destroy(): void {
     this.#closed = true;
     for (const connection of this.#cids.keys()) {
