@@ -166,6 +166,10 @@ function follow(sockets: ListenerSockets, replaced: readonly number[]): void {
     const before = listeners.get(slot);
     if (before !== undefined) sockets.follow?.(before.sockets);
   }
+  // Those that the control plane has forgotten already.
+  for (const { sockets: before } of listeners.values()) {
+    if (before.lingers === true) sockets.follow?.(before);
+  }
   for (const before of lingering) {
     if (before.lingers === true) sockets.follow?.(before);
     else lingering.delete(before);

@@ -10,13 +10,14 @@ import type { Config } from "../config/schema.ts";
 import { Admin } from "../control/admin/admin.ts";
 import { cautions } from "../control/cautions.ts";
 import { compile } from "../control/compile.ts";
+import { signatureOf } from "../control/file-watch.ts";
 import { createLog, type ProcessLog } from "../control/log.ts";
 import { type Origin, takeOrigin } from "../control/origin.ts";
 import { PidFile } from "../control/pid-file.ts";
 import { Proxy } from "../control/proxy.ts";
 import type { ReloadCause } from "../control/reload-log.ts";
 import type { ReloadOutcome } from "../control/reload-outcome.ts";
-import { Reloader } from "../control/reloader.ts";
+import { type ReadFile, Reloader } from "../control/reloader.ts";
 import type { ServiceManager } from "../control/systemd.ts";
 import { markReplaced, Upgrader } from "../control/upgrade.ts";
 import { messageOf, ProxyError } from "../shared/errors.ts";
@@ -51,6 +52,7 @@ async function forward(flags: RunFlags): Promise<number> {
 }
 
 async function serve(flags: RunFlags, origin: Origin): Promise<number> {
+  const file = watched(flags.config);
   const config = await readConfig(flags);
   const plan = compile(config, thisMachine());
   const log = createLog({ ...plan.log, colours: wantsColours(process.stderr) });
@@ -73,11 +75,10 @@ async function serve(flags: RunFlags, origin: Origin): Promise<number> {
   });
   let serving: Proxy | undefined;
   const reopenLogs = (): boolean => serving?.reopenLogs() === true;
-  const file = flags.config ?? null;
   const admin = new Admin(log, log.events, {
     reload: () => reload("api"),
     describe: formatPlan,
-    file,
+    file: file?.path ?? null,
     setLevel: (level) => setLevel(level, log, serving),
   });
   const reloader = new Reloader({
@@ -120,6 +121,11 @@ async function serve(flags: RunFlags, origin: Origin): Promise<number> {
   if (!flushed) process.exit(code); // a write that nobody takes would keep the process
   if (failure !== undefined) throw failure;
   return code;
+}
+
+/** Before it is read, so that no change of it is missed. */
+function watched(path: string | undefined): ReadFile | null {
+  return path === undefined ? null : { path, since: signatureOf([path]) };
 }
 
 /** Workers tell of connections only if somebody wants to read it. */

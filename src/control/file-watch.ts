@@ -20,11 +20,13 @@ export class FileWatch {
   #seen = "";
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(paths: readonly string[], changed: () => void) {
+  /** @param since `signatureOf` them when they were read: a change that came before this is seen, too. Default: now. */
+  constructor(paths: readonly string[], changed: () => void, since = signatureOf(paths)) {
     this.#paths = paths;
     this.#changed = changed;
-    this.#signature = signatureOf(paths);
+    this.#signature = since;
     this.#watchFolders();
+    this.#look();
     this.#poll = setInterval(() => this.#look(), FILES.pollMs);
     this.#poll.unref();
   }
@@ -86,7 +88,7 @@ function realPath(path: string): string {
 }
 
 /** Changes when a file does, or when what its name leads to is another file (rename, symbolic links). */
-function signatureOf(paths: readonly string[]): string {
+export function signatureOf(paths: readonly string[]): string {
   return paths.map(fileSignature).join("\n");
 }
 

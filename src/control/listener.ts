@@ -2,7 +2,7 @@
 // the address, once bound, stays the same, and what a worker counted outlives it. Invariant: one worker at a time is
 // opening it, so whoever opens sees what the others hold. Called by the proxy.
 
-import { closeSync, lstatSync, rmSync } from "node:fs";
+import { closeSync } from "node:fs";
 
 import { bucketMemory } from "../l4/token-buckets.ts";
 import { formatEndpoint, formatSocketAddress, type SocketAddress } from "../shared/address.ts";
@@ -18,6 +18,7 @@ import { HealthChecks } from "./health-checks.ts";
 import { type Inheritance, portionOf, type Share as Inherited } from "./inheritance.ts";
 import { ListenerCounts } from "./listener-counts.ts";
 import { AddressWatch, type Lookup, resolveOnce } from "./resolver.ts";
+import { SocketFile } from "./socket-file.ts";
 import type { TargetWish } from "./target-wishes.ts";
 import { type ListedTarget, TargetDirectory } from "./targets.ts";
 import type { WorkerHandle } from "./worker-handle.ts";
@@ -87,13 +88,14 @@ export class Listener {
   #fds: readonly number[] = [];
   /** A worker was told to open it and has not answered yet: it may still be reading from `#fds`. */
   #opening = false;
-  #socketFile: { path: string; inode: number } | undefined;
+  readonly #socketFile: SocketFile;
 
   /** @param before the one that this one replaces: limits go on with what it has counted. */
   constructor(slot: number, plan: ListenerPlan, options: ListenerOptions, before?: Listener) {
     const { reusePort, log, lookup, certificates } = options;
     this.plan = plan;
     this.slot = slot;
+    this.#socketFile = new SocketFile(plan.listen);
     this.#certificates = certificates;
     // One endpoint has all packets of a QUIC connection: the system would spread them by the address they come from.
     const shares = plan.listen.kind === "tcp" && plan.protocol !== "quic";
@@ -154,15 +156,30 @@ export class Listener {
     const holder = leaving.find(({ plan }) => isOnSamePort(plan, this.plan))?.endpointWorker;
     const isFirst = ({ index }: WorkerHandle): number => (index === holder ? 0 : 1);
     const ordered = workers.toSorted((a, b) => isFirst(a) - isFirst(b));
-    this.#endpointWorker = ordered[0]?.index ?? -1;
-    const order = ordered.map(({ index }) => index);
-    for (const [position, worker] of ordered.entries()) {
-      const fds = portionOf(inherited, position, order);
-      await this.#openInTurn(worker, { binds, fds, once: inherited.once, quiet, replaces });
-    }
+    await this.#openOnEach(ordered, inherited, { binds, once: inherited.once, quiet, replaces });
     if (this.#bound.length === 0) throw new ProxyError("ERR_WORKER", "no worker is running");
     this.#health.update(this.#targets.slots());
     this.#tellOpen(inherited.fds.flat().length);
+  }
+
+  /** A worker that crashes meanwhile is left out, and gets it when it is back, if another is there. */
+  async #openOnEach(
+    workers: readonly WorkerHandle[],
+    inherited: Inherited,
+    start: Omit<Start, "fds">,
+  ): Promise<void> {
+    const left = [...workers];
+    for (let i = 0; i < left.length;) {
+      this.#endpointWorker = left[0]!.index;
+      const order = left.map(({ index }) => index);
+      try {
+        await this.#openInTurn(left[i]!, { ...start, fds: portionOf(inherited, i, order) });
+        i++;
+      } catch (error) {
+        if (left[i]!.alive || left.length === 1) throw error;
+        left.splice(i, 1);
+      }
+    }
   }
 
   #tellOpen(inherited: number): void {
@@ -267,7 +284,7 @@ export class Listener {
     }
     share.open = true;
     if (first) this.#bound = opened.bound;
-    if (sharedFds.length === 0) this.#noteSocketFile();
+    if (sharedFds.length === 0) this.#socketFile.note();
   }
 
   /** @returns the worker's answer; if it ended instead, what its `exited` says. */
@@ -347,7 +364,7 @@ export class Listener {
 
   /** Another process accepts on the same sockets: a socket file stays when this one ends. */
   leaveFile(): void {
-    this.#socketFile = undefined;
+    this.#socketFile.leave();
   }
 
   /** Opens it on no worker any more. Workers close what they hold when they drain or end. */
@@ -367,8 +384,7 @@ export class Listener {
     this.#targets.stop();
     this.#health.stop();
     this.#mirror?.stop();
-    const file = this.#socketFile;
-    if (file !== undefined && inodeOf(file.path) === file.inode) rmSync(file.path, { force: true });
+    this.#socketFile.remove();
   }
 
   async #watchMirror(): Promise<void> {
@@ -415,13 +431,6 @@ export class Listener {
       worker.post({ type: "certificates", slot: this.slot, certificates });
     }
   }
-
-  #noteSocketFile(): void {
-    const { listen } = this.plan;
-    if (listen.kind !== "unix") return;
-    const inode = inodeOf(listen.path);
-    if (inode !== undefined) this.#socketFile = { path: listen.path, inode };
-  }
 }
 
 /** Raw streams are the engines'; whatever is parsed, or is no stream, is the gateway's. */
@@ -431,8 +440,4 @@ export function kindFor({ protocol }: ListenerPlan): WorkerKind {
 
 function isOnSamePort({ listen: one }: ListenerPlan, { listen: other }: ListenerPlan): boolean {
   return one.kind === "tcp" && other.kind === "tcp" && one.port === other.port;
-}
-
-function inodeOf(path: string): number | undefined {
-  return lstatSync(path, { throwIfNoEntry: false })?.ino;
 }

@@ -30,6 +30,7 @@ import { type Lookup, systemLookup } from "./resolver.ts";
 import { type Served, TakingUp } from "./taking-up.ts";
 import type { TargetWish } from "./target-wishes.ts";
 import type { ListedTarget } from "./targets.ts";
+import { Warned } from "./warned.ts";
 import type { WorkerHandle } from "./worker-handle.ts";
 import { Workers } from "./workers.ts";
 
@@ -64,8 +65,7 @@ export class Proxy implements AsyncDisposable {
   readonly #questions = new Questions();
   readonly #pairs = new Pairs();
   readonly #accessLogs: AccessLogs;
-  /** Listeners and messages: every worker finds the same, and so does the one that replaces it. */
-  readonly #warned = new Set<string>();
+  readonly #warned = new Warned();
   /** Of the plans to come; null until every listener was opened: `start` sees to those that are not yet there. */
   #takingUp: TakingUp | null = null;
   #state: State = "running";
@@ -312,6 +312,7 @@ export class Proxy implements AsyncDisposable {
       accessLogs: this.#accessLogs,
       challenges: this.challenges,
       questions: this.#questions,
+      warned: this.#warned,
       isRunning: () => this.#state === "running",
       openAutoTls: (plan) => this.#openAutoTls(plan),
     });
@@ -377,12 +378,9 @@ export class Proxy implements AsyncDisposable {
       case "access_log":
         this.#accessLogs.write(event);
         break;
-      case "warning": {
-        const name = `${event.key} ${event.message}`;
-        if (!this.#warned.has(name)) logWorkerEvent(this.#log, index, event);
-        this.#warned.add(name);
+      case "warning":
+        if (this.#warned.add(event.key, event.message)) logWorkerEvent(this.#log, index, event);
         break;
-      }
       default:
         logWorkerEvent(this.#log, index, event);
     }

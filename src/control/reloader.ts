@@ -15,12 +15,18 @@ import type { Proxy } from "./proxy.ts";
 import type { ReloadCause } from "./reload-log.ts";
 import type { ReloadOutcome } from "./reload-outcome.ts";
 
+export interface ReadFile {
+  readonly path: string;
+  /** `signatureOf` it before it was read for the start. */
+  readonly since: string;
+}
+
 export interface ReloaderOptions {
   readonly log: Log;
   /** Reads and compiles. @throws ProxyError of what is wrong. */
   readonly read: () => Promise<Plan>;
   /** The configuration's file; null: there are only flags, which do not change. */
-  readonly file: string | null;
+  readonly file: ReadFile | null;
   /** Takes up its part, and is told how it went. */
   readonly admin: Admin;
   readonly setLevel: (level: LogLevel) => void;
@@ -34,8 +40,10 @@ export class Reloader {
   #proxy: Proxy | undefined;
   #watch: FileWatch | undefined;
   #running: Promise<void> | null = null;
-  #outcome: ReloadOutcome = { error: "the proxy is not serving" };
+  #outcome: ReloadOutcome = { error: "the proxy is ending" };
   #again = false;
+  /** The last one was. */
+  #refused = false;
   /** Who asked last. */
   #cause: ReloadCause = "file";
   /** A successor is being started, which reads the configuration as it is. */
@@ -50,11 +58,12 @@ export class Reloader {
   serve(proxy: Proxy): void {
     const { file, log } = this.#options;
     this.#proxy = proxy;
-    if (file === null) return;
-    this.#watch = new FileWatch([file], () => {
-      if (!this.#held) log.info({ file }, "the configuration has changed");
+    const changed = (): void => {
+      if (!this.#held) log.info({ file: file!.path }, "the configuration has changed");
       void this.reload("file");
-    });
+    };
+    if (file !== null) this.#watch = new FileWatch([file.path], changed, file.since);
+    if (this.#again) void this.reload(this.#cause); // it was asked for during the start
   }
 
   /** An upgrade begins. Settles when no reload is under way; those that are asked for from here on wait for `release`. */
@@ -82,6 +91,8 @@ export class Reloader {
     this.#again = true;
     this.#cause = cause;
     if (this.#held) return { error: "an upgrade is under way, which reads the configuration" };
+    if (this.#proxy === undefined)
+      return { error: "the proxy is starting, and reads it again then" };
     this.#running ??= this.#run().finally(() => (this.#running = null));
     await this.#running;
     return this.#outcome;
@@ -107,10 +118,13 @@ export class Reloader {
       setLevel(plan.log.level);
       admin.reloaded(cause, diff);
       this.#outcome = { diff };
+      if (this.#refused) log.info({}, "the configuration is right again");
+      this.#refused = false;
       this.#tell(proxy.plan, diff);
       ended("configuration reloaded");
     } catch (error) {
       const reason = messageOf(error);
+      this.#refused = true;
       admin.refused(cause, reason);
       this.#outcome = { error: reason };
       log.error({ reason }, "configuration not taken, serving on as before");

@@ -16,6 +16,7 @@ import { diffPlans, type PlanDiff } from "./diff.ts";
 import { type HeldSocket, Inheritance } from "./inheritance.ts";
 import type { Listeners } from "./listeners.ts";
 import type { Questions } from "./questions.ts";
+import type { Warned } from "./warned.ts";
 import type { Workers } from "./workers.ts";
 
 /** What is exchanged as a whole. */
@@ -33,6 +34,7 @@ export interface TakingUpParts {
   readonly accessLogs: AccessLogs;
   readonly challenges: PendingAnswers;
   readonly questions: Questions;
+  readonly warned: Warned;
   /** False as soon as the proxy drains or ends. */
   readonly isRunning: () => boolean;
   readonly openAutoTls: (plan: AutoTlsPlan | null) => Promise<AutoTls | null>;
@@ -85,10 +87,11 @@ export class TakingUp {
     certificates: ReturnType<Certificates["prepare"]>,
     logs: ReturnType<AccessLogs["prepare"]>,
   ): Promise<void> {
-    const { served, workers, listeners, challenges, questions, isRunning } = this.#parts;
+    const { served, workers, listeners, challenges, questions, warned, isRunning } = this.#parts;
     await workers.start(plan.listeners);
     for (const worker of workers.alive("gateway")) challenges.tell(worker);
     const leaving = [...diff.changed.map(({ before }) => before), ...diff.removed];
+    for (const { key } of [...leaving, ...diff.added]) warned.forget(key);
     const isTouched = leaving.length + diff.added.length > 0;
     const sockets = isTouched ? await this.#sockets() : [];
     using inheritance = Inheritance.within(sockets, [...leaving, ...diff.added]);

@@ -42,19 +42,27 @@ export class Workers {
     this.#handlers = handlers;
   }
 
-  /** Of the kinds that these need and of which there are none yet. @throws ProxyError of the first that does not come up. */
+  /**
+   * Of the kinds that these need and of which there are none yet.
+   * @throws ProxyError of the first that does not come up; all of them are as they were then.
+   */
   async start(listeners: readonly ListenerPlan[]): Promise<void> {
     const wanted = new Set(listeners.map(kindFor));
     // Without any listener there is an engine all the same: it adopts pairs.
     if (listeners.length === 0 && this.#slots.length === 0) wanted.add("relay");
     const missing = KINDS.filter((kind) => wanted.has(kind) && !this.#has(kind));
     if (missing.includes("gateway")) this.#keyLogPath = keyLogPath(process.env, this.#log);
+    const before = this.#slots.length;
     const slots = missing.flatMap((kind) =>
       Array.from({ length: this.count }, () => this.#create(kind)),
     );
     const starts = await Promise.allSettled(slots.map((slot) => slot.start()));
     const failed = starts.find((start) => start.status === "rejected");
-    if (failed !== undefined) throw failed.reason;
+    if (failed === undefined) return;
+    // A later plan that needs them tries again.
+    this.#slots.splice(before);
+    await Promise.all(slots.map((slot) => slot.end()));
+    throw failed.reason;
   }
 
   #create(kind: WorkerKind): WorkerSlot {

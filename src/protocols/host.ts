@@ -98,7 +98,7 @@ export interface ListenerSockets {
   accept(): Promise<readonly string[]>;
   /** Those over QUIC among them. */
   readonly overQuic?: ListenerSockets;
-  /** They were closed, and what is left of connections still has an address. */
+  /** They were closed, and what is left of connections or sessions still has an address. */
   readonly lingers?: boolean;
   /** Before `open`: listeners of this worker are replaced. At `accept` what cannot be duplicated is taken over from them. */
   follow?(before: ListenerSockets): void;

@@ -112,7 +112,7 @@ test("a session is over after the idle time that it began with", async () => {
   expect((await client.ask("2", addressOf(proxy))).data.toString()).toBe("2 a");
   await until("it is over", () => proxy.connections().length === 0);
   expect((await client.ask("3", addressOf(proxy))).data.toString()).toBe("3 b");
-});
+}, 30_000);
 
 test("a listener that is removed serves its sessions on, and hands them on to one that takes its place", async () => {
   await using a = await named("a");
@@ -133,7 +133,7 @@ test("a listener that is removed serves its sessions on, and hands them on to on
   const { asked: then } = client;
   await until("it is still served", () => client.asked > then + 1);
   await client.end();
-});
+}, 30_000);
 
 test("a reload that is refused leaves sessions and sockets as they are", async () => {
   await using a = await named("a");
@@ -153,4 +153,4 @@ test("a reload that is refused leaves sessions and sockets as they are", async (
   const { asked } = client;
   await until("it goes on", () => client.asked > asked + 1);
   await client.end();
-});
+}, 30_000);

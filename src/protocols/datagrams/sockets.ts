@@ -73,6 +73,7 @@ export class DatagramSockets<Clients> implements ListenerSockets {
   /** Of listeners of this worker that are replaced. */
   #before: DatagramSockets<Clients>[] = [];
   #rescan: ReturnType<typeof setInterval> | undefined;
+  #draining = false;
   #closed = false;
 
   /** @param backlog of the worker. */
@@ -93,6 +94,10 @@ export class DatagramSockets<Clients> implements ListenerSockets {
 
   get locals(): readonly LocalSocket<Clients>[] {
     return this.#locals;
+  }
+
+  get lingers(): boolean {
+    return this.#draining && this.#locals.some(({ socket }) => socket !== null);
   }
 
   async open(): Promise<SocketAddress[]> {
@@ -191,6 +196,7 @@ export class DatagramSockets<Clients> implements ListenerSockets {
 
   /** Binds no more; the sockets that are there stay until `close`. */
   drain(): void {
+    this.#draining = true;
     clearInterval(this.#rescan);
   }
 

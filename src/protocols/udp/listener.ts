@@ -76,6 +76,7 @@ export class UdpListener implements GatewayListener, SessionOwner {
       before.clients.delete(client);
       local.clients.set(client, session);
       session.client.local = local;
+      session.reader = this;
       this.#host.needSweep(session.idleMs);
     }
   }
@@ -104,7 +105,6 @@ export class UdpListener implements GatewayListener, SessionOwner {
         if (nowMs - this.live.activeMs[session.row]! >= restMs) session.end("idle");
       }
     }
-    if (this.#closing && this.#isEmpty) this.sockets.close();
     return this.#sessions > 0 || !this.#isEmpty;
   }
 
@@ -199,6 +199,10 @@ export class UdpListener implements GatewayListener, SessionOwner {
     local.clients.delete(`${address} ${port}`);
     this.#host.rows.close(session.row);
     this.#sessions--;
+    this.left();
+  }
+
+  left(): void {
     if (this.#closing && this.#isEmpty) this.sockets.close();
   }
 

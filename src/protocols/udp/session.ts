@@ -45,6 +45,8 @@ export class Session implements Resident {
   readonly client: Client;
   readonly target: UdpTarget;
   readonly row: number;
+  /** Who reads its client's datagrams, if that is not its owner any more; hears of its end. */
+  reader: { left(): void } | null = null;
   readonly #owner: SessionOwner;
   readonly #attempt: UdpAttempt;
   readonly #up: Outbox;
@@ -204,6 +206,7 @@ export class Session implements Resident {
     if (!this.decided) this.#noteSilence(monotonicMs());
     if (!this.decided) this.#attempt.abandoned();
     this.#owner.ended(this, reason, detail);
+    this.reader?.left();
   }
 }
 

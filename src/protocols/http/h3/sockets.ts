@@ -81,6 +81,10 @@ export class Http3Sockets<Ticket> implements HttpSockets {
     return this.#quic;
   }
 
+  get lingers(): boolean {
+    return this.#quic.lingers;
+  }
+
   follow(before: ListenerSockets): void {
     this.#quic.follow(before);
   }
