@@ -8,6 +8,7 @@ import { type Flags, flagSource, refuseListenerFlags, withProcessFlags } from ".
 import { loadSource } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { Admin } from "../control/admin/admin.ts";
+import { pause } from "../control/backoff.ts";
 import { cautions } from "../control/cautions.ts";
 import { compile } from "../control/compile.ts";
 import { signatureOf } from "../control/file-watch.ts";
@@ -236,14 +237,20 @@ async function end(
   const cause = await Promise.race([signals.first, upgrader.replaced]);
   upgrader.close();
   reloader.stop();
-  const connections = proxy.connections().length;
-  const timeoutMs = proxy.plan.shutdownTimeoutMs;
+  const { shutdownDelayMs: delayMs, shutdownTimeoutMs: timeoutMs } = proxy.plan;
   if (typeof cause === "string") {
     admin.drain();
+    if (delayMs > 0) {
+      manager.stopping("clients are still taken");
+      log.info({ signal: cause, delayMs }, "not ready, clients are still taken");
+      await delay(delayMs, signals.second);
+    }
+    const connections = proxy.connections().length;
     manager.stopping(`draining ${connections} connections`);
     log.info({ signal: cause, connections, timeoutMs }, "draining");
     return drain(proxy, log, signals, signals.second);
   }
+  const connections = proxy.connections().length;
   admin.letGo();
   manager.unwatch();
   pidFile?.leave();
@@ -254,6 +261,13 @@ async function end(
   // A manager that stops the service tells all its processes twice, and it means no hurry.
   const hurry = manager.present ? new Promise<never>(() => {}) : signals.second;
   return drain(proxy, log, signals, hurry);
+}
+
+/** Whoever sends clients here asks /readyz, and has this long to notice. */
+async function delay(ms: number, hurry: Promise<unknown>): Promise<void> {
+  const hurrying = new AbortController();
+  void hurry.then(() => hurrying.abort());
+  await pause(ms, hurrying.signal);
 }
 
 async function drain(

@@ -134,7 +134,7 @@ async function specOf({ flags, place, manager }: Context): Promise<Found> {
     command,
     config,
     lowPorts: usesLowPorts(plan),
-    shutdownMs: plan.shutdownTimeoutMs,
+    shutdownMs: plan.shutdownDelayMs + plan.shutdownTimeoutMs,
   };
   if (root !== null) return { spec, cautions: [] };
   checkService(spec, plan, folder);
