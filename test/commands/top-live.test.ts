@@ -49,7 +49,7 @@ async function withLive(use: (live: Live) => Promise<void>): Promise<void> {
       const replace = async (): Promise<ProxyProcess> => {
         child.kill("SIGKILL");
         await child.outcome;
-        await program.shows(/LOST, TRYING AGAIN/);
+        await program.shows(/LOST, TRYING AGAIN\n.*\n(no proxy answers on|the connection to) 127/);
         child = await start();
         return child;
       };

@@ -115,6 +115,13 @@ export function cut(text: string, width: number, unicode: boolean): string {
   return upTo(letters, width - 1 - tail) + mark + upTo(letters.toReversed(), tail, true);
 }
 
+/** As `cut`, of a sentence: it loses its end. */
+export function clip(text: string, width: number, unicode: boolean): string {
+  if (widthOf(text) <= width) return text;
+  const mark = unicode ? "…" : "~";
+  return width < 1 ? "" : upTo(graphemes(text), width - 1) + mark;
+}
+
 function upTo(letters: readonly string[], width: number, backwards = false): string {
   const taken: string[] = [];
   let used = 0;

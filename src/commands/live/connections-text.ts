@@ -29,7 +29,8 @@ export function formatConnections(
     `${each.worker}:${each.id}`,
     printable(each.client, room.unicode),
     printable(each.listener, room.unicode),
-    printable(each.target, room.unicode),
+    // Requests of HTTP choose theirs one by one.
+    each.target === "" ? "-" : printable(each.target, room.unicode),
     span(nowMs - each.startedMs),
     span(nowMs - each.activeMs),
     readable(each.bytesUp),

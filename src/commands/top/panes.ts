@@ -101,7 +101,7 @@ function connectionTable({ snapshot, connections }: Reading, { unicode }: Look):
   ];
   const rows = connections.map(({ connection, bytes }: ConnectionReading): Cell[] => [
     printable(connection.client, unicode),
-    printable(connection.target, unicode),
+    connection.target === "" ? NOTHING : printable(connection.target, unicode),
     printable(connection.listener, unicode),
     span(snapshot.timeMs - connection.startedMs),
     readable(connection.bytesUp),

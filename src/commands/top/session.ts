@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { AdminClient } from "../../control/admin/client.ts";
 import { closed, type Snapshot } from "../../control/admin/schemas.ts";
 import { ADMIN_CLIENT } from "../../shared/admin-limits.ts";
-import { messageOf } from "../../shared/errors.ts";
+import { messageOf, ProxyError } from "../../shared/errors.ts";
 import { changeTarget } from "../targets.ts";
 import type { Style } from "../terminal.ts";
 import { keysOf } from "./keys.ts";
@@ -16,6 +16,13 @@ import { type Effect, press, received, START, type TopState } from "./state.ts";
 import { render } from "./view.ts";
 
 const SIGNALS: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
+
+/** Without the cure, which a line has no room for. */
+function shortly(error: unknown): string {
+  const message = messageOf(error);
+  const cure = error instanceof ProxyError ? error.cure : undefined;
+  return cure === undefined ? message : message.slice(0, -`. ${cure}`.length);
+}
 
 export class Session {
   readonly #client: AdminClient;
@@ -74,7 +81,7 @@ export class Session {
         }
       } catch (error) {
         if (this.#before === null) throw error;
-        this.#state = { ...this.#state, lost: messageOf(error) };
+        this.#state = { ...this.#state, lost: shortly(error) };
         this.#draw();
       }
       await sleep(ADMIN_CLIENT.retryMs, undefined, { signal }).catch(() => {}); // it has ended
@@ -101,7 +108,7 @@ export class Session {
       default:
         void this.#ask(effect).then(
           (said) => this.#say(said),
-          (error: unknown) => this.#say(messageOf(error)),
+          (error: unknown) => this.#say(shortly(error)),
         );
     }
   }

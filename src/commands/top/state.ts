@@ -141,8 +141,9 @@ function askToClose(state: TopState): TopState {
   if (state.pane !== "connections") return { ...state, said: "tab to the connections first" };
   const row = state.reading?.connections[selectedIndex(state, "connections")];
   if (row === undefined) return { ...state, said: "there is no connection" };
-  const { worker, id, client, target } = row.connection;
-  const question = `close the connection of ${client} to ${target}?`;
+  const { worker, id, client, target, listener } = row.connection;
+  const where = target === "" ? `on ${listener}` : `to ${target}`;
+  const question = `close the connection of ${client} ${where}?`;
   return { ...state, asking: { question, effect: { kind: "close", worker, id, client } } };
 }
 

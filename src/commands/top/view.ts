@@ -3,7 +3,7 @@
 
 import { printable } from "../../shared/printable.ts";
 import { readable } from "../counter-board.ts";
-import { type Cell, cut, layOut, pad, widthOf } from "../live/columns.ts";
+import { type Cell, clip, cut, layOut, pad, widthOf } from "../live/columns.ts";
 import { megabits, rate, span } from "../live/units.ts";
 import type { Style } from "../terminal.ts";
 import { paneTable } from "./panes.ts";
@@ -127,14 +127,14 @@ function spread(
 }
 
 function reason(lost: string | null, { columns, unicode, style }: Omit<Look, "lines">): string {
-  return lost === null ? "" : style.yellow(cut(printable(lost, unicode), columns, unicode));
+  return lost === null ? "" : style.yellow(clip(printable(lost, unicode), columns, unicode));
 }
 
 /** The worst of what is wrong. */
 function trouble({ snapshot }: Reading, { columns, unicode, style }: Omit<Look, "lines">): string {
   const { status, process, events } = snapshot;
   const [event] = events;
-  const line = (text: string): string => cut(printable(text.trimEnd(), unicode), columns, unicode);
+  const line = (text: string): string => clip(printable(text.trimEnd(), unicode), columns, unicode);
   const [first] = status.reasons;
   if (first !== undefined) return style.red(line(`not ready: ${first}`));
   const [overload] = process.overloaded;
@@ -203,7 +203,7 @@ function footer({ asking, said, helps }: TopState, look: Look, style: Style): st
     const question = cut(printable(asking.question, unicode), columns - 5, unicode);
     return style.yellow(`${question} y/n`);
   }
-  if (said !== null) return cut(printable(said, unicode), columns, unicode);
+  if (said !== null) return clip(printable(said, unicode), columns, unicode);
   const keys = KEYS.toSpliced(2, 0, `${unicode ? "↑↓" : "j k"} select`);
   return style.dim(helps ? "any key goes back, q quits" : fitting(keys, columns));
 }

@@ -4,7 +4,14 @@ import { expect, test } from "bun:test";
 
 import fc from "fast-check";
 
-import { type Column, cut, layOut, pad, widthOf } from "../../../src/commands/live/columns.ts";
+import {
+  clip,
+  type Column,
+  cut,
+  layOut,
+  pad,
+  widthOf,
+} from "../../../src/commands/live/columns.ts";
 
 const COLUMNS: readonly Column[] = [
   { title: "NAME", least: 6 },
@@ -55,6 +62,9 @@ test("a column has its usual width if there is room", () => {
 test("letters of two columns count as such", () => {
   expect(cut("漢字漢字漢字", 7, true)).toBe("漢…字");
   expect(pad("漢字", 6)).toBe("漢字  ");
+  expect(clip("漢字漢字漢字", 6, true)).toBe("漢字…");
+  expect(clip("a sentence", 5, false)).toBe("a se~");
+  expect(clip("a sentence", 0, false)).toBe("");
   expect(cut("abc", 0, true)).toBe("");
   expect(cut("abc", 1, false)).toBe("~");
 });

@@ -93,6 +93,13 @@ test("c asks before it closes a connection, and anything but y leaves it", () =>
   }
 });
 
+test("a connection whose requests choose their targets is named by its listener", () => {
+  const connections = [aConnection({ target: "", listener: "http :80" })];
+  const reading = readingOf(null, aSnapshot(0, { connections: { matching: 1, connections } }));
+  const { asking } = after(received(START, reading), "back tab", "letter c").state;
+  expect(asking?.question).toBe("close the connection of 192.0.2.7:40000 on http :80?");
+});
+
 test("y closes the connection that was asked about, though others came before it since", () => {
   const asked = after(LIVE, "tab", "tab", "letter c").state;
   const connections = [aConnection({ id: 5 })];
