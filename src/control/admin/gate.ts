@@ -46,9 +46,9 @@ export function judge(asking: Asking, { listen, token }: Rules): Verdict {
 /** A name that anybody may let point here is none of ours; an address cannot be pointed anywhere. The port may be forwarded. */
 function isOurs(field: string | undefined, configured: string): boolean {
   const [, bracketed, plain] = /^(?:\[([^\]]+)\]|([^:]+))(?::\d{1,5})?$/.exec(field ?? "") ?? [];
-  const host = bracketed ?? plain;
-  if (host === undefined) return false;
-  return isIP(host) > 0 || isLoopback(host) || host.toLowerCase() === configured.toLowerCase();
+  if (bracketed !== undefined) return isIP(bracketed) === 6;
+  if (plain === undefined) return false;
+  return isIP(plain) > 0 || isLoopback(plain) || plain.toLowerCase() === configured.toLowerCase();
 }
 
 /** Also of what changes nothing: a page could hold connections, or learn by their timing what is here. */
