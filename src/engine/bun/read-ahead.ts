@@ -11,7 +11,7 @@
 //    and sockets whose owner is paused or moves bulk, for which the runtime's larger reads are better.
 // 2. A call that takes an error from a socket tells its owner, since the runtime will not see it any more.
 //
-// Used by the wires of protocols (protocols/wire/plain-wire.ts), in their worker's thread.
+// Used by the wires of protocols (protocols/wire/plain-wire.ts; tls.ts drains), in their worker's thread.
 
 import { libc } from "../../ffi/libc.ts";
 import {

@@ -10,6 +10,7 @@ import type { SocketHandler } from "bun";
 
 import type { RelaySocket, SocketEvents } from "../../engine/bun/connection.ts";
 import { type AttemptSide, resetAtClose } from "../../engine/bun/dial.ts";
+import { AHEAD } from "../../engine/bun/read-ahead.ts";
 import { monotonicMs } from "../../shared/clock.ts";
 import { Sweep } from "../../shared/sweep.ts";
 import type { Peer } from "../live-rows.ts";
@@ -370,7 +371,10 @@ const TLS_HANDLERS: TlsHandlers = {
   serverName: (data, name) => handshakeOf(data)?.choose(name),
   alpnCallback: (socket, _name, wire) =>
     handshakeOf(socket.data)?.checks.protocolFor(decodeProtocols(wire)),
-  data: (socket, chunk) => socket.data.receive(chunk),
+  data: (socket, chunk) => {
+    socket.data.receive(chunk);
+    AHEAD.drain(); // what it asked for goes to sockets in clear, and so do the answers to others
+  },
   drain: (socket) => socket.data.flush(),
   end: (socket) => socket.data.receiveFin(),
   close: (socket, error) => socket.data.close(error),
