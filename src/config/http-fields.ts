@@ -43,11 +43,14 @@ const PLACEHOLDER = new RegExp(
   [
     /\{(http|client|remote|upstream|request|env)[\w.:-]*\}|\{(host|scheme|path|uri)\}/, // Caddy
     /\$\{?(host|scheme|request_uri|(remote|http|proxy|ssl|server|upstream|connection)_\w+)/, // nginx
-    /%\[/, // haproxy
+    /%\[[^\]]*\]?/, // haproxy
   ]
     .map(({ source }) => source)
     .join("|"),
 );
+
+/** Credentials stand in fields, and what is wrong with a file is told in logs. */
+const UNSHOWN = "…";
 
 /** A field's value (RFC 9110 section 5.5), without what has been allowed for old times' sake. */
 export function fieldValue(description: string) {
@@ -55,19 +58,20 @@ export function fieldValue(description: string) {
     (value): string => {
       const written = String(value);
       if (/[\r\n\0]/.test(written)) {
-        throw bad(written, "holds a line break or a zero byte", "A field's value is one line");
+        throw bad(UNSHOWN, "holds a line break or a zero byte", "A field's value is one line");
       }
       if (/[^\t\x20-\x7e]/.test(written)) {
         const cure = "Write ASCII; other letters percent-encoded, if the reader takes them so";
-        throw bad(written, "holds a character that a field's value may not have", cure);
+        throw bad(UNSHOWN, "holds a character that a field's value may not have", cure);
       }
-      if (PLACEHOLDER.test(written)) {
+      const [variable] = PLACEHOLDER.exec(written) ?? [];
+      if (variable !== undefined) {
         const cure =
           "Targets get the client's address in X-Real-IP and X-Forwarded-For, scheme and host in -Proto and -Host";
-        throw bad(written, "holds a variable of another program, and fields have none here", cure);
+        throw bad(variable, "is a variable of another program, and fields have none here", cure);
       }
       if (written.trim() !== written) {
-        throw bad(written, "begins or ends with a space, which would be lost", "Remove it");
+        throw bad(UNSHOWN, "begins or ends with a space, which would be lost", "Remove it");
       }
       return written;
     },

@@ -4,6 +4,7 @@
 
 import { messageOf } from "../shared/errors.ts";
 import { ADMIN } from "../shared/limits.ts";
+import { maskUrls } from "../shared/secret.ts";
 
 export type EventLevel = "warn" | "error";
 type Value = string | number | boolean;
@@ -70,8 +71,10 @@ function textOf(value: object | null): string {
   return value instanceof Error ? messageOf(value) : JSON.stringify(value);
 }
 
-function cutTo(text: string, budget: Budget): string {
+function cutTo(whole: string, budget: Budget): string {
   const left = Math.max(0, budget.left);
+  // More than can be kept is not worth masking; a mask may be longer than what it stands for, by a little.
+  const text = maskUrls(whole.slice(0, 2 * ADMIN.eventMaxBytes));
   budget.left -= text.length;
   return text.length <= left ? text : `${text.slice(0, left)}…`;
 }

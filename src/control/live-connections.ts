@@ -46,7 +46,6 @@ export class LiveConnections {
   /** @param limit how many are told of at most. */
   find(filter: ConnectionFilter, limit: number): FoundConnections {
     const { client = "", target = "", listener, worker, id } = filter;
-    const isText = client !== "" || target !== "";
     const connections: ProxyConnection[] = [];
     let matching = 0;
     for (const { index, live } of this.#holders()) {
@@ -55,10 +54,8 @@ export class LiveConnections {
       for (let row = 0; row < live.used; row++) {
         if (!live.isOpen(row) || (id !== undefined && live.idOf(row) !== id)) continue;
         if (listener !== undefined && this.#keyOf(live.slot[row]!) !== listener) continue;
-        if (isText) {
-          const ends = live.addressesOf(row);
-          if (!ends.client.startsWith(client) || !ends.target.startsWith(target)) continue;
-        }
+        if (client !== "" && !live.clientOf(row).startsWith(client)) continue;
+        if (target !== "" && !live.targetOf(row).startsWith(target)) continue;
         if (connections.length < limit) {
           const found = this.at(index, live, row);
           if (found === null) continue;

@@ -180,9 +180,16 @@ export class LiveTable {
     column[row * ADDRESS_BYTES + 1] = 0;
   }
 
+  clientOf(row: number): string {
+    return formatAddress(this.clients, row * ADDRESS_BYTES);
+  }
+
+  targetOf(row: number): string {
+    return formatAddress(this.targets, row * ADDRESS_BYTES);
+  }
+
   addressesOf(row: number): { client: string; target: string } {
-    const at = row * ADDRESS_BYTES;
-    return { client: formatAddress(this.clients, at), target: formatAddress(this.targets, at) };
+    return { client: this.clientOf(row), target: this.targetOf(row) };
   }
 
   /** The connections that are open now. */
@@ -202,8 +209,8 @@ export class LiveTable {
     const connection = {
       id: this.idOf(row),
       slot: this.slot[row]!,
-      client: formatAddress(this.clients, row * ADDRESS_BYTES),
-      target: formatAddress(this.targets, row * ADDRESS_BYTES),
+      client: this.clientOf(row),
+      target: this.targetOf(row),
       startedMs: this.startedMs[row]!,
       activeMs: this.activeMs[row]!,
       bytesUp: this.bytesUp[row]!,
@@ -217,7 +224,9 @@ function formatAddress(column: Uint8Array, at: number): string {
   const family = column[at]!;
   if (family === FAMILY_UNIX) return "unix:";
   const port = (column[at + 2]! << 8) | column[at + 3]!;
-  if (family === FAMILY_IPV4) return `${column.subarray(at + 4, at + 8).join(".")}:${port}`;
+  if (family === FAMILY_IPV4) {
+    return `${column[at + 4]}.${column[at + 5]}.${column[at + 6]}.${column[at + 7]}:${port}`;
+  }
   if (family === FAMILY_IPV6) return `[${formatIPv6(column.subarray(at + 4, at + 20))}]:${port}`;
   return "";
 }

@@ -11,6 +11,11 @@ export function printableUrl(url: string): string {
   return `${origin}${pathname}${search === "" ? "" : "?…"}`;
 }
 
+/** Text for people in which URLs may stand: without what may be secret in them, names with passwords and queries. */
+export function maskUrls(text: string): string {
+  return text.replace(/:\/\/[^\s/@"]*@/g, `://${MASK}@`).replace(/(?<=\S)\?[^\s",;]+/g, "?…");
+}
+
 export class Secret {
   readonly #bytes: ArrayBuffer;
 

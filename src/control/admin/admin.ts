@@ -7,6 +7,7 @@ import { errnoOf, messageOf, ProxyError } from "../../shared/errors.ts";
 import { ADMIN, PROXY_DEFAULTS } from "../../shared/limits.ts";
 import type { Log } from "../../shared/log.ts";
 import type { AdminPlan } from "../../shared/plan.ts";
+import { maskUrls } from "../../shared/secret.ts";
 import { pause } from "../backoff.ts";
 import type { PlanDiff } from "../diff.ts";
 import type { EventRing } from "../event-ring.ts";
@@ -113,9 +114,9 @@ export class Admin implements ApiSubject {
 
   /** The configuration as it is now is not taken. */
   refused(cause: ReloadCause, reason: string): void {
-    this.refusal = reason;
+    this.refusal = maskUrls(reason);
     this.reloads.refused++;
-    this.history.refused(cause, reason, Date.now());
+    this.history.refused(cause, this.refusal, Date.now());
   }
 
   /** Another process answers from here on. */

@@ -2,16 +2,18 @@
 
 import { ADMIN } from "../../../shared/limits.ts";
 import type { Plan } from "../../../shared/plan.ts";
+import { maskUrls } from "../../../shared/secret.ts";
 import { changesOf } from "../../reload-log.ts";
 import type { ReloadOutcome } from "../../reload-outcome.ts";
 import type { ApiSubject } from "../health.ts";
+import { planWithoutSecrets } from "../plan-without-secrets.ts";
 import * as schemas from "../schemas.ts";
 import { operation, type Operations, refusal } from "./operation.ts";
 
 /** What it needs of whoever read the configuration. */
 export interface ConfigurationControls {
   readonly reload: () => Promise<ReloadOutcome>;
-  /** A plan as people read it; no secret stands in it. */
+  /** A plan as people read it. */
   readonly describe: (plan: Plan) => string;
   /** null: there are only flags. */
   readonly file: string | null;
@@ -27,7 +29,10 @@ export function configurationOperations(
         { summary: "The configuration that is served.", answers: schemas.config },
         () => ({
           path: file,
-          text: subject.proxy === undefined ? "" : describe(subject.proxy.plan),
+          text:
+            subject.proxy === undefined
+              ? ""
+              : maskUrls(describe(planWithoutSecrets(subject.proxy.plan))),
           loadedMs: subject.reloads.lastTakenMs,
           refusal: subject.refusal,
         }),
@@ -41,7 +46,9 @@ export function configurationOperations(
         },
         async () => {
           const outcome = await reload();
-          return "error" in outcome ? refusal(422, outcome.error) : changesOf(outcome.diff);
+          return "error" in outcome
+            ? refusal(422, maskUrls(outcome.error))
+            : changesOf(outcome.diff);
         },
       ),
     },
