@@ -141,7 +141,7 @@ test("every answer fits its schema and has nothing besides", async () => {
     const post = async (path: string, body?: object): Promise<Response> =>
       get(path, {
         method: "POST",
-        headers: { authorization: `Bearer ${TOKEN}` },
+        headers: { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" },
         body: body === undefined ? null : JSON.stringify(body),
       });
     const drained = await post("/api/targets", {
