@@ -12,6 +12,12 @@ import { type Answer, failure } from "./answer.ts";
 
 export const EVENT_STREAM = "text/event-stream";
 
+/** Milliseconds; those of ADMIN, but for tests. */
+export interface StreamTimes {
+  readonly streamMs: number;
+  readonly streamStallMs: number;
+}
+
 interface Reader {
   readonly response: ServerResponse;
   /** Since when an event waits to be taken; null: none does. */
@@ -22,15 +28,17 @@ export class SnapshotStream {
   readonly #log: Log;
   readonly #make: () => object;
   readonly #rest: () => void;
+  readonly #times: StreamTimes;
   readonly #readers = new Set<Reader>();
   #timer: ReturnType<typeof setInterval> | undefined;
   #last: Buffer | null = null;
 
   /** @param rest nobody reads any more: what was kept for the next snapshot can go. */
-  constructor(log: Log, make: () => object, rest: () => void) {
+  constructor(log: Log, make: () => object, rest: () => void, times: StreamTimes = ADMIN) {
     this.#log = log;
     this.#make = make;
     this.#rest = rest;
+    this.#times = times;
   }
 
   answer(): Answer {
@@ -48,7 +56,7 @@ export class SnapshotStream {
     const reader: Reader = { response, waitsSinceMs: null };
     this.#readers.add(reader);
     response.once("close", () => this.#remove(reader));
-    this.#timer ??= setInterval(() => this.#tick(), ADMIN.streamMs);
+    this.#timer ??= setInterval(() => this.#tick(), this.#times.streamMs);
     this.#last ??= this.#event();
     if (this.#last !== null) this.#send(reader, this.#last);
   }
@@ -59,7 +67,7 @@ export class SnapshotStream {
     for (const reader of this.#readers) {
       const { waitsSinceMs, response } = reader;
       if (waitsSinceMs === null) ready.push(reader);
-      else if (now - waitsSinceMs >= ADMIN.streamStallMs) {
+      else if (now - waitsSinceMs >= this.#times.streamStallMs) {
         this.#remove(reader);
         response.destroy();
       }
