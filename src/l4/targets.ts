@@ -129,6 +129,8 @@ export class Attempt<T> {
   #index = -1;
   #slot = -1;
   #ticket: Ticket = 0;
+  /** What the present target showed is known. */
+  #told = false;
   #tried: Uint8Array | null = null;
   #left: number;
 
@@ -166,6 +168,7 @@ export class Attempt<T> {
     this.#index = index;
     this.#slot = target.slot;
     this.#ticket = this.#shared.ledger.health.began(target.slot);
+    this.#told = false;
     if (this.#left === 0) this.#left = 1; // it has been let in again since
     this.#shared.active[target.slot]!++;
     return target;
@@ -201,6 +204,16 @@ export class Attempt<T> {
     else this.#shared.ledger.failed(this.#slot, ticket, now);
   }
 
+  /**
+   * The connection had been taken for made (Fast Open), and now it is known whether the target has answered; or the connection is
+   * over, and nothing will be known. What was told before stays. It counts as active until Targets.leave.
+   */
+  settled(answered: boolean, now: number): void {
+    if (this.#told) return;
+    if (answered) this.succeeded(now);
+    else this.#shared.ledger.health.abandoned(this.#slot, this.#spend());
+  }
+
   /** It is not the target's fault: the client left, or this machine lacks something. */
   abandoned(): void {
     this.#shared.ledger.health.abandoned(this.#slot, this.#spend());
@@ -211,6 +224,7 @@ export class Attempt<T> {
   #spend(): Ticket {
     const ticket = this.#ticket;
     this.#ticket = spent(ticket);
+    this.#told = true;
     return ticket;
   }
 

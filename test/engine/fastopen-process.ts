@@ -1,6 +1,7 @@
 // Run by fastopen.test.ts in a network namespace of its own, where Fast Open is allowed: `bun fastopen-process.ts ENGINE
 // SCENARIO`. An exception ends it.
-import type { EngineName } from "../../src/shared/plan.ts";
+import { parseEndpoint } from "../../src/shared/address.ts";
+import { type EngineName, GROUP_DEFAULTS } from "../../src/shared/plan.ts";
 import { streamBytes } from "../support/bytes.ts";
 import { LogLines } from "../support/log-lines.ts";
 import type { ListenerOptions } from "../support/plan.ts";
@@ -94,6 +95,28 @@ async function noAnswer(): Promise<void> {
   if (targets[0]!.failures !== 3 || targets[0]!.active !== 0) throw new Error("failures");
 }
 
+/** The target never answers: the third timeout in a row leaves it out, though each connection was taken for made. */
+async function leftOut(): Promise<void> {
+  await getCookie();
+  await using greeter = await startGreeter();
+  using silent = await SilentTarget.start();
+  const both = [silent.target, greeter.target].map((each) => parseEndpoint(each, "target"));
+  const targets = both.map((endpoint) => ({ endpoint, weight: 1, backup: false }));
+  const groups = [{ ...GROUP_DEFAULTS, balance: "round_robin", targets } as const];
+  const socket = { fastopen: true };
+  const options = { target: greeter.target, groups, connectMs: 300, socket };
+  await using relay = await Relay.start(engine, options);
+  await until("it is left out", async () => {
+    const client = await relay.connect();
+    const greeted = client.readBytes(GREETING.length).catch(() => "");
+    await within("it is greeted, or told", Promise.race([greeted, client.closed]), 3_000);
+    client.reset();
+    return relay.stats.targets[0]!.ejections === 1;
+  });
+  const [dead, well] = relay.stats.targets;
+  if (dead!.failures !== 3 || well!.ejections !== 0) throw new Error("failures");
+}
+
 /** The connect timeout does not touch a connection whose handshake is over. */
 async function slowAnswer(): Promise<void> {
   await getCookie();
@@ -132,6 +155,7 @@ const SCENARIOS = {
     await using relay = await startRelay(greeter.target);
     await greet(relay, "HELO");
   },
+  "left out": leftOut,
   "target gone": targetGone,
   "a FIN": () => finDuringHandshake(0),
   "few bytes and a FIN": () => finDuringHandshake(100),

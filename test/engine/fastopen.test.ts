@@ -24,6 +24,7 @@ const SENTENCES: Record<Exclude<Scenario, "warnings">, string> = {
     "with Fast Open a target that speaks first is heard behind a PROXY header",
   "no answer":
     "with Fast Open a target that never answers resets its clients after the connect timeout",
+  "left out": "with Fast Open a target that never answers is left out after three timeouts",
   "long after":
     "with Fast Open the connect timeout leaves a connection alone that was made in time",
   "few bytes and a FIN":

@@ -65,7 +65,7 @@ export class Connection {
   /** Where a copy of what the client sends goes. */
   mirror: Mirrored | null = null;
   /** While a target is sought. */
-  dialing: { abandon(): void } | null = null;
+  dialing: { abandon(): void; end(answered: boolean): void } | null = null;
   /** What its first bytes said, until its target is reached; null if they were not read. */
   arrival: Arrival | null = null;
 

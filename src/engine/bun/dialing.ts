@@ -53,7 +53,8 @@ export class Dialing {
       },
       reached: () => {
         this.deadlineMs = this.#endMs; // a handshake of Fast Open may be all that is left, and nobody else is tried
-        tries.succeeded(monotonicMs());
+        const isKnown = !listener.fastopen || !this.connection.target.handshakes;
+        if (isKnown) tries.succeeded(monotonicMs());
         listener.forward(this.connection, target.socket);
       },
       failed: (code) => this.#failed(code),
@@ -90,6 +91,16 @@ export class Dialing {
   /** The client left, or cannot be served: the target that is being tried has nothing to do with it. */
   abandon(): void {
     if (this.connection.slot >= 0) this.#tries.abandoned();
+  }
+
+  /** It is connected, and the target has answered. */
+  settle(): void {
+    if (this.connection.connected) this.#tries.settled(true, monotonicMs());
+  }
+
+  /** It was connected, and is over. @param answered something came of the target. */
+  end(answered: boolean): void {
+    this.#tries.settled(answered, monotonicMs());
   }
 
   /** The attempt took its share of time, or its handshake all of it. */

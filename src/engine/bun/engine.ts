@@ -225,7 +225,9 @@ export class BunEngine implements Engine {
     const now = monotonicMs();
     for (const timed of this.#timed) {
       if (!timed.settled && now >= timed.deadlineMs) timed.expire();
-      if (timed.settled) this.#timed.delete(timed);
+      if (!timed.settled) continue;
+      this.#timed.delete(timed);
+      timed.settle?.();
     }
     let watched = 0;
     for (const connection of this.#connections) {

@@ -56,6 +56,8 @@ export interface Timed {
   readonly deadlineMs: number;
   readonly settled: boolean;
   expire(): void;
+  /** It is settled, and not looked at any more. */
+  settle?(): void;
 }
 
 /** What the runtime may read at once, and so the least that a direction can hold. */
@@ -395,6 +397,7 @@ export class BunListener implements ConnectionOwner {
     if (reason.startsWith("E")) this.counters.error(reason);
     if (connection.connected) {
       this.counters.closed(connection.slot);
+      connection.dialing?.end(this.live.bytesDown[connection.row]! > 0);
       this.#targets.leave(connection.slot);
     } else {
       connection.dialing?.abandon();

@@ -142,8 +142,8 @@ export class Connector {
     const listener = this.#listenerOf(row);
     const attempt = this.#attempts[row]!;
     const { fastopen } = listener.plan.socket;
-    attempt.succeeded(this.#relay.now);
     // With Fast Open it may turn out later that the target does not answer.
+    if (!fastopen || !isHandshaking(rows.fd[row * 2 + 1]!)) attempt.succeeded(this.#relay.now);
     if (!fastopen) this.#attempts[row] = undefined;
     this.#connections.establish(row, attempt.target!.socket.bytes, this.#relay.now);
     if (listener.greets) {
@@ -175,6 +175,7 @@ export class Connector {
     const attempt = this.#attempts[row];
     this.#attempts[row] = undefined;
     if (rows.state[row] === OPEN) {
+      attempt?.settled(rows.live.bytesDown[row]! > 0, this.#relay.now);
       profiles[rows.listener[row]!]!.targets?.leave(rows.target[row]!);
     } else attempt?.abandoned();
   }
@@ -195,6 +196,7 @@ export class Connector {
     const { rows } = this.#connections;
     rows.deadline[row] = Infinity;
     if (isHandshaking(rows.fd[row * 2 + 1]!)) this.#timedOut(row, this.#listenerOf(row));
+    else this.#attempts[row]?.settled(true, this.#relay.now);
   }
 
   #timedOut(row: number, listener: OpenListener): void {

@@ -146,6 +146,15 @@ describe("random", () => {
   });
 });
 
+test("shares may change, as in a slow start, in every strategy but source_hash", () => {
+  for (const balance of ["round_robin", "least_connections", "random"] as const) {
+    const { pick, balancer: chosen } = balancer("a b", balance);
+    chosen.weights[1] = 0.1;
+    const { b = 0 } = tally(times(1_100, () => pick()));
+    expect(b).toBeWithin(balance === "random" ? 70 : 99, balance === "random" ? 131 : 102);
+  }
+});
+
 describe("source_hash", () => {
   const CLIENTS = times(2_000, client);
   const places = (text: string): string[] => {
