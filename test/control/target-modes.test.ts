@@ -9,6 +9,7 @@ import { compiledPlan } from "../support/compiled-plan.ts";
 import { ENGINES } from "../support/engines.ts";
 import { HttpProxy } from "../support/http-proxy.ts";
 import { wireAddress } from "../support/relay.ts";
+import { Threads } from "../support/threads.ts";
 import { Datagrams } from "../support/udp.ts";
 import { until, within } from "../support/until.ts";
 import { Wire, WireServer } from "../support/wire.ts";
@@ -242,6 +243,22 @@ test("requests that a disabled target has not answered are answered by the proxy
   await wish(relay.proxy, a, "disabled");
   expect(await within("the answer", answer)).toMatch(/^HTTP\/1\.1 50[23] /);
 });
+
+for (const way of WAYS.slice(0, ENGINES.length)) {
+  test(`${way.name}: a worker that replaces a crashed one keeps to what was wished`, async () => {
+    await using a = await way.serve("a");
+    await using b = await way.serve("b");
+    using threads = new Threads();
+    const plan = compiledPlan(way.listener([a.target, b.target]), way.file);
+    await using proxy = await Proxy.start(plan);
+    await wish(proxy, a, "draining");
+    threads.crash(threads.all[0]!);
+    proxy.disconnect(0, -1); // wakes a worker that blocks in a system call
+    await until("it is replaced", () => proxy.stats().workerRestarts === 1);
+    await until("it is open", () => proxy.listeners()[0]!.workers.length === 1);
+    for (let i = 0; i < 4; i++) expect(await asked(way, proxy)).toBe("b");
+  });
+}
 
 test("a wish outlives a reload that keeps the target, and goes with one that does not", async () => {
   await using a = await answering("a", "?");
