@@ -2,7 +2,7 @@
 // all that shows something.
 
 import { createContext } from "preact";
-import { useContext, useEffect, useReducer } from "preact/hooks";
+import { useContext, useLayoutEffect, useReducer } from "preact/hooks";
 
 import type { Store } from "./store.ts";
 
@@ -16,7 +16,8 @@ export function useStore(): Store {
 /** Renders whoever calls it when the store changed. A page that nobody sees is rendered once, when it is seen again. */
 export function useChanges(store: Store): void {
   const [, render] = useReducer((changes: number) => changes + 1, 0);
-  useEffect(() => {
+  // Before anything else happens: what changed until it listens would not be shown.
+  useLayoutEffect(() => {
     const changed = (): void => {
       if (!document.hidden) render(undefined);
     };

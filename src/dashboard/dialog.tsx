@@ -2,7 +2,7 @@
 // browser's own modal dialog keeps the focus inside, ends by Escape, and gives the focus back. Called by what can be done.
 
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { useStore } from "./context.ts";
 import type { Outcome } from "./requests.ts";
@@ -32,7 +32,7 @@ export function Dialog({
   const element = useRef<HTMLDialogElement>(null);
   const [reason, setReason] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const dialog = element.current!;
     const opener = document.activeElement;
     dialog.showModal();
