@@ -37,7 +37,7 @@ function ofStatus({ status }: Snapshot): Matter[] {
 
 function ofTargets({ targets }: Snapshot): Matter[] {
   return targets.flatMap(({ name, listener, health, state }): Matter[] => {
-    if (state !== "enabled") return [warn(`${name} of ${listener} is ${state}`)];
+    if (state !== "enabled") return []; // a warning of the status
     if (health === "down") return [bad(`${name} of ${listener} is down`)];
     if (health === "ejected")
       return [warn(`${name} of ${listener} is ejected: it failed too often`)];
@@ -57,9 +57,9 @@ function ofCertificates({ certificates, timeMs }: Snapshot): Matter[] {
 }
 
 function ofMachinery({ process }: Snapshot): Matter[] {
-  const { lagMs, descriptors, overloaded } = process;
+  const { lagMs, descriptors } = process;
   const { open, max } = descriptors;
-  const matters = overloaded.map((reason) => bad(`new work is turned away: ${reason}`));
+  const matters: Matter[] = []; // of overload the status tells
   if (lagMs >= LAG_MS) matters.push(warn(`its threads run ${Math.round(lagMs)} ms late`));
   if (open !== null && max !== null && open > max * DESCRIPTORS_SHARE) {
     matters.push(warn(`${open} of ${max} descriptors are open`));

@@ -13,12 +13,21 @@ import { Section } from "./section.tsx";
 import type { Store } from "./store.ts";
 import { Table, type TableColumn } from "./table.tsx";
 
+/** How long one that ended is still shown where somebody points. */
+const OVER_MS = 10_000;
+
 export function Connections(): JSX.Element {
   const store = useStore();
   const [filter, setFilter] = useState("");
   const [closing, setClosing] = useState<Connection | null>(null);
   const { matching = 0, connections = [] } = store.snapshot?.connections ?? {};
-  const { rows, hold, isOver } = useHeldOrder(ordered(connections, store, filter));
+  const list = useRef<HTMLDivElement>(null);
+  const nowMs = store.snapshot?.timeMs ?? 0;
+  const asked = `${store.listener ?? ""}\n${filter}`; // who asks for others wants to see those
+  const lastAsked = useRef(asked);
+  const inUse = lastAsked.current === asked && isInUse(list.current);
+  lastAsked.current = asked;
+  const { rows, isOver } = useHeldOrder(ordered(connections, store, filter), inUse, nowMs);
   const isPart = matching > connections.length;
   return (
     <Section
@@ -35,13 +44,7 @@ export function Connections(): JSX.Element {
         />
       }
     >
-      <div
-        class="list"
-        onPointerEnter={({ pointerType }) => hold("pointer", pointerType === "mouse")}
-        onPointerLeave={() => hold("pointer", false)}
-        onFocusCapture={() => hold("focus", true)}
-        onBlurCapture={() => hold("focus", false)}
-      >
+      <div class="list" ref={list}>
         <Table
           label="Connections"
           columns={columnsOf(store, setClosing)}
@@ -71,23 +74,33 @@ function ordered(
     .toSorted((a, b) => speed(b) - speed(a) || b.bytesUp + b.bytesDown - a.bytesUp - a.bytesDown);
 }
 
-/** While it is held: those that were there stay where they were, also if they ended; others come after them. */
-function useHeldOrder(current: Connection[]) {
-  const reasons = useRef(new Set<string>());
+/** Whether somebody points into it or has the focus there. A finger that has gone still counts as pointing, so it does not. */
+function isInUse(list: HTMLElement | null): boolean {
+  if (list === null) return false;
+  const isPointedAt = matchMedia("(hover: hover)").matches && list.matches(":hover");
+  return isPointedAt || list.contains(document.activeElement);
+}
+
+/** Those that were there stay where they were while it is in use, for OVER_MS also if they ended; others come after them. */
+function useHeldOrder(current: Connection[], inUse: boolean, nowMs: number) {
   const shown = useRef<Connection[]>([]);
+  const ended = useRef(new Map<string, number>());
   const byKey = new Map(current.map((each) => [connectionKey(each), each]));
-  const isHeld = reasons.current.size > 0;
-  const stayed = isHeld ? shown.current.map((each) => byKey.get(connectionKey(each)) ?? each) : [];
+  const isOver = (each: Connection): boolean => !byKey.has(connectionKey(each));
+  const before = inUse ? shown.current : [];
+  const endedMs = new Map(
+    before.filter(isOver).map((each) => {
+      const key = connectionKey(each);
+      return [key, ended.current.get(key) ?? nowMs];
+    }),
+  );
+  ended.current = endedMs;
+  const stayed = before
+    .filter((each) => nowMs - (endedMs.get(connectionKey(each)) ?? nowMs) < OVER_MS)
+    .map((each) => byKey.get(connectionKey(each)) ?? each);
   const known = new Set(stayed.map(connectionKey));
   shown.current = [...stayed, ...current.filter((each) => !known.has(connectionKey(each)))];
-  return {
-    rows: shown.current,
-    isOver: (each: Connection): boolean => !byKey.has(connectionKey(each)),
-    hold(reason: string, held: boolean): void {
-      if (held) reasons.current.add(reason);
-      else reasons.current.delete(reason);
-    },
-  };
+  return { rows: shown.current, isOver };
 }
 
 function columnsOf(

@@ -35,6 +35,7 @@ export interface PlotProps {
   point(index: number | null): void;
 }
 
+const SPAN_MIN_SECONDS = 60;
 const SYNC = "page";
 const AXIS_FONT = "11px system-ui, sans-serif";
 
@@ -65,9 +66,11 @@ export function Plot(props: PlotProps): JSX.Element {
 
 function show(plot: uPlot, { times, columns, span }: PlotProps): void {
   const last = times.at(-1) ?? Date.now() / 1000;
+  // As long as there is less to show than that, it has the whole width, from a minute on.
+  const first = Math.min(times[0] ?? last, last - SPAN_MIN_SECONDS);
   plot.batch(() => {
     plot.setData([times, ...columns] as uPlot.AlignedData, false);
-    plot.setScale("x", { min: last - span, max: last });
+    plot.setScale("x", { min: Math.max(last - span, first), max: last });
   });
 }
 

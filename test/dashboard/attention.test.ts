@@ -24,7 +24,7 @@ test("why it is not ready comes before what may become a reason", () => {
   ]);
 });
 
-test("targets that are down, ejected or taken out by somebody", () => {
+test("targets that are down or ejected; of those that somebody took out the status tells", () => {
   const targets = [
     targetOf({ name: "a", health: "ejected" }),
     targetOf({ name: "b", health: "down" }),
@@ -34,7 +34,6 @@ test("targets that are down, ejected or taken out by somebody", () => {
   expect(told({ targets })).toEqual([
     "bad: b of tcp :8080 is down",
     "warn: a of tcp :8080 is ejected: it failed too often",
-    "warn: c of tcp :8080 is draining",
   ]);
 });
 
@@ -52,10 +51,9 @@ test("certificates of files that end within two weeks, or have ended", () => {
   ]);
 });
 
-test("threads that are late, descriptors that run out, and work that is turned away", () => {
-  const process = { lagMs: 140, descriptors: { open: 1_000, max: 1_024 }, overloaded: ["memory"] };
+test("threads that are late, and descriptors that run out", () => {
+  const process = { lagMs: 140, descriptors: { open: 1_000, max: 1_024 } };
   expect(told({ process })).toEqual([
-    "bad: new work is turned away: memory",
     "warn: its threads run 140 ms late",
     "warn: 1000 of 1024 descriptors are open",
   ]);

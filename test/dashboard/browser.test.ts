@@ -1,5 +1,5 @@
-// The dashboard in Chromium, in front of a stand-in for a proxy: what it shows of the worst that can be said, how it asks, and that
-// it stays light. Traffic of a real proxy is in test/e2e/dashboard.test.ts.
+// The dashboard in Chromium, in front of a stand-in for a proxy: what it shows of the worst that can be said, how it asks,
+// and that it stays light. Traffic of a real proxy is in test/e2e/dashboard.test.ts.
 
 import { afterAll, describe, expect } from "bun:test";
 

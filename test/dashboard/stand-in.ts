@@ -1,5 +1,5 @@
-// Stands in for an admin listener, for tests of the dashboard in a browser: the real page, and a stream that says what a test wants
-// when it wants it.
+// Stands in for an admin listener, for tests of the dashboard in a browser: the real page, and a stream that says what a
+// test wants when it wants it.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";

@@ -68,6 +68,26 @@ test("an unknown flag ends with exit code 2", () => {
   expect(code).toBe(2);
 });
 
+test("the dashboard is in it", async () => {
+  const port = await freePort();
+  const flags = ["-listen=127.0.0.1:0", "-target=127.0.0.1:9", `-admin=127.0.0.1:${port}`];
+  const proxy = Bun.spawn([executable, ...flags, "-log-format=json"], {
+    cwd: empty,
+    env,
+    stdout: "ignore",
+    stderr: "pipe",
+  });
+  await listeningPort(proxy.stderr);
+  const page = await fetch(`http://127.0.0.1:${port}/`);
+  expect([page.status, page.headers.get("content-type")]).toEqual([
+    200,
+    "text/html; charset=utf-8",
+  ]);
+  expect(await page.text()).toContain("/api/stream");
+  proxy.kill("SIGTERM");
+  await proxy.exited;
+});
+
 test("files of other programs in the working directory change nothing", () => {
   const stray = join(directory, "stray");
   mkdirSync(stray);
