@@ -41,7 +41,7 @@ export async function examine(plan: Plan | null, machine: Machine): Promise<Find
     ...(autoTls === null ? [] : checkStorage(await readStorage(autoTls), nowMs)),
     ...checkClock(machine),
     ...checkEngine(machine),
-    ...checkDescriptors(listeners, machine),
+    ...checkDescriptors(listeners, machine, plan?.overload.descriptorsShare),
     ...checkKernel(listeners, machine),
     ...checkMemory(plan, machine),
     ...checkIPv6(listeners, machine),

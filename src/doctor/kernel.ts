@@ -18,7 +18,12 @@ function descriptorsOf({ protocol, limits }: ListenerPlan): number {
   return limits.maxConnections * (protocol === "udp" ? 1 : DESCRIPTORS_EACH);
 }
 
-export function checkDescriptors(listeners: Listeners, { descriptors }: Machine): Finding[] {
+/** @param share from which on new work is turned away (overload.descriptors); 0: there is no such ceiling. */
+export function checkDescriptors(
+  listeners: Listeners,
+  { descriptors }: Machine,
+  share = 0,
+): Finding[] {
   const found = new Findings("descriptors");
   if (descriptors === null) return found.all;
   const most = listeners.reduce((sum, listener) => sum + descriptorsOf(listener), 0);
@@ -30,6 +35,12 @@ export function checkDescriptors(listeners: Listeners, { descriptors }: Machine)
     found.warning(
       `max_connections of all listeners needs ${needed} descriptors, and the limit is ${descriptors}`,
       cure,
+    );
+  } else if (share > 0 && most > descriptors * share) {
+    found.warning(
+      `max_connections of all listeners needs ${most} descriptors, and from ${Math.floor(descriptors * share)} on, of ` +
+        `${descriptors}, new clients are turned away (overload.descriptors)`,
+      `Raise the limit: LimitNOFILE=${Math.ceil(needed / share)} of the service, or write a higher percentage`,
     );
   } else if (descriptors < DESCRIPTORS_FEW) {
     found.warning(`the limit is ${descriptors}, enough for ${fitting} connections`, cure);
@@ -139,7 +150,7 @@ const BASE_BYTES = 96 * 1024 ** 2;
 const WORKER_BYTES = 32 * 1024 ** 2;
 
 export function checkMemory(
-  plan: Pick<Plan, "workers" | "ring"> | null,
+  plan: Pick<Plan, "workers" | "ring" | "overload"> | null,
   { memory }: Machine,
 ): Finding[] {
   const found = new Findings("memory");
@@ -150,6 +161,14 @@ export function checkMemory(
   const { workers, ring } = plan ?? { workers: 1, ring: { buffers: 0, bufferBytes: 0 } };
   const needed = BASE_BYTES + workers * (WORKER_BYTES + ring.buffers * ring.bufferBytes);
   const shown = `${whose} has ${formatSize(roundSize(bytes))}`;
+  const ceiling = plan?.overload.memory ?? null;
+  if (ceiling !== null && "bytes" in ceiling && ceiling.bytes > bytes) {
+    found.warning(
+      `${shown}, and new work is turned away at ${formatSize(ceiling.bytes)}, which will not be reached`,
+      "Write less under overload.memory, or 90%",
+    );
+    return found.all;
+  }
   if (bytes >= needed) found.ok(shown);
   else {
     found.warning(

@@ -192,6 +192,22 @@ test("descriptors that are too few for max_connections, or for anybody, are told
   expect(checkDescriptors([], machine({ descriptors: null }))).toEqual([]);
 });
 
+test("ceilings of overload that come before what the plan allows, or never, are told", () => {
+  const fitting = machine({ descriptors: 215_000 });
+  expect(faults(checkDescriptors(listeners, fitting))).toEqual([]);
+  expect(faults(checkDescriptors(listeners, fitting, 0.95))).toEqual([
+    "warning descriptors: max_connections of all listeners needs 210000 descriptors, and from 204250 on, of 215000, " +
+      "new clients are turned away (overload.descriptors). " +
+      "Raise the limit: LimitNOFILE=221120 of the service, or write a higher percentage",
+  ]);
+  const small = machine({ memory: { totalBytes: 2 ** 34, limitBytes: 2 ** 30 } });
+  const overload = { ...PLAN.overload, memory: { bytes: 2 ** 31 } };
+  expect(faults(checkMemory({ ...PLAN, overload }, small))).toEqual([
+    "warning memory: the control group has 1GB, and new work is turned away at 2GB, which will not be reached. " +
+      "Write less under overload.memory, or 90%",
+  ]);
+});
+
 test("memory that full buffers may exceed is told, whoever limits it", () => {
   const small = machine({ memory: { totalBytes: 2 ** 34, limitBytes: 2 ** 26 } });
   expect(faults(checkMemory(PLAN, small))[0]).toStartWith(

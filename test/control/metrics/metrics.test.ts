@@ -81,6 +81,9 @@ describe("metrics", () => {
       for (const worker of ["control", "0", "1"]) {
         expect(values.get(`proxy_event_loop_lag_seconds{worker="${worker}"}`)).toBeNumber();
       }
+      for (const reason of ["lag", "memory", "descriptors"]) {
+        expect(values.get(`proxy_overloaded{reason="${reason}"}`)).toBe(0);
+      }
       expect(values.get('proxy_config_reloads_total{outcome="refused"}')).toBe(2);
       expect(values.get("proxy_config_last_reload_success_timestamp_seconds")).toBe(1.5);
       const ends = values.get(
