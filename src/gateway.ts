@@ -23,7 +23,7 @@ import { Beat } from "./shared/beat.ts";
 import { monotonicMs } from "./shared/clock.ts";
 import { messageOf, toErrorRecord } from "./shared/errors.ts";
 import { type HttpPlan, isHttpPlan, type LinkPlan, type TlsPlan } from "./shared/http-plan.ts";
-import { RELAY } from "./shared/limits.ts";
+import { LAG, RELAY } from "./shared/limits.ts";
 import type {
   Command,
   GatewayInit,
@@ -72,7 +72,9 @@ const rows = new LiveRows(Math.min(RELAY.rowsMax, limit));
 const bandwidth = new Bandwidth(rows.table, sharedMs);
 
 const strain = new Strain(new StrainBoard(init.strain), init.index);
-const beat = new Beat(() => strain.beatOfTimer(monotonicMs(), sharedMs()));
+const beat = new Beat(LAG.restMs, () =>
+  strain.beatOfTimer(monotonicMs(), sharedMs(), rows.count > 0),
+);
 
 let { traceConnections } = init;
 

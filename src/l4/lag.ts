@@ -14,11 +14,16 @@ export class Lag {
   #worstBefore = 0;
   /** Since when nothing has happened. */
   #quietMs = 0;
+  readonly #beatMs: number;
+
+  constructor(beatMs: number = LAG.beatMs) {
+    this.#beatMs = beatMs;
+  }
 
   /** Something has happened: cheap, since it is told for every turn of a loop. */
   busy(nowMs: number): void {
     this.#quietMs = nowMs;
-    if (this.dueMs === Infinity) this.dueMs = nowMs + LAG.beatMs;
+    if (this.dueMs === Infinity) this.dueMs = nowMs + this.#beatMs;
   }
 
   /** The worst of the last second, give or take half of one. */
@@ -38,6 +43,6 @@ export class Lag {
     this.lastMs = late;
     this.#worst = Math.max(this.#worst, late);
     const rests = mayRest && nowMs - this.#quietMs >= 2 * LAG.windowMs;
-    this.dueMs = rests ? Infinity : nowMs + LAG.beatMs;
+    this.dueMs = rests ? Infinity : nowMs + this.#beatMs;
   }
 }

@@ -2,7 +2,7 @@
 // is turned away. Owned by the loop of an engine or of a gateway worker, which says what time it is. What is asked for each
 // client and request costs two loads.
 
-import { SHEDDING } from "../shared/limits.ts";
+import { LAG, SHEDDING } from "../shared/limits.ts";
 import { type StrainBoard, threadOf } from "../shared/strain.ts";
 import { Lag } from "./lag.ts";
 import { Shedding } from "./shedding.ts";
@@ -30,10 +30,11 @@ export class Strain {
     this.#lag.busy(nowMs);
   }
 
-  /** As `beat`, of an event loop whose timer is always there. */
-  beatOfTimer(nowMs: number, sharedMs: number): void {
-    this.busy(nowMs);
-    this.beat(nowMs, sharedMs);
+  /** As `beat`, of an event loop. @param serves it has somebody to serve. @returns after how many milliseconds it is due again. */
+  beatOfTimer(nowMs: number, sharedMs: number, serves: boolean): number {
+    if (serves) this.busy(nowMs);
+    if (nowMs >= this.dueMs) this.beat(nowMs, sharedMs);
+    return Math.min(this.dueMs - nowMs, LAG.restMs);
   }
 
   /** @param sharedMs the time now, by the clock that all threads share. */

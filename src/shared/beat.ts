@@ -1,23 +1,20 @@
 // A timer of an event loop that wants to know how late it is: whatever keeps the loop busy keeps the timer waiting. Invariant: it
 // keeps no process and no thread alive.
 
-import { LAG } from "./limits.ts";
-
 export class Beat {
-  readonly #beat: () => void;
+  readonly #beat: () => number;
   #timer: ReturnType<typeof setTimeout>;
 
-  /** @param beat called every LAG.beatMs, as far as the loop comes to it. */
-  constructor(beat: () => void) {
+  /** @param beat called after `firstMs`, and then after as many as it returns, as far as the loop comes to it. */
+  constructor(firstMs: number, beat: () => number) {
     this.#beat = beat;
-    this.#timer = this.#arm();
+    this.#timer = this.#arm(firstMs);
   }
 
-  #arm(): ReturnType<typeof setTimeout> {
+  #arm(ms: number): ReturnType<typeof setTimeout> {
     const timer = setTimeout(() => {
-      this.#timer = this.#arm();
-      this.#beat();
-    }, LAG.beatMs);
+      this.#timer = this.#arm(this.#beat());
+    }, ms);
     timer.unref();
     return timer;
   }

@@ -79,6 +79,23 @@ describe("a worker turns away", () => {
   });
 });
 
+describe("a worker on an event loop", () => {
+  test("looks at the clock ten times a second while it serves, and once when it does not", () => {
+    const { board, strain } = worker();
+    expect(strain.beatOfTimer(0, 0, false)).toBe(LAG.restMs);
+    let now = LAG.restMs;
+    expect(strain.beatOfTimer(now, now, true)).toBe(LAG.beatMs);
+    now += LAG.beatMs - 1; // a timer may be early
+    expect(strain.beatOfTimer(now, now, true)).toBe(1);
+    now += 301;
+    expect(strain.beatOfTimer(now, now, true)).toBe(LAG.beatMs);
+    expect(board.lagMs(threadOf(0), now)).toBe(300);
+    for (let i = 0; i < 20; i++) now += strain.beatOfTimer(now, now, false);
+    expect(strain.beatOfTimer(now, now, false)).toBe(LAG.restMs);
+    expect(board.lagMs(threadOf(0), now)).toBe(0);
+  });
+});
+
 describe("a worker that rests", () => {
   test("is not late however long that takes, and has no beat", () => {
     const { board, strain } = worker();

@@ -29,7 +29,7 @@ export interface WatchOptions {
 export class OverloadWatch {
   readonly #options: WatchOptions;
   readonly #voice: OverloadVoice;
-  readonly #lag = new Lag();
+  readonly #lag = new Lag(SHEDDING.lookMs);
   readonly #beat: Beat;
   readonly #memory = new Shedding(SHEDDING.memory);
   readonly #descriptors = new Shedding(SHEDDING.descriptors);
@@ -38,7 +38,6 @@ export class OverloadWatch {
   #memoryCeiling = 0;
   #openDescriptors: number | null = null;
   #descriptorsMax: number | null = null;
-  #nextLookMs = 0;
   #nextLimitMs = 0;
   #nextCollectMs = 0;
 
@@ -46,17 +45,16 @@ export class OverloadWatch {
     this.#options = options;
     this.#voice = new OverloadVoice(options.log);
     this.#lag.busy(monotonicMs());
-    this.#beat = new Beat(() => this.#turn());
+    this.#beat = new Beat(SHEDDING.lookMs, () => this.#turn());
   }
 
-  #turn(): void {
+  #turn(): number {
     const nowMs = monotonicMs();
     const { board } = this.#options;
     this.#lag.beat(nowMs, false);
     board.setThread(CONTROL_THREAD, sharedMs() + (this.#lag.dueMs - nowMs), this.#lag.worstMs, 0);
-    if (nowMs < this.#nextLookMs) return;
-    this.#nextLookMs = nowMs + SHEDDING.lookMs;
     this.#look(nowMs);
+    return SHEDDING.lookMs;
   }
 
   #look(nowMs: number): void {

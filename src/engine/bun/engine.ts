@@ -12,7 +12,7 @@ import type { SocketAddress } from "../../shared/address.ts";
 import { Beat } from "../../shared/beat.ts";
 import { monotonicMs } from "../../shared/clock.ts";
 import { ProxyError } from "../../shared/errors.ts";
-import { RELAY } from "../../shared/limits.ts";
+import { LAG, RELAY } from "../../shared/limits.ts";
 import { LiveTable } from "../../shared/live-table.ts";
 import type {
   AdoptRequest,
@@ -66,7 +66,9 @@ export class BunEngine implements Engine {
   constructor(host: EngineHost) {
     this.host = host;
     this.#strain = new Strain(host.strain, host.index);
-    this.#beat = new Beat(() => this.#strain.beatOfTimer(monotonicMs(), sharedMs()));
+    this.#beat = new Beat(LAG.restMs, () =>
+      this.#strain.beatOfTimer(monotonicMs(), sharedMs(), this.#open > 0),
+    );
     const limit = descriptorLimit();
     this.#descriptorLimit = limit;
     this.#fdCeiling = limit - descriptorReserve(limit);

@@ -267,7 +267,8 @@ export class Acceptor {
   /** The kernel has accepted a client by itself. Its listener may have been closed since. */
   accepted(listener: OpenListener, client: number, now: number): void {
     this.#readName(client);
-    if (!this.#connections.rows.full) return this.#admit(listener, client, now);
+    const hasRoom = !this.#connections.rows.full || this.#strain.isFull;
+    if (hasRoom) return this.#admit(listener, client, now);
     this.#turnAway(listener, client, "table_full", now);
     this.#pause(listener, EMFILE, now);
   }
