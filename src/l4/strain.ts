@@ -30,7 +30,11 @@ export class Strain {
     this.#lag.busy(nowMs);
   }
 
-  /** As `beat`, of an event loop. @param serves it has somebody to serve. @returns after how many milliseconds it is due again. */
+  /**
+   * As `beat`, of an event loop.
+   * @param serves it has somebody to serve.
+   * @returns after how many milliseconds it is to be called again.
+   */
   beatOfTimer(nowMs: number, sharedMs: number, serves: boolean): number {
     if (serves) this.busy(nowMs);
     if (nowMs >= this.dueMs) this.beat(nowMs, sharedMs);

@@ -4,8 +4,8 @@
 /** How late threads are. */
 export const LAG = {
   beatMs: 100, // between two looks at the clock: some microseconds of a thread's time a second, and lag to a tenth of a second
-  // Between two looks of an event loop that has nobody to serve, whether it has: ten wakeups a second would be nine of ten that an
-  // idle proxy has at all.
+  // Between two looks of an event loop that has nobody to serve, whether it has: ten wakeups a second would be most of those that
+  // an idle proxy has at all.
   restMs: 1_000,
   windowMs: 500, // two of them are what the worst is of: what a person felt is there for whoever looks once a second
 } as const;
