@@ -160,7 +160,7 @@ describe("who may ask", () => {
     await stop(child);
   }, 30_000);
 
-  test("connections and heads are bounded", async () => {
+  test("heads are bounded", async () => {
     const port = await freePort();
     const child = await startAt(port);
     const long = await Wire.connect({ host: "127.0.0.1", port });
@@ -168,20 +168,6 @@ describe("who may ask", () => {
     await long.write(`GET /livez HTTP/1.1\r\nHost: localhost\r\n${field}\r\n\r\n`);
     expect(await long.readAll()).not.toContain(" 200 ");
     long.destroy();
-    const idle: Wire[] = [];
-    // More than fit: one that was just closed may still be counted when the last ones come.
-    for (let i = 0; i < ADMIN.connectionsMax + 8; i++) {
-      idle.push(await Wire.connect({ host: "127.0.0.1", port }));
-    }
-    await until(
-      "no more are served",
-      async () => (await statusOf(`http://127.0.0.1:${port}/livez`)) === 0,
-    );
-    for (const wire of idle) wire.destroy();
-    await until(
-      "others are",
-      async () => (await statusOf(`http://127.0.0.1:${port}/livez`)) === 200,
-    );
     await stop(child);
   }, 30_000);
 });

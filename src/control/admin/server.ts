@@ -23,6 +23,9 @@ const SAFEGUARDS = {
   "referrer-policy": "no-referrer",
 } as const;
 
+/** Between two looks of the runtime at connections that have said nothing: before, it counts only those that ask. */
+const LOOK_MS = 250;
+
 /** Nobody keeps a connection who is not let in. */
 const LEAVE = { connection: "close" } as const;
 
@@ -55,7 +58,7 @@ export class AdminServer {
         headersTimeout: headMs,
         requestTimeout: requestMs,
         keepAliveTimeout: keepAliveMs,
-        connectionsCheckingInterval: 1_000,
+        connectionsCheckingInterval: LOOK_MS,
       },
       (request, response) => void this.#serve(request, response),
     );

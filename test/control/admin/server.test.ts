@@ -107,6 +107,17 @@ describe("who only stays connected", () => {
     ]);
   });
 
+  test("in great number is turned away, also without a word", async () => {
+    await using scene = await Scene.start({
+      times: { ...QUICK, headMs: 60_000, requestMs: 60_000 },
+    });
+    const wires: Wire[] = [];
+    for (let i = 0; i < ADMIN.connectionsMax + 8; i++) wires.push(await scene.connect());
+    let gone = 0;
+    for (const wire of wires) void wire.ending.then(() => gone++);
+    await until("those that do not fit are gone", () => gone === 8);
+  });
+
   test("in great number is turned away, and those who are being answered are", async () => {
     const { promise, resolve } = Promise.withResolvers<Answer>();
     await using scene = await Scene.start({ answer: () => promise });
