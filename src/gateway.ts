@@ -65,6 +65,7 @@ const sweep = new Sweep(() => {
   return pending.includes(true);
 });
 let draining = false;
+let ended = false;
 
 const givenUp = new Int32Array(init.givenUp);
 
@@ -201,6 +202,7 @@ function checkDrained(): void {
 function end(): void {
   const connections = host.rows.count;
   draining = false; // `ended` says it all
+  ended = true;
   for (const listener of listeners.values()) listener.end();
   sweep.stop();
   beat.stop();
@@ -274,7 +276,22 @@ function obey(command: Command<GatewayPlan>): void {
   }
 }
 
-process.on("exit", () => AHEAD.close()); // after a crash
+/** Descriptors that the runtime does not know of outlive a thread: a socket that nobody accepts on would go on taking clients. */
+function crashed(): void {
+  for (const listener of listeners.values()) {
+    try {
+      listener.end();
+    } catch (error) {
+      const { key } = listener;
+      emit({ type: "warning", key, message: `left behind by a crash: ${messageOf(error)}` });
+    }
+  }
+}
+
+process.on("exit", () => {
+  AHEAD.close();
+  if (!ended) crashed();
+});
 
 const { table } = host.rows;
 const ready = { engine: "bun", reason: "", wakeFd: -1, live: table.buffer } as const;

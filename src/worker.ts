@@ -36,6 +36,7 @@ const host: EngineHost = {
 };
 
 let engine: Engine;
+let ended = false;
 
 function open(request: RelayRequest): void {
   const { slot } = request;
@@ -62,6 +63,7 @@ function answer(id: number, question: Question): void {
 }
 
 function end(): void {
+  ended = true;
   const connections = engine.end();
   emit({ type: "ended", connections });
   port.close();
@@ -118,7 +120,10 @@ function main(): void {
     emit({ type: "start_failed", error: toErrorRecord(error) });
     return;
   }
-  if (engine.wakeFd < 0) port.on("message", obey);
+  if (engine.wakeFd < 0) {
+    port.on("message", obey);
+    process.on("exit", () => void (ended || engine.end())); // after a crash, as below
+  }
   try {
     engine.run();
   } catch (error) {

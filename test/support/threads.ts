@@ -11,6 +11,8 @@ export class Threads implements Disposable {
   readonly all: Worker[] = [];
   /** Called before each `open` is posted. */
   onOpen: ((thread: Worker, request: OpenRequest) => void) | null = null;
+  /** Called before any command is posted. */
+  onPost: ((thread: Worker, command: Command) => void) | null = null;
   /** Commands to it are kept back, as if it hung in a system call. */
   hung: Worker | null = null;
   readonly #keptBack: Command[] = [];
@@ -25,6 +27,7 @@ export class Threads implements Disposable {
         this.#alive.add(thread);
         thread.once("exit", () => this.#alive.delete(thread));
       }
+      this.onPost?.(thread, command);
       if (command.type === "open") this.onOpen?.(thread, command.request);
       if (thread === this.hung) this.#keptBack.push(command);
       return thread !== this.hung;
