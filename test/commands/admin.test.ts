@@ -88,8 +88,15 @@ describe("probes", () => {
         await until("it is not ready", async () => (await statusOf(`${at}/readyz`)) === 503);
         expect((await get(`${at}/readyz`))[1]).toContain("targett");
         expect(await statusOf(`${at}/livez`)).toBe(200);
+        const [status, body] = await get(`${at}/readyz?exclude=configuration`);
+        expect([status, body]).toEqual([
+          200,
+          expect.stringContaining("warning: the configuration was"),
+        ]);
+        expect(await statusOf(`${at}/readyz?exclude=everything`)).toBe(400);
         setup.write(admin);
         await until("it is ready again", async () => (await statusOf(`${at}/readyz`)) === 200);
+        await child.line(/"msg":"the configuration is right again"/);
 
         await stop(child);
         expect(await statusOf(`${at}/livez`)).toBe(0);
@@ -111,6 +118,12 @@ describe("who may ask", () => {
         const child = await setup.start();
         const shown = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
         expect(await get(`${at}/readyz`)).toEqual([200, "ready\n"]);
+        const kubelet = {
+          headers: { host: `10.244.0.7:${port}`, "user-agent": "kube-probe/1.33" },
+        };
+        for (const path of ["/livez", "/readyz?exclude=configuration"]) {
+          expect(await statusOf(`${at}${path}`, kubelet)).toBe(200);
+        }
         for (const path of ["/metrics", "/nothing"]) {
           expect(await statusOf(`${at}${path}`)).toBe(401);
           expect(await statusOf(`${at}${path}`, shown(`${TOKEN}x`))).toBe(401);

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 import { parseAllDocuments } from "yaml";
 
@@ -21,7 +21,7 @@ interface Container {
   volumeMounts?: { name: string; mountPath: string; subPath?: string }[];
   securityContext: Record<string, unknown>;
   resources: { requests: object; limits: object };
-  [probe: `${string}Probe`]: { tcpSocket: { port: string } };
+  [probe: `${string}Probe`]: { httpGet: { path: string; port: string } };
 }
 
 interface PodSpec {
@@ -86,12 +86,27 @@ describe.each(["proxy.yaml", "sidecar.yaml"])("%s", (file) => {
   test("listens on the ports that the pod and the service name, none of them below 1024", () => {
     expect(usesLowPorts(plan)).toBe(false);
     const listening = plan.listeners.map(({ listen }) => listen.kind === "tcp" && listen.port);
-    expect(proxy.ports!.map(({ containerPort }) => containerPort)).toEqual(listening as number[]);
-    const names = proxy.ports!.map(({ name }) => name);
+    const serving = proxy.ports!.filter(({ name }) => name !== "admin");
+    expect(serving.map(({ containerPort }) => containerPort)).toEqual(listening as number[]);
+    const names = serving.map(({ name }) => name);
     const service = one(manifests, "Service");
     expect(service.spec.ports.map(({ targetPort }) => targetPort)).toEqual(names);
-    for (const probe of ["startupProbe", "readinessProbe", "livenessProbe"] as const) {
-      expect(names).toContain(proxy[probe]!.tcpSocket.port);
+  });
+
+  test("is probed on its admin listener, which wants a token of everybody else", () => {
+    const { listen, tokenFile } = plan.admin!;
+    const [admin] = proxy.ports!.filter(({ name }) => name === "admin");
+    expect(listen).toMatchObject({ kind: "tcp", host: "", port: admin!.containerPort });
+    const mounts = proxy.volumeMounts!.map(({ mountPath }) => mountPath);
+    expect(mounts).toContain(dirname(tokenFile!));
+    const paths = {
+      startupProbe: "/livez",
+      // A wrong configuration, which all pods get, is served by none, and must not take them all out of the service.
+      readinessProbe: "/readyz?exclude=configuration",
+      livenessProbe: "/livez",
+    };
+    for (const [probe, path] of Object.entries(paths)) {
+      expect(proxy[probe as keyof typeof paths]!.httpGet).toEqual({ path, port: "admin" });
     }
   });
 

@@ -6,7 +6,7 @@ import type { EventRing } from "../event-ring.ts";
 import type { Overload } from "../proxy-state.ts";
 import type { Proxy } from "../proxy.ts";
 import type { ReloadLog } from "../reload-log.ts";
-import { type Answer, json, type Question, text, wantsJson } from "./answer.ts";
+import { type Answer, failure, json, type Question, text, wantsJson } from "./answer.ts";
 
 /** What the admin listener tells of. */
 export interface Subject {
@@ -60,14 +60,19 @@ export class Pulse {
   }
 }
 
-export function readinessOf({ phase, proxy, refusal }: Subject): Readiness {
+/**
+ * @param servesOn a configuration that was not taken is a warning: it is served on as before, and whoever takes clients away
+ * from what is not ready would take them away from every instance at once.
+ */
+export function readinessOf({ phase, proxy, refusal }: Subject, servesOn = false): Readiness {
   if (phase !== "serving" || proxy === undefined) return { reasons: [phase], warnings: [] };
   const closed = proxy.listeners().filter(({ workers }) => workers.length === 0);
   const reasons = closed.map(({ key }) => `listener ${key} is open on no worker`);
   const overloads = proxy.overloads();
   const told = ({ reason, detail }: Overload): string => `overloaded by ${reason}: ${detail}`;
   reasons.push(...overloads.filter(({ partial }) => !partial).map(told));
-  if (refusal !== null) reasons.push(`the configuration was not taken: ${refusal}`);
+  const refused = refusal === null ? [] : [`the configuration was not taken: ${refusal}`];
+  if (!servesOn) reasons.push(...refused);
   const warnings = proxy
     .certificates()
     .filter(({ state }) => state !== "valid")
@@ -78,6 +83,7 @@ export function readinessOf({ phase, proxy, refusal }: Subject): Readiness {
     }
   }
   warnings.push(...overloads.filter(({ partial }) => partial).map(told));
+  if (servesOn) warnings.push(...refused);
   return { reasons, warnings };
 }
 
@@ -89,7 +95,11 @@ export async function answerLive(question: Question, pulse: Pulse): Promise<Answ
 
 /** Reasons name addresses and places in files: whoever shows no token where there is one is not told. */
 export function answerReady(question: Question, subject: Subject): Answer {
-  const { reasons, warnings } = readinessOf(subject);
+  const excluded = question.query.getAll("exclude");
+  if (excluded.some((each) => each !== "configuration")) {
+    return failure(400, "exclude takes `configuration` alone");
+  }
+  const { reasons, warnings } = readinessOf(subject, excluded.length > 0);
   const ready = reasons.length === 0;
   const [status, word] = ready ? [200, "ready"] : [503, "not ready"];
   const told = question.trusted ? { reasons, warnings } : {};
