@@ -438,6 +438,9 @@ export function kindFor({ protocol }: ListenerPlan): WorkerKind {
   return protocol === "tcp" ? "relay" : "gateway";
 }
 
-function isOnSamePort({ listen: one }: ListenerPlan, { listen: other }: ListenerPlan): boolean {
+export function isOnSamePort(
+  { listen: one }: ListenerPlan,
+  { listen: other }: ListenerPlan,
+): boolean {
   return one.kind === "tcp" && other.kind === "tcp" && one.port === other.port;
 }

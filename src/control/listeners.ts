@@ -5,14 +5,16 @@
 // Invariant: of each key of the plan one listener is current, and it alone is opened on workers that come up. Called by the
 // proxy.
 
+import { formatEndpoint } from "../shared/address.ts";
 import type { ListenerStats } from "../shared/counters.ts";
+import { ProxyError } from "../shared/errors.ts";
 import type { WorkerEvent } from "../shared/messages.ts";
 import type { ListenerPlan } from "../shared/plan.ts";
 import type { CertificateSource } from "./certificates/certificates.ts";
 import type { PlanDiff } from "./diff.ts";
 import type { Inheritance } from "./inheritance.ts";
 import { joinStats, rememberStats } from "./joined-stats.ts";
-import { Listener, type ListenerOptions, type ListenerSummary } from "./listener.ts";
+import { isOnSamePort, Listener, type ListenerOptions, type ListenerSummary } from "./listener.ts";
 import type { TargetWish } from "./target-wishes.ts";
 import type { ListedTarget } from "./targets.ts";
 import type { WorkerHandle } from "./worker-handle.ts";
@@ -102,7 +104,9 @@ export class Listeners {
         opened.set(plan.key, listener);
         const replaced =
           before === undefined ? [...leaving, ...this.#closed] : [before, ...leaving];
-        await this.#start(listener, inheritance, replaced);
+        await this.#start(listener, inheritance, replaced).catch((error: unknown) => {
+          throw inTheWay(error, plan, leaving);
+        });
       }
     } catch (error) {
       abandon();
@@ -246,4 +250,16 @@ export class Listeners {
   stop(): void {
     for (const listener of this.#all.values()) listener.stop();
   }
+}
+
+/** The port is one that a listener has which the same reload removes: it lets go of it when this one is open, not before. */
+function inTheWay(error: unknown, plan: ListenerPlan, leaving: readonly Listener[]): unknown {
+  if (!(error instanceof ProxyError) || !error.message.includes("(EADDRINUSE)")) return error;
+  const own = leaving.find((each) => isOnSamePort(each.plan, plan));
+  if (own === undefined) return error;
+  const address = formatEndpoint(plan.listen);
+  const problem = `cannot listen on ${address}: "${own.plan.key}" has the port until this is open (EADDRINUSE)`;
+  const cure =
+    "Remove that one with a reload of its own, and add this one with the next; or restart";
+  return new ProxyError("ERR_LISTEN", problem, { cause: error, cure });
 }

@@ -2,9 +2,9 @@
 // thread. They answer authorities and nobody else, for some seconds. Called by the solvers.
 
 import type { Socket } from "node:net";
-import { createSecureContext, createServer, type Server } from "node:tls";
+import { createSecureContext, createServer, type SecureContext, type Server } from "node:tls";
 
-import { ACME_TLS_1 } from "../../shared/challenges.ts";
+import { ACME_TLS_1, type ChallengeAnswer } from "../../shared/challenges.ts";
 import { errnoOf } from "../../shared/errors.ts";
 import { CHALLENGES } from "../../shared/limits.ts";
 import type { PendingAnswers } from "./pending-answers.ts";
@@ -54,10 +54,16 @@ export async function openTls(port: number, answers: PendingAnswers): Promise<Te
   };
 }
 
-function contextFor(name: string, answers: PendingAnswers) {
+/** Made once for each answer, whoever asks how often. */
+const contexts = new WeakMap<ChallengeAnswer, SecureContext>();
+
+function contextFor(name: string, answers: PendingAnswers): SecureContext | null {
   for (const answer of answers.all) {
     if (answer.type !== "tls-alpn-01" || answer.serverName !== name) continue;
-    return createSecureContext({ cert: answer.chain, key: Buffer.from(answer.key) });
+    const { chain: cert, key } = answer;
+    const context = contexts.get(answer) ?? createSecureContext({ cert, key: Buffer.from(key) });
+    contexts.set(answer, context);
+    return context;
   }
   return null;
 }
