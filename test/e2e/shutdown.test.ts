@@ -1,21 +1,28 @@
 // The end of a real process, as those see it who are connected: probes are told first, then nobody new is taken, what is under
 // way is brought to its end in each protocol's own words, and the admin listener answers until that is done.
 
-import { describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { connect as connectTls } from "node:tls";
 
 import { stringify } from "yaml";
 
 import { type ProxyProcess, startProxy } from "../commands/proxy-process.ts";
+import { Authority } from "../support/certificates.ts";
 import { answers, freePort, inFolder } from "../support/daemon.ts";
 import { H2TestClient } from "../support/h2-client.ts";
 import { Talk } from "../support/http-proxy.ts";
+import { QuicPeer } from "../support/quic-relay.ts";
 import { Datagrams } from "../support/udp.ts";
 import { until, within } from "../support/until.ts";
 import { Wire, WireServer } from "../support/wire.ts";
 
 const HOST = "127.0.0.1";
+const authority = new Authority();
+const { certFile, keyFile } = authority.issue(["a.example"]);
+const TLS = { cert_file: certFile, key_file: keyFile };
+afterAll(() => authority[Symbol.dispose]());
 const ANSWER = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n";
 
 interface Running {
@@ -23,6 +30,8 @@ interface Running {
   readonly http: number;
   readonly tcp: number;
   readonly udp: number;
+  readonly tls: number;
+  readonly quic: number;
   /** Of requests. */
   readonly backend: WireServer;
   ready(): Promise<string>;
@@ -37,13 +46,21 @@ async function withProxy(keys: object, use: (running: Running) => Promise<void>)
   });
   await using datagrams = await Datagrams.echo();
   await inFolder(async (folder) => {
-    const ports = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
-    const [http, tcp, udp, admin] = ports as [number, number, number, number];
+    const [http, tcp, udp, tls, quic, admin] = [
+      await freePort(),
+      await freePort(),
+      await freePort(),
+      await freePort(),
+      await freePort(),
+      await freePort(),
+    ];
     const [file, log] = [join(folder, "proxy.yaml"), join(folder, "access.log")];
     const protocols = [
       { name: "http", listen: `${HOST}:${http}`, target: backend.target },
       { name: "tcp", listen: `${HOST}:${tcp}`, target: echo.target },
       { name: "udp", listen: `${HOST}:${udp}`, target: datagrams.target },
+      { name: "tls", listen: `${HOST}:${tls}`, target: echo.target, tls: TLS },
+      { name: "quic", listen: `${HOST}:${quic}`, target: echo.target, tls: TLS },
     ];
     const config = {
       workers: 2,
@@ -61,7 +78,7 @@ async function withProxy(keys: object, use: (running: Running) => Promise<void>)
     };
     try {
       const accessLog = (): string => readFileSync(log, "utf8");
-      await use({ child, http, tcp, udp, backend, ready, accessLog });
+      await use({ child, http, tcp, udp, tls, quic, backend, ready, accessLog });
     } finally {
       child.kill("SIGKILL");
     }
@@ -79,7 +96,7 @@ describe("a process that is told to stop", () => {
     "ends in order",
     () =>
       withProxy({ shutdown_delay: "1500ms", shutdown_timeout: "30s" }, async (running) => {
-        const { child, http, tcp, udp, backend, ready } = running;
+        const { child, http, tcp, udp, tls, quic, backend, ready } = running;
         const stream = await connect(tcp);
         await stream.say("a");
         await stream.hear("a");
@@ -106,6 +123,29 @@ describe("a process that is told to stop", () => {
         await ofAsked.head();
         await using known = await Datagrams.open();
         await known.ask("a", { host: HOST, port: udp });
+
+        const encrypted = connectTls({
+          host: HOST,
+          port: tls,
+          ca: authority.ca,
+          servername: "a.example",
+        });
+
+        let decrypted = "";
+
+        encrypted.on("data", (chunk: Buffer) => (decrypted += chunk.toString()));
+
+        encrypted.write("a");
+
+        await until("an echo over TLS", () => decrypted === "a");
+
+        const peer = await QuicPeer.connect(quic, authority.ca);
+
+        const { recorder } = peer.open();
+
+        recorder.write(Buffer.from("a"));
+
+        await until("an echo over QUIC", () => recorder.text === "a");
 
         child.kill("SIGTERM");
         await until("it is not ready", async () => (await ready()) === "503 not ready\ndraining\n");
@@ -140,6 +180,13 @@ describe("a process that is told to stop", () => {
         await socket.hear("d");
         socket.wire.end();
         ofSocket.wire.end();
+        encrypted.write("b");
+        await until("an echo over TLS", () => decrypted === "ab");
+        encrypted.end();
+        recorder.write(Buffer.from("b"));
+        await until("an echo over QUIC", () => recorder.text === "ab");
+        peer.connection.close(0, "");
+
         await stream.say("e");
         await stream.hear("e");
         expect(await ready()).toStartWith("503");
