@@ -7,6 +7,7 @@ import { readdirSync } from "node:fs";
 import { Proxy } from "../../src/control/proxy.ts";
 import { compiledPlan } from "../support/compiled-plan.ts";
 import { wireAddress } from "../support/relay.ts";
+import { Datagrams, type UdpAddress } from "../support/udp.ts";
 import { until, within } from "../support/until.ts";
 import { Wire, type WireAddress, WireServer } from "../support/wire.ts";
 
@@ -54,6 +55,40 @@ async function left(wire: Wire): Promise<void> {
   wire.reset();
   await wire.ending;
 }
+
+test("500 reloads with sessions of UDP that come, move and rest leave nothing behind", async () => {
+  await using server = await Datagrams.echo();
+  const plan = (i: number) => {
+    const limits = { max_connections: 1_000 + i, max_per_ip: 500 };
+    const timeouts = { idle: "2s" };
+    const keys = { name: "udp", listen: "127.0.0.1:0", target: server.target, limits, timeouts };
+    return compiledPlan([keys], { workers: 2 });
+  };
+  await using proxy = await Proxy.start(plan(0));
+  const to = proxy.listeners()[0]!.bound[0] as { kind: "ip" } & UdpAddress;
+  let reloads = 0;
+  let sessions = 0;
+  const round = async (): Promise<void> => {
+    for (let i = 0; i < RELOADS_EACH; i++) {
+      await using client = await Datagrams.open();
+      await client.ask("?", to);
+      await proxy.reload(plan(++reloads));
+      await client.ask("?", to);
+      sessions++;
+    }
+    await until("all have rested", () => proxy.connections().length === 0);
+  };
+  await round();
+  const steady = stateOf(proxy);
+  for (let i = 1; i < ROUNDS; i++) await round();
+  await until("nothing of them is there", () => {
+    const { descriptors: held, resources, connections } = stateOf(proxy);
+    return held <= steady.descriptors && resources <= steady.resources && connections === 0;
+  });
+  const [stats] = Object.values(proxy.stats().listeners);
+  expect(stats).toMatchObject({ active: 0 });
+  expect(stats!.total).toBeGreaterThanOrEqual(sessions);
+}, 120_000);
 
 const engines = isLinux ? ["uring", "epoll", "bun"] : ["bun"];
 const cases = [
