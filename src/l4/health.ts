@@ -12,11 +12,12 @@
 // it, and a place among those who find out is given back once. Called by targets.ts; targets are named by their slots.
 //
 // Invariants:
-// 1. usable[t] is 1 exactly if the target is up, or half_open with less than `probes` under way that find out.
+// 1. usable[t] is 1 exactly if the target is up, or half_open with less than `probes` under way that find out, or one more since
+//    the last of them has had HALF_OPEN_STALL_MS: whoever holds a place for long, a slow client above all, keeps nobody out.
 // 2. Of a target that is half_open, #probing[t] is the number of tickets of this period that hold a place.
 
 import type { BreakerPlan } from "../shared/plan.ts";
-import { BREAKER_DEFAULTS, EJECTION } from "../shared/recovery-limits.ts";
+import { BREAKER_DEFAULTS, EJECTION, HALF_OPEN_STALL_MS } from "../shared/recovery-limits.ts";
 import { TARGET_STATES, type TargetState } from "../shared/target-states.ts";
 import { Window } from "./window.ts";
 
@@ -96,7 +97,9 @@ export class TargetHealth {
   /** Of half-open ones: under way, and succeeded. */
   readonly #probing: Int32Array;
   readonly #passed: Int32Array;
-  /** No ejection ends before this. */
+  /** When the last place was given. */
+  readonly #givenMs: Float64Array;
+  /** No ejection ends, and no place is added, before this. */
   #nextMs = Infinity;
 
   constructor(slots: number) {
@@ -111,6 +114,7 @@ export class TargetHealth {
     this.#ejectedUntil = new Float64Array(slots);
     this.#probing = new Int32Array(slots);
     this.#passed = new Int32Array(slots);
+    this.#givenMs = new Float64Array(slots);
   }
 
   /** Another target has this slot: nothing is known of it. @param since when it came; -Infinity: it was there at the start. */
@@ -138,16 +142,23 @@ export class TargetHealth {
     return Math.max(0, this.#ejectedUntil[target]! - now);
   }
 
-  /** Ends the ejections whose time is over. Called before each choice; costs a comparison when there is none. */
+  /**
+   * Ends the ejections whose time is over, and lets one more find out where nobody has for long. Called before each choice; costs
+   * a comparison when there is nothing of that.
+   */
   refresh(now: number): readonly HealthChange[] {
     if (now < this.#nextMs) return NO_CHANGES;
     const changes: HealthChange[] = [];
     this.#nextMs = Infinity;
     this.#state.forEach((state, target) => {
-      if (state !== EJECTED) return;
-      const until = this.#ejectedUntil[target]!;
-      if (until <= now) changes.push(this.#move(target, HALF_OPEN));
-      else this.#nextMs = Math.min(this.#nextMs, until);
+      const isFull = state === HALF_OPEN && this.usable[target] === 0;
+      if (state !== EJECTED && !isFull) return;
+      const until = isFull
+        ? this.#givenMs[target]! + HALF_OPEN_STALL_MS
+        : this.#ejectedUntil[target]!;
+      if (until > now) this.#nextMs = Math.min(this.#nextMs, until);
+      else if (isFull) this.usable[target] = 1;
+      else changes.push(this.#move(target, HALF_OPEN));
     });
     return changes;
   }
@@ -156,11 +167,15 @@ export class TargetHealth {
    * A connection or request to this target begins. Of a half-open one it finds out, if it is usable: then one of the next three
    * must follow. Whoever goes there as a last resort takes no place.
    */
-  began(target: number): Ticket {
+  began(target: number, now: number): Ticket {
     const period = this.#period[target]!;
     if (this.#state[target] !== HALF_OPEN || this.usable[target] === 0) return period;
     this.#probing[target]!++;
-    if (this.#probing[target]! >= this.#limits[target]!.probes) this.usable[target] = 0;
+    if (this.#probing[target]! >= this.#limits[target]!.probes) {
+      this.usable[target] = 0;
+      this.#givenMs[target] = now;
+      this.#nextMs = Math.min(this.#nextMs, now + HALF_OPEN_STALL_MS);
+    }
     return period + PLACE;
   }
 
@@ -209,7 +224,7 @@ export class TargetHealth {
   #giveBack(target: number, ticket: Ticket): boolean {
     if ((ticket & PLACE) === 0 || !this.#isOfNow(target, ticket)) return false;
     this.#probing[target]!--;
-    this.usable[target] = 1;
+    if (this.#probing[target]! < this.#limits[target]!.probes) this.usable[target] = 1;
     return true;
   }
 

@@ -167,7 +167,7 @@ export class Attempt<T> {
     const target = this.#group.targets[index]!;
     this.#index = index;
     this.#slot = target.slot;
-    this.#ticket = this.#shared.ledger.health.began(target.slot);
+    this.#ticket = this.#shared.ledger.health.began(target.slot, now);
     this.#told = false;
     if (this.#left === 0) this.#left = 1; // it has been let in again since
     this.#shared.active[target.slot]!++;

@@ -19,6 +19,12 @@ export const BREAKER_DEFAULTS = {
   probes: 3, // one success may be luck
 } as const;
 
+/**
+ * Of a circuit that is half open: whoever finds out may take this long before one more is let in. Most answers are there long
+ * before, and a client that sends its request as slowly as it may keeps a target from nobody.
+ */
+export const HALF_OPEN_STALL_MS = 5_000;
+
 /** What is counted over a window of time is counted in so many parts of it: it is exact to a tenth, and costs no memory. */
 export const WINDOW_PARTS = 10;
 

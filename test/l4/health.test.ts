@@ -14,6 +14,7 @@ import {
   type Ticket,
 } from "../../src/l4/health.ts";
 import { ProbeResults } from "../../src/l4/probe-results.ts";
+import { HALF_OPEN_STALL_MS } from "../../src/shared/recovery-limits.ts";
 
 const LIMITS: BreakerLimits = { ...EJECTS, failures: 3, firstMs: 100, maxMs: 450, calmMs: 1_000 };
 const BREAKER: BreakerLimits = {
@@ -33,9 +34,9 @@ function healthOf(limits: BreakerLimits): TargetHealth {
 }
 
 const fails = (health: TargetHealth, now: number): HealthChange | null =>
-  health.failed(0, health.began(0), now);
+  health.failed(0, health.began(0, now), now);
 const succeeds = (health: TargetHealth, now: number): HealthChange | null =>
-  health.succeeded(0, health.began(0), now);
+  health.succeeded(0, health.began(0, now), now);
 
 /** A target that has failed for the `round`th time in its half-open state, or for the first time. */
 function ejectAgain(health: TargetHealth, now: number): HealthChange | null {
@@ -67,7 +68,7 @@ describe("ejection", () => {
       { target: 0, from: "ejected", to: "half_open", forMs: 0 },
     ]);
     expect(health.usable[0]).toBe(1);
-    const ticket = health.began(0);
+    const ticket = health.began(0, 100);
     expect(health.usable[0]).toBe(0);
     const up = { target: 0, from: "half_open", to: "up", forMs: 0 };
     expect(health.succeeded(0, ticket, 110)).toEqual(up as HealthChange);
@@ -79,7 +80,7 @@ describe("ejection", () => {
     const health = healthOf(LIMITS);
     ejectAgain(health, 0);
     health.refresh(100);
-    health.abandoned(0, health.began(0));
+    health.abandoned(0, health.began(0, 100));
     expect([health.state(0), health.usable[0]!]).toEqual(["half_open", 1]);
   });
 
@@ -112,7 +113,7 @@ describe("ejection", () => {
 
   test("is not prolonged by connections that began before it", () => {
     const health = healthOf(LIMITS);
-    const early = Array.from({ length: 10 }, () => health.began(0));
+    const early = Array.from({ length: 10 }, () => health.began(0, 0));
     ejectAgain(health, 0);
     for (const ticket of early.slice(5)) expect(health.failed(0, ticket, 50)).toBeNull();
     expect(health.refresh(100).length).toBe(1);
@@ -140,9 +141,9 @@ describe("a circuit breaker", () => {
     const health = healthOf(BREAKER);
     ejectAgain(health, 0);
     health.refresh(100);
-    const tickets = [health.began(0), health.began(0)];
+    const tickets = [health.began(0, 100), health.began(0, 100)];
     expect(health.usable[0]).toBe(1);
-    tickets.push(health.began(0));
+    tickets.push(health.began(0, 100));
     expect(health.usable[0]).toBe(0);
     expect(health.succeeded(0, tickets[0]!, 110)).toBeNull();
     expect(health.usable[0]).toBe(1);
@@ -151,11 +152,31 @@ describe("a circuit breaker", () => {
     expect(succeeds(health, 112)).toMatchObject({ from: "half_open", to: "up" });
   });
 
+  test("lets one more find out when those who do have shown nothing for long, as slow clients do not", () => {
+    const health = healthOf(BREAKER);
+    ejectAgain(health, 0);
+    health.refresh(100);
+    const slow = [100, 101, 102].map((now) => health.began(0, now));
+    health.refresh(102 + HALF_OPEN_STALL_MS - 1);
+    expect(health.usable[0]).toBe(0);
+    const now = 102 + HALF_OPEN_STALL_MS;
+    expect(health.refresh(now)).toEqual([]);
+    expect([health.state(0), health.usable[0]!]).toEqual(["half_open", 1]);
+    const more = health.began(0, now);
+    expect(health.usable[0]).toBe(0);
+    health.abandoned(0, slow[0]!);
+    expect(health.usable[0]).toBe(0); // three are under way
+    // What takes long is not wrong: whoever had a place before counts as well.
+    expect(health.succeeded(0, slow[1]!, now)).toBeNull();
+    expect(health.succeeded(0, more, now)).toBeNull();
+    expect(health.succeeded(0, slow[2]!, now)).toMatchObject({ from: "half_open", to: "up" });
+  });
+
   test("opens again for twice as long when one of them fails, whatever the others showed", () => {
     const health = healthOf(BREAKER);
     ejectAgain(health, 0);
     health.refresh(100);
-    const tickets = [health.began(0), health.began(0), health.began(0)];
+    const tickets = [health.began(0, 100), health.began(0, 100), health.began(0, 100)];
     health.succeeded(0, tickets[0]!, 110);
     expect(health.failed(0, tickets[1]!, 110)).toMatchObject({ to: "ejected", forMs: 200 });
     expect(health.succeeded(0, tickets[2]!, 111)).toBeNull();
@@ -164,7 +185,7 @@ describe("a circuit breaker", () => {
 
   test("stays open when a connection that began before gets through", () => {
     const health = healthOf(BREAKER);
-    const early = health.began(0);
+    const early = health.began(0, 0);
     ejectAgain(health, 0);
     expect(health.succeeded(0, early, 50)).toBeNull();
     expect(health.state(0)).toBe("ejected");
@@ -174,9 +195,9 @@ describe("a circuit breaker", () => {
     const health = healthOf(BREAKER);
     ejectAgain(health, 0);
     health.refresh(100);
-    const [first] = [health.began(0), health.began(0), health.began(0)];
+    const [first] = [health.began(0, 100), health.began(0, 100), health.began(0, 100)];
     health.abandoned(0, first);
-    health.began(0);
+    health.began(0, 100);
     expect(health.usable[0]).toBe(0);
   });
 
@@ -238,6 +259,10 @@ class World {
   now = 0;
   /** Another one with each change of a target's state. */
   readonly #age = TARGETS.map(() => 0);
+  /** Of half-open ones: when the last one began to find out, and how often one more was let in. */
+  readonly #givenMs = TARGETS.map(() => 0);
+  readonly #added = TARGETS.map(() => 0);
+  readonly #isAdded = TARGETS.map(() => false);
   /** Of those that find out now: how many have succeeded. */
   readonly #passed = TARGETS.map(() => 0);
   readonly #limits: BreakerLimits;
@@ -251,8 +276,12 @@ class World {
     const usable = this.health.usable[target] === 1;
     if (!usable && !anyway) return;
     const place = usable && this.health.state(target) === "half_open";
+    if (place) {
+      this.#givenMs[target] = this.now;
+      this.#isAdded[target] = false;
+    }
     const since = `${this.#age[target]}`;
-    this.under.push({ target, ticket: this.health.began(target), since, place });
+    this.under.push({ target, ticket: this.health.began(target, this.now), since, place });
   }
 
   end(which: number, how: "succeeded" | "failed" | "abandoned"): void {
@@ -283,23 +312,39 @@ class World {
 
   renew(target: number): void {
     this.health.renew(target, this.#limits, this.now);
-    this.#age[target]!++;
-    this.#passed[target] = 0;
+    this.#newAge(target);
   }
 
   refresh(): void {
     for (const change of this.health.refresh(this.now)) this.#changed(change);
     for (const target of TARGETS) {
-      if (this.health.state(target) !== "ejected") continue;
-      expect(this.ejectedUntil[target]).toBeGreaterThan(this.now);
+      const state = this.health.state(target);
+      if (state === "ejected") expect(this.ejectedUntil[target]).toBeGreaterThan(this.now);
+      const isFull = state === "half_open" && this.#finding(target) >= this.#limits.probes;
+      const isStalled = this.now >= this.#givenMs[target]! + HALF_OPEN_STALL_MS;
+      if (!isFull || !isStalled || this.#isAdded[target]) continue;
+      this.#isAdded[target] = true;
+      this.#added[target]!++;
     }
+  }
+
+  /** How many find out. */
+  #finding(target: number): number {
+    const since = `${this.#age[target]}`;
+    return this.under.filter((one) => one.place && one.target === target && one.since === since)
+      .length;
+  }
+
+  #newAge(target: number): void {
+    this.#age[target]!++;
+    this.#passed[target] = this.#added[target] = 0;
+    this.#isAdded[target] = false;
   }
 
   #changed(change: HealthChange | null): void {
     if (change === null) return;
     const { target, from, to, forMs } = change;
-    this.#age[target]!++;
-    this.#passed[target] = 0;
+    this.#newAge(target);
     expect(this.health.state(target)).toBe(to);
     expect(to).not.toBe(from);
     if (to === "ejected") {
@@ -312,12 +357,12 @@ class World {
   check(): void {
     for (const target of TARGETS) {
       const state = this.health.state(target);
-      const since = `${this.#age[target]}`;
-      const finding = this.under.filter(
-        (one) => one.place && one.target === target && one.since === since,
-      ).length;
-      expect(finding).toBeLessThanOrEqual(state === "half_open" ? this.#limits.probes : 0);
-      const usable = state === "up" || (state === "half_open" && finding < this.#limits.probes);
+      const finding = this.#finding(target);
+      const { probes } = this.#limits;
+      const most = probes + this.#added[target]!;
+      expect(finding).toBeLessThanOrEqual(state === "half_open" ? most : 0);
+      const isLet = finding < probes || this.#isAdded[target]!;
+      const usable = state === "up" || (state === "half_open" && isLet);
       expect(this.health.usable[target]).toBe(usable ? 1 : 0);
     }
   }
@@ -331,7 +376,7 @@ const events = fc.array(
     ),
     target: fc.nat(TARGETS.length - 1),
     which: fc.nat(30),
-    afterMs: fc.nat(200),
+    afterMs: fc.oneof({ weight: 9, arbitrary: fc.nat(200) }, fc.nat(2 * HALF_OPEN_STALL_MS)),
   }),
   { minLength: 30, maxLength: 300, size: "max" },
 );

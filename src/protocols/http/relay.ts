@@ -55,8 +55,8 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
   #head: RequestHead | null = null;
   #route: Route | null = null;
   #backend: BackendStream | null = null;
-  /** The client's request is complete. */
-  #requestDone = false;
+  /** When the client's request was complete; Infinity: it is not. Of one that has a target. */
+  #wholeMs = Infinity;
   /** The backend has the whole request. */
   #requestSent = false;
   /** Of a tunnel: the backend has ended its direction. */
@@ -99,7 +99,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     if (guide.editRequest(route, head) !== null) return this.#unroutable(400, head);
     if (host.accessLog !== null) this.#notes.requestId = head.fields.get("x-request-id") ?? "";
     this.#responseMs = answerTimeoutMs(head.fields, route.plan.timeouts.responseMs);
-    this.#requestDone = head.contentLength === 0 && head.upgrade === "";
+    this.#wholeMs = head.contentLength === 0 && head.upgrade === "" ? now : Infinity;
     const { group, retries } = route.plan;
     this.#tries.begin(group, retries, now, host.plan.timeouts.connectMs);
     if (this.#tryNext(now)) return;
@@ -159,7 +159,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     if (head.contentLength === 0 && head.upgrade === "") return this.#sent();
     for (const bytes of this.#held ?? []) this.#pass(bytes, backend);
     this.#held = null;
-    if (this.#requestDone) {
+    if (this.#wholeMs < Infinity) {
       backend.sendEnd(this.#heldTrailers);
       this.#heldTrailers = null;
       this.#sent();
@@ -198,8 +198,8 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
   }
 
   onRequestEnd(trailers: Fields | null): void {
-    if (this.#requestDone) return; // its head said so
-    this.#requestDone = true;
+    if (this.#wholeMs < Infinity) return; // its head said so
+    this.#wholeMs = this.#host.coarseMs;
     if (trailers !== null) this.#client!.guide.editTrailers(this.#route!, trailers);
     if (this.#backend === null) {
       if (trailers !== null) (this.#heldTrailers = new Fields()).copy(trailers);
@@ -232,16 +232,16 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
   onResponse(head: ResponseHead): void {
     const host = this.#host;
     const { status } = head;
-    const tries = this.#tries;
-    if (status >= 400 && tries.mayRepeat(status, this.#head!.method, host.coarseMs)) {
+    if (status >= 400 && this.#tries.mayRepeat(status, this.#head!.method, host.coarseMs)) {
       return this.#repeat(head);
     }
-    tries.answered(status, (this.#activeMs = host.coarseMs));
+    this.#tries.answered(status, (this.#activeMs = host.coarseMs));
     this.#notes.status = status;
     if (host.accessLog !== null) this.#notes.headMs = this.#elapsed();
     // An upgrade that is not accepted has no body, and no end of it is told.
     if (status !== 101 && this.#head!.upgrade !== "") {
-      this.#requestDone = this.#requestSent = true;
+      this.#wholeMs = host.coarseMs;
+      this.#requestSent = true;
       this.#notes.status = head.status = retry.refusedUpgrade(status, this.#head!.version);
     }
     this.#client!.guide.editResponse(this.#route!, head);
@@ -264,7 +264,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
   onResponseEnd(trailers: Fields | null): void {
     const stream = this.#stream;
     if (stream.bodyBytes !== undefined) return this.#completeFiltered(stream, trailers);
-    if (this.#state === TUNNEL && !this.#requestDone) this.#answerDone = true;
+    if (this.#state === TUNNEL && this.#wholeMs === Infinity) this.#answerDone = true;
     else this.#complete();
     stream.sendEnd(trailers);
   }
@@ -298,7 +298,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
       const waitsForClient = this.#state === ASKING && !this.#isAsked && !this.#full;
       this.#timedOut(waitsForClient ? retry.CLIENT_RESTED : retry.STALLED);
     } else if (this.#state !== TUNNEL && retry.isOver(this.#notes.startedMs, totalMs, now)) {
-      this.#timedOut(retry.TOOK_TOO_LONG);
+      this.#timedOut(retry.tookTooLong(this.#wholeMs - this.#notes.startedMs, totalMs));
     }
   }
 
@@ -358,7 +358,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     this.#notes.retries++;
     this.#host.counters.retried(this.#notes.counted);
     if (this.#state === ASKING) this.#move(WAITING);
-    if (!this.#requestDone) this.#stream.pause();
+    if (this.#wholeMs === Infinity) this.#stream.pause();
     this.#requestSent = false;
   }
 
@@ -438,7 +438,7 @@ export class Exchange implements RequestEvents, ResponseEvents, Asker {
     this.#client = this.#head = this.#route = this.#backend = null;
     this.#stream = NO_STREAM;
     this.#held = this.#heldTrailers = null;
-    this.#requestDone = this.#requestSent = this.#answerDone = false;
+    this.#requestSent = this.#answerDone = false;
   }
 
   #move(to: State): void {

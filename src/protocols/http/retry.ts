@@ -38,13 +38,19 @@ export function refusedUpgrade(status: number, version: Version): number {
 /** Whether it shows that the target does not work: not what a client brings about, which could have every target left out. */
 export function isOfTarget(failure: Failure): boolean {
   const { code } = failure;
-  if (failure === CLIENT_RESTED || failure === PAST_DEADLINE) return false;
+  if (failure === CLIENT_RESTED || failure === CAME_SLOWLY) return false;
+  if (failure === PAST_DEADLINE) return false;
   return !NOT_OF_TARGET.has(code);
 }
 
 /** @param timeoutMs 0: never. */
 export function isOver(sinceMs: number, timeoutMs: number, now: number): boolean {
   return timeoutMs > 0 && now - sinceMs >= timeoutMs;
+}
+
+/** @param cameMs how long the request was on its way: a client that takes most of the time must not make its target look slow. */
+export function tookTooLong(cameMs: number, totalMs: number): Failure {
+  return cameMs > totalMs / 2 ? CAME_SLOWLY : TOOK_TOO_LONG;
 }
 
 export function refusalOf(failure: Failure): Refusal {
@@ -82,7 +88,8 @@ export const NO_ANSWER = problem("timeout", "no answer in time");
 export const PAST_DEADLINE = problem("timeout", "no answer within the call's own time");
 export const CLIENT_RESTED = problem("timeout", "nothing of the request's body came for too long");
 export const STALLED = problem("timeout", "nothing moved either way for too long");
-export const TOOK_TOO_LONG = problem("timeout", "it took longer than an exchange may");
+const CAME_SLOWLY = problem("timeout", "the request itself took the exchange's time");
+const TOOK_TOO_LONG = problem("timeout", "it took longer than an exchange may");
 
 function problem(code: FailureCode, message: string): Failure {
   return { code, message, unprocessed: false };

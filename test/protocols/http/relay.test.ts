@@ -520,6 +520,26 @@ describe("timeouts", () => {
     expect(stage.targetEvents).toEqual([]);
   });
 
+  test("a request that takes its whole time to come, or most of it, leaves no target out", () => {
+    const stage = new Stage({
+      breaker: breakerPlan({ failures: 1 }),
+      timeouts: { totalMs: 10_000 },
+    });
+    for (const takesMs of [6_000, Infinity]) {
+      const client = asked(stage, { method: "POST", contentLength: 10 });
+      for (let ms = 0; ms < 10_000; ms += 1_000) {
+        if (ms < takesMs) client.body("a");
+        else if (!client.requestEnded) client.finish();
+        stage.pass(1_000);
+      }
+      expect(client.status).toBe(504);
+    }
+    expect(stage.targetEvents).toEqual([]);
+    asked(stage);
+    stage.pass(10_000);
+    expect(stage.targetEvents).not.toEqual([]);
+  });
+
   test("an answer that does not move is cut off", () => {
     const stage = new Stage();
     const client = asked(stage);

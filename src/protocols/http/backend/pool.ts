@@ -247,7 +247,11 @@ export class Pool {
   destroy(): void {
     this.#retired = true;
     this.#waiting.clear();
-    for (const member of this.#members) member.destroy();
+    const { counters, slot } = this.options;
+    for (const member of this.#members) {
+      if (member.open) counters.disconnected(slot); // it tells nobody any more: counts outlive the listener
+      member.destroy();
+    }
     this.#members.clear();
     this.#ready.length = 0;
     this.#opening = 0;

@@ -97,6 +97,16 @@ describe("HTTP/1.1", () => {
     expect(place.stats.targets[0]!.active).toBe(1);
   });
 
+  test("connections that end with the listener are counted as ended", () => {
+    const place = new Place();
+    const waiters = [place.ask(), place.ask(), place.ask()];
+    place.backend.connect();
+    place.backend.connect();
+    place.finish(waiters[0]!);
+    place.backend.pool.destroy();
+    expect(place.stats.targets[0]).toMatchObject({ connects: 2, active: 0 });
+  });
+
   test("a connection that becomes free goes to whoever waits longest", () => {
     const place = new Place();
     const first = place.ask();
