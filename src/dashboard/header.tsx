@@ -17,7 +17,8 @@ import { applyTheme, theme, THEMES } from "./theme.ts";
 const MATTERS_SHOWN = 6;
 
 export function Header(): JSX.Element {
-  const { snapshot } = useStore();
+  const { snapshot, lastMinute } = useStore();
+  const hadErrors = lastMinute.errors + lastMinute.refused > 0;
   return (
     <header>
       <div class="bar">
@@ -29,7 +30,7 @@ export function Header(): JSX.Element {
         <ThemeChoice />
       </div>
       {snapshot !== null && <Figures snapshot={snapshot} />}
-      {snapshot !== null && <Matters matters={mattersOf(snapshot)} />}
+      {snapshot !== null && <Matters matters={mattersOf(snapshot)} hadErrors={hadErrors} />}
     </header>
   );
 }
@@ -158,9 +159,15 @@ function figuresOf(snapshot: Snapshot, { history, lastMinute }: Store): FigurePr
   ];
 }
 
-function Matters({ matters }: { matters: readonly Matter[] }): JSX.Element {
+interface MattersProps {
+  readonly matters: readonly Matter[];
+  /** Which stand above. */
+  readonly hadErrors: boolean;
+}
+
+function Matters({ matters, hadErrors }: MattersProps): JSX.Element {
   if (matters.length === 0) {
-    return <p class="matters none">Nothing to see to.</p>;
+    return <p class="matters none">Nothing {hadErrors && "else "}to see to.</p>;
   }
   const more = matters.length - MATTERS_SHOWN;
   return (

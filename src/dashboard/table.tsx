@@ -27,7 +27,7 @@ export function Table<Row>(props: TableProps<Row>): JSX.Element {
   const { label, columns, rows, keyOf, isOver, empty } = props;
   if (rows.length === 0) return <p class="empty">{empty}</p>;
   return (
-    <table role="table" aria-label={label}>
+    <table role="table" class="rows" aria-label={label}>
       <thead role="rowgroup">
         <tr role="row">
           {columns.map(({ name, kind = "text" }) => (
