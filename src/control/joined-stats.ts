@@ -12,12 +12,14 @@ export function joinStats(current: ListenerStats, past: ListenerStats): Listener
 
 /**
  * What is remembered of listeners that are over: also targets and routes that `recent` has no more, since they may come back.
- * Those that were there longest ago are forgotten first.
+ * Those that were there longest ago are forgotten first. Nothing is open any more: connections to backends that rest are closed
+ * with the last client, and a moment later counted.
  */
-export function rememberStats(recent: ListenerStats, past: ListenerStats): ListenerStats {
-  const sum = join(recent, past, () => true);
+export function rememberStats(recent: ListenerStats, past?: ListenerStats): ListenerStats {
+  const sum = past === undefined ? structuredClone(recent) : join(recent, past, () => true);
   sum.routes.splice(METRICS.rememberedMax);
   sum.targets.splice(METRICS.rememberedMax);
+  for (const each of [sum, sum.http, ...sum.routes, ...sum.targets]) each.active = 0;
   return sum;
 }
 

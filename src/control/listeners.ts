@@ -147,10 +147,7 @@ export class Listeners {
       this.#closed.delete(listener);
       this.#all.delete(slot);
       listener.forget();
-      const past = this.#past.get(key);
-      if (this.#current.has(key)) {
-        this.#past.set(key, past === undefined ? stats : rememberStats(stats, past));
-      }
+      if (this.#current.has(key)) this.#past.set(key, rememberStats(stats, this.#past.get(key)));
     }
     for (const key of this.#past.keys()) if (!this.#current.has(key)) this.#past.delete(key);
   }

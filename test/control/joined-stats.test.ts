@@ -59,6 +59,13 @@ test("what was there before the last reload is found again when it comes back", 
   expect(targetsOf(sum)).toEqual({ "a x": 36, "b y": 8 });
 });
 
+test("connections that rest are not open for ever when their listener is over", () => {
+  const past = rememberStats(statsOf({ a: 1 }, { "a x": 2 }, 3));
+  const again = rememberStats(statsOf({ a: 1 }, { "a y": 2 }, 3), past);
+  const sum = joinStats(statsOf({ a: 0 }, {}), again);
+  expect([sum.routes[0]!.active, sum.targets]).toEqual([0, []]);
+});
+
 test("what is remembered is bounded, and those of long ago are forgotten first", () => {
   const names = Array.from({ length: METRICS.rememberedMax }, (_, i) => `r${i}`);
   const many = (more: string) =>
