@@ -8,11 +8,14 @@ import type { ArgsDef } from "citty";
 
 import { checkSource } from "../config/check.ts";
 import { loadSource } from "../config/load.ts";
+import { suggest } from "../config/nearest.ts";
 import { schema } from "../config/schema.ts";
 import { AdminClient } from "../control/admin/client.ts";
+import { listeners } from "../control/admin/schemas.ts";
 import { checkToken } from "../control/certificates/token.ts";
 import { type Endpoint, parseEndpoint } from "../shared/address.ts";
 import { errnoOf, messageOf, ProxyError } from "../shared/errors.ts";
+import { printable } from "../shared/printable.ts";
 import type { Secret } from "../shared/secret.ts";
 
 const DEFAULT_ADDRESS = "127.0.0.1:9090";
@@ -64,6 +67,20 @@ export async function adminClient(flags: AdminFlags, otherwise?: string): Promis
     listen: listen ?? parseEndpoint(DEFAULT_ADDRESS, "target"),
     token: tokenFile === null ? null : readToken(tokenFile),
     cure: withOther(START, otherwise),
+  });
+}
+
+/**
+ * Whoever asks for what a listener has, and hears that there is nothing, may have called it otherwise.
+ * @throws ProxyError ERR_ADMIN if the proxy has no listener that is called so.
+ */
+export async function assertListener(client: AdminClient, name: string): Promise<void> {
+  const { value } = await client.get(listeners, { path: "/api/listeners" });
+  const known = value.map(({ key }) => key);
+  if (known.includes(name)) return;
+  const cure = known.length === 0 ? "There are none" : suggest(name, known);
+  throw new ProxyError("ERR_ADMIN", `there is no listener ${printable(name)}`, {
+    cure: printable(cure),
   });
 }
 

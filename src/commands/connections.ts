@@ -6,7 +6,7 @@ import { suggest } from "../config/nearest.ts";
 import { closed, connections as schema } from "../control/admin/schemas.ts";
 import { ProxyError } from "../shared/errors.ts";
 import { printableJson } from "../shared/printable.ts";
-import { ADMIN_ARGS, adminClient, JSON_ARG } from "./admin-place.ts";
+import { ADMIN_ARGS, adminClient, assertListener, JSON_ARG } from "./admin-place.ts";
 import type { Example } from "./help.ts";
 import { formatConnections } from "./live/connections-text.ts";
 import { roomOf } from "./live/terminal-room.ts";
@@ -56,11 +56,13 @@ export const connections = defineCommand({
     if (closes) {
       const { value, text } = await client.get(closed, { method: "DELETE", path, query });
       const { closed: count } = value;
-      const told = count === 1 ? "1 connection is closed" : `${count} connections are closed`;
-      await print(args.json === true ? text.trimEnd() : told);
+      if (count === 0 && args.listener !== undefined) await assertListener(client, args.listener);
+      await print(args.json === true ? text.trimEnd() : told(count));
       return count > 0 ? 0 : 1;
     }
     const { value, text } = await client.get(schema, { path, query: { ...query, limit } });
+    const { listener } = args;
+    if (value.matching === 0 && listener !== undefined) await assertListener(client, listener);
     const room = roomOf(process.stdout, process.env);
     const shown = (): string =>
       formatConnections(value, Date.now(), room, styleFor(process.stdout));
@@ -68,6 +70,11 @@ export const connections = defineCommand({
     return 0;
   },
 });
+
+function told(closed: number): string {
+  if (closed === 0) return "no connection fits, none is closed";
+  return closed === 1 ? "1 connection is closed" : `${closed} connections are closed`;
+}
 
 interface Question {
   readonly closes: boolean;

@@ -28,7 +28,9 @@ export function formatExplanation(
 ): string {
   const { found, listeners } = explanation;
   const blocks = [`${style.bold(formatUrl(question))} from ${question.client}`];
-  blocks.push(found === null ? nobody(explanation) : table(foundRows(found, style), "  "));
+  blocks.push(
+    found === null ? nobody(explanation, question) : table(foundRows(found, style), "  "),
+  );
   if (found !== null) {
     const routes = routeRows(found);
     if (routes.length > 0) blocks.push(`${style.bold("Other routes")}\n${table(routes, "  ")}`);
@@ -45,8 +47,13 @@ export function formatExplanation(
   return blocks.join("\n\n");
 }
 
-function nobody({ nearest }: Explanation): string {
-  return `  nothing takes it${nearest === null ? ": there is no listener" : `; ${nearest} comes nearest`}`;
+function nobody({ nearest, listeners }: Explanation, question: Question): string {
+  if (nearest === null) return "  nothing takes it: there is no listener";
+  const told = `  nothing takes it; ${nearest} comes nearest`;
+  const { reason } = listeners.find(({ listener }) => listener === nearest)!;
+  const [, port] = /^its port is (\d+), not \d+$/.exec(reason ?? "") ?? [];
+  if (port === undefined) return told;
+  return `${told}. To ask for that one: ${formatUrl({ ...question, port: Number(port) })}`;
 }
 
 function foundRows(found: Found, { green }: Style): Row[] {

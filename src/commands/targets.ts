@@ -8,7 +8,7 @@ import { changedTarget, targets as schema, type TargetState } from "../control/a
 import { ProxyError } from "../shared/errors.ts";
 import { TARGET_WEIGHT_MAX } from "../shared/limits.ts";
 import { printable, printableJson } from "../shared/printable.ts";
-import { ADMIN_ARGS, adminClient, JSON_ARG } from "./admin-place.ts";
+import { ADMIN_ARGS, adminClient, assertListener, JSON_ARG } from "./admin-place.ts";
 import type { Example } from "./help.ts";
 import { formatTargets } from "./live/targets-text.ts";
 import { roomOf } from "./live/terminal-room.ts";
@@ -58,6 +58,8 @@ export const targets = defineCommand({
       client.get(schema, { path: "/api/targets", query: { listener: args.listener } });
     if (change === null) {
       const { value, text } = await list();
+      const { listener } = args;
+      if (value.length === 0 && listener !== undefined) await assertListener(client, listener);
       const room = roomOf(process.stdout, process.env);
       if (args.json === true) await print(printableJson(text.trimEnd()));
       else await print(formatTargets(value, room, styleFor(process.stdout)));
@@ -93,10 +95,10 @@ export function changeTarget(
   return client.get(changedTarget, { method: "POST", path: "/api/targets", body });
 }
 
-/** Of a name with several addresses, the first is told of. */
+/** Of several routes that have it, or addresses of a name, the first is told of. */
 function told({ name, state, weight, active, alike }: ChangedTarget): string {
   const open = active === 1 ? "1 connection" : `${active} connections`;
-  const others = alike > 1 ? `, and ${alike - 1} more` : "";
+  const others = alike > 1 ? `; the same on ${alike - 1} more of its routes and addresses` : "";
   return `${printable(name)} is ${state}, weight ${weight}, ${open} under way${others}`;
 }
 

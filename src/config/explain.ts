@@ -98,6 +98,9 @@ function valueCure(value: unknown, values: readonly unknown[], path: Path): stri
   if (values.includes(Number(value))) return `. Remove the quotes: ${value}`;
   const ours = path.at(-1) === "name" ? foreignProtocol(value) : undefined;
   if (ours !== undefined) return `. Write ${ours}`;
+  // What is matched has a mapping of its own; what a target is told stands beside it.
+  if (path.at(-1) === "host" && value.includes("."))
+    return `. To match it, write match: { host: ${value} }`;
   const word = nearest(
     value,
     values.filter((known) => typeof known === "string"),
@@ -118,12 +121,13 @@ function explainUnion(
   source: Source,
   path: Path,
 ): Problem[] {
-  const fitting = issue.errors.find(
+  const branches = branchesOf(issue);
+  const fitting = branches.find(
     (errors) =>
       errors.length > 0 &&
       errors.every(({ path: at, code }) => at.length > 0 || code === "unrecognized_keys"),
   );
-  const custom = issue.errors.find((errors) =>
+  const custom = branches.find((errors) =>
     errors.some(({ code }) => code === "custom" || code === "too_small" || code === "too_big"),
   );
   const meant = fitting ?? custom;
@@ -131,12 +135,21 @@ function explainUnion(
   const value = valueAt(source.value, path);
   const place = source.place(path, "value");
   if (value === null) return [{ place, message: NO_VALUE, path }];
-  const forms = issue.errors.map(([first]) => {
+  const forms = branches.map(([first]) => {
     if (first?.code === "invalid_value") return listed(first.values);
     if (first?.code === "invalid_type") return TYPE_NAMES[first.expected] ?? first.expected;
     return first?.message ?? "";
   });
   return [{ place, message: `expected ${forms.join(" or ")}, found ${describe(value)}`, path }];
+}
+
+/** A union that is a branch of another is its branches. */
+function branchesOf({ errors }: Extract<Issue, { code: "invalid_union" }>): readonly Issue[][] {
+  return errors.flatMap((branch) => {
+    const [only] = branch;
+    const nested = branch.length === 1 && only?.code === "invalid_union" && only.path.length === 0;
+    return nested ? branchesOf(only) : [branch];
+  });
 }
 
 function missing(path: Path): string {

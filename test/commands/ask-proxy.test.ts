@@ -118,8 +118,14 @@ test(
       await within("the reset", wires[0]!.closed);
       expect(await ask("connections", "close", "-id", id!)).toMatchObject({
         code: 1,
-        stdout: "0 connections are closed\n",
+        stdout: "no connection fits, none is closed\n",
       });
+      expect((await ask("connections", "-target", "192.0.2.")).stdout).toBe("no connections\n");
+      for (const question of [["connections"], ["connections", "close"], ["targets"]]) {
+        const { code, stderr } = await ask(...question, "-listener", "tcp");
+        expect(code).toBe(1);
+        expect(stderr).toContain(`there is no listener tcp. Did you mean "tcp 127.0.0.1:${port}"?`);
+      }
       await wires[1]!.write("def");
       expect(await wires[1]!.readBytes(3)).toBe("def");
       wires[1]!.destroy();

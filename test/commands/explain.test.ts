@@ -98,7 +98,9 @@ test("programs get JSON, with the parts of the plan that hold", async () => {
 test("nothing that takes it is exit code 1, with what comes nearest", async () => {
   const nobody = await runProxy("explain", "-config", config, "udp://a.example:54");
   expect(nobody.code).toBe(1);
-  expect(nobody.stdout).toContain("nothing takes it; udp :53 comes nearest");
+  expect(nobody.stdout).toContain(
+    "nothing takes it; udp :53 comes nearest. To ask for that one: udp://a.example:53\n",
+  );
   const refused = await runProxy("explain", "-config", config, "https://c.example.com:8443/");
   expect(refused.code).toBe(1);
   expect(refused.stdout).toContain("refused      no route fits");

@@ -84,7 +84,7 @@ export function readinessOf({ phase, proxy, refusal }: Subject, servesOn = false
   }
   warnings.push(...overloads.filter(({ partial }) => partial).map(told));
   if (servesOn) warnings.push(...refused);
-  return { reasons, warnings };
+  return { reasons, warnings: [...new Set(warnings)] }; // a target may be that of several routes
 }
 
 export async function answerLive(question: Question, pulse: Pulse): Promise<Answer> {

@@ -84,6 +84,7 @@ describe("a proxy is ready", () => {
           [
             { name: "a", mode: "enabled" },
             { name: "b", mode: "draining" },
+            { name: "b", mode: "draining" }, // of another route
           ],
         ],
       ]) as never;
