@@ -34,7 +34,7 @@ export function CertificateList(): JSX.Element | null {
         columns={COLUMNS}
         rows={rows}
         keyOf={({ key }) => key}
-        empty="No listener shows one. auto_tls obtains them; cert and key name those that you have."
+        empty="No listener shows one. auto_tls obtains them; tls.cert_file and key_file name those that you have."
       />
     </Section>
   );

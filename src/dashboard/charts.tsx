@@ -18,6 +18,8 @@ interface Line {
 interface Chart {
   readonly title: string;
   readonly lines: readonly Line[];
+  /** The least that its axis goes up to. */
+  readonly top: number;
   format(value: number): string;
   formatAxis(value: number): string;
 }
@@ -50,18 +52,21 @@ function chartsOf(store: Store): Chart[] {
       line("to clients", "down"),
       line("from clients", "up"),
     ],
+    top: 125, // 1 kbit/s
     format: bits,
     formatAxis: bitsShort,
   };
   const connections: Chart = {
     title: "Connections",
     lines: perListener(store, (each) => each.active) ?? [line("open", "active")],
+    top: 4,
     format: count,
     formatAxis: plain,
   };
   const opened: Chart = {
     title: "New connections a second",
     lines: [line("accepted", "opened"), line("refused", "refused")],
+    top: 4,
     format: perSecond,
     formatAxis: plain,
   };
@@ -69,12 +74,14 @@ function chartsOf(store: Store): Chart[] {
   const requests: Chart = {
     title: "Requests a second",
     lines: [line("requests", "requests"), line("5xx", "errors"), line("refused", "refused")],
+    top: 4,
     format: perSecond,
     formatAxis: plain,
   };
   const latency: Chart = {
     title: "Time to answer",
     lines: [line("p50", "p50"), line("p95", "p95"), line("p99", "p99")],
+    top: 4,
     format: took,
     formatAxis: (ms) => (ms === 0 ? "0" : took(ms)),
   };
@@ -113,7 +120,7 @@ function perListener(
 }
 
 function Figure({ chart, store }: { chart: Chart; store: Store }): JSX.Element {
-  const { title, lines, format, formatAxis } = chart;
+  const { title, lines, top, format, formatAxis } = chart;
   const { times } = store.history;
   const [pointed, setPointed] = useState<number | null>(null);
   const index = pointed === null || pointed >= times.length ? times.length - 1 : pointed;
@@ -138,6 +145,7 @@ function Figure({ chart, store }: { chart: Chart; store: Store }): JSX.Element {
         times={times}
         columns={lines.map(({ column }) => column)}
         span={store.span}
+        top={top}
         format={formatAxis}
         point={setPointed}
       />

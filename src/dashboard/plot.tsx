@@ -29,6 +29,8 @@ export interface PlotProps {
   readonly times: readonly number[];
   readonly columns: readonly Column[];
   readonly span: number;
+  /** The least that the axis goes up to, so that nothing does not look like something. */
+  readonly top: number;
   /** Of an axis. */
   format(value: number): string;
   /** Which point is pointed at; null: none. */
@@ -93,7 +95,7 @@ function optionsOf(box: HTMLElement, latest: { current: PlotProps }, lines: numb
     padding: [8, 4, 0, 0],
     scales: {
       x: { time: true },
-      y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.08 : 1] },
+      y: { range: (_plot, _min, max) => [0, Math.max((max ?? 0) * 1.08, latest.current.top)] },
     },
     axes: [
       {
