@@ -71,9 +71,9 @@ export const connections = defineCommand({
   },
 });
 
-function told(closed: number): string {
-  if (closed === 0) return "no connection fits, none is closed";
-  return closed === 1 ? "1 connection is closed" : `${closed} connections are closed`;
+function told(count: number): string {
+  if (count === 0) return "no connection fits, none is closed";
+  return count === 1 ? "1 connection is closed" : `${count} connections are closed`;
 }
 
 interface Question {

@@ -1,6 +1,6 @@
 // The admin listener of a real process: probes, the token, bounds, and that it survives reloads and upgrades.
 
-import { describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -13,6 +13,16 @@ import { Wire } from "../support/wire.ts";
 import { type ProxyProcess, runProxy, startProxy } from "./proxy-process.ts";
 
 const TOKEN = "a-token-of-more-than-sixteen-bytes";
+/** A test that fails leaves none running. */
+const started: ProxyProcess[] = [];
+afterEach(() => started.splice(0).forEach((child) => child.kill("SIGKILL")));
+
+function begin(...args: string[]): ProxyProcess {
+  const child = startProxy(...args);
+  started.push(child);
+  return child;
+}
+
 const UPGRADES = process.platform === "linux";
 
 class Setup {
@@ -32,7 +42,7 @@ class Setup {
   }
 
   async start(): Promise<ProxyProcess> {
-    const child = startProxy("-config", this.file, "-log-format", "json");
+    const child = begin("-config", this.file, "-log-format", "json");
     await child.line(/"msg":"started"/);
     return child;
   }
@@ -45,7 +55,7 @@ function inSetup(use: (setup: Setup, folder: string) => Promise<void>): () => Pr
 /** By flags. */
 async function startAt(port: number): Promise<ProxyProcess> {
   const listener = ["-listen", "127.0.0.1:0", "-target", "127.0.0.1:9"];
-  const child = startProxy(...listener, "-admin", `127.0.0.1:${port}`);
+  const child = begin(...listener, "-admin", `127.0.0.1:${port}`);
   await child.line(/started/);
   return child;
 }
