@@ -47,7 +47,7 @@ export const RUN_ARGS = {
   admin: {
     type: "string",
     valueHint: "127.0.0.1:9090",
-    description: "health, metrics and state, over HTTP",
+    description: "the dashboard, health, metrics and the API, over HTTP",
   },
   cert: {
     type: "string",

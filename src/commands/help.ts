@@ -37,6 +37,7 @@ ${style.bold("Examples")}
   proxy -protocol http2 -listen :443 -target 127.0.0.1:3000 -cert cert.pem -key key.pem
   proxy -protocol http3 -listen :443 -target 127.0.0.1:3000 -cert cert.pem -key key.pem
   proxy -protocol http3 -listen :443 -target 127.0.0.1:3000 -auto-tls -domains example.com
+  proxy -listen :8080 -target 127.0.0.1:80 -admin 127.0.0.1:9090   ${style.dim("# and a dashboard on http://127.0.0.1:9090/")}
   proxy -config proxy.yaml                              ${style.dim("# several listeners, from a file")}
   proxy capture -listen :8080 -target 127.0.0.1:80      ${style.dim("# the first, and shows what passes")}
 
