@@ -196,12 +196,15 @@ async function talkOverHttp2(place: Place): Promise<Talk> {
   let heard = "";
   let wanted = 0;
   stream.on("data", (bytes: Buffer) => (heard += bytes.toString("latin1")));
-  stream.on("error", () => {}); // an answer does not come, then
+  let over = false;
+  stream.on("error", () => {}); // it is over, then
+  stream.once("close", () => (over = true));
   return {
     ask: async () => {
       wanted += ANSWER_BYTES;
       stream.write(FRAME);
-      await until("an answer over HTTP/2", () => heard.length >= wanted);
+      await until("an answer over HTTP/2", () => heard.length >= wanted || over);
+      if (heard.length < wanted) throw new Error("cut off");
       return heard.at(-1)!;
     },
     end: () => void session.destroy(),
