@@ -36,7 +36,7 @@ export class Ledger {
     if (limits !== null) this.renew(slot, limits, addedMs === 0 ? -Infinity : addedMs);
     this.#names[slot] = name;
     this.health.probed(slot, up, now); // whoever probes has told of it
-    this.#counters.targetBecame(slot, this.health.state(slot));
+    this.#write(slot, now);
   }
 
   /** Nothing that was seen of this slot counts any more. */
@@ -60,8 +60,13 @@ export class Ledger {
     if (change !== null) this.#tell(change);
   }
 
+  #write(slot: number, now: number): void {
+    const { health } = this;
+    this.#counters.targetBecame(slot, health.state(slot), health.ejectedForMs(slot, now));
+  }
+
   #tell({ target, from, to, forMs }: HealthChange): void {
-    this.#counters.targetBecame(target, to);
+    this.#counters.targetBecame(target, to, forMs);
     if (to === "ejected") this.#counters.ejected(target);
     const name = this.#names[target] ?? "";
     this.#emit({ type: "target", key: this.#key, target: name, from, to, forMs });

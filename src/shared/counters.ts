@@ -7,7 +7,8 @@
 //   then handshakes of TLS by version, in full and resumed; then of HTTP: reuses, requests by version, the number of routes
 //   (route-names.ts), and for each: requests, unanswered, retries, refused retries, answers[S], own answers[S], total time of
 //   what was answered (ms), answers by the time that they took[T]
-//   then for each target: connects, failures, closed, up, down, its state (of TARGET_STATES), ejections
+//   then for each target: connects, failures, closed, up, down, its state (of TARGET_STATES), ejections, until when it is
+//   ejected (Unix time in milliseconds)
 
 import { type Drop, DROPS, type Refusal, REFUSALS } from "./messages.ts";
 import { TARGET_STATES, type TargetState } from "./target-states.ts";
@@ -83,7 +84,8 @@ const TARGET_UP = 3;
 const TARGET_DOWN = 4;
 const TARGET_STATE = 5;
 const TARGET_EJECTIONS = 6;
-const TARGET_SLOTS = 7;
+const TARGET_UNTIL = 7;
+const TARGET_SLOTS = 8;
 
 /** @param routes of requests, `countedRoutes` of them. */
 export function createCounters(targets: number, routes = 0): SharedArrayBuffer {
@@ -179,10 +181,11 @@ export class CounterWriter {
     this.#add(this.#targets + target * TARGET_SLOTS + TARGET_CLOSED, 1);
   }
 
-  /** What this worker holds of the target from now on. */
-  targetBecame(target: number, state: TargetState): void {
-    this.#slots[this.#targets + target * TARGET_SLOTS + TARGET_STATE] =
-      TARGET_STATES.indexOf(state);
+  /** @param forMs of one that is ejected: then whoever comes finds out, and it counts as half_open, be it that nobody comes. */
+  targetBecame(target: number, state: TargetState, forMs = 0, nowMs = Date.now()): void {
+    const base = this.#targets + target * TARGET_SLOTS;
+    this.#slots[base + TARGET_UNTIL] = nowMs + forMs;
+    this.#slots[base + TARGET_STATE] = TARGET_STATES.indexOf(state);
   }
 
   ejected(target: number): void {
@@ -382,8 +385,8 @@ function noRequests(): RequestStats {
   };
 }
 
-/** Adds one worker's counters to `sum`, which `emptyStats` made for as many targets and routes. */
-export function addCounters(sum: ListenerStats, buffer: SharedArrayBuffer): void {
+/** Adds one worker's counters to `sum`, which `emptyStats` made for as many targets and routes. Unix time. */
+export function addCounters(sum: ListenerStats, buffer: SharedArrayBuffer, now = Date.now()): void {
   const slots = new Float64Array(buffer);
   const at = (slot: number): number => slots[slot]!;
   sum.total += at(ACCEPTED);
@@ -417,7 +420,9 @@ export function addCounters(sum: ListenerStats, buffer: SharedArrayBuffer): void
     target.active += at(base + TARGET_CONNECTS) - at(base + TARGET_CLOSED);
     target.bytesUp += at(base + TARGET_UP);
     target.bytesDown += at(base + TARGET_DOWN);
-    target.states[TARGET_STATES[at(base + TARGET_STATE)]!]++;
+    const state = TARGET_STATES[at(base + TARGET_STATE)]!;
+    const isOver = state === "ejected" && at(base + TARGET_UNTIL) <= now;
+    target.states[isOver ? "half_open" : state]++;
     target.ejections += at(base + TARGET_EJECTIONS);
   });
 }

@@ -48,6 +48,13 @@ forEveryEngine((engine) => {
     }
   });
 
+  test("is told of as half open when its time is over, though nobody comes", async () => {
+    await using relay = await start([await deadAddress()], { openMs: 50, maxOpenMs: 50 });
+    for (let i = 0; i < 2; i++) expect(await relay.refusal()).toBe("ECONNRESET");
+    await until("it is half open", () => relay.stats.targets[0]!.states.half_open === 1);
+    expect(relay.stats.targets[0]).toMatchObject({ ejections: 1, states: { ejected: 0 } });
+  });
+
   test("closes when its target is back, without anybody's help", async () => {
     const dead = await deadAddress();
     await using relay = await start([dead], { openMs: 50, maxOpenMs: 50, probes: 2 });

@@ -25,7 +25,7 @@ test("what two workers counted adds up, each target apart", () => {
     counters.error("ECONNREFUSED");
     counters.error("ESTRANGE");
     counters.refused("target_down");
-    counters.targetBecame(index, "ejected");
+    counters.targetBecame(index, "ejected", 60_000);
     counters.ejected(1);
   }
   const sum = emptyStats(2);
@@ -41,6 +41,18 @@ test("what two workers counted adds up, each target apart", () => {
   const states = { up: 1, ejected: 1, half_open: 0, down: 0 };
   expect(sum.targets.map((target) => target.states)).toEqual([states, states]);
   expect(sum.targets.map(({ ejections }) => ejections)).toEqual([0, 2]);
+});
+
+test("an ejection whose time is over counts as half open, whether anybody comes or not", () => {
+  const buffer = createCounters(1);
+  new CounterWriter(buffer).targetBecame(0, "ejected", 900, 100);
+  const statesAt = (nowMs: number) => {
+    const sum = emptyStats(1);
+    addCounters(sum, buffer, nowMs);
+    return sum.targets[0]!.states;
+  };
+  expect(statesAt(999)).toEqual({ up: 0, ejected: 1, half_open: 0, down: 0 });
+  expect(statesAt(1_000)).toEqual({ up: 0, ejected: 0, half_open: 1, down: 0 });
 });
 
 test("a connection that ended before it reached a target is not open any more", () => {
