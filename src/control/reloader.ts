@@ -1,6 +1,6 @@
 // A running proxy and its configuration: reads it again when somebody asks for it or its file has changed, and has the proxy
-// take up what is different. What is wrong with it is told, and the proxy goes on as it is until it is mended. Called by the
-// run command.
+// take up what is different. What is wrong with it is told, and the proxy goes on as it is until it is mended; what is wrong
+// outside of it is tried again by itself. Called by the run command.
 //
 // Invariant: one reload at a time; whatever is asked for meanwhile is one more reload behind it.
 
@@ -14,6 +14,7 @@ import { FileWatch } from "./file-watch.ts";
 import type { Proxy } from "./proxy.ts";
 import type { ReloadCause } from "./reload-log.ts";
 import type { ReloadOutcome } from "./reload-outcome.ts";
+import { mayPass, ReloadRetry } from "./reload-retry.ts";
 
 export interface ReadFile {
   readonly path: string;
@@ -35,6 +36,10 @@ export interface ReloaderOptions {
   readonly ended: (status: string) => void;
 }
 
+const RIGHT = "the configuration is right again";
+const AGAIN =
+  "It is tried again by itself, and at once when the file changes or a reload is asked for";
+
 export class Reloader {
   readonly #options: ReloaderOptions;
   #proxy: Proxy | undefined;
@@ -42,8 +47,11 @@ export class Reloader {
   #running: Promise<void> | null = null;
   #outcome: ReloadOutcome = { error: "the proxy is ending" };
   #again = false;
-  /** The last one was. */
-  #refused = false;
+  /** Why the last one was; null: it was not. */
+  #refusal: string | null = null;
+  readonly #retry: ReloadRetry;
+  /** Nobody has asked: what was refused is tried again. */
+  #retrying = false;
   /** Who asked last. */
   #cause: ReloadCause = "file";
   /** A successor is being started, which reads the configuration as it is. */
@@ -52,6 +60,10 @@ export class Reloader {
 
   constructor(options: ReloaderOptions) {
     this.#options = options;
+    this.#retry = new ReloadRetry(() => {
+      this.#again = this.#retrying = true;
+      if (!this.#held) void this.#start();
+    });
   }
 
   /** From here on changes of the file are seen. */
@@ -63,7 +75,7 @@ export class Reloader {
       void this.reload("file");
     };
     if (file !== null) this.#watch = new FileWatch([file.path], changed, file.since);
-    if (this.#again) void this.reload(this.#cause); // it was asked for during the start
+    if (this.#again) void this.#start(); // it was asked for during the start
   }
 
   /** An upgrade begins. Settles when no reload is under way; those that are asked for from here on wait for `release`. */
@@ -75,11 +87,12 @@ export class Reloader {
   /** The upgrade has failed: what was asked for meanwhile is done. */
   release(): void {
     this.#held = false;
-    if (this.#again) void this.reload(this.#cause);
+    if (this.#again) void this.#start();
   }
 
   stop(): void {
     this.#stopped = true;
+    this.#retry.reset();
     this.#watch?.stop();
   }
 
@@ -89,13 +102,18 @@ export class Reloader {
    */
   async reload(cause: ReloadCause): Promise<ReloadOutcome> {
     this.#again = true;
+    this.#retrying = false;
     this.#cause = cause;
     if (this.#held) return { error: "an upgrade is under way, which reads the configuration" };
     if (this.#proxy === undefined)
       return { error: "the proxy is starting, and reads it again then" };
-    this.#running ??= this.#run().finally(() => (this.#running = null));
-    await this.#running;
+    await this.#start();
     return this.#outcome;
+  }
+
+  #start(): Promise<void> {
+    this.#running ??= this.#run().finally(() => (this.#running = null));
+    return this.#running;
   }
 
   async #run(): Promise<void> {
@@ -110,7 +128,12 @@ export class Reloader {
     if (proxy === undefined) return;
     const { log, read, setLevel, began, ended, admin } = this.#options;
     const cause = this.#cause;
-    began();
+    const isRetry = this.#retrying;
+    if (isRetry) this.#retry.began();
+    else {
+      this.#retry.reset();
+      began();
+    }
     this.#watch?.noted();
     try {
       const plan = await read();
@@ -118,18 +141,28 @@ export class Reloader {
       setLevel(plan.log.level);
       admin.reloaded(cause, diff);
       this.#outcome = { diff };
-      if (this.#refused) log.info({}, "the configuration is right again");
-      this.#refused = false;
+      const again = isRetry ? "the configuration can be taken now" : RIGHT;
+      if (this.#refusal !== null) log.info({}, again);
+      this.#refusal = null;
       this.#tell(proxy.plan, diff);
       ended("configuration reloaded");
     } catch (error) {
-      const reason = messageOf(error);
-      this.#refused = true;
-      admin.refused(cause, reason);
-      this.#outcome = { error: reason };
-      log.error({ reason }, "configuration not taken, serving on as before");
-      ended(`configuration not taken, serving on as before: ${reason}`);
+      this.#refuse(error, cause, isRetry);
     }
+  }
+
+  /** One that is tried again is told of once, unless it fails for something else. */
+  #refuse(error: unknown, cause: ReloadCause, isRetry: boolean): void {
+    const { log, ended, admin } = this.#options;
+    const again = mayPass(error);
+    const reason = again ? `${messageOf(error)}. ${AGAIN}` : messageOf(error);
+    if (again && !this.#stopped) this.#retry.refused();
+    this.#outcome = { error: reason };
+    if (isRetry && reason === this.#refusal) return;
+    this.#refusal = reason;
+    admin.refused(cause, reason);
+    log.error({ reason }, "configuration not taken, serving on as before");
+    ended(`configuration not taken, serving on as before: ${reason}`);
   }
 
   async #take(proxy: Proxy, plan: Plan): Promise<PlanDiff> {

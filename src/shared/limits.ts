@@ -385,6 +385,8 @@ export const CONTROL = {
   resolveIntervalMs: 30_000, // getaddrinfo gives no TTL; what most resolvers hold at least
   addressesMax: 16, // of one name: more are not used; what a DNS answer of 512 bytes can hold
   resolveRetryMs: 2_000, // for a name that has never resolved: a container's neighbour that starts later
+  reloadRetryMs: 1_000, // for a configuration that lacks something outside of its file: what is about to be there; doubled
+  reloadRetryMaxMs: 60_000, // an operator who mended it waits no longer, and each attempt opens all that is new
   restartDelayMs: 100, // for a worker that crashed again soon after its restart, doubled each time
   restartDelayMaxMs: 10_000,
   restartCalmMs: 60_000, // a worker that lived this long starts over with no delay
