@@ -80,6 +80,8 @@ export class Listener {
   readonly #bandwidth: SharedArrayBuffer | null;
   readonly #counts: ListenerCounts;
   #bound: readonly SocketAddress[] = [];
+  /** Sockets that it did not bind itself. */
+  #inherited = 0;
   /** Settles when nobody opens it. */
   #turn: Promise<void> = Promise.resolve();
   readonly #keeping = new Map<WorkerHandle, Promise<void>>();
@@ -159,7 +161,7 @@ export class Listener {
     await this.#openOnEach(ordered, inherited, { binds, once: inherited.once, quiet, replaces });
     if (this.#bound.length === 0) throw new ProxyError("ERR_WORKER", "no worker is running");
     this.#health.update(this.#targets.slots());
-    this.#tellOpen(inherited.fds.flat().length);
+    this.#inherited = inherited.fds.flat().length;
   }
 
   /** A worker that crashes meanwhile is left out, and gets it when it is back, if another is there. */
@@ -182,8 +184,10 @@ export class Listener {
     }
   }
 
-  #tellOpen(inherited: number): void {
+  /** To the log: it is the current one of its key. */
+  tellOpen(): void {
     const target = formatTargets(this.plan);
+    const inherited = this.#inherited;
     this.#log.info(
       {
         protocol: this.plan.protocol === "link" ? "tcp" : this.plan.protocol,

@@ -58,6 +58,7 @@ export class Listeners {
       const listener = this.#create(plan, this.#options);
       this.#current.set(plan.key, listener);
       await this.#start(listener, inheritance);
+      listener.tellOpen();
     }
   }
 
@@ -128,6 +129,7 @@ export class Listeners {
     const before = this.#current;
     const current = (key: string): Listener => opened.get(key) ?? before.get(key)!;
     this.#current = new Map(plans.map(({ key }) => [key, current(key)]));
+    for (const listener of opened.values()) listener.tellOpen();
     // A listener that was removed has its UDP sockets until its last session is over, and reads from them.
     for (const listener of this.#closed) if (opened.has(listener.plan.key)) listener.handOn();
     const replaced = [...before.values()].filter(

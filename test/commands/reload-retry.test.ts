@@ -53,7 +53,7 @@ class Stage {
     return [answer.status, await answer.text()];
   }
 
-  /** How many reloads were refused, as the metrics have it. */
+  /** How many reloads were refused, as the API has it. */
   async refused(): Promise<number> {
     const answer = await fetch(`http://${this.#admin}/api/reloads`, { keepalive: false });
     const reloads = (await answer.json()) as { taken: boolean }[];
@@ -77,7 +77,8 @@ test(
       const stage = await Stage.in(folder);
       const child = await stage.start();
       const other = await WireServer.listen();
-      stage.write({ name: "tcp", listen: other.target, target: "127.0.0.1:2" });
+      const can = { name: "http", listen: "127.0.0.1:0", target: "127.0.0.1:2" };
+      stage.write(can, { name: "tcp", listen: other.target, target: "127.0.0.1:2" });
       const [line] = await child.line(/.*configuration not taken.*/);
       expect(line).toContain(other.target);
       const [status, text] = await stage.ready();
@@ -85,11 +86,14 @@ test(
       expect(text).toContain("It is tried again by itself");
       await other[Symbol.asyncDispose]();
       await child.line(/"msg":"the configuration can be taken now"/);
-      await child.line(/"added":1.*"msg":"configuration reloaded"/);
+      await child.line(/"added":2.*"msg":"configuration reloaded"/);
       expect(await stage.ready()).toEqual([200, "ready\n"]);
       expect(await stage.refused()).toBe(1);
       const lines = await stop(child);
       expect(lines.filter((each) => NOT_TAKEN.test(each))).toHaveLength(1);
+      expect(
+        lines.filter((each) => /"protocol":"http".*"msg":"listening"/.test(each)),
+      ).toHaveLength(1);
     }),
   60_000,
 );
