@@ -12,6 +12,7 @@ import { type ProxyProcess, startProxy } from "../commands/proxy-process.ts";
 import { Authority } from "../support/certificates.ts";
 import { answers, freePort, inFolder } from "../support/daemon.ts";
 import { H2TestClient } from "../support/h2-client.ts";
+import { H3TestClient } from "../support/h3-client.ts";
 import { Talk } from "../support/http-proxy.ts";
 import { QuicPeer } from "../support/quic-relay.ts";
 import { Datagrams } from "../support/udp.ts";
@@ -32,6 +33,7 @@ interface Running {
   readonly udp: number;
   readonly tls: number;
   readonly quic: number;
+  readonly http3: number;
   /** Of requests. */
   readonly backend: WireServer;
   ready(): Promise<string>;
@@ -46,7 +48,8 @@ async function withProxy(keys: object, use: (running: Running) => Promise<void>)
   });
   await using datagrams = await Datagrams.echo();
   await inFolder(async (folder) => {
-    const [http, tcp, udp, tls, quic, admin] = [
+    const [http, tcp, udp, tls, quic, http3, admin] = [
+      await freePort(),
       await freePort(),
       await freePort(),
       await freePort(),
@@ -61,6 +64,7 @@ async function withProxy(keys: object, use: (running: Running) => Promise<void>)
       { name: "udp", listen: `${HOST}:${udp}`, target: datagrams.target },
       { name: "tls", listen: `${HOST}:${tls}`, target: echo.target, tls: TLS },
       { name: "quic", listen: `${HOST}:${quic}`, target: echo.target, tls: TLS },
+      { name: "http3", listen: `${HOST}:${http3}`, target: backend.target, tls: TLS },
     ];
     const config = {
       workers: 2,
@@ -78,7 +82,7 @@ async function withProxy(keys: object, use: (running: Running) => Promise<void>)
     };
     try {
       const accessLog = (): string => readFileSync(log, "utf8");
-      await use({ child, http, tcp, udp, tls, quic, backend, ready, accessLog });
+      await use({ child, http, tcp, udp, tls, quic, http3, backend, ready, accessLog });
     } finally {
       child.kill("SIGKILL");
     }
@@ -96,7 +100,7 @@ describe("a process that is told to stop", () => {
     "ends in order",
     () =>
       withProxy({ shutdown_delay: "1500ms", shutdown_timeout: "30s" }, async (running) => {
-        const { child, http, tcp, udp, tls, quic, backend, ready } = running;
+        const { child, http, tcp, udp, tls, quic, http3, backend, ready } = running;
         const stream = await connect(tcp);
         await stream.say("a");
         await stream.hear("a");
@@ -121,6 +125,12 @@ describe("a process that is told to stop", () => {
         const asked = client.ask({ path: "/over-http2" });
         const ofAsked = await Talk.accept(backend);
         await ofAsked.head();
+        using client3 = await H3TestClient.connect(http3, authority.ca);
+        const asked3 = client3.ask({ path: "/over-http3" });
+        const ofAsked3 = await Talk.accept(backend);
+        await ofAsked3.head();
+        await ofAsked3.say(`${ANSWER}he`);
+        await until("a part", () => asked3.text === "he");
         await using known = await Datagrams.open();
         await known.ask("a", { host: HOST, port: udp });
 
@@ -154,7 +164,7 @@ describe("a process that is told to stop", () => {
         await late.say("b");
         await late.hear("b");
         late.wire.end();
-        expect(client.backend.closing).toBe(false);
+        expect([client.backend.closing, client3.backend.closing]).toEqual([false, false]);
 
         for (const port of [tcp, http]) {
           await until(
@@ -162,7 +172,7 @@ describe("a process that is told to stop", () => {
             async () => !(await answers({ host: HOST, port })),
           );
         }
-        await until("GOAWAY has come", () => client.backend.closing);
+        await until("GOAWAY has come", () => client.backend.closing && client3.backend.closing);
         await known.ask("b", { host: HOST, port: udp });
 
         await ofSlow.say(`${ANSWER}hello`);
@@ -174,6 +184,9 @@ describe("a process that is told to stop", () => {
         await ofAsked.say(`${ANSWER}hello`);
         expect(await asked.over).toMatchObject({ status: 200, text: "hello" });
         await within("the end of the connection", client.gone);
+        await ofAsked3.say("llo");
+        expect(await asked3.over).toMatchObject({ status: 200, text: "hello" });
+        await within("the end of the connection", client3.gone);
         await socket.say("c");
         await ofSocket.hear("c");
         await ofSocket.say("d");
@@ -200,7 +213,7 @@ describe("a process that is told to stop", () => {
           "draining",
           "stopped",
         ]);
-        for (const path of ["/slow", "/download", "/over-http2", "/socket"]) {
+        for (const path of ["/slow", "/download", "/over-http2", "/over-http3", "/socket"]) {
           expect(running.accessLog()).toContain(`"${path}"`);
         }
         await expect(ready()).rejects.toThrow();

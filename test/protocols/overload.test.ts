@@ -8,6 +8,7 @@ import type { ListenerStats } from "../../src/shared/counters.ts";
 import { Authority } from "../support/certificates.ts";
 import { compiledPlan } from "../support/compiled-plan.ts";
 import { H2TestClient } from "../support/h2-client.ts";
+import { H3TestClient } from "../support/h3-client.ts";
 import { HttpProxy, Talk } from "../support/http-proxy.ts";
 import { overload, recover } from "../support/overloaded.ts";
 import { QuicPeer } from "../support/quic-relay.ts";
@@ -107,6 +108,34 @@ test("over HTTP/2 a stream is answered 503, and the connection ends with those t
   await backend.say(ANSWER);
   expect(await slow.over).toMatchObject({ status: 200, text: "hi" });
   await within("the end", client.gone);
+});
+
+test("over HTTP/3 a stream is answered 503, what is under way goes on, and afterwards clients are served", async () => {
+  await using server = await WireServer.listen();
+  const keys = { name: "http3", target: server.target, tls: TLS };
+  await using running = await HttpProxy.start(keys);
+  const { port } = addressOf(running.proxy) as { port: number };
+  using client = await H3TestClient.connect(port, authority.ca);
+  const slow = client.ask({ path: "/slow" });
+  const backend = await Talk.accept(server);
+  await backend.head();
+  await overload(running.proxy);
+
+  const refused = await client.ask().over;
+  expect(refused.status).toBe(503);
+  expect(refused.entries).toContainEqual(["retry-after", "2"]);
+  expect(running.stats.refused.overload).toBe(1);
+  await until("GOAWAY has come", () => client.backend.closing);
+  await backend.say(ANSWER);
+  expect(await slow.over).toMatchObject({ status: 200, text: "hi" });
+  await within("the end", client.gone);
+
+  await recover(running.proxy);
+  using later = await H3TestClient.connect(port, authority.ca);
+  const asked = later.ask();
+  await backend.head();
+  await backend.say(ANSWER);
+  expect(await asked.over).toMatchObject({ status: 200, text: "hi" });
 });
 
 test("over gRPC the status says that it is unavailable", async () => {

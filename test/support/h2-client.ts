@@ -98,6 +98,25 @@ export class Asked implements ResponseEvents {
   }
 }
 
+/** A request, as it can be sent in any version of HTTP. */
+export function askOn(backend: BackendConnection, ask: Ask): Asked {
+  const head = new RequestHead();
+  head.method = ask.method ?? "GET";
+  head.path = ask.path ?? "/";
+  head.authority = ask.authority ?? "a.example";
+  head.upgrade = ask.upgrade ?? "";
+  const { body, trailers } = ask;
+  head.contentLength = body === undefined ? 0 : UNKNOWN_LENGTH;
+  for (const [name, value] of ask.fields ?? []) head.fields.add(name, value);
+  const asked = new Asked();
+  asked.stream = backend.request(head, asked);
+  if (ask.stalled === true) asked.stream.pause();
+  if (body === undefined || body === null) return asked;
+  asked.stream.sendBody(body);
+  asked.stream.sendEnd(trailers === undefined ? null : fieldsOf(trailers));
+  return asked;
+}
+
 export class H2TestClient implements BackendEvents, Disposable {
   readonly backend: Http2Backend;
   changes = 0;
@@ -134,21 +153,7 @@ export class H2TestClient implements BackendEvents, Disposable {
   }
 
   ask(ask: Ask = {}): Asked {
-    const head = new RequestHead();
-    head.method = ask.method ?? "GET";
-    head.path = ask.path ?? "/";
-    head.authority = ask.authority ?? "a.example";
-    head.upgrade = ask.upgrade ?? "";
-    const { body, trailers } = ask;
-    head.contentLength = body === undefined ? 0 : UNKNOWN_LENGTH;
-    for (const [name, value] of ask.fields ?? []) head.fields.add(name, value);
-    const asked = new Asked();
-    asked.stream = this.backend.request(head, asked);
-    if (ask.stalled === true) asked.stream.pause();
-    if (body === undefined || body === null) return asked;
-    asked.stream.sendBody(body);
-    asked.stream.sendEnd(trailers === undefined ? null : fieldsOf(trailers));
-    return asked;
+    return askOn(this.backend, ask);
   }
 
   onReady(connection: BackendConnection): void {
