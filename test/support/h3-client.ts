@@ -1,5 +1,5 @@
-// A connection of src/protocols/http/h3 to a server over a real QUIC connection, and what came of its requests. Called by tests of
-// what servers say to connections that stay.
+// A connection of src/protocols/http/h3 to a server over a real QUIC connection, and what came of its requests. Called by tests
+// of what servers say to connections that stay.
 
 import type { BackendEvents, Failure } from "../../src/protocols/http/exchange.ts";
 import { Http3Backend } from "../../src/protocols/http/h3/client.ts";
