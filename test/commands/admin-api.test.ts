@@ -6,6 +6,7 @@ import { join } from "node:path";
 
 import { stringify } from "yaml";
 
+import { logLevel } from "../../src/control/admin/schemas.ts";
 import { freePort, inFolder } from "../support/daemon.ts";
 import { until, within } from "../support/until.ts";
 import { Wire, WireServer } from "../support/wire.ts";
@@ -128,16 +129,22 @@ test(
 );
 
 test(
-  "the log level changes at once, and only to one that there is",
+  "the log level changes at once, only to one that there is, and until the next reload",
   () =>
     withProxy(async ({ child, port, ask }) => {
       expect((await ask("POST", "/api/log-level", { level: "loud" }))[0]).toBe(400);
       expect((await ask("POST", "/api/log-level"))[0]).toBe(400);
+      expect((await ask("POST", "/api/log-level", { level: "debug", for: "1m" }))[0]).toBe(400);
       const level = "debug";
-      expect(await ask("POST", "/api/log-level", { level })).toEqual([200, { level }]);
+      const [status, answer] = await ask("POST", "/api/log-level", { level });
+      expect(status).toBe(200);
+      expect(logLevel.parse(answer)).toEqual({ level });
       const wire = await Wire.connect({ host: "127.0.0.1", port });
       await child.line(/"level":"debug".*"msg":"connection open/);
       wire.destroy();
+      expect((await ask("POST", "/api/log-level", { level: "error" }))[0]).toBe(200);
+      expect((await ask("POST", "/api/reload"))[0]).toBe(200);
+      await child.line(/"level":"info".*"msg":"configuration read again/);
     }),
   30_000,
 );

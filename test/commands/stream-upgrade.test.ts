@@ -1,5 +1,5 @@
-// Whoever looks on while a proxy is upgraded: the stream of the old process ends in order, the new one answers at the same address
-// and has a stream of its own, and `proxy top` goes over to it by itself.
+// Whoever looks on while a proxy is upgraded: the stream of the old process ends in order, the new one answers at the same
+// address and has a stream of its own, and `proxy top` goes over to it by itself.
 
 import { expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";

@@ -1,5 +1,6 @@
-// Targets of a real process, drained, disabled and enabled over the API under traffic: listeners over TLS and QUIC, where a client's
-// connection has many streams. Nobody fails, nobody new goes there once the API has answered, and what is under way goes on, or is cut.
+// Targets of a real process, drained, disabled and enabled over the API under traffic: listeners over TLS and QUIC, where a
+// client's connection has many streams. Nobody fails, nobody new goes there once the API has answered, and what is under way
+// goes on, or is cut.
 
 import { afterAll, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
