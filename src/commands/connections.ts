@@ -57,7 +57,7 @@ export const connections = defineCommand({
       const { value, text } = await client.get(closed, { method: "DELETE", path, query });
       const { closed: count } = value;
       if (count === 0 && args.listener !== undefined) await assertListener(client, args.listener);
-      await print(args.json === true ? text.trimEnd() : told(count));
+      await print(args.json === true ? printableJson(text.trimEnd()) : told(count));
       return count > 0 ? 0 : 1;
     }
     const { value, text } = await client.get(schema, { path, query: { ...query, limit } });

@@ -96,6 +96,18 @@ test(
       expect((await ask("GET", "/api/connections?listener=tcp"))[1]).toMatchObject({ matching: 0 });
       expect((await ask("DELETE", "/api/connections"))[0]).toBe(400);
       expect((await ask("DELETE", "/api/connections?clinet=1"))[0]).toBe(400);
+      // As a script writes it whose variable has no value: neither everybody nor worker 0 is meant.
+      for (const query of [
+        "client=",
+        "target=",
+        "worker=",
+        "worker=&id=",
+        "listener=tcp&client=",
+      ]) {
+        const [status, told] = await ask("DELETE", `/api/connections?${query}`);
+        expect([query, status]).toEqual([query, 400]);
+        expect(told).toMatchObject({ error: expect.stringContaining("is empty") });
+      }
       expect(await ask("DELETE", `/api/connections?client=${client}`)).toEqual([
         200,
         { closed: 1 },

@@ -51,7 +51,7 @@ export class EventStream {
     if (field === "event") this.#name = value!;
     else if (field === "data") {
       this.#data.push(value!);
-      this.#held += value!.length;
+      this.#held += value!.length + 1; // a line without text takes room, too
     }
     return []; // other fields and comments mean nothing here
   }

@@ -38,5 +38,6 @@ test("an event without an end is an error, in one line or in many", () => {
   const stream = new EventStream(10);
   stream.push(bytes("data: 0123\n"));
   expect(() => stream.push(bytes("data: 01234567\n"))).toThrow("more than 10 characters");
+  expect(() => new EventStream(10).push(bytes("data:\n".repeat(11)))).toThrow("more than 10");
   expect(new EventStream(10).push(bytes("data: 01234\n\ndata: 56789\n\n"))).toHaveLength(2);
 });

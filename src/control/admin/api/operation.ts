@@ -51,6 +51,10 @@ export const refusal = (status: number, reason: string): never =>
 /** @returns the answer, or what is wrong with the question. */
 export function perform(operation_: Operation, question: Question): Answer | Promise<Answer> {
   const { query, body } = operation_;
+  // A script's variable without a value must not stand for everybody, nor for the first.
+  for (const [name, value] of question.query) {
+    if (value === "") return failure(400, `${name} is empty. Leave it out, or say which`);
+  }
   const given = Object.fromEntries(question.query);
   const parsedQuery = (query ?? z.strictObject({})).safeParse(given);
   if (!parsedQuery.success) return failure(400, z.prettifyError(parsedQuery.error));
