@@ -137,28 +137,29 @@ async function specOf({ flags, place, manager }: Context): Promise<Found> {
     shutdownMs: plan.shutdownDelayMs + plan.shutdownTimeoutMs,
   };
   if (root !== null) return { spec, cautions: [] };
+  const hidden = hiddenFault(spec);
+  if (hidden !== null && flags["dry-run"] !== true) throw hidden; // otherwise there is something to be shown
   checkService(spec, plan, folder);
   const folders = { scope, name, working: folder };
   const isLinux = process.platform === "linux";
-  return { spec, cautions: isLinux ? systemdCautions(plan, folders, isReadableByService) : [] };
+  const cautions = isLinux ? systemdCautions(plan, folders, isReadableByService) : [];
+  return { spec, cautions: hidden === null ? cautions : [hidden.message, ...cautions] };
+}
+
+/** What the unit keeps from the service; null: nothing. */
+function hiddenFault({ scope, command, config }: ServiceSpec): ProxyError | null {
+  if (process.platform !== "linux" || scope !== "system") return null;
+  const hidden = hiddenPath([...command, config]);
+  if (hidden === null) return null;
+  const problem = `the service does not see ${hidden}, nor anything else there`;
+  const cure = "Put the executable into /usr/local/bin, and the configuration into /etc/proxy";
+  return new ProxyError("ERR_USAGE", problem, { cure });
 }
 
 /** @throws ProxyError ERR_USAGE, ERR_CERTIFICATE */
-function checkService({ scope, command, config }: ServiceSpec, plan: Plan, folder: string): void {
+function checkService({ command }: ServiceSpec, plan: Plan, folder: string): void {
   const missing = command.find((word) => word.includes("/") && !existsSync(word));
   if (missing !== undefined) throw new ProxyError("ERR_USAGE", `there is no program ${missing}`);
-  if (process.platform === "linux" && scope === "system") {
-    const hidden = hiddenPath([...command, config]);
-    if (hidden !== null) {
-      throw new ProxyError(
-        "ERR_USAGE",
-        `the service does not see ${hidden}, nor anything else there`,
-        {
-          cure: "Put the executable into /usr/local/bin, and the configuration into /etc/proxy",
-        },
-      );
-    }
-  }
   try {
     // From where the service will run: that is where relative paths begin.
     checkFiles(plan, Date.now());

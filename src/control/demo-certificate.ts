@@ -5,6 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
+import { AUTHORITY_LIMITS } from "../shared/limits.ts";
 import { rootFiles } from "./acme/internal-authority.ts";
 import { InternalIssuer } from "./acme/internal-issuer.ts";
 import { CertificateStorage } from "./acme/storage.ts";
@@ -20,16 +21,17 @@ export interface DemoCertificate extends AsyncDisposable {
 }
 
 /**
- * @param storage of the authority; null: a new one in a temporary folder, which is removed at the end.
+ * @param place of the authority; null: a new one in a temporary folder, which is removed at the end.
  * @throws ProxyError ERR_STORAGE
  */
-export async function makeDemoCertificate(storage: string | null): Promise<DemoCertificate> {
+export async function makeDemoCertificate(place: string | null): Promise<DemoCertificate> {
   const own = await mkdtemp(join(tmpdir(), "proxy-demo-"));
   const remove = (): Promise<void> => rm(own, { recursive: true, force: true });
-  const folder = storage === null ? own : resolve(storage);
+  const folder = place === null ? own : resolve(place);
   const [certFile, keyFile] = [join(own, "chain.pem"), join(own, "key.pem")];
   try {
-    const issuer = new InternalIssuer(new CertificateStorage(folder));
+    const storage = new CertificateStorage(folder);
+    const issuer = new InternalIssuer(storage, Date.now, AUTHORITY_LIMITS.demoLeafMs);
     const request = { names: NAMES, keyType: "p256" } as const;
     const { chain, key } = await issuer.issue(request, new AbortController().signal);
     await writeWhole(keyFile, new Uint8Array(key.reveal()));

@@ -133,6 +133,7 @@ export const AUTHORITY_LIMITS = {
   backdatedMs: 3_600_000, // an hour: a machine whose clock is behind takes a new certificate too
   standInMs: 7 * 86_400_000, // a week: nobody trusts a stand-in, so that its end changes nothing
   rootMs: 3_652 * 86_400_000, // ten years: whoever trusts it has to do so again afterwards, on every device
+  demoLeafMs: 30 * 86_400_000, // its key goes with the demo; one that ends sooner is warned of, and would be the first thing seen
   leafMs: 7 * 86_400_000, // a week: nobody can revoke one, and a laptop closed for some days still wakes with a valid one
 } as const;
 

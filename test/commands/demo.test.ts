@@ -7,7 +7,9 @@ import { connect } from "node:net";
 import { join } from "node:path";
 
 import { CounterBoard, readable } from "../../src/commands/counter-board.ts";
+import type { Certificates } from "../../src/control/admin/schemas.ts";
 import { startDemoBackends } from "../../src/control/demo.ts";
+import { FILE_DAYS } from "../../src/dashboard/attention.ts";
 import { emptyStats } from "../../src/shared/counters.ts";
 import { inFolder } from "../support/daemon.ts";
 import { within } from "../support/until.ts";
@@ -79,6 +81,10 @@ test("over TLS its certificate is believed with the authority that it prints, wh
   expect(await page.text()).toContain("This page came through the proxy.");
   expect(page.headers.get("alt-svc")).toMatch(/^h3=":\d+"/);
   await expect(fetch(url)).rejects.toThrow("certificate");
+  const [, dashboard] = await child.line(/live: (http:\/\/127\.0\.0\.1:\d+\/)/);
+  const { files } = (await (await fetch(`${dashboard}api/certificates`)).json()) as Certificates;
+  const daysLeft = (files[0]!.notAfterMs - Date.now()) / 86_400_000;
+  expect(daysLeft).toBeGreaterThan(FILE_DAYS); // or the dashboard's first line would be a warning
   child.kill("SIGINT");
   const { code, stderr } = await child.outcome;
   expect([code, stderr]).toEqual([0, ""]);

@@ -279,9 +279,15 @@ describe("what is refused", () => {
     inFolder(async (folder) => {
       const file = join(folder, "proxy.yaml");
       writeFileSync(file, CONFIG);
-      const hidden = await runProxy("service", "install", "-dry-run", "-config", file);
-      expect(hidden.stderr).toContain("the service does not see ");
-      expect(hidden.stderr).toContain("the configuration into /etc/proxy");
+      const install = ["service", "install", "-name", "hidden", "-config", file];
+      const refused = await runProxy(...install);
+      expect(refused.stderr).toMatch(/the service does not see |Run sudo proxy service install/);
+      expect(refused.code).not.toBe(0);
+      const shown = await runProxy(...install, "-dry-run"); // there is something to look at all the same
+      expect(shown.stdout).toContain("warning: the service does not see ");
+      expect(shown.stdout).toContain("the configuration into /etc/proxy.");
+      expect(shown.stdout).toContain(`-config ${file}`);
+      expect(shown.code).toBe(0);
       const home = new Home(join(folder));
       const tls =
         'protocols: [{name: tls, listen: ":8443", target: "b:1", tls: {cert_file: c, key_file: k}}]';

@@ -18,10 +18,17 @@ export class InternalIssuer implements Issuer {
   readonly name = INTERNAL;
   readonly #storage: CertificateStorage;
   readonly #now: () => number;
+  readonly #leafMs: number;
 
-  constructor(storage: CertificateStorage, now: () => number = Date.now) {
+  /** @param leafMs how long certificates hold. */
+  constructor(
+    storage: CertificateStorage,
+    now: () => number = Date.now,
+    leafMs: number = AUTHORITY_LIMITS.leafMs,
+  ) {
     this.#storage = storage;
     this.#now = now;
+    this.#leafMs = leafMs;
   }
 
   async issue(
@@ -40,7 +47,7 @@ export class InternalIssuer implements Issuer {
       publicKey: keys.publicKey,
       names,
       notBeforeMs: nowMs - AUTHORITY_LIMITS.backdatedMs,
-      notAfterMs: nowMs + AUTHORITY_LIMITS.leafMs,
+      notAfterMs: nowMs + this.#leafMs,
     };
     const chain = await signCertificate(contents, root.signer);
     const certificate = new X509Certificate(chain);
