@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from "node:util";
 
 import type { AutoTlsPlan } from "../shared/auto-tls-plan.ts";
 import { ProxyError } from "../shared/errors.ts";
-import type { Plan } from "../shared/plan.ts";
+import type { ListenerPlan, Plan } from "../shared/plan.ts";
 import type { AccessLogs } from "./access-logs.ts";
 import type { PendingAnswers } from "./acme/pending-answers.ts";
 import type { AutoTls } from "./auto-tls.ts";
@@ -94,6 +94,8 @@ export class TakingUp {
     for (const { key } of [...leaving, ...diff.added]) warned.forget(key);
     const isTouched = leaving.length + diff.added.length > 0;
     const sockets = isTouched ? await this.#sockets() : [];
+    // One that was opened for a challenge may be on a port of theirs, whose answers they give, too.
+    using _way = await challenges.makeWay(tcpPorts(diff.added));
     using inheritance = Inheritance.within(sockets, [...leaving, ...diff.added]);
     const next = await listeners.prepare(plan.listeners, diff, inheritance, certificates);
     if (!isRunning()) {
@@ -127,4 +129,12 @@ export class TakingUp {
     await before?.stop();
     if (isRunning()) next?.start();
   }
+}
+
+function tcpPorts(plans: readonly ListenerPlan[]): Set<number> {
+  const ports = new Set<number>();
+  for (const { listen, protocol } of plans) {
+    if (listen.kind === "tcp" && protocol !== "udp" && protocol !== "quic") ports.add(listen.port);
+  }
+  return ports;
 }

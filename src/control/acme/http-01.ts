@@ -61,7 +61,7 @@ async function openHttp(port: number, answers: PendingAnswers): Promise<Temporar
       },
     }),
   );
-  return { close: () => void server.stop(true) };
+  return { close: () => server.stop(true) };
 }
 
 function find({ hostname, pathname }: URL, answers: PendingAnswers): string | undefined {

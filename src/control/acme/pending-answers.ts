@@ -16,10 +16,17 @@ interface Holder {
   post(command: Command): void;
 }
 
+/** Has opened a listener for these answers alone, and does without it while the proxy opens its own. */
+export interface TemporaryHolder {
+  /** Settles when its listener is closed, if it is on one of these ports. @returns to be disposed of when the others are open. */
+  makeWay(ports: ReadonlySet<number>): Promise<Disposable>;
+}
+
 export class PendingAnswers {
   readonly #workers: () => readonly Holder[];
   readonly #questions: Questions;
   readonly #answers = new Set<ChallengeAnswer>();
+  readonly #holders = new Set<TemporaryHolder>();
   #sending: Promise<void> | null = null;
 
   /** @param workers gateway workers that are up. */
@@ -49,6 +56,25 @@ export class PendingAnswers {
   /** Nobody waits for workers here: an answer that is given a moment longer does no harm. */
   remove(answer: ChallengeAnswer): void {
     if (this.#answers.delete(answer)) void this.#send();
+  }
+
+  /** Somebody needs a listener just for this, until `leave`. */
+  enter(holder: TemporaryHolder): void {
+    this.#holders.add(holder);
+  }
+
+  leave(holder: TemporaryHolder): void {
+    this.#holders.delete(holder);
+  }
+
+  /** The proxy opens listeners on these ports. @returns to be disposed of when they are open, or will not be. */
+  async makeWay(ports: ReadonlySet<number>): Promise<Disposable> {
+    const ways = await Promise.all([...this.#holders].map((holder) => holder.makeWay(ports)));
+    return {
+      [Symbol.dispose]: () => {
+        for (const way of ways) way[Symbol.dispose]();
+      },
+    };
   }
 
   /** A worker came up: it is told before it is given a listener. */

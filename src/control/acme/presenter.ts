@@ -1,13 +1,14 @@
 // What the solvers of http-01 and tls-alpn-01 have in common: an answer that listeners give while it is pending, and a listener
 // that is opened for as long as any is, where none of the plan is where the authority will come to.
 //
-// Invariant: the temporary listener is open, or being opened, exactly while something is presented that needs it.
+// Invariant: the temporary listener is open, or being opened, exactly while something is presented that needs it, except while
+// the proxy opens listeners on its port: one that is the proxy's own answers from then on.
 
 import type { ChallengeAnswer } from "../../shared/challenges.ts";
 import { errnoOf, messageOf, ProxyError } from "../../shared/errors.ts";
 import type { ListenerPlan, Plan } from "../../shared/plan.ts";
 import type { ListenerSummary } from "../listener.ts";
-import type { PendingAnswers } from "./pending-answers.ts";
+import type { PendingAnswers, TemporaryHolder } from "./pending-answers.ts";
 import type { ChallengeTask } from "./solver.ts";
 
 /** A proxy, or whoever has answers and no listeners. */
@@ -20,7 +21,8 @@ export interface ChallengeHost {
 }
 
 export interface TemporaryListener {
-  close(): void;
+  /** Settles when the port is free. */
+  close(): Promise<void>;
 }
 
 export interface Place {
@@ -43,12 +45,14 @@ interface Presented {
   temporary: boolean;
 }
 
-export class Presenter {
+export class Presenter implements TemporaryHolder {
   readonly #host: ChallengeHost;
   readonly #place: Place;
   readonly #presented = new Map<string, Presented>();
   #users = 0;
   #temporary: Promise<TemporaryListener> | null = null;
+  /** Settles when whoever was made way for is there, or will not be. */
+  #way: Promise<void> | null = null;
 
   constructor(host: ChallengeHost, place: Place) {
     this.#host = host;
@@ -98,6 +102,9 @@ export class Presenter {
 
   async #enter(task: ChallengeTask): Promise<void> {
     this.#users++;
+    this.#host.challenges.enter(this);
+    await this.#way;
+    if (this.#isServed() || this.#users === 0) return;
     const { port } = this.#place;
     this.#temporary ??= this.#place.open(port, this.#host.challenges);
     try {
@@ -111,12 +118,40 @@ export class Presenter {
   /** One that could not be opened is tried again by the next who needs it. */
   #leave(): void {
     if (--this.#users > 0) return;
+    this.#host.challenges.leave(this);
+    void this.#close();
+  }
+
+  async #close(): Promise<void> {
     const temporary = this.#temporary;
     this.#temporary = null;
-    void temporary?.then(
+    await temporary?.then(
       (listener) => listener.close(),
       () => {}, // whoever waited for it was told
     );
+  }
+
+  async makeWay(ports: ReadonlySet<number>): Promise<Disposable> {
+    if (this.#temporary === null || !ports.has(this.#place.port)) return { [Symbol.dispose]() {} };
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#way = promise;
+    await this.#close();
+    return {
+      [Symbol.dispose]: () => {
+        this.#way = null;
+        resolve();
+        if (this.#users > 0 && !this.#isServed()) this.#openAgain();
+      },
+    };
+  }
+
+  /** Nobody waits for it: of a port that another has now, the authority will tell. */
+  #openAgain(): void {
+    const again = this.#place.open(this.#place.port, this.#host.challenges);
+    this.#temporary = again;
+    again.catch(() => {
+      if (this.#temporary === again) this.#temporary = null;
+    });
   }
 
   #cannotListen({ domain }: ChallengeTask, error: unknown): ProxyError {

@@ -48,8 +48,10 @@ export async function openTls(port: number, answers: PendingAnswers): Promise<Te
   await listen(server, port);
   return {
     close: () => {
-      server.close();
+      const closed = Promise.withResolvers<void>();
+      server.close(() => closed.resolve());
       for (const socket of sockets) socket.destroy();
+      return closed.promise;
     },
   };
 }

@@ -15,9 +15,11 @@ import { type ChallengeHost, Presenter } from "../../../src/control/acme/present
 import type { ChallengeTask, Solver } from "../../../src/control/acme/solver.ts";
 import { CertificateStorage } from "../../../src/control/acme/storage.ts";
 import { TlsAlpn01Solver } from "../../../src/control/acme/tls-alpn-01.ts";
+import { Proxy } from "../../../src/control/proxy.ts";
 import { Questions } from "../../../src/control/questions.ts";
 import { ACME_TLS_1 } from "../../../src/shared/challenges.ts";
 import { Authority } from "../../support/certificates.ts";
+import { compiledPlan } from "../../support/compiled-plan.ts";
 import { answers, freePort } from "../../support/daemon.ts";
 import { HttpProxy } from "../../support/http-proxy.ts";
 import { Pebble, PEBBLE_PROGRAMS } from "../../support/pebble.ts";
@@ -108,6 +110,26 @@ describe("a certificate is obtained", () => {
   }
 });
 
+/** As an authority looks. @throws Error if the answer is not there. */
+async function challenged(type: string, port: number): Promise<void> {
+  if (type === "http-01") {
+    const url = `http://127.0.0.1:${port}/.well-known/acme-challenge/token`;
+    const answer = await fetch(url, { headers: { host: "a.example" }, keepalive: false });
+    return expect(await answer.text()).toBe("token.thumbprint");
+  }
+  const options = {
+    rejectUnauthorized: false,
+    servername: "a.example",
+    ALPNProtocols: [ACME_TLS_1],
+  };
+  const socket = connect({ port, host: "127.0.0.1", ...options });
+  const shown = Promise.withResolvers<string | false | null>();
+  socket.once("secureConnect", () => shown.resolve(socket.alpnProtocol));
+  socket.once("error", shown.reject);
+  expect(await within("the handshake", shown.promise)).toBe(ACME_TLS_1);
+  socket.destroy();
+}
+
 describe("a listener just for a challenge", () => {
   test("answers this alone, for its host, over IPv4 and IPv6, while it is pending", async () => {
     const port = await freePort();
@@ -197,6 +219,37 @@ describe("a listener just for a challenge", () => {
     await talk.hear("\r\n\r\ntoken.thumbprint");
     talk.wire.end();
     await solver.withdraw(task());
+  });
+
+  test("makes way for one that a reload adds, also over TLS, and is there again if the reload is refused", async () => {
+    const { certFile: cert_file, keyFile: key_file } = OWN;
+    const target = "127.0.0.1:1";
+    for (const { Kind, keys } of [
+      { Kind: Http01Solver, keys: { name: "http", target } },
+      { Kind: TlsAlpn01Solver, keys: { name: "http2", target, tls: { cert_file, key_file } } },
+    ]) {
+      const port = await freePort();
+      await using taken = await WireServer.listen();
+      const first = { name: "tcp", listen: "127.0.0.1:0", target };
+      const added = { ...keys, listen: `127.0.0.1:${port}` };
+      await using proxy = await Proxy.start(compiledPlan([first]));
+      const solver = new Kind(proxy, port);
+      await solver.present(task(), SIGNAL);
+      const refused = compiledPlan([first, added, { ...first, listen: taken.target }]);
+      const failure = await proxy.reload(refused).catch((error: unknown) => error);
+      expect(failure).toMatchObject({ code: "ERR_LISTEN" });
+      await until("it is there again", () => answers({ port, host: "127.0.0.1" }));
+
+      await proxy.reload(compiledPlan([first, added]));
+      const total = (): number =>
+        Object.entries(proxy.stats().listeners).find(([key]) => key.includes(String(port)))![1]
+          .total;
+      expect(total()).toBe(0);
+      await challenged(solver.type, port);
+      expect(total()).toBe(1);
+      await solver.withdraw(task());
+      expect(await answers({ port, host: "127.0.0.1" })).toBeTrue();
+    }
   });
 
   test("says which privilege it lacks", async () => {
