@@ -1,5 +1,5 @@
-// A download over HTTP/3 by the runtime's own client, which flows all the time while its listener is replaced and while reloads are
-// refused after the new one had been opened: not a byte is lost, and whoever comes then is served.
+// A download over HTTP/3 by the runtime's own client, which flows all the time while its listener is replaced and while reloads
+// are refused after the new one had been opened: not a byte is lost, and whoever comes then is served.
 
 import { afterAll, expect, test } from "bun:test";
 
