@@ -7,6 +7,8 @@ import type { Overload } from "../proxy-state.ts";
 import type { Proxy } from "../proxy.ts";
 import type { ReloadLog } from "../reload-log.ts";
 import { type Answer, failure, json, type Question, text, wantsJson } from "./answer.ts";
+import { targetsOf } from "./api/targets.ts";
+import { leftOut } from "./left-out.ts";
 
 /** What the admin listener tells of. */
 export interface Subject {
@@ -102,10 +104,11 @@ export function answerReady(question: Question, subject: Subject): Answer {
   const { reasons, warnings } = readinessOf(subject, excluded.length > 0);
   const ready = reasons.length === 0;
   const [status, word] = ready ? [200, "ready"] : [503, "not ready"];
-  const told = question.trusted ? { reasons, warnings } : {};
-  if (wantsJson(question)) return json(status, { status: word, ...told });
-  const lines = question.trusted
-    ? [...reasons, ...warnings.map((warning) => `warning: ${warning}`)]
-    : [];
+  if (!question.trusted) {
+    return wantsJson(question) ? json(status, { status: word }) : text(status, `${word}\n`);
+  }
+  const told = [...warnings, ...leftOut(targetsOf(subject.proxy))];
+  if (wantsJson(question)) return json(status, { status: word, reasons, warnings: told });
+  const lines = [...reasons, ...told.map((warning) => `warning: ${warning}`)];
   return text(status, `${[word, ...lines].join("\n")}\n`);
 }

@@ -23,8 +23,9 @@ const ASKED: Question = {
 
 function subject(proxy: Partial<Proxy> | undefined, more: Partial<Subject> = {}): Subject {
   const reloads = { taken: 0, refused: 0, lastTakenMs: 0 };
-  const whole = proxy && { targets: () => new Map(), ...proxy };
-  return { phase: "serving", proxy: whole as Proxy, refusal: null, reloads, ...more };
+  const nothing = { plan: { listeners: [] }, stats: () => ({ listeners: {} }) };
+  const whole = proxy && { targets: () => new Map(), ...nothing, ...proxy };
+  return { phase: "serving", proxy: whole as unknown as Proxy, refusal: null, reloads, ...more };
 }
 
 const listeners = (...workers: number[][]): Proxy["listeners"] => {

@@ -4,8 +4,10 @@ import type { z } from "zod";
 
 import manifest from "../../../../package.json" with { type: "json" };
 import { readinessOf, type Subject } from "../health.ts";
+import { leftOut } from "../left-out.ts";
 import * as schemas from "../schemas.ts";
 import { operation, type Operations } from "./operation.ts";
+import { targetsOf } from "./targets.ts";
 
 export function statusOperations(subject: Subject): Operations {
   return {
@@ -26,7 +28,7 @@ export function statusOf(subject: Subject): z.input<typeof schemas.status> {
     phase,
     ready: reasons.length === 0,
     reasons: [...reasons],
-    warnings: [...warnings],
+    warnings: [...warnings, ...leftOut(targetsOf(proxy))],
     uptimeSeconds: process.uptime(),
     engine: proxy === undefined || proxy.workers().length === 0 ? null : proxy.engine,
     workers: (proxy?.workers() ?? []).map(({ index, kind }) => ({ index, kind })),
