@@ -1,5 +1,5 @@
 // Errors of connecting that say nothing of the target, since it is this machine that lacks something. Called by whatever connects
-// to targets (dial.ts, backend/pool.ts).
+// to targets and has names of errors: the engine bun, gateways.
 
 const DESCRIPTORS = new Set(["EMFILE", "ENFILE"]);
 const SHORTAGES = new Set([...DESCRIPTORS, "ENOMEM", "ENOBUFS", "EADDRNOTAVAIL"]);

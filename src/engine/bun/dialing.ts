@@ -6,6 +6,7 @@
 import type { Attempt as Tries } from "../../l4/targets.ts";
 import { monotonicMs } from "../../shared/clock.ts";
 import type { Refusal } from "../../shared/messages.ts";
+import { isOutOfDescriptors, isShortage } from "../../shared/shortage.ts";
 import { type Connection } from "./connection.ts";
 import { Attempt, type TargetAddress } from "./dial.ts";
 import type { BunListener } from "./listener.ts";
@@ -42,7 +43,8 @@ export class Dialing {
     const target = tries.next(this.#listener.clientIp(this.connection), now);
     if (target === undefined) {
       if (before === undefined) return this.#listener.lacks(this.connection, tries);
-      return this.#refuse("target_down", before.name, errno);
+      const reason = isShortage(errno) ? "descriptors" : "target_down";
+      return this.#refuse(reason, before.name, errno);
     }
     this.connection.slot = target.slot;
     this.deadlineMs = now + (this.#endMs - now) / tries.left;
@@ -67,12 +69,13 @@ export class Dialing {
     if (connection.over) return;
     const { counters } = this.#listener;
     const { name, slot } = this.#tries.target!;
-    counters.connectFailed(slot);
-    if (errno === "EMFILE" || errno === "ENFILE") return this.#refuse("descriptors", name, errno);
+    if (!isShortage(errno)) counters.connectFailed(slot);
+    if (isOutOfDescriptors(errno)) return this.#refuse("descriptors", name, errno);
     const now = monotonicMs();
     if (connection.connected) this.#tries.brokeOff(now);
     else {
-      this.#tries.failed(now);
+      if (isShortage(errno)) this.#tries.abandoned();
+      else this.#tries.failed(now);
       connection.slot = -1;
     }
     if (connection.connected || now >= this.#endMs) {

@@ -14,7 +14,7 @@ import type { Refusal } from "../../shared/messages.ts";
 import type { EngineHost } from "../engine.ts";
 import type { OpenListener } from "./acceptor.ts";
 import type { Connections } from "./connections.ts";
-import { assertConnectFailure, isOutOfDescriptors } from "./errnos.ts";
+import { assertConnectFailure, isOutOfDescriptors, isShortage } from "./errnos.ts";
 import type { FirstBytes } from "./first-bytes.ts";
 import type { Relay } from "./relay.ts";
 import type { Reports } from "./reports.ts";
@@ -89,7 +89,8 @@ export class Connector {
           return this.#refuse(row, listener, reason, detail);
         }
         const detail = `${before.name}: ${errnoText(error)}`;
-        return this.#refuse(row, listener, "target_down", detail);
+        const reason = isShortage(error) ? "descriptors" : "target_down";
+        return this.#refuse(row, listener, reason, detail);
       }
       rows.target[row] = target.slot;
       rows.attemptDeadline[row] = now + Math.max(0, rows.deadline[row]! - now) / attempt.left;
@@ -100,7 +101,7 @@ export class Connector {
         return this.#refuse(row, listener, "descriptors", errnoText(error));
       }
       this.#countFailure(row, listener, error);
-      attempt.failed(now);
+      missed(attempt, error, now);
     }
   }
 
@@ -165,7 +166,7 @@ export class Connector {
     rows.fd[side] = -1;
     this.#countFailure(row, listener, error);
     const attempt = this.#attempts[row]!;
-    attempt.failed(this.#relay.now);
+    missed(attempt, error, this.#relay.now);
     this.#try(row, listener, attempt, error);
   }
 
@@ -215,6 +216,7 @@ export class Connector {
   #countFailure(row: number, listener: OpenListener, error: number): void {
     assertConnectFailure(error);
     listener.counters.error(errnoName(error));
+    if (isShortage(error)) return; // none of the target's
     listener.counters.connectFailed(this.#connections.rows.target[row]!);
   }
 
@@ -223,4 +225,10 @@ export class Connector {
     this.#reports.refused(listener.plan.key, reason, detail, this.#relay.now);
     this.#connections.close(row, reason);
   }
+}
+
+/** The target was not reached, which is its fault or not. */
+function missed(attempt: Attempt<Sockaddr>, error: number, now: number): void {
+  if (isShortage(error)) attempt.abandoned();
+  else attempt.failed(now);
 }

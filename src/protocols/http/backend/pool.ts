@@ -10,7 +10,7 @@
 import type { CounterWriter } from "../../../shared/counters.ts";
 import { HTTP_POOL } from "../../../shared/limits.ts";
 import type { TargetMode } from "../../../shared/messages.ts";
-import { isShortage } from "../../shortage.ts";
+import { isShortage } from "../../../shared/shortage.ts";
 import type { Connecting } from "../../wire/open.ts";
 import type {
   BackendConnection,
