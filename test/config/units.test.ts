@@ -18,14 +18,15 @@ import { ProxyError } from "../../src/shared/errors.ts";
 
 const wholeNumber = fc.nat({ max: 2 ** 47 });
 
-function throwsOnlyProxyErrors(parse: (text: string) => unknown): void {
-  const near = fc.stringMatching(/^[-+0-9.a-zA-Z/ ]{0,12}$/);
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+const isShare = (value: unknown): boolean => (value as number) >= 0 && (value as number) <= 1;
+
+function throwsOnlyProxyErrors(parse: (text: string) => unknown, fits = isCount): void {
+  const near = fc.stringMatching(/^[-+0-9.a-zA-Z%/ ]{0,12}$/);
   fc.assert(
     fc.property(fc.oneof(near, fc.string()), (text) => {
       try {
-        expect(parse(text)).toSatisfy(
-          (value) => Number.isSafeInteger(value) && (value as number) >= 0,
-        );
+        expect(parse(text)).toSatisfy(fits);
       } catch (error) {
         expect(error).toBeInstanceOf(ProxyError);
         expect((error as ProxyError).code).toBe("ERR_CONFIG");
@@ -144,7 +145,7 @@ describe("percentages", () => {
   });
 
   test("no text makes the parser throw anything but a ProxyError with a cure", () => {
-    throwsOnlyProxyErrors(parsePercent);
+    throwsOnlyProxyErrors(parsePercent, isShare);
   });
 });
 
