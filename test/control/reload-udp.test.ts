@@ -32,6 +32,15 @@ const udp = (target: Datagrams, keys: Keys = {}): Keys => ({
 const addressOf = (proxy: Proxy): UdpAddress =>
   proxy.listeners()[0]!.bound[0] as { kind: "ip" } & UdpAddress;
 
+async function canBind(port: number): Promise<boolean> {
+  try {
+    (await Bun.udpSocket({ hostname: "127.0.0.1", port })).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** A client that asks on until it is told to end, one number after the other. */
 class Counting {
   asked = 0;
@@ -124,6 +133,7 @@ test("a listener that is removed serves its sessions on, and hands them on to on
   const address = addressOf(proxy);
   const client = new Counting(await Datagrams.open(), address, "a");
   await until("it is served", () => client.asked > 1);
+  await proxy.reload(compiledPlan([udp(b, { listen }), tcp])); // the one that is removed has it of another
   await proxy.reload(compiledPlan([tcp]));
   const { asked } = client;
   await until("it is served on", () => client.asked > asked + 1);
@@ -133,6 +143,9 @@ test("a listener that is removed serves its sessions on, and hands them on to on
   const { asked: then } = client;
   await until("it is still served", () => client.asked > then + 1);
   await client.end();
+  await proxy.reload(compiledPlan([tcp]));
+  const port = Number(listen.split(":")[1]);
+  await until("nobody has the address any more", () => canBind(port));
 }, 30_000);
 
 test("a reload that is refused leaves sessions and sockets as they are", async () => {

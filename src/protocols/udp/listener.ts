@@ -17,7 +17,7 @@ import { entranceOf } from "../admission.ts";
 import type { Backlog } from "../datagrams/outbox.ts";
 import { DatagramSockets } from "../datagrams/sockets.ts";
 import type { GatewayHost, GatewayListener } from "../host.ts";
-import { Session, type SessionOwner, type UdpSocket } from "./session.ts";
+import { Session, type SessionOwner, type SessionReader, type UdpSocket } from "./session.ts";
 import { type Destination, makeTargets } from "./targets.ts";
 
 /** Of the plan's groups: routes are for streams. */
@@ -70,15 +70,19 @@ export class UdpListener implements GatewayListener, SessionOwner {
   }
 
   #succeed(local: UdpSocket, before: UdpSocket): void {
+    const readers = new Set<SessionReader>();
     for (const [client, session] of before.clients) {
       // One may have begun already: both were read for a moment.
       if (local.clients.has(client)) continue;
       before.clients.delete(client);
       local.clients.set(client, session);
       session.client.local = local;
+      readers.add(session.reader);
       session.reader = this;
       this.#host.needSweep(session.idleMs);
     }
+    // One that was removed before has waited for them.
+    for (const reader of readers) reader.left();
   }
 
   setTargets(targets: readonly TargetSlot[]): void {
@@ -199,7 +203,6 @@ export class UdpListener implements GatewayListener, SessionOwner {
     local.clients.delete(`${address} ${port}`);
     this.#host.rows.close(session.row);
     this.#sessions--;
-    this.left();
   }
 
   left(): void {

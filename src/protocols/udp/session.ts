@@ -26,8 +26,14 @@ export interface Client extends Peer {
   local: UdpSocket;
 }
 
+/** A listener at whose sockets sessions are. */
+export interface SessionReader {
+  /** One of them is over, or another's from here on. */
+  left(): void;
+}
+
 /** What a session needs of its listener. */
-export interface SessionOwner {
+export interface SessionOwner extends SessionReader {
   readonly idleMs: number;
   readonly counters: CounterWriter;
   readonly live: LiveTable;
@@ -45,8 +51,8 @@ export class Session implements Resident {
   readonly client: Client;
   readonly target: UdpTarget;
   readonly row: number;
-  /** Who reads its client's datagrams, if that is not its owner any more; hears of its end. */
-  reader: { left(): void } | null = null;
+  /** Who reads its client's datagrams: its owner at first. */
+  reader: SessionReader;
   readonly #owner: SessionOwner;
   readonly #attempt: UdpAttempt;
   readonly #up: Outbox;
@@ -73,7 +79,7 @@ export class Session implements Resident {
     target: UdpTarget,
     openRow: (session: Session) => number,
   ) {
-    this.#owner = owner;
+    this.#owner = this.reader = owner;
     this.#attempt = attempt;
     this.client = client;
     this.target = target;
@@ -206,7 +212,7 @@ export class Session implements Resident {
     if (!this.decided) this.#noteSilence(monotonicMs());
     if (!this.decided) this.#attempt.abandoned();
     this.#owner.ended(this, reason, detail);
-    this.reader?.left();
+    this.reader.left();
   }
 }
 
