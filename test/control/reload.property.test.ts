@@ -227,7 +227,7 @@ function seen(world: World, proxy: Proxy, specs: Specs, site: Site): Promise<str
         return await answersOf(kind, place);
       } catch (error) {
         const { code, message } = error as { code?: string; message: string };
-        if (/not within/.test(message)) {
+        if (/not within/.test(message) || spec?.denied === false) {
           throw new Error(`${kind} at ${i}, ${JSON.stringify(spec)}`, { cause: error });
         }
         return code === "ECONNREFUSED" || code === "ENOENT" ? "closed" : "refused";
