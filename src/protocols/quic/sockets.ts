@@ -205,16 +205,29 @@ export class QuicSockets<Ticket> implements ListenerSockets {
   #openLater(binds: readonly SocketAddress[], delayMs: number, told: boolean): void {
     if (this.#closed) return;
     this.#later = [...binds];
-    const opened = (): void => void (this.#later = []);
-    this.#retry = setTimeout(() => {
-      const kept = this.#held.length;
-      this.#openAll(binds).then(opened, (error: unknown) => {
-        if (this.#closed) return;
+    this.#retry = setTimeout(() => void this.#openAgain(binds, delayMs, told), delayMs);
+  }
+
+  async #openAgain(binds: readonly SocketAddress[], delayMs: number, told: boolean): Promise<void> {
+    const error = await this.#openNow(binds);
+    if (error === null || this.#closed) return;
+    if (!told) this.#accepting.onWarning(`QUIC waits: ${reasonOf(error)}`);
+    this.#openLater(binds, Math.min(delayMs * 2, QUIC.reopenMaxMs), true);
+  }
+
+  /** All of these or none. Never rejects. @returns why they are not open; null: they are. */
+  async #openNow(binds: readonly SocketAddress[]): Promise<unknown> {
+    const kept = this.#held.length;
+    try {
+      await this.#openAll(binds);
+      this.#later = [];
+      return null;
+    } catch (error) {
+      if (!this.#closed) {
         for (const endpoints of this.#held.splice(kept)) endpoints.abort(this.#accepting);
-        if (!told) this.#accepting.onWarning(`QUIC waits: ${reasonOf(error)}`);
-        this.#openLater(binds, Math.min(delayMs * 2, QUIC.reopenMaxMs), true);
-      });
-    }, delayMs);
+      }
+      return error;
+    }
   }
 
   setCertificates(certificates: ServerCertificates): void {
@@ -242,7 +255,11 @@ export class QuicSockets<Ticket> implements ListenerSockets {
       return sentences ?? [];
     });
     this.#coming = [];
-    if (this.#later.length > 0) this.#openLater(this.#later, QUIC.reopenMinMs, false);
+    // The last connection of whoever had an address may be gone since: then it is free already.
+    const later = this.#later;
+    if (later.length > 0 && (await this.#openNow(later)) !== null) {
+      this.#openLater(later, QUIC.reopenMinMs, false);
+    }
     return [...new Set(kept)];
   }
 
