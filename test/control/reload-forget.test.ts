@@ -70,7 +70,8 @@ test("500 reloads with sessions of UDP that come, move and rest leave nothing be
   let sessions = 0;
   const round = async (): Promise<void> => {
     for (let i = 0; i < RELOADS_EACH; i++) {
-      await using client = await Datagrams.open();
+      // Of an address of its own: the port of another that is gone might be one with a session.
+      await using client = await Datagrams.open(`127.250.${sessions >> 8}.${sessions & 255}`);
       await client.ask("?", to);
       await proxy.reload(plan(++reloads));
       await client.ask("?", to);
@@ -87,7 +88,7 @@ test("500 reloads with sessions of UDP that come, move and rest leave nothing be
   });
   const [stats] = Object.values(proxy.stats().listeners);
   expect(stats).toMatchObject({ active: 0 });
-  expect(stats!.total).toBeGreaterThanOrEqual(sessions);
+  expect(stats!.total).toBe(sessions);
 }, 120_000);
 
 const engines = isLinux ? ["uring", "epoll", "bun"] : ["bun"];
