@@ -31,10 +31,11 @@ for (let isPortLeft = true; isPortLeft;) {
 
 for (let i = 0; i < CLIENTS; i++) await relay.refusal();
 await until("all are refused", () => relay.stats.refused.descriptors === CLIENTS);
-const { errors, refused, targets, active } = relay.stats;
+await until("all are gone", () => relay.stats.active === 0);
+const { errors, refused, targets } = relay.stats;
 const { ejections, failures, states } = targets[0]!;
 const about = { others: others.length > 0, errors: errors.EADDRNOTAVAIL, ejections, failures };
 process.stdout.write(
-  JSON.stringify({ ...about, up: states.up, circuitOpen: refused.circuit_open, active }),
+  JSON.stringify({ ...about, up: states.up, circuitOpen: refused.circuit_open }),
 );
 for (const client of others) client.reset();

@@ -22,7 +22,6 @@ forEveryEngine((engine) => {
         failures: 0,
         up: 1,
         circuitOpen: 0,
-        active: 0,
       });
     },
   );

@@ -11,10 +11,11 @@ import { applySocketOptions } from "../../ffi/socket-options.ts";
 import type { Attempt } from "../../l4/targets.ts";
 import { IP_BYTES } from "../../shared/ip.ts";
 import type { Refusal } from "../../shared/messages.ts";
+import { isShortage } from "../../shared/shortage.ts";
 import type { EngineHost } from "../engine.ts";
 import type { OpenListener } from "./acceptor.ts";
 import type { Connections } from "./connections.ts";
-import { assertConnectFailure, isOutOfDescriptors, isShortage } from "./errnos.ts";
+import { assertConnectFailure, isOutOfDescriptors } from "./errnos.ts";
 import type { FirstBytes } from "./first-bytes.ts";
 import type { Relay } from "./relay.ts";
 import type { Reports } from "./reports.ts";
@@ -89,7 +90,7 @@ export class Connector {
           return this.#refuse(row, listener, reason, detail);
         }
         const detail = `${before.name}: ${errnoText(error)}`;
-        const reason = isShortage(error) ? "descriptors" : "target_down";
+        const reason = isShortage(errnoName(error)) ? "descriptors" : "target_down";
         return this.#refuse(row, listener, reason, detail);
       }
       rows.target[row] = target.slot;
@@ -216,7 +217,7 @@ export class Connector {
   #countFailure(row: number, listener: OpenListener, error: number): void {
     assertConnectFailure(error);
     listener.counters.error(errnoName(error));
-    if (isShortage(error)) return; // none of the target's
+    if (isShortage(errnoName(error))) return; // none of the target's
     listener.counters.connectFailed(this.#connections.rows.target[row]!);
   }
 
@@ -229,6 +230,6 @@ export class Connector {
 
 /** The target was not reached, which is its fault or not. */
 function missed(attempt: Attempt<Sockaddr>, error: number, now: number): void {
-  if (isShortage(error)) attempt.abandoned();
+  if (isShortage(errnoName(error))) attempt.abandoned();
   else attempt.failed(now);
 }

@@ -9,7 +9,10 @@
 //   EFAULT, ENOTSOCK: as EBADF
 //   EMFILE     -                   -                   pause accepting         (socket) refuse         -
 //   no memory  reset the pair      reset the pair      pause accepting         try the next address    -
+//   no port    -                   -                   -                       try the next address    -
 //   others     reset the pair      reset the pair      skip this client        try the next address    reset the pair
+//
+// Of a connect, no memory and no port (EADDRNOTAVAIL) say nothing of the target (shared/shortage.ts); others count against it.
 
 import * as E from "../../ffi/errno.ts";
 import { errnoText } from "../../ffi/errno.ts";
@@ -18,8 +21,6 @@ import { ProxyError } from "../../shared/errors.ts";
 /** Only a bug of ours can bring these. */
 const OUR_FAULT = new Set([E.EBADF, E.EFAULT, E.ENOTSOCK]);
 const NO_DESCRIPTOR = new Set([E.EMFILE, E.ENFILE]);
-/** Of memory, and of ports towards one target. */
-const SHORTAGES = new Set([...NO_DESCRIPTOR, E.ENOMEM, E.ENOBUFS, E.EADDRNOTAVAIL]);
 /** accept(2): nothing can be accepted until something is freed. */
 const ACCEPT_PAUSES = new Set([...NO_DESCRIPTOR, E.ENOMEM, E.ENOBUFS]);
 /** accept(2): not a listening socket, or not a socket that can listen. */
@@ -49,11 +50,6 @@ export function assertConnectFailure(errno: number): void {
 
 export function isOutOfDescriptors(errno: number): boolean {
   return NO_DESCRIPTOR.has(errno);
-}
-
-/** connect(2): this machine lacks something, which says nothing of the target. */
-export function isShortage(errno: number): boolean {
-  return SHORTAGES.has(errno);
 }
 
 export function impossible(operation: string, errno: number): ProxyError {
