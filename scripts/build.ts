@@ -76,22 +76,29 @@ function addonOf(target: Target): string | null {
   return existsSync(path) ? path : null;
 }
 
-/** Of the addons that the sources name, the target's own is carried, and the others are modules that say that they are not. */
-function addons(target: Target): Bun.BunPlugin {
-  const own = `@matrixai/quic-${ADDONS[target] ?? ""}/node.napi.node`;
-  const path = addonOf(target);
+/** The target's own addon is carried, or what says that there is none. */
+function addon(target: Target): Bun.BunPlugin {
   return {
-    name: "addons",
+    name: "addon",
     setup(builder) {
-      builder.onResolve({ filter: /^@matrixai\/quic-.*\.node$/ }, ({ path: asked }) =>
-        asked === own && path !== null ? { path } : { path: asked, namespace: "left-out" },
-      );
-      builder.onLoad({ filter: /.*/, namespace: "left-out" }, () => ({
-        contents: 'throw new Error("this executable was built without it");',
+      builder.onLoad({ filter: /[\\/]quic[\\/]quiche[\\/]addon-file\.ts$/ }, () => ({
+        contents: addonFileModule(target),
         loader: "js",
       }));
     },
   };
+}
+
+/** In the place of src/protocols/quic/quiche/addon-file.ts. */
+function addonFileModule(target: Target): string {
+  const path = addonOf(target);
+  if (path !== null) {
+    const file = JSON.stringify(path);
+    return `import file from ${file} with { type: "file" }; export const addonFile = () => file;`;
+  }
+  if (ADDONS[target] === undefined) return "export const addonFile = () => null;";
+  const refusal = 'throw new Error("this executable was built without it");';
+  return `export const addonFile = () => { ${refusal} };`;
 }
 
 /** The dashboard is built here, and its builder stays out. */
@@ -118,7 +125,7 @@ async function build(target: Target, dist: string, page: PageBundle): Promise<st
   try {
     await Bun.build({
       entrypoints,
-      plugins: [addons(target), dashboard(page)],
+      plugins: [addon(target), dashboard(page)],
       // Without "esm", bytecode turns modules into CommonJS, which has no top-level await and fixes import.meta.url.
       format: "esm",
       minify: true,

@@ -62,6 +62,7 @@ const ARROWS: Record<string, readonly string[]> = {
     "engine/bun/pace-timer.ts",
     "engine/bun/read-ahead.ts",
     "engine/bun/receive.ts",
+    "ffi/addon-image.ts",
     "l4",
     "shared",
   ],

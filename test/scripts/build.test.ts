@@ -140,7 +140,7 @@ test("it forwards datagrams: the gateway worker is in it too", async () => {
 });
 
 test.skipIf(!hasAddon)(
-  "it carries the addon of QUIC: bytes go over a link of the driver quiche and back",
+  "it carries the addon of QUIC: bytes go over links of the driver quiche and back, of four workers at once",
   async () => {
     await using backend = await WireServer.echo();
     using authority = new Authority();
@@ -149,6 +149,7 @@ test.skipIf(!hasAddon)(
     const config = authority.file(
       "link.yaml",
       `log_format: json
+workers: 4
 protocols:
   - name: quic
     listen: 127.0.0.1:${quicPort}
@@ -170,9 +171,13 @@ protocols:
       stderr: "pipe",
     });
     await listening(proxy.stderr, port);
-    const client = await Wire.connect({ host: "127.0.0.1", port });
-    void client.sendStream(1, 4 << 20).then(() => client.end());
-    await client.expectStream(1, 4 << 20);
+    const exchange = async (_: unknown, number: number): Promise<void> => {
+      const client = await Wire.connect({ host: "127.0.0.1", port });
+      const sending = client.sendStream(number, 1 << 20).then(() => client.end());
+      await client.expectStream(number, 1 << 20);
+      await sending;
+    };
+    await Promise.all(Array.from({ length: 16 }, exchange));
     proxy.kill("SIGTERM");
     const code = await proxy.exited;
     if (!windows) expect(code).toBe(0);

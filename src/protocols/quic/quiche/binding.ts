@@ -4,7 +4,9 @@
 // Calls do not block and do no I/O. What a call cannot do for now is null; what goes wrong is an Error whose message is the
 // name of quiche's error (`StreamReset(5)`, `TlsFail`). Objects are freed by the garbage collector.
 
+import { loadOwnImage } from "../../../ffi/addon-image.ts";
 import { messageOf, ProxyError } from "../../../shared/errors.ts";
+import { addonFile } from "./addon-file.ts";
 
 /** An address as quiche reads and tells it. */
 export interface HostPort {
@@ -159,7 +161,12 @@ export interface Binding {
 
 let loaded: Binding | ProxyError | null = null;
 
-/** @returns why there is none. Loaded at the first question. */
+/**
+ * Loaded at the first question, for each thread anew. The layer between quiche and Node-API (napi-rs 2.10) has static
+ * variables for the whole process: references that it made in one thread it drops in the thread that loaded it last, which
+ * ends in the middle of that one's heap. With an image of its own a thread is the only one that there is for it.
+ * @returns why there is none.
+ */
 export function loadBinding(): Binding | ProxyError {
   loaded ??= load();
   return loaded;
@@ -168,27 +175,12 @@ export function loadBinding(): Binding | ProxyError {
 function load(): Binding | ProxyError {
   const platform = `${process.platform}-${process.arch}`;
   try {
-    const binding = requireAddon(platform);
-    return binding ?? unavailable(`there is no prebuilt addon for ${platform}`);
+    const file = addonFile();
+    if (file === null) return unavailable(`there is no prebuilt addon for ${platform}`);
+    return loadOwnImage(file) as Binding;
   } catch (error) {
     // An executable that was built without it, a system with another C library, a package that was not installed.
     return unavailable(`its addon for ${platform} cannot be loaded: ${messageOf(error)}`, error);
-  }
-}
-
-/** Literal paths: what is compiled carries the file of its own platform (scripts/build.ts). @returns null: there is none. */
-function requireAddon(platform: string): Binding | null {
-  switch (platform) {
-    case "linux-x64":
-      return require("@matrixai/quic-linux-x64/node.napi.node") as Binding;
-    case "darwin-x64":
-      return require("@matrixai/quic-darwin-x64/node.napi.node") as Binding;
-    case "darwin-arm64":
-      return require("@matrixai/quic-darwin-arm64/node.napi.node") as Binding;
-    case "win32-x64":
-      return require("@matrixai/quic-win32-x64/node.napi.node") as Binding;
-    default:
-      return null;
   }
 }
 
