@@ -18,15 +18,13 @@ export function checkCollisions(entries: Entries, report: Report): void {
   entries.forEach((entry, i) => {
     if (entry === undefined || entry.enabled === false) return;
     const own = transportsOf(entry, entries);
-    const other = entries.findIndex(
-      (earlier, j) =>
+    const other = near(entry.listen, entries).find(
+      (j) =>
         j < i &&
-        earlier !== undefined &&
-        earlier.enabled !== false &&
-        transportsOf(earlier, entries).some((transport) => own.includes(transport)) &&
-        collide(earlier.listen, entry.listen),
+        transportsOf(entries[j]!, entries).some((transport) => own.includes(transport)) &&
+        collide(entries[j]!.listen, entry.listen),
     );
-    if (other >= 0) {
+    if (other !== undefined) {
       const address = formatEndpoint(entries[other]!.listen);
       report(
         ["protocols", i, "listen"],
@@ -38,14 +36,31 @@ export function checkCollisions(entries: Entries, report: Report): void {
 
 /** The listener that has this address over TCP already; -1: none. */
 export function listenerAt(address: Endpoint, entries: Entries): number {
-  return entries.findIndex(
-    (entry) =>
-      entry !== undefined &&
-      entry.enabled !== false &&
-      transportsOf(entry, entries).includes("tcp") &&
-      collide(entry.listen, address),
+  const found = near(address, entries).find(
+    (i) =>
+      transportsOf(entries[i]!, entries).includes("tcp") && collide(entries[i]!.listen, address),
   );
+  return found ?? -1;
 }
+
+/** Which listeners of `entries` may have to do with an address: those at its port or path, in their order. */
+function near(address: Endpoint, entries: Entries): readonly number[] {
+  let byPlace = PLACES.get(entries);
+  if (byPlace === undefined) {
+    byPlace = Map.groupBy(
+      entries.flatMap((entry, i) => (entry === undefined || entry.enabled === false ? [] : [i])),
+      (i) => placeOf(entries[i]!.listen),
+    );
+    PLACES.set(entries, byPlace);
+  }
+  return byPlace.get(placeOf(address)) ?? [];
+}
+
+/** So that few are compared where a configuration has ten thousand. */
+const PLACES = new WeakMap<Entries, ReadonlyMap<string | number, readonly number[]>>();
+
+const placeOf = (address: Endpoint): string | number =>
+  address.kind === "unix" ? address.path : address.port;
 
 /** A target that is one of our listeners: `to` is its place. */
 interface Link {
@@ -76,14 +91,12 @@ function linksOf(entry: Entries[number], i: number, entries: Entries): Link[] {
   if (entry === undefined || entry.enabled === false) return [];
   return targetsOf(entry, ["protocols", i]).flatMap(([path, { scheme, endpoint }]) => {
     const towards = transportTowards(entry.name, scheme);
-    const to = entries.findIndex(
-      (candidate) =>
-        candidate !== undefined &&
-        candidate.enabled !== false &&
-        transportsOf(candidate, entries).includes(towards) &&
-        reaches(endpoint, candidate.listen),
+    const to = near(endpoint, entries).find(
+      (j) =>
+        transportsOf(entries[j]!, entries).includes(towards) &&
+        reaches(endpoint, entries[j]!.listen),
     );
-    return to < 0 ? [] : [{ path, to }];
+    return to === undefined ? [] : [{ path, to }];
   });
 }
 
@@ -152,14 +165,10 @@ function transportTowards(name: Name, scheme: Target["scheme"]): Transport {
  */
 export function servesTcp(entry: ProtocolConfig, entries: Entries): boolean {
   if (entry.tcp !== undefined) return entry.tcp;
-  return !entries.some(
-    (other) =>
-      other !== undefined &&
-      other !== entry &&
-      other.enabled !== false &&
-      !OVER_UDP.includes(other.name) &&
-      collide(other.listen, entry.listen),
-  );
+  return !near(entry.listen, entries).some((i) => {
+    const other = entries[i]!;
+    return other !== entry && !OVER_UDP.includes(other.name) && collide(other.listen, entry.listen);
+  });
 }
 
 /** Whether the system would refuse to bind both. Port 0 is a port of its own each time. */

@@ -27,6 +27,10 @@ import {
 const NODES_MAX = 100_000;
 /** Deeper than the grammar goes, shallower than the stack. */
 const DEPTH_MAX = 64;
+const TOO_DEEP = "is nested too deeply";
+
+/** Of the parser's errors. Each may be looked for in the whole text, and nobody mends more at a time. */
+const FAULTS_MAX = 200;
 
 export type ReadResult = { readonly source: Source } | { readonly problems: readonly Problem[] };
 
@@ -43,6 +47,10 @@ export function readDocument(text: string, file: string): ReadResult {
     lineCounter: counter,
     prettyErrors: false,
     stringKeys: true,
+    // The parser compares each key with each: it is looked for below, in one step.
+    uniqueKeys: false,
+    // !!binary and the like make values that no configuration has.
+    resolveKnownTags: false,
   });
   if (control) {
     const message = `holds the control character ${control[0].charCodeAt(0)}: this is not a text file`;
@@ -89,7 +97,7 @@ class Reader {
     if (!isScalar(node) && !isMap(node) && !isSeq(node) && !isAlias(node)) return null;
     if (++this.#nodes > NODES_MAX)
       return this.#refuse(node, path, "holds too many values: aliases multiply them");
-    if (depth > DEPTH_MAX) return this.#refuse(node, path, "is nested too deeply");
+    if (depth > DEPTH_MAX) return this.#refuse(node, path, TOO_DEEP);
     this.#note("value", path, node);
     if (!isAlias(node) && node.anchor !== undefined && this.#meanings.get(node) !== node) {
       this.#anchors.set(node.anchor, node);
@@ -105,9 +113,12 @@ class Reader {
     if (!isMap(node)) return null;
     const entries = new Map<string, unknown>();
     const merged = new Map<string, unknown>();
+    const seen = new Set<string>();
     for (const { key, value } of node.items) {
       if (!isScalar(key)) continue;
       const name = String(key.value);
+      if (seen.has(name)) this.#tellTwice(key, name);
+      seen.add(name);
       if (name === "<<" && key.type === "PLAIN") {
         for (const [inner, found] of this.#merge(value as Node | null, path, depth)) {
           if (!merged.has(inner)) merged.set(inner, found);
@@ -125,6 +136,12 @@ class Reader {
       entries.set(name, found);
     }
     return Object.fromEntries([...merged, ...entries]);
+  }
+
+  #tellTwice(key: Node, name: string): void {
+    const place = this.#placeAt(key.range?.[0] ?? 0);
+    const message = `the key "${name}" stands twice in one mapping. Remove one of them`;
+    this.problems.push({ place, message });
   }
 
   /** The merge key of YAML 1.1: keys of a mapping, or of several, unless they are given here too. */
@@ -177,50 +194,59 @@ class Reader {
   }
 }
 
+type Fault = YAMLParseError | YAMLWarning;
+
 /** One problem for each line: the parser's later errors on a line follow from the first. */
 function syntaxProblems(
-  faults: readonly (YAMLParseError | YAMLWarning)[],
+  faults: readonly Fault[],
   document: Document,
   text: string,
   placeAt: PlaceAt,
 ): Problem[] {
   const byLine = new Map<string, Problem>();
-  for (const fault of faults.toSorted((a, b) => a.pos[0] - b.pos[0])) {
-    const derived = fault.code === "UNEXPECTED_TOKEN" || fault.code === "MULTILINE_IMPLICIT_KEY";
-    if (derived && byLine.size > 0) continue;
-    const place = placeAt(startOf(fault, document));
+  const inOrder = faults.toSorted((a, b) => a.pos[0] - b.pos[0]);
+  const quotes = faults.some(isOpenQuote) ? quotesOf(document) : [];
+  const quoteBefore = ({ pos: [at] }: Fault): number =>
+    quotes.findLast((quote) => quote <= at) ?? at;
+  for (const fault of inOrder.slice(0, FAULTS_MAX)) {
+    if (DERIVED.includes(fault.code) && byLine.size > 0) continue;
+    const place = placeAt(isOpenQuote(fault) ? quoteBefore(fault) : fault.pos[0]);
     const line = place.text.slice(0, place.text.lastIndexOf(":"));
     if (!byLine.has(line)) byLine.set(line, { place, message: plainWords(fault, text) });
   }
   return [...byLine.values()];
 }
 
+/** What mostly follows from a mistake before it. */
+const DERIVED: readonly string[] = ["UNEXPECTED_TOKEN", "MULTILINE_IMPLICIT_KEY", "NON_STRING_KEY"];
+
 /** The parser notices an open quote at the end of the file; the reader wants its beginning. */
-function startOf(fault: YAMLParseError | YAMLWarning, document: Document): number {
-  let start = fault.pos[0];
-  if (fault.code !== "MISSING_CHAR" || !fault.message.includes("quote")) return start;
+const isOpenQuote = ({ code, message }: Fault): boolean =>
+  code === "MISSING_CHAR" && message.includes("quote");
+
+/** Where quotes begin, in their order. */
+function quotesOf(document: Document): readonly number[] {
+  const starts: number[] = [];
   visit(document, {
     Scalar: (_, { type, range }) => {
-      if (type?.startsWith("QUOTE") && range && range[0] <= fault.pos[0]) start = range[0];
+      if (type?.startsWith("QUOTE") && range) starts.push(range[0]);
     },
   });
-  return start;
+  return starts;
 }
 
-function plainWords({ code, message, pos }: YAMLParseError | YAMLWarning, text: string): string {
+function plainWords({ code, message, pos }: Fault, text: string): string {
   const there = text.slice(pos[0], pos[1]);
   const known = PLAIN_WORDS.find(([of, hint]) => of === code && message.includes(hint));
   if (known) return known[2];
-  if (code === "DUPLICATE_KEY") {
-    const key = /^[\w-]+/.exec(text.slice(pos[0]))?.[0] ?? there;
-    return `the key "${key}" stands twice in one mapping. Remove one of them`;
-  }
   if (code === "BAD_SCALAR_START") return `a text cannot begin with ${there[0]}. Put it in quotes`;
   return `this is not YAML: ${message.charAt(0).toLowerCase()}${message.slice(1)}`;
 }
 
 /** The parser's code, a part of its message, and what a person needs to hear instead. */
 const PLAIN_WORDS: readonly (readonly [string, string, string])[] = [
+  ["NON_STRING_KEY", "", "a key has to be text. Put it in quotes"],
+  ["RESOURCE_EXHAUSTION", "stack", TOO_DEEP],
   ["TAB_AS_INDENT", "", "a tab is used as indentation. Use spaces"],
   ["MULTIPLE_DOCS", "", 'a second document begins here. Remove the line "---"'],
   ["BAD_INDENT", "end with a ]", 'the list above is not closed. Write "]" at its end'],

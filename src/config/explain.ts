@@ -15,8 +15,16 @@ type AnySchema = z.core.$ZodType;
 const NO_VALUE = "has no value. Write one, or remove the key";
 
 export function explain(issues: readonly Issue[], source: Source): Problem[] {
-  return issues.flatMap((issue) => explainIssue(issue, source, []));
+  return issues
+    .filter((issue, i) => !isBeyondAll(issue) || !isTooBig(issues[i + 1]))
+    .flatMap((issue) => explainIssue(issue, source, []));
 }
+
+const isTooBig = (issue: Issue | undefined): boolean => issue?.code === "too_big";
+
+/** More than a number can be: the issue after it knows what may stand there. */
+const isBeyondAll = (issue: Issue): boolean =>
+  issue.code === "too_big" && issue.maximum === Number.MAX_SAFE_INTEGER;
 
 function explainIssue(issue: Issue, source: Source, base: Path): Problem[] {
   const path = [...base, ...issue.path] as Path;
@@ -86,6 +94,9 @@ function typeCure(expected: string, value: unknown, path: Path): string {
   if (expected === "boolean" && typeof value === "string") {
     if (/^(yes|on|true)$/i.test(value)) return ". Write true";
     if (/^(no|off|false)$/i.test(value)) return ". Write false";
+  }
+  if (typeof value === "string" && /^\d{1,3}([,_']\d{3})+$/.test(value)) {
+    return `. Write ${value.replaceAll(/\D/g, "")}`;
   }
   if (typeof value === "string" && value.trim() !== "" && Number.isFinite(Number(value))) {
     return `. Remove the quotes: ${value}`;
@@ -240,8 +251,14 @@ function elementOf(at: AnySchema): AnySchema | undefined {
   return array?._zod.def.element;
 }
 
-/** For each key of the grammar: where it may stand. */
-function homes(): Map<string, string[]> {
+/** For each key of the grammar: where it may stand. Made when the first unknown key needs it. */
+function homes(): ReadonlyMap<string, readonly string[]> {
+  return (HOMES ??= findHomes());
+}
+
+let HOMES: ReadonlyMap<string, readonly string[]> | undefined;
+
+function findHomes(): Map<string, string[]> {
   const found = new Map<string, string[]>();
   const walk = (at: AnySchema, shown: string, path: Path): void => {
     const element = elementOf(at);

@@ -1,7 +1,7 @@
 // What people who know other programs write first, and what it is here; and an example for each key that has to be there or has
 // to be a mapping. Only words that mean nothing here: a known key is never taken for another. Called by explain.ts.
 
-import type { Path } from "./problems.ts";
+import { formatPath, type Path } from "./problems.ts";
 
 /** What is looked up is what somebody wrote: `constructor` is a word like any other. */
 const mapOf = (words: Readonly<Record<string, string>>): ReadonlyMap<string, string> =>
@@ -180,6 +180,8 @@ const EXAMPLES = mapOf({
 /** What may stand there: a key and its value. */
 export function exampleOf(path: Path): string | undefined {
   const key = String(path.at(-1));
+  // What tells about the proxy is for this machine, unless there is a token.
+  if (formatPath(path) === "admin.listen") return 'listen: "127.0.0.1:9090"';
   const isTarget = path.some((step) => step === "target" || step === "targets");
   return key === "tls" && isTarget ? "tls: {}" : EXAMPLES.get(key);
 }

@@ -19,10 +19,69 @@ export function alternatives({ match }: Pick<RouteConfig, "match">): Match[] {
 
 /** Routes that are never reached, each with the earlier one that is in its way. */
 export function coveredRoutes(matches: readonly Match[]): { route: number; by: number }[] {
+  const earlier = new Coverers();
   return matches.flatMap((match, i) => {
-    const by = matches.findIndex((earlier, j) => j < i && covers(earlier, match));
-    return by < 0 ? [] : [{ route: i, by }];
+    const by = earlier.first(match);
+    earlier.add(match, i);
+    return by === undefined ? [] : [{ route: i, by }];
   });
+}
+
+/** Matches by host and path, so that few are compared where a configuration has ten thousand. */
+class Coverers {
+  readonly #byPlace = new Map<string, { readonly match: Match; readonly index: number }[]>();
+  /** How long the beginnings are that paths with a * at their end have. */
+  readonly #lengths = new Set<number>();
+
+  add(match: Match, index: number): void {
+    const { host, path } = match;
+    const place = placeOf(host, path);
+    const there = this.#byPlace.get(place);
+    if (there === undefined) this.#byPlace.set(place, [{ match, index }]);
+    else there.push({ match, index });
+    if (path?.endsWith("*") === true) this.#lengths.add(path.length - 1);
+  }
+
+  /** The first that fits wherever this one does. */
+  first(match: Match): number | undefined {
+    let best: number | undefined;
+    const paths = this.#pathsOver(match.path);
+    for (const host of hostsOver(match.host)) {
+      for (const path of paths) {
+        const found = this.#byPlace
+          .get(placeOf(host, path))
+          ?.find((earlier) => coversRest(earlier.match, match));
+        if (found !== undefined) best = Math.min(best ?? found.index, found.index);
+      }
+    }
+    return best;
+  }
+
+  /** Only as far as the text tells: paths that are written in two ways are not compared. */
+  #pathsOver(path: string | undefined): readonly (string | undefined)[] {
+    if (path === undefined) return [undefined, "/*"];
+    const all = new Set<string | undefined>([undefined, path]);
+    const begins = path.endsWith("*") ? path.slice(0, -1) : path;
+    for (const length of this.#lengths) {
+      if (length <= begins.length) all.add(`${begins.slice(0, length)}*`);
+    }
+    // `/v1/*` is also for `/v1`, as `/v1*` is.
+    if (begins === path) all.add(`${path}/*`);
+    return [...all];
+  }
+}
+
+const placeOf = (host: string | undefined, path: string | undefined): string =>
+  `${host ?? ""} ${path ?? ""}`;
+
+/** No host, the host itself, and the wildcards above it. */
+function hostsOver(host: string | undefined): readonly (string | undefined)[] {
+  if (host === undefined) return [undefined];
+  const above: string[] = [];
+  for (let dot = host.indexOf("."); dot >= 0; dot = host.indexOf(".", dot + 1)) {
+    above.push(`*${host.slice(dot)}`);
+  }
+  return [...new Set([undefined, host, ...above])];
 }
 
 /** For people: `GET api.example.com/v1/*`. */
@@ -37,31 +96,11 @@ export function describeMatch({ host, path, methods, headers }: Match): string {
   return parts.length === 0 ? "every request" : parts.join(" ");
 }
 
-function covers(earlier: Match, later: Match): boolean {
+/** Of two whose host and path do. */
+function coversRest(earlier: Match, later: Match): boolean {
   return (
-    coversHost(earlier.host, later.host) &&
-    coversPath(earlier.path, later.path) &&
-    coversMethods(earlier.methods, later.methods) &&
-    coversHeaders(earlier.headers, later.headers)
+    coversMethods(earlier.methods, later.methods) && coversHeaders(earlier.headers, later.headers)
   );
-}
-
-function coversHost(wide: string | undefined, narrow: string | undefined): boolean {
-  if (wide === undefined) return true;
-  if (narrow === undefined) return false;
-  return wide === narrow || (wide.startsWith("*.") && narrow.endsWith(wide.slice(1)));
-}
-
-/** Only as far as the text tells: paths that are written in two ways are not compared. */
-function coversPath(wide: string | undefined, narrow: string | undefined): boolean {
-  if (wide === undefined) return true;
-  if (narrow === undefined) return wide === "/*";
-  if (wide === narrow) return true;
-  if (!wide.endsWith("*")) return false;
-  const prefix = wide.slice(0, -1);
-  const begins = narrow.endsWith("*") ? narrow.slice(0, -1) : narrow;
-  // `/v1/*` is also for `/v1`, as `/v1*` is.
-  return begins.startsWith(prefix) || (!narrow.endsWith("*") && `${narrow}/` === prefix);
 }
 
 function coversMethods(wide: Match["methods"], narrow: Match["methods"]): boolean {

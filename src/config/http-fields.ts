@@ -138,6 +138,10 @@ export function parseHostPattern(written: string): string {
   if (written.includes("/")) {
     throw bad(written, "holds a path", "Write the host alone; path is a key of its own");
   }
+  if (/^[~^]|[\\()|$]/.test(written)) {
+    const cure = "Write each host, or *.example.com for every name below";
+    throw bad(written, "is a regular expression, and hosts are compared as they are", cure);
+  }
   const wildcard = written.startsWith("*.");
   const name = domainToASCII(
     (wildcard ? written.slice(2) : written).replace(/\.$/, "").toLowerCase(),
@@ -152,7 +156,18 @@ export function parseHostPattern(written: string): string {
 /** Of paths: what needs no percent-encoding (RFC 3986 section 3.3), and percent-encoded bytes. */
 const PATH = /^([!$&'()+,\-./:;=@_~*0-9A-Za-z]|%[0-9A-Fa-f]{2})*$/;
 
+/** What other programs take for a path (`~ \\.php$`, `^/v[0-9]+`, `/(a|b)`): none of it may stand in one as it is. */
+const EXPRESSION = /^\s*[~^]|[\\|^]|\[[^\]]*-[^\]]*\]/;
+
 function checkPath(written: string, example: string): void {
+  if (EXPRESSION.test(written)) {
+    const cure = `Write how paths begin, ${example}, or a route for each`;
+    throw bad(written, "is a regular expression, and paths are compared as they are", cure);
+  }
+  if (/^\*./.test(written)) {
+    const reason = "is about how a path ends, and is compared with how one begins";
+    throw bad(written, reason, `Write for example ${example}`);
+  }
   if (!written.startsWith("/")) {
     throw bad(written, "does not begin with /", `Write /${written}`);
   }

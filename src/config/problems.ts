@@ -41,12 +41,30 @@ export function formatPath(path: Path): string {
   return text;
 }
 
-/** All problems as one error, a line each. */
+/** More than anybody mends at a time: a file that another program made wrongly has one in each of its thousand entries. */
+const SHOWN_MAX = 100;
+/** Longer than any address, name or path that can be right. */
+const WORD_MAX = 300;
+/** Longer than any message with values that can be right. */
+const MESSAGE_MAX = 2_000;
+
+/** All problems as one error, a line each; of very many the first. */
 export function problemsError(code: ErrorCode, problems: readonly Problem[]): ProxyError {
-  const lines = problems
+  const inOrder = problems
     .toSorted((a, b) => a.place.order - b.place.order)
-    .map(({ place, message }) => `${place.text}: ${message}`);
-  return new ProxyError(code, [...new Set(lines)].join("\n"));
+    .map(({ place, message }) => `${place.text}: ${clip(message)}`);
+  const lines = [...new Set(inOrder)];
+  const more = lines.length - SHOWN_MAX;
+  const rest = more > 0 ? [`and ${more} more, which are shown once these are mended`] : [];
+  return new ProxyError(code, [...lines.slice(0, SHOWN_MAX), ...rest].join("\n"));
+}
+
+/** Values stand in messages as they were written, and a value may be all of the file. */
+function clip(message: string): string {
+  const words = message.replaceAll(/\S+/g, (word) =>
+    word.length > WORD_MAX ? `${word.slice(0, 60)}…` : word,
+  );
+  return words.length > MESSAGE_MAX ? `${words.slice(0, MESSAGE_MAX)}…` : words;
 }
 
 /** What stands there, in the words of someone who looks at the file. */

@@ -76,7 +76,8 @@ export function checkTargets(entry: ProtocolConfig, path: Path, report: Report):
 function checkRoute(route: RouteConfig, name: Name, path: Path, report: Report): void {
   const requests = forwardsRequests(name);
   for (const key of requests ? OF_NAMES : OF_REQUESTS) {
-    if (route[key] !== undefined) report([...path, key], `has no effect on ${name}`, "key");
+    if (route[key] === undefined) continue;
+    report([...path, key], `has no effect on ${name}${routeCure(key, route)}`, "key");
   }
   const ways = [route.target, route.targets, route.redirect].filter((way) => way !== undefined);
   const choices = requests ? "one of target, targets and redirect" : "target or targets";
@@ -87,8 +88,26 @@ function checkRoute(route: RouteConfig, name: Name, path: Path, report: Report):
   checkRecovery(route, name, path, report);
 }
 
+function routeCure(key: keyof RouteConfig, { sni }: RouteConfig): string {
+  if (key === "sni") return `. Write match: { host: ${sni} }`;
+  if (key === "match") return ", which reads no requests. Write sni or alpn, or have name: http2";
+  return "";
+}
+
 /** A probe of type http asks by HTTP/1.1. */
 function checkHealth(where: Destination, name: Name, path: Path, report: Report): void {
+  if (where.health !== undefined && where.health.type !== "http") {
+    for (const key of ["path", "expect"] as const) {
+      if (where.health[key] === undefined) continue;
+      const message = "has no effect on a probe that only connects. Write type: http beside it";
+      report([...path, "health", key], message, "key");
+    }
+  }
+  const { path: page } = where.health ?? {};
+  if (page !== undefined && !/^\/[\x21-\x7e]*$/.test(page)) {
+    const cure = `Write ${encodeURI(page.startsWith("/") ? page : `/${page}`)}`;
+    report([...path, "health", "path"], `"${page}" cannot be asked for. ${cure}`);
+  }
   if (where.health?.type !== "http" || !forwardsRequests(name)) return;
   const all = where.target === undefined ? (where.targets ?? []) : [where.target];
   const other = all

@@ -68,6 +68,7 @@ const OTHER_SCHEMES = new Map([
 ]);
 
 function otherScheme(scheme: string, rest: string): string {
+  if (scheme === "unix") return `Write unix:/${rest.replace(/^\/+/, "")}`;
   const ours = OTHER_SCHEMES.get(scheme);
   if (ours === undefined) return `Write host:port, or a URL with ${TARGET_SCHEMES.join(", ")}`;
   const address = rest.replace(/[/?#].*$/, "");

@@ -27,6 +27,14 @@ const FORMS = "Write host:port, :port, [::1]:port or unix:/path";
  */
 export function parseEndpoint(text: string, role: "listen" | "target"): Endpoint {
   if (text.startsWith("unix:")) return parseUnixPath(text);
+  if (/\$\{?\w+|\{\{.*\}\}|\{(env|\$)/.test(text)) {
+    const cure = "Write the value, or have envsubst write the file";
+    throw bad(text, "variables are not filled in here", cure);
+  }
+  const [, scheme, authority = ""] = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)/i.exec(text) ?? [];
+  if (scheme !== undefined) {
+    throw bad(text, "it is a URL", authority === "" ? FORMS : `Write ${authority}`);
+  }
   if (/^(unix\/{1,3})?\//.test(text)) {
     throw bad(
       text,

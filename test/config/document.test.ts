@@ -119,8 +119,57 @@ describe("bounds", () => {
   test("nesting without end is an error, not a stack overflow", () => {
     const text = `a: ${"[".repeat(5_000)}${"]".repeat(5_000)}`;
     expect(() => parseSource(text, "f")).toThrow(ProxyError);
+    expect(() => parseSource("a: " + "[".repeat(20_000), "f")).toThrow("is nested too deeply");
+  });
+
+  // Each took minutes or hours when all was compared with all, and a reload of it stopped the proxy for as long.
+  const many = (entry: (i: number) => string): string =>
+    Array.from({ length: 12_000 }, (_, i) => entry(i)).join("");
+  const list = (entry: (i: number) => string): string =>
+    `[${Array.from({ length: 400 }, (_, i) => entry(i)).join()}]`;
+  const route = (lines: string): string =>
+    `protocols:\n  - name: http\n    listen: ":1"\n    routes:\n${lines}`;
+  const match = `{ host: ${list((i) => `h${i}.example`)}, path: ${list((i) => `/p${i}/*`)} }`;
+  const large: Record<string, string> = {
+    keys: many((i) => `key${i}: 1\n`),
+    "open quotes": many(() => "a: '\n"),
+    listeners: `protocols:\n${many((i) => `  - { name: tcp, listen: ":${1_000 + i}", target: "a:1" }\n`)}`,
+    "TLS names": route(many((i) => `    - { sni: h${i}.example, target: "a:1" }\n`)).replace(
+      "http",
+      "tcp",
+    ),
+    "hosts with paths": route(`    - { match: ${match}, target: "a:1" }\n`),
+  };
+  for (const [name, text] of Object.entries(large)) {
+    test(`thousands of ${name} are read and checked in a time of their own number`, () => {
+      const outcome = (): unknown => checkGrammar(parseSource(text, "f"));
+      if (name === "open quotes") expect(outcome).toThrow("f:1:4: this quote is never closed");
+      else expect(outcome()).toHaveProperty(name === "keys" ? "problems" : "config");
+    }, 60_000);
+  }
+
+  test("of a thousand mistakes a hundred are shown, and how many more there are", () => {
+    const entry = `- { name: tcp, listen: ":1", target: "a:1", weight: 1 }`;
+    const text = `protocols: [${Array.from({ length: 1_000 }, () => entry.slice(2)).join(",\n  ")}]`;
+    const message = messageOf(() => checkSource(parseSource(text, "f")));
+    expect(message.split("\n")).toHaveLength(101);
+    expect(message).toEndWith("more, which are shown once these are mended");
+  });
+
+  test("a value that is all of the file is not all of the message", () => {
+    const text = `protocols: [{ name: tcp, listen: ":1", target: "${"x".repeat(500_000)}" }]`;
+    expect(messageOf(() => checkSource(parseSource(text, "f"))).length).toBeLessThan(500);
   });
 });
+
+function messageOf(outcome: () => unknown): string {
+  try {
+    outcome();
+  } catch (error) {
+    return (error as Error).message;
+  }
+  throw new Error("it was accepted");
+}
 
 describe("whatever stands in a file, the answer is a configuration or a ProxyError", () => {
   function tryText(content: string | Uint8Array): void {

@@ -87,6 +87,19 @@ test("the same conditions in another order or case are the same", () => {
   expect(coveredRoutes(twice)).toEqual([{ route: 1, by: 0 }]);
 });
 
+test("the route in the way is the first of those that are in the way by themselves", () => {
+  fc.assert(
+    fc.property(fc.array(matches, { maxLength: 8 }), (routes) => {
+      const alone = routes.flatMap((route, i) => {
+        const by = routes.slice(0, i).findIndex((each) => coveredRoutes([each, route]).length > 0);
+        return by < 0 ? [] : [{ route: i, by }];
+      });
+      expect(coveredRoutes(routes)).toEqual(alone);
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
 test("a match reads as a request does", () => {
   expect(describeMatch({})).toBe("every request");
   const whole = { host: "a.example", path: "/v1/*", methods: ["GET"], headers: { a: "*", b: "c" } };

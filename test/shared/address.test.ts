@@ -98,7 +98,7 @@ describe("what is refused, and the cure", () => {
     [".:80", "neither an IP address nor a host name"],
     ["a b:80", "neither an IP address nor a host name"],
     [`${"a".repeat(64)}:80`, "neither an IP address nor a host name"],
-    ["http://a:80", "brackets"],
+    ["http://a:80", "it is a URL. Write a:80"],
     ["unix:", "the path is missing"],
     ["unix:/a\0b", "the path holds a zero byte"],
   ])("%p", (text, reason) => {

@@ -74,22 +74,47 @@ function firstFit(
 
 /** Rules that are never reached, each with the earlier one that is in its way. For the check of a configuration. */
 export function shadowed(rules: readonly RouteRule[]): { rule: number; by: number }[] {
-  return rules.flatMap((rule, i) => {
-    const by = rules.findIndex((earlier, j) => j < i && covers(earlier, rule));
-    return by < 0 ? [] : [{ rule: i, by }];
+  // By name, so that few are compared where a configuration has ten thousand.
+  const byName = new Map<string, Candidate[]>();
+  return rules.flatMap(({ sni, alpn }, index) => {
+    const name = sni === undefined ? EVERY : normalized(sni);
+    let by = Infinity;
+    for (const wide of namesOver(name)) {
+      for (const earlier of byName.get(wide) ?? NONE) {
+        if (earlier.index >= by) break;
+        if (coversProtocols(earlier.alpn, alpn)) by = earlier.index;
+      }
+    }
+    const there = byName.get(name);
+    const own = { index, alpn: alpn ?? null };
+    if (there === undefined) byName.set(name, [own]);
+    else there.push(own);
+    return by === Infinity ? [] : [{ rule: index, by }];
   });
 }
 
-function covers(earlier: RouteRule, later: RouteRule): boolean {
-  const { alpn } = earlier;
-  if (alpn !== undefined) {
-    if (later.alpn === undefined || !later.alpn.every((name) => alpn.includes(name))) return false;
+/** No name of a rule, for those that have none. */
+const EVERY = "";
+
+function coversProtocols(wide: Candidate["alpn"], narrow: RouteRule["alpn"]): boolean {
+  if (wide === null) return true;
+  return narrow !== undefined && narrow.every((name) => wide.includes(name));
+}
+
+/** Itself, the wildcards above it, and that for every name. */
+function namesOver(name: string): readonly string[] {
+  const names = [EVERY];
+  if (name === EVERY) return names;
+  names.push(name);
+  const isWildcard = name.startsWith("*.");
+  for (
+    let dot = name.indexOf(".", isWildcard ? 2 : 0);
+    dot >= 0;
+    dot = name.indexOf(".", dot + 1)
+  ) {
+    names.push(`*${name.slice(dot)}`);
   }
-  if (earlier.sni === undefined) return true;
-  if (later.sni === undefined) return false;
-  const [wide, narrow] = [normalized(earlier.sni), normalized(later.sni)];
-  if (wide === narrow) return true;
-  return wide.startsWith("*.") && narrow.endsWith(wide.slice(1));
+  return names;
 }
 
 function normalized(sni: string): string {

@@ -114,6 +114,19 @@ test("where no rule is shadowed, names find the most specific one", () => {
   );
 });
 
+test("the rule in the way is the first of those that are in the way by themselves", () => {
+  fc.assert(
+    fc.property(rules, (list) => {
+      const alone = list.flatMap((own, i) => {
+        const by = list.slice(0, i).findIndex((each) => shadowed([each, own]).length > 0);
+        return by < 0 ? [] : [{ rule: i, by }];
+      });
+      expect(shadowed(list)).toEqual(alone);
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
 test("the rule in the way is named", () => {
   const list = [{ sni: "*.Example.com" }, { sni: "a.example.com" }, {}, { sni: "b.example" }];
   expect(shadowed(list)).toEqual([
