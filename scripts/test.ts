@@ -89,18 +89,21 @@ function tests(name: string, files: string[]): Step {
   return { name, run: () => runTests([`--parallel=${PARALLEL}`, ...files]) };
 }
 
+/** Goes on behind a file that fails: what else fails is told by the same run. */
 function testsAlone(name: string, files: string[]): Step {
   return {
     name,
     async run() {
       const sum: Tally = { passed: 0, failed: 0, skipped: [] };
+      const failing: string[] = [];
       for (const file of files) {
         const one = await runTests([file]);
         sum.passed += one.passed;
         sum.failed += one.failed;
         sum.skipped.push(...one.skipped);
-        if (one.failed > 0) break;
+        if (one.failed > 0) failing.push(file);
       }
+      if (failing.length > 0) console.log(`\nFiles that failed:\n  ${failing.join("\n  ")}`);
       return sum;
     },
   };

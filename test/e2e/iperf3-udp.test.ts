@@ -46,6 +46,9 @@ testWith(["iperf3"], "iperf3 -u, one way, the other, in parallel, large and smal
     }
     proxy.kill("SIGTERM");
     const { code, stderr } = await within("the proxy stops", proxy.outcome, 15_000);
-    expect([code, stderr.match(/"level":"(warn|error)".*/)]).toEqual([0, null]);
+    const problems = stderr.split("\n").filter((line) => /"level":"(warn|error)"/.test(line));
+    // iperf3 closes its socket when a test is over, and a datagram that was still on its way is refused by the kernel.
+    const others = problems.filter((line) => !/"reason":"target_down".*ECONNREFUSED/.test(line));
+    expect([code, others]).toEqual([0, []]);
   });
 });
