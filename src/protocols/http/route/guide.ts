@@ -128,7 +128,7 @@ class ConnectionGuide implements Guide {
   }
 
   answer(route: Route, head: RequestHead): OwnAnswer {
-    const { redirect } = route as CompiledRoute;
+    const { redirect, response } = route as CompiledRoute;
     if (route === this.#endHere && head.method !== "OPTIONS") {
       const text = keyAuthorizationFor(head, this.#challenges) ?? "";
       return http01Answer(text, head, this.#unixMs());
@@ -137,7 +137,9 @@ class ConnectionGuide implements Guide {
     if (route === this.#endHere || redirect === null) return error(204, head);
     const location = redirect.location(head, this.#connection);
     if (location === null) return error(400, head);
-    return redirectAnswer(redirect.status, location, head, this.#unixMs());
+    const answer = redirectAnswer(redirect.status, location, head, this.#unixMs());
+    response.applyToOwn(answer.head);
+    return answer;
   }
 
   editRequest(route: Route, head: RequestHead): 400 | null {

@@ -30,6 +30,12 @@ export class ResponseEdit {
     this.#nothing = !this.#via && this.#removal === null && fields.length === 0;
   }
 
+  /** Of an answer that no target gave: nothing passed through here, and its route's own edits are all. */
+  applyToOwn(head: ResponseHead): void {
+    this.#removal?.applyTo(head.fields);
+    new FieldBlock(this.#edit.fields).appendTo(head.fields);
+  }
+
   /** @param altSvc to be told to the client; null: nothing of that. */
   applyTo(head: ResponseHead, altSvc: FieldBlock | null): void {
     if (altSvc !== null && this.#announces && head.status >= 200) {

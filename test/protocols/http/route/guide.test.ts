@@ -688,6 +688,22 @@ describe("what is answered here", () => {
     ]);
   });
 
+  test("a redirect has the fields that its route sets, and not those that it removes", () => {
+    const response = {
+      set: [{ name: "strict-transport-security", value: "max-age=1" }],
+      add: [{ name: "vary", value: "host" }],
+      remove: ["date"],
+    };
+    const redirected = { to: "https://x", status: 308 } as const;
+    const { head } = answered({ group: null, redirect: redirected, response }, {});
+    expect(head.fields.entries()).toEqual([
+      ["content-type", "text/plain; charset=utf-8"],
+      ["location", "https://x/"],
+      ["strict-transport-security", "max-age=1"],
+      ["vary", "host"],
+    ]);
+  });
+
   test.each(["", "a.example/evil", "evil\\x", "a@b", "[::1"])(
     "a redirect to the host %p, which is none, is a bad request",
     (authority) => {
