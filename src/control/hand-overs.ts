@@ -51,19 +51,28 @@ export class HandOvers<T extends Taker> {
     }
     const id = this.#nextId++;
     this.#pending.set(id, { slot, fd, worker: index });
+    this.#load.coming(index, 1);
     worker.post({ type: "take", id, slot, fd });
     return worker;
   }
 
   took(id: number): void {
+    this.#arrived(id);
+  }
+
+  /** It is on its way no more, wherever it is. */
+  #arrived(id: number): void {
+    const handOver = this.#pending.get(id);
+    if (handOver === undefined) return;
     this.#pending.delete(id);
+    this.#load.coming(handOver.worker, -1);
   }
 
   /** What was on its way to a worker that is gone goes to another. */
   retire(worker: number): void {
     for (const [id, handOver] of this.#pending) {
       if (handOver.worker !== worker) continue;
-      this.#pending.delete(id);
+      this.#arrived(id);
       this.give(handOver.slot, handOver.fd);
     }
   }

@@ -1,30 +1,43 @@
-// How many connections each worker has at this moment, in shared memory: one Int32 for each, written by the worker alone.
-// SO_REUSEPORT spreads clients by a hash of their address, so few long connections may well end up on one worker while
-// another is idle. A worker that sees that it has too many hands its new client over (Engine.take).
+// How many connections each worker has at this moment, in shared memory. SO_REUSEPORT spreads clients by a hash of their address,
+// so few long connections may well end up on one worker while another is idle. A worker that sees that it has too many hands
+// its new client over (Engine.take).
+//
+//   Int32: own of worker 0, 1, … (written by the worker alone) · on their way to worker 0, 1, … (by the control plane alone)
+//
+// Those on their way count: a crowd that comes at once is handed over before the first of them has arrived, and all of it would go
+// to whoever had the fewest when it began.
 
 /** Nobody hands anything to a worker with this many: it is not up, or its engine cannot take descriptors. */
 const CLOSED = 0x7fff_ffff;
 
 export class LoadBoard {
-  readonly #loads: Int32Array;
+  readonly #own: Int32Array;
+  readonly #coming: Int32Array;
 
   constructor(buffer: SharedArrayBuffer) {
-    this.#loads = new Int32Array(buffer);
+    const both = new Int32Array(buffer);
+    this.#own = both.subarray(0, both.length / 2);
+    this.#coming = both.subarray(both.length / 2);
   }
 
   static create(workers: number): SharedArrayBuffer {
-    const buffer = new SharedArrayBuffer(workers * Int32Array.BYTES_PER_ELEMENT);
-    new Int32Array(buffer).fill(CLOSED);
+    const buffer = new SharedArrayBuffer(2 * workers * Int32Array.BYTES_PER_ELEMENT);
+    new Int32Array(buffer).fill(CLOSED, 0, workers);
     return buffer;
   }
 
   set(worker: number, connections: number): void {
-    this.#loads[worker] = connections;
+    this.#own[worker] = connections;
   }
 
   /** The worker is gone. */
   close(worker: number): void {
-    this.#loads[worker] = CLOSED;
+    this.#own[worker] = CLOSED;
+  }
+
+  /** @param change of how many are on their way to this worker: 1, or -1. */
+  coming(worker: number, change: number): void {
+    this.#coming[worker]! += change;
   }
 
   /**
@@ -32,25 +45,25 @@ export class LoadBoard {
    * besides, so that many short connections, which even out by themselves, are left where they are.
    */
   crowded(connections: number): boolean {
-    return connections - this.#loads[this.least()]! >= 1 + (connections >>> 2);
-  }
-
-  /** The worker with the fewest connections. */
-  least(): number {
-    let least = 0;
-    for (let worker = 1; worker < this.#loads.length; worker++) {
-      if (this.#loads[worker]! < this.#loads[least]!) least = worker;
+    let least = CLOSED;
+    for (let worker = 0; worker < this.#own.length; worker++) {
+      const load = this.#loadOf(worker);
+      if (load < least) least = load;
     }
-    return least;
+    return connections - least >= 1 + (connections >>> 2);
   }
 
-  /** Among these; -1 if none of them takes any. */
+  /** The worker with the fewest connections among these; -1 if none of them takes any. */
   leastOf(workers: readonly number[]): number {
     let least = -1;
     for (const worker of workers) {
-      const load = this.#loads[worker]!;
-      if (load < CLOSED && (least < 0 || load < this.#loads[least]!)) least = worker;
+      const isUp = this.#own[worker]! < CLOSED;
+      if (isUp && (least < 0 || this.#loadOf(worker) < this.#loadOf(least))) least = worker;
     }
     return least;
+  }
+
+  #loadOf(worker: number): number {
+    return this.#own[worker]! + this.#coming[worker]!;
   }
 }

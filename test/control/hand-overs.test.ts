@@ -35,6 +35,29 @@ test("a client goes to the worker with the fewest connections", () => {
   expect(handOvers.pending).toBe(0);
 });
 
+test("a crowd goes to all who have room, also before any of it has arrived", () => {
+  const { takers, handOvers } = setUp(9, 0, 0, 2, 9);
+  const given = Array.from({ length: 10 }, () => handOvers.give(3, 77)!.index);
+  const each = takers.map(({ index }) => given.filter((worker) => worker === index).length);
+  expect(each).toEqual([0, 4, 4, 2, 0]);
+});
+
+test("who has arrived is not counted as coming any more, and neither is who was to go to a worker that is gone", () => {
+  const { load, alive, handOvers } = setUp(1, 0);
+  expect(handOvers.give(3, 77)?.index).toBe(1);
+  expect(load.crowded(1)).toBe(false);
+  handOvers.took(1);
+  handOvers.took(1); // of which nothing is known
+  expect(load.crowded(1)).toBe(true);
+  handOvers.give(3, 78);
+  load.close(1);
+  const [gone] = alive.splice(1, 1);
+  handOvers.retire(1);
+  load.set(1, 0);
+  alive.push(gone!);
+  expect(handOvers.give(3, 79)?.index).toBe(1);
+});
+
 test("what was on its way to a worker that is gone goes to another", () => {
   const { load, takers, alive, handOvers } = setUp(4, 2, 3);
   handOvers.give(3, 77);

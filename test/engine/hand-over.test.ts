@@ -9,6 +9,7 @@ import { until, within } from "../support/until.ts";
 import { Wire, WireServer } from "../support/wire.ts";
 
 const ROUNDS = 16;
+const CROWD = 100;
 
 forEveryEngine((engine) => {
   if (engine === "bun") return; // it takes no descriptors from another worker
@@ -41,6 +42,21 @@ forEveryEngine((engine) => {
       await until("both are over", () => relay.stats.active === 0);
     }
   });
+
+  test("a crowd that comes at once is spread over all workers", async () => {
+    await using server = await echoServer();
+    await using relay = await Relay.start(engine, { target: server.target }, { workers: 8 });
+    const clients = await Promise.all(Array.from({ length: CROWD }, () => useOnce(relay)));
+    const perWorker = Array.from(
+      { length: 8 },
+      (_, w) => workersOf(relay).filter((each) => each === w).length,
+    );
+    // Of an even share there are 12 or 13. Who is handed over by all at once must not end up with one of them.
+    expect(Math.max(...perWorker)).toBeLessThanOrEqual(CROWD / 4);
+    expect(Math.min(...perWorker)).toBeGreaterThan(0);
+    for (const client of clients) client.end();
+    await until("all are over", () => relay.stats.active === 0);
+  }, 30_000);
 
   test("a client that was handed over is counted, named and limited like any other", async () => {
     await using server = await echoServer();

@@ -33,3 +33,18 @@ test("the least is sought among those that are up", () => {
   expect(board(-1, 3).leastOf([0])).toBe(-1);
   expect(board(1).leastOf([])).toBe(-1);
 });
+
+test("who is on the way to a worker counts as if it was there", () => {
+  const loads = board(5, 3, 4);
+  loads.coming(1, 1);
+  loads.coming(1, 1);
+  expect(loads.leastOf([0, 1, 2])).toBe(2);
+  expect(board(2, 0).crowded(2)).toBe(true);
+  const two = board(2, 0);
+  two.coming(1, 1);
+  two.coming(1, 1);
+  expect(two.crowded(2)).toBe(false);
+  two.coming(1, -1);
+  two.coming(1, -1);
+  expect(two.crowded(2)).toBe(true);
+});
