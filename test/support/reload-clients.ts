@@ -125,11 +125,14 @@ async function talkOnWebSocket(place: Place): Promise<Talk> {
   await until("the upgrade", () => heard.includes("\r\n\r\n"));
   heard = heard.slice(heard.indexOf("\r\n\r\n") + 4);
   let wanted = 0;
+  let over = false;
+  void wire.ending.then(() => (over = true));
   return {
     ask: async () => {
       wanted += ANSWER_BYTES;
       await wire.write(FRAME);
-      await until("an answer by WebSocket", () => heard.length >= wanted);
+      await until("an answer by WebSocket", () => heard.length >= wanted || over);
+      if (heard.length < wanted) throw new Error("cut off");
       return heard.at(-1)!;
     },
     end: () => wire.reset(),
