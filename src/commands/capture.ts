@@ -86,7 +86,7 @@ class Session {
     this.#format = formatOf(settings, String(listener.addr));
     const { fd, regular } = output;
     this.#sink = new Sink({ fd, regular, onFailure: (error) => this.#failed(error) });
-    this.#refusals = new Refusals((event) => logWorkerEvent(log, -1, event));
+    this.#refusals = new Refusals((event) => logWorkerEvent(log, null, event));
     this.#relay = new CaptureRelay({
       listener,
       plan: relay,

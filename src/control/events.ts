@@ -3,11 +3,13 @@
 
 import type { Log } from "../shared/log.ts";
 import type { Refusal, WorkerEvent } from "../shared/messages.ts";
+import type { Voice } from "./chorus.ts";
 
 /** Refusals that say something of a target rather than of a client. */
 const TARGET_REASONS: readonly Refusal[] = ["target_down", "connect_timeout", "quic_target"];
 
-export function logWorkerEvent(log: Log, worker: number, event: WorkerEvent): void {
+/** @param voice whose event it is; null: of all workers. */
+export function logWorkerEvent(log: Log, voice: Voice | null, event: WorkerEvent): void {
   switch (event.type) {
     case "warning":
       log.warn({ listener: event.key }, event.message);
@@ -21,14 +23,14 @@ export function logWorkerEvent(log: Log, worker: number, event: WorkerEvent): vo
     }
     case "target": {
       const { key: listener, target, from, to, forMs } = event;
-      const fields = { worker, listener, target, from, ...(forMs > 0 ? { forMs } : {}) };
+      const fields = { ...voice, listener, target, from, ...(forMs > 0 ? { forMs } : {}) };
       if (to === "up") log.info(fields, "target is up");
       else log.warn(fields, `target is ${to === "half_open" ? "tried again" : to}`);
       break;
     }
     case "last_resort":
       log.warn(
-        { worker, listener: event.key },
+        { ...voice, listener: event.key },
         "every target is held for down: clients are sent to them all the same",
       );
       break;
@@ -42,7 +44,7 @@ export function logWorkerEvent(log: Log, worker: number, event: WorkerEvent): vo
     }
     case "connection": {
       const { key: listener, id, client, target, durationMs, bytesUp, bytesDown, reason } = event;
-      const names = { worker, id, listener, client, target };
+      const names = { ...voice, id, listener, client, target };
       if (event.phase === "open") log.debug(names, "connection opened");
       else log.debug({ ...names, durationMs, bytesUp, bytesDown, reason }, "connection closed");
       break;

@@ -14,6 +14,7 @@ import type { CertificateStatus } from "./acme/status.ts";
 import { WantedCertificates } from "./acme/wanted.ts";
 import { AutoTls } from "./auto-tls.ts";
 import { type CertificateExpiry, Certificates } from "./certificates/certificates.ts";
+import { Chorus } from "./chorus.ts";
 import type { PlanDiff } from "./diff.ts";
 import { logWorkerEvent } from "./events.ts";
 import { HandOvers } from "./hand-overs.ts";
@@ -58,6 +59,7 @@ export class Proxy implements AsyncDisposable {
   readonly #workers: Workers;
   readonly #watch: OverloadWatch;
   readonly #refusals: Refusals;
+  readonly #chorus: Chorus;
   readonly #handOvers: HandOvers<WorkerHandle>;
   readonly #inheritance: Inheritance;
   #certificates!: Certificates;
@@ -102,7 +104,8 @@ export class Proxy implements AsyncDisposable {
     const keyOf = (slot: number): string => this.#listeners.keyOf(slot);
     this.live = new LiveConnections(() => this.#workers.alive(), keyOf);
     // Sums belong to no worker, and their lines name none.
-    this.#refusals = new Refusals((event) => logWorkerEvent(this.#log, -1, event));
+    this.#refusals = new Refusals((event) => logWorkerEvent(this.#log, null, event));
+    this.#chorus = new Chorus((event, voice) => logWorkerEvent(this.#log, voice, event));
   }
 
   /**
@@ -379,10 +382,15 @@ export class Proxy implements AsyncDisposable {
         this.#accessLogs.write(event);
         break;
       case "warning":
-        if (this.#warned.add(event.key, event.message)) logWorkerEvent(this.#log, index, event);
+        if (this.#warned.add(event.key, event.message)) logWorkerEvent(this.#log, null, event);
+        break;
+      case "target":
+      case "last_resort":
+      case "accept_paused":
+        this.#chorus.add(index, event);
         break;
       default:
-        logWorkerEvent(this.#log, index, event);
+        logWorkerEvent(this.#log, { worker: index }, event);
     }
   }
 
@@ -425,6 +433,7 @@ export class Proxy implements AsyncDisposable {
     this.#listeners?.close();
     await this.#workers.end();
     this.#refusals.flush();
+    this.#chorus.flush();
     await this.#accessLogs.close();
     this.#listeners?.stop();
     this.#certificates?.stop();

@@ -4,8 +4,8 @@
 //
 //   Int32: own of worker 0, 1, … (written by the worker alone) · on their way to worker 0, 1, … (by the control plane alone)
 //
-// Those on their way count: a crowd that comes at once is handed over before the first of them has arrived, and all of it would go
-// to whoever had the fewest when it began.
+// Those on their way count: a crowd that comes at once is handed over before the first of them has arrived, and all of it
+// would go to whoever had the fewest when it began.
 
 /** Nobody hands anything to a worker with this many: it is not up, or its engine cannot take descriptors. */
 const CLOSED = 0x7fff_ffff;

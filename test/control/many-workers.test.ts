@@ -1,6 +1,6 @@
-// Eight workers of each kind, as most machines have and no other test: listeners of every kind, with clients that stay and others
-// that come and go, while listeners are reloaded and workers crash. What clients are sent is complete, only those of a worker that
-// crashed are cut off, and afterwards every count adds up and every place is free again.
+// Eight workers of each kind, as most machines have and no other test: listeners of every kind, with clients that stay and
+// others that come and go, while listeners are reloaded and workers crash. Only those of a worker that crashed are cut off,
+// and afterwards every count adds up and every place is free again.
 
 import { expect, test } from "bun:test";
 import { rmSync } from "node:fs";
