@@ -18,8 +18,17 @@ const MIRRORED_EACH = 5;
 
 /** @param each how many descriptors a connection takes. */
 export function connectionsWithin(limit: number, each = DESCRIPTORS_EACH): number {
-  const fitting = Math.floor((limit - descriptorReserve(limit)) / each);
-  return Math.max(1, Math.min(RELAY.rowsMax, fitting));
+  return Math.min(RELAY.rowsMax, fittingInto(limit - descriptorReserve(limit), each));
+}
+
+/** Of all workers together: descriptors are the process's. @param workers that it may have. */
+export function connectionsOfProcess(limit: number, workers: number): number {
+  const own = Math.min(workers * RELAY.descriptorsOfWorker, Math.floor(limit / 4));
+  return fittingInto(limit - descriptorReserve(limit) - own, DESCRIPTORS_EACH);
+}
+
+function fittingInto(descriptors: number, each: number): number {
+  return Math.max(1, Math.floor(descriptors / each));
 }
 
 /** Warns, once for each listener, when the descriptor limit is reached before max_connections is. */

@@ -128,6 +128,7 @@ export const BOUNDS = {
 export const RELAY = {
   rowsMax: 1 << 20, // a million connections a worker; address space only, memory is taken row by row
   descriptorReserve: 64, // descriptors kept for listeners, pipes, logs and the runtime
+  descriptorsOfWorker: 6, // besides: what a thread waits with and is woken by, and the sockets of two or three listeners
   acceptPauseMs: 100, // after EMFILE: long enough not to spin, short enough not to be noticed when one becomes free
   reportIntervalMs: 1_000, // at most one refusal line a second for each reason
   sweepMinMs: 20, // timeouts are kept to an eighth of their length, but no finer than this

@@ -63,6 +63,20 @@ export class LoadBoard {
     return least;
   }
 
+  /** Of all workers together, without those on their way: one that has just arrived may still stand there, too. */
+  get total(): number {
+    let total = 0;
+    for (let worker = 0; worker < this.#own.length; worker++) {
+      if (this.#own[worker]! < CLOSED) total += this.#own[worker]!;
+    }
+    return total;
+  }
+
+  /** How many workers there may be. */
+  get places(): number {
+    return this.#own.length;
+  }
+
   #loadOf(worker: number): number {
     return this.#own[worker]! + this.#coming[worker]!;
   }

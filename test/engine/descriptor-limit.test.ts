@@ -2,7 +2,11 @@
 
 import { expect, test } from "bun:test";
 
-import { connectionsWithin, warnIfTooFew } from "../../src/engine/descriptors.ts";
+import {
+  connectionsOfProcess,
+  connectionsWithin,
+  warnIfTooFew,
+} from "../../src/engine/descriptors.ts";
 import type { OpenRequest, WorkerEvent } from "../../src/shared/messages.ts";
 import { listenerPlan } from "../support/plan.ts";
 
@@ -19,6 +23,13 @@ test("a connection takes two descriptors, and a small limit is not used up by th
   expect(connectionsWithin(20_000)).toBe(9_968);
   expect(connectionsWithin(64)).toBe(24);
   expect(connectionsWithin(1)).toBe(1);
+});
+
+test("all workers together have what is left by their threads", () => {
+  expect(connectionsOfProcess(20_000, 1)).toBe(9_965);
+  expect(connectionsOfProcess(20_000, 128)).toBe(9_584);
+  expect(connectionsOfProcess(1_024, 128)).toBe(352);
+  expect(connectionsOfProcess(8, 128)).toBe(2);
 });
 
 test("max_connections beyond the descriptor limit is a warning that says the number and the cure", () => {

@@ -13,6 +13,8 @@ import { Wire, WireServer } from "../support/wire.ts";
 const LIMIT = 160;
 const CLIENTS = 150;
 const WATCHED_MS = 1_500;
+/** Of the limit, that are left for whatever else needs one. */
+const SPARE = 32;
 
 /** A client that is turned away may see that before its connect returns. */
 async function tryConnect(relay: RelayChild): Promise<Wire[]> {
@@ -59,4 +61,34 @@ forEveryEngine((engine) => {
     },
     30_000,
   );
+
+  if (engine === "bun") return; // its workers look at the numbers of descriptors
+
+  test("several workers together let in nobody for whom there is no descriptor towards the target", async () => {
+    await using server = await WireServer.echo();
+    await using relay = await RelayChild.start(
+      makePlan({ engine, workers: 4 }, { target: server.target }),
+      { descriptors: 2 * LIMIT },
+    );
+    // Not so many that those whom the kernel accepts at once (uring) take all by themselves.
+    const tries = Array.from({ length: CLIENTS + 20 }, () => tryConnect(relay));
+    const crowd = (await Promise.all(tries)).flat();
+    await until("the limit is felt", async () => {
+      const { stats, warnings } = await relay.state();
+      const isTold = warnings.some((warning) => warning.includes("descriptors"));
+      return isTold || stats.refused.table_full > 0;
+    });
+    const { stats } = await relay.state();
+    expect(stats.refused.descriptors).toBe(0);
+    expect(countDescriptors(relay.pid).all).toBeLessThan(2 * LIMIT - SPARE);
+    for (const client of crowd) client.reset();
+    await until("a new client is served", async () => {
+      const [late] = await tryConnect(relay);
+      const answer = late?.readBytes(6).catch(() => "");
+      await late?.write("served").catch(() => {});
+      const heard = await within("an answer", Promise.resolve(answer));
+      late?.reset();
+      return heard === "served";
+    });
+  }, 30_000);
 });

@@ -48,3 +48,11 @@ test("who is on the way to a worker counts as if it was there", () => {
   two.coming(1, -1);
   expect(two.crowded(2)).toBe(true);
 });
+
+test("all connections are those of workers that are up", () => {
+  const loads = board(5, -1, 4);
+  loads.coming(2, 1);
+  expect(loads.total).toBe(9);
+  loads.close(0);
+  expect(loads.total).toBe(4);
+});

@@ -239,9 +239,9 @@ export class Acceptor {
 
   /** @returns false when there is nothing more to accept now. */
   #acceptOne(listener: OpenListener, fd: number, now: number): boolean {
-    if (this.#connections.rows.full && !this.#strain.isFull) {
-      // As many rows as descriptors allow: clients wait in the kernel's queue until one is free, as with EMFILE. Where all new
-      // work is turned away they are told so.
+    if (this.#connections.full && !this.#strain.isFull) {
+      // As many connections of all workers as descriptors allow: clients wait in the kernel's queue until one is over, as with
+      // EMFILE. Where all new work is turned away they are told so.
       this.#pause(listener, EMFILE, now);
       return false;
     }
@@ -267,7 +267,7 @@ export class Acceptor {
   /** The kernel has accepted a client by itself. Its listener may have been closed since. */
   accepted(listener: OpenListener, client: number, now: number): void {
     this.#readName(client);
-    const hasRoom = !this.#connections.rows.full || this.#strain.isFull;
+    const hasRoom = !this.#connections.full || this.#strain.isFull;
     if (hasRoom) return this.#admit(listener, client, now);
     this.#turnAway(listener, client, "table_full", now);
     this.#pause(listener, EMFILE, now);
@@ -336,7 +336,7 @@ export class Acceptor {
     setBlocking(client, (this.#watch.socketFlags & SOCK_NONBLOCK) === 0); // the other engine may be another one
     this.#readName(client);
     if (!this.#count(listener, client, now)) return;
-    if (this.#connections.rows.full) {
+    if (this.#connections.full) {
       this.#uncount(listener);
       return this.#turnAway(listener, client, "table_full", now);
     }

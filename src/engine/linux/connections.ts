@@ -52,6 +52,7 @@ export class Connections {
   onUnused: (profile: number) => void = () => {};
   /** By the index that rows have. That of a profile which is forgotten is used again, and until then it stays in its place. */
   readonly profiles: Profile[] = [];
+  readonly #most: number;
   readonly #host: EngineHost;
   readonly #quiesce: (row: number) => boolean;
   readonly #onClose: () => void;
@@ -59,17 +60,27 @@ export class Connections {
   /** Of rows that are CLOSING. */
   readonly #reasons = new Map<number, CloseReason>();
 
-  /** @param quiesce see Watch. @param onClose called after each row that became FREE. */
+  /**
+   * @param most that all workers together may have.
+   * @param quiesce see Watch. @param onClose called after each row that became FREE.
+   */
   constructor(
     rows: Rows,
+    most: number,
     host: EngineHost,
     quiesce: (row: number) => boolean,
     onClose: () => void,
   ) {
     this.rows = rows;
+    this.#most = most;
     this.#host = host;
     this.#quiesce = quiesce;
     this.#onClose = onClose;
+  }
+
+  /** No row is free, or the process has no descriptors for one. */
+  get full(): boolean {
+    return this.rows.full || this.#host.load.total >= this.#most;
   }
 
   /**

@@ -23,7 +23,12 @@ import type {
   TargetSlot,
 } from "../../shared/messages.ts";
 import type { EngineName } from "../../shared/plan.ts";
-import { connectionsWithin, descriptorReserve, warnIfTooFew } from "../descriptors.ts";
+import {
+  connectionsOfProcess,
+  connectionsWithin,
+  descriptorReserve,
+  warnIfTooFew,
+} from "../descriptors.ts";
 import type { Engine, EngineHost } from "../engine.ts";
 import { Acceptor, type OpenListener } from "./acceptor.ts";
 import { Connections, resetSocket } from "./connections.ts";
@@ -77,6 +82,7 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
     this.strain = new Strain(host.strain, host.index);
     this.connections = new Connections(
       this.rows,
+      connectionsOfProcess(this.#descriptorLimit, host.load.places),
       host,
       (row) => this.quiesce(row),
       () => this.#checkDrained(),
@@ -289,7 +295,7 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
   }
 
   adopt(id: number, request: AdoptRequest): number {
-    if (this.rows.full) {
+    if (this.connections.full) {
       throw new ProxyError("ERR_CONNECTION_LIMIT", "the table of connections is full");
     }
     const name = JSON.stringify({ ...request, fds: null });
