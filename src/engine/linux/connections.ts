@@ -19,6 +19,7 @@ import { formatSocketAddress } from "../../shared/address.ts";
 import { monotonicMs } from "../../shared/clock.ts";
 import { IP_BYTES } from "../../shared/ip.ts";
 import { FAMILY_UNIX } from "../../shared/live-table.ts";
+import { connectionsOfProcess } from "../descriptors.ts";
 import type { EngineHost } from "../engine.ts";
 import type { Profile } from "./profile.ts";
 import { CLOSING, CONNECTING, FREE, IN_PIPE, OPEN, type Rows } from "./rows.ts";
@@ -52,6 +53,7 @@ export class Connections {
   onUnused: (profile: number) => void = () => {};
   /** By the index that rows have. That of a profile which is forgotten is used again, and until then it stays in its place. */
   readonly profiles: Profile[] = [];
+  /** Of all workers together. */
   readonly #most: number;
   readonly #host: EngineHost;
   readonly #quiesce: (row: number) => boolean;
@@ -61,18 +63,18 @@ export class Connections {
   readonly #reasons = new Map<number, CloseReason>();
 
   /**
-   * @param most that all workers together may have.
+   * @param descriptors that the process may have.
    * @param quiesce see Watch. @param onClose called after each row that became FREE.
    */
   constructor(
     rows: Rows,
-    most: number,
+    descriptors: number,
     host: EngineHost,
     quiesce: (row: number) => boolean,
     onClose: () => void,
   ) {
     this.rows = rows;
-    this.#most = most;
+    this.#most = connectionsOfProcess(descriptors, host.load.places);
     this.#host = host;
     this.#quiesce = quiesce;
     this.#onClose = onClose;

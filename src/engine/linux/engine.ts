@@ -23,12 +23,7 @@ import type {
   TargetSlot,
 } from "../../shared/messages.ts";
 import type { EngineName } from "../../shared/plan.ts";
-import {
-  connectionsOfProcess,
-  connectionsWithin,
-  descriptorReserve,
-  warnIfTooFew,
-} from "../descriptors.ts";
+import { connectionsWithin, descriptorReserve, warnIfTooFew } from "../descriptors.ts";
 import type { Engine, EngineHost } from "../engine.ts";
 import { Acceptor, type OpenListener } from "./acceptor.ts";
 import { Connections, resetSocket } from "./connections.ts";
@@ -82,7 +77,7 @@ export abstract class LinuxEngine implements Engine, Watch, MirrorWatch {
     this.strain = new Strain(host.strain, host.index);
     this.connections = new Connections(
       this.rows,
-      connectionsOfProcess(this.#descriptorLimit, host.load.places),
+      this.#descriptorLimit,
       host,
       (row) => this.quiesce(row),
       () => this.#checkDrained(),
