@@ -66,6 +66,7 @@ export const certificates = defineCommand({
     const record = await findRecord(storage, parseCertificateName(name!));
     const [first = ""] = record.names;
     if (wanted === "renew") {
+      await print(`waiting for the proxy that uses ${folder}, which looks there once a minute`, 2);
       const failure = await renewStored(storage, record, sleep);
       if (failure !== null)
         throw new ProxyError("ERR_ISSUE", `${first} is not renewed: ${failure}`);

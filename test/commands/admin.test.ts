@@ -274,4 +274,25 @@ describe("the admin listener goes on", () => {
       })(),
     60_000,
   );
+
+  test.skipIf(!UPGRADES)(
+    "over an upgrade: the next process takes the path of a unix socket",
+    async () =>
+      inSetup(async (setup, folder) => {
+        const path = join(folder, "admin.sock");
+        const at = { unix: path } as RequestInit;
+        setup.write({ listen: `unix:${path}` });
+        const child = await setup.start();
+        child.kill("SIGUSR2");
+        const [, pid] = await child.line(/"successor":(\d+),.*"msg":"replaced, draining"/);
+        await child.line(/"reset":0,"msg":"stopped"/);
+        const ready = async () => (await statusOf("http://proxy/readyz", at)) === 200;
+        await until("the next one is ready", ready);
+        expect(statSync(path).mode & 0o777).toBe(0o600);
+        process.kill(Number(pid), "SIGTERM");
+        await within("the end of both", child.outcome, 20_000);
+        expect(existsSync(path)).toBe(false);
+      })(),
+    60_000,
+  );
 });

@@ -200,9 +200,12 @@ async function makeWay(path: string): Promise<void> {
   const file = lstatSync(path, { throwIfNoEntry: false });
   if (file === undefined) return;
   if (!file.isSocket()) throw listenError(`unix:${path}`, "ENOTSOCK");
-  if (await isAnswered(path)) throw listenError(`unix:${path}`, "EADDRINUSE");
+  // With the cause that the system gives for a port that is taken: whoever waits for the address goes by that.
+  if (await isAnswered(path)) throw listenError(`unix:${path}`, "EADDRINUSE", TAKEN);
   rmSync(path, { force: true });
 }
+
+const TAKEN = { code: "EADDRINUSE" };
 
 function isAnswered(path: string): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();

@@ -2,10 +2,9 @@
 // worth of text, or JSON for those who would rather have it, with the request's id by which an operator finds it in the log;
 // nothing of what happened inside. A gRPC call gets an answer of gRPC: no body, and grpc-status in its head.
 
-import { STATUS_CODES } from "node:http";
-
 import { prefersJson } from "./accept.ts";
 import { DEADLINE_EXCEEDED, grpcMessage, grpcStatusOf, isGrpc } from "./grpc.ts";
+import { reasonOf } from "./h1/status-lines.ts";
 import { type RequestHead, ResponseHead } from "./message/heads.ts";
 import { idOf } from "./message/names.ts";
 import type { ErrorAnswer, OwnAnswer } from "./passage.ts";
@@ -58,7 +57,7 @@ function plainAnswer(status: number, request: RequestHead | null): OwnAnswer {
     return { head, body: NOTHING };
   }
   const id = requestIdOf(request);
-  const reason = STATUS_CODES[status] ?? "Error";
+  const reason = reasonOf(status) || "Error";
   const json = request !== null && request.fields.find(ACCEPT) >= 0 && prefersJson(request.fields);
   const body = encoder.encode(
     json ? jsonBody(status, reason, id) : `${status} ${reason}\n${id === "" ? "" : `${id}\n`}`,
@@ -86,7 +85,7 @@ function grpcAnswer(status: number, { fields, version }: RequestHead): OwnAnswer
   if (version < 20) head.contentLength = 0;
   head.fields.add("content-type", "application/grpc");
   head.fields.add("grpc-status", String(late ? DEADLINE_EXCEEDED : grpcStatusOf(status)));
-  head.fields.add("grpc-message", grpcMessage(STATUS_CODES[status] ?? "Error"));
+  head.fields.add("grpc-message", grpcMessage(reasonOf(status) || "Error"));
   if (id !== "") head.fields.add("x-request-id", id);
   return { head, body: NOTHING };
 }

@@ -46,6 +46,8 @@ const REASONS: Readonly<Record<string, string>> = {
   SSLV3_ALERT_BAD_CERTIFICATE: "it refused our certificate",
   SSLV3_ALERT_CERTIFICATE_UNKNOWN: "it refused our certificate",
   SSLV3_ALERT_CERTIFICATE_EXPIRED: "our certificate has expired, it says",
+  // An alert of TLS 1.3 in clear, as OpenSSL sends it before it has keys of its own to send it with.
+  BAD_PACKET_LENGTH: "it broke off, as clients do that do not trust our certificate",
   TLSV1_ALERT_CERTIFICATE_REQUIRED: "it asks for a client certificate",
   TLSV1_CERTIFICATE_REQUIRED: "it asks for a client certificate",
 };

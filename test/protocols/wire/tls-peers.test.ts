@@ -240,6 +240,20 @@ describe("what is agreed upon", () => {
     expect(listening.refusals).toEqual(["it has no TLS version in common"]);
   });
 
+  for (const version of ["-tls1_2", "-tls1_3"]) {
+    testWith(
+      ["openssl"],
+      `a client that does not take our certificate is said to: ${version}`,
+      async () => {
+        using listening = new Listening();
+        await listening.ask(version, "-verify_return_error", "-verify_hostname", "other.example");
+        await until("it is told", () => listening.refusals.length > 0);
+        const [refusal] = listening.refusals;
+        expect(refusal).toMatch(/^it refused our certificate$|that do not trust our certificate$/);
+      },
+    );
+  }
+
   testWith(["openssl"], "a session is resumed, in both versions", async () => {
     using listening = new Listening();
     for (const version of ["-tls1_2", "-tls1_3"]) {
