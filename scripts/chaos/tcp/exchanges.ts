@@ -1,8 +1,8 @@
 // What clients and targets of chaos.ts do with each other: a client says first what is to happen, both ends play it, and both
 // check every byte that they see.
 
-import { StreamCheck } from "../../test/support/bytes.ts";
-import { Wire } from "../../test/support/wire.ts";
+import { StreamCheck } from "../../../test/support/bytes.ts";
+import { Wire } from "../../../test/support/wire.ts";
 import type { Place } from "./messages.ts";
 
 const HEAD_BYTES = 64;

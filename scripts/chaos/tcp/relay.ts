@@ -3,15 +3,15 @@
 
 import { Worker } from "node:worker_threads";
 
-import { Proxy } from "../../src/control/proxy.ts";
+import { Proxy } from "../../../src/control/proxy.ts";
 import {
   formatSocketAddress,
   parseEndpoint,
   type SocketAddress,
-} from "../../src/shared/address.ts";
-import type { Command, TargetSlot } from "../../src/shared/messages.ts";
-import { type EngineChoice, GROUP_DEFAULTS, type Plan } from "../../src/shared/plan.ts";
-import { makePlan } from "../../test/support/plan.ts";
+} from "../../../src/shared/address.ts";
+import type { Command, TargetSlot } from "../../../src/shared/messages.ts";
+import { type EngineChoice, GROUP_DEFAULTS, type Plan } from "../../../src/shared/plan.ts";
+import { makePlan } from "../../../test/support/plan.ts";
 import type { Answer, Place, Question } from "./messages.ts";
 
 const [engine, folder = "", targetList = ""] = process.argv.slice(2);
