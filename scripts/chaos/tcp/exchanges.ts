@@ -5,7 +5,7 @@ import { StreamCheck } from "../../../test/support/bytes.ts";
 import { Wire } from "../../../test/support/wire.ts";
 import type { Place } from "./messages.ts";
 
-const HEAD_BYTES = 64;
+export const HEAD_BYTES = 64;
 
 /** Said by the client in its first bytes. */
 export interface Exchange {
@@ -23,11 +23,12 @@ export interface Exchange {
   readonly restMs: number;
 }
 
-function headOf({ seed, up, down, chunk, resets, stalls, stallMs }: Exchange): string {
+/** What a client says first. */
+export function headOf({ seed, up, down, chunk, resets, stalls, stallMs }: Exchange): string {
   return JSON.stringify([seed, up, down, chunk, resets[0], stalls[0], stallMs]).padEnd(HEAD_BYTES);
 }
 
-function exchangeOf(head: string): Exchange {
+export function exchangeOf(head: string): Exchange {
   const [seed, up, down, chunk, resets, stalls, stallMs] = JSON.parse(head) as [
     ...[number, number, number, number],
     ...[string | null, string | null, number],
@@ -84,6 +85,8 @@ async function play(wire: Wire, e: Exchange, role: Role): Promise<string> {
 export async function answer(wire: Wire): Promise<void> {
   const head = await wire.readHead(HEAD_BYTES).catch(() => null);
   if (head === null) return wire.destroy();
+  // Of somebody who does not mean us.
+  if (!head.startsWith("[")) return wire.destroy();
   const e = exchangeOf(head);
   const [resets, stalls] = [e.resets === "target", e.stalls === "target"];
   await play(wire, e, { sendSeed: e.seed + 1, sends: e.down, receives: e.up, resets, stalls });
