@@ -110,11 +110,13 @@ export class Http1Backend implements BackendConnection, BackendStream, WireHandl
 
   #beginBody({ contentLength, upgrade }: RequestHead): void {
     this.#sent = contentLength === 0 && upgrade === "";
-    if (contentLength === UNKNOWN_LENGTH) this.#out.begin(CHUNKED, 0);
-    else if (contentLength > 0) this.#out.begin(LENGTH, contentLength);
-    else this.#out.begin(NO_BODY, 0);
-    if (contentLength === 0) OUTPUT.hurry();
-    else OUTPUT.settle();
+    // An upgrade's client of HTTP/2 or HTTP/3 keeps its stream open: its bytes are no body, and wait for the 101.
+    const hasBody = contentLength !== 0 && upgrade === "";
+    if (!hasBody) this.#out.begin(NO_BODY, 0);
+    else if (contentLength === UNKNOWN_LENGTH) this.#out.begin(CHUNKED, 0);
+    else this.#out.begin(LENGTH, contentLength);
+    if (hasBody) OUTPUT.settle();
+    else OUTPUT.hurry();
   }
 
   /** Nothing was sent: the connection is as good as before. */

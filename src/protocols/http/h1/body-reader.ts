@@ -34,9 +34,9 @@ export class BodyReader {
     if (length !== UNKNOWN_LENGTH) this.#chunks = null;
   }
 
-  /** Bytes that are still to come; -1 if that is not known. */
-  get left(): number {
-    return this.#chunks === null ? this.#left : UNKNOWN_LENGTH;
+  /** Whether more than so many bytes may still come: of chunks nobody knows. */
+  mayExceed(bytes: number): boolean {
+    return this.#chunks !== null || this.#left > bytes;
   }
 
   /** @returns the position that was come to. */

@@ -91,6 +91,7 @@ export function writeRequest(out: Output, from: number, head: RequestHead): numb
   if (at === INVALID) return INVALID;
   if (upgrade !== "" || head.takesTrailers) at = putConnection(out, at, head);
   if (at === INVALID) return INVALID;
+  if (upgrade !== "") return endLine(out, at); // without content: what follows is not for HTTP
   if (contentLength === UNKNOWN_LENGTH) at = putAll(out, at, CHUNKED);
   else if (contentLength > 0 || expectsContent(method)) at = putLength(out, at, contentLength);
   if (head.expectsContinue) at = putAll(out, at, EXPECT);

@@ -278,7 +278,8 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
     if (!this.#answer.isUnderWay || this.#answer.isBegun) return;
     if (head.status === 101 && this.#state !== OFFER) return this.#cut(failures.UNASKED_UPGRADE);
     const isWhole = this.#state === WHOLE || this.#state === OFFER;
-    const isTooMuch = !isWhole && this.#body!.left > H1.discardMaxBytes;
+    // Whoever was promised the connection may have the next request on it when it turns out (RFC 9112 section 9.6).
+    const isTooMuch = !isWhole && this.#body!.mayExceed(H1.discardMaxBytes);
     if (isTooMuch || this.#continueDue) this.#closing = true;
     this.#continueDue = false;
     if (!this.#answer.sendHead(head, this.#closing)) return this.#cut(failures.UNWRITABLE);

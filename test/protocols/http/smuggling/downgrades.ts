@@ -73,6 +73,12 @@ export const DOWNGRADES: readonly Downgrade[] = [
   { name: "an upgrade with CRLF", upgrade: "websocket\r\nX: b", written: null },
   { name: "an upgrade with a list", upgrade: "websocket, h2c", written: null },
   {
+    name: "an upgrade of a stream that stays open has no body",
+    upgrade: "websocket",
+    contentLength: -1,
+    written: `${HEAD}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
+  },
+  {
     name: "a coding among the fields is not written",
     ...field("transfer-encoding", "chunked"),
     written: `${HEAD}\r\n`,
