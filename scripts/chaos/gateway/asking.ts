@@ -23,6 +23,8 @@ const SLOW_MS = 5;
 const SLOW_PIECES = 16;
 /** grpc-status of a call that went well. */
 const OK = "0";
+/** That of one whose backend is gone. */
+const UNAVAILABLE = "14";
 
 /** How it ended. */
 export interface Outcome {
@@ -172,7 +174,12 @@ export function complaintOf(ask: Ask, outcome: Outcome): string {
   const ending = `${status}, ${received} bytes, ${whole ? "whole" : "broken off"}${told}`;
   const isOurs = status === 200 || status === 101;
   const isFailure = !whole || status === 502 || (ask.kind === "grpc" && grpcStatus !== OK);
-  if (ask.backend === "mute" || ask.backend === "half") {
+  // Nothing of an answer had come: the proxy gives one of its own.
+  if (ask.backend === "mute") {
+    const isTold = ask.kind === "grpc" ? grpcStatus === UNAVAILABLE : status === 502;
+    return whole && isTold ? "" : `not told: ${ending}`;
+  }
+  if (ask.backend === "half") {
     return isFailure ? "" : `passed for whole: ${ending}`;
   }
   const expected = ask.method === "HEAD" ? 0 : ask.down;

@@ -41,6 +41,9 @@ const NO_CLIENTS = {
 export const GROUPS = ["h1", "h2", "h3"] as const;
 export type Group = (typeof GROUPS)[number];
 
+/** How paths of requests end that are not to be answered. */
+const NOBODYS = "/x";
+
 /** A client's connection, and what it asks at this moment. */
 interface Guest {
   readonly server: ServerConnection;
@@ -188,6 +191,11 @@ export class Backend {
   #take(connection: ClientConnection, stream: ClientStream, head: RequestHead): void {
     const guest = this.#guests.get(connection);
     const ask = askOf(head);
+    if (head.path.endsWith(NOBODYS)) {
+      stream.events = IGNORES;
+      stream.reset({ code: "reset", message: "it is nobody's", unprocessed: false });
+      return;
+    }
     if (ask === null || guest === undefined) {
       this.#journal.violate(`at a backend: a request that nobody made: ${head.path}`);
       return;

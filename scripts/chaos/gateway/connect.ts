@@ -92,14 +92,18 @@ export class HttpClient implements BackendEvents {
     this.port = port;
   }
 
-  /** @throws Error if there is no connection. */
+  /** @throws Error if there is no connection, with `localPort` if it was there for a moment. */
   static async connect(version: Version, way: Way): Promise<HttpClient> {
     const client = version === "h3" ? await overQuic(way) : await overWire(version, way);
     const gone = client.#gone.promise.then(() => {
       throw new Error("it was closed before it was ready");
     });
     gone.catch(() => {});
-    await within("settings", Promise.race([client.#ready.promise, gone]), HUNG_MS);
+    try {
+      await within("settings", Promise.race([client.#ready.promise, gone]), HUNG_MS);
+    } catch (error) {
+      throw Object.assign(error as Error, { localPort: client.port });
+    }
     return client;
 
     async function overQuic({ port, ca }: Way): Promise<HttpClient> {

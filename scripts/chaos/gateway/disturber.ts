@@ -9,6 +9,8 @@ import type { Journal } from "./journal.ts";
 import type { Subject } from "./subject.ts";
 
 const HUNG_MS = 30_000;
+/** Sessions of UDP and handshakes of QUIC, whose peers ask again, find out later that nobody knows them. */
+const CRASH_AFTERMATH_MS = 2_000;
 
 export interface DisturberParts {
   readonly subject: Subject;
@@ -148,7 +150,7 @@ export class Disturber {
 
   async #crash(): Promise<void> {
     const { subject, journal, random, workers } = this.#parts;
-    const over = journal.disturb("all", "a worker that crashed");
+    const over = journal.disturb("all", "a worker that crashed", CRASH_AFTERMATH_MS);
     const { crashes } = subject;
     await subject.crash(Math.trunc(random() * workers));
     journal.count("crashes");

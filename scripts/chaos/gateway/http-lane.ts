@@ -48,8 +48,8 @@ export class HttpLane {
     try {
       client = await HttpClient.connect(version, way);
     } catch (error) {
-      const scopes: Scope[] = [`listener ${way.listener}`];
-      const why = (error as Error).message;
+      const { message: why, localPort = 0 } = error as Error & { localPort?: number };
+      const scopes: Scope[] = [`listener ${way.listener}`, `port ${localPort}`];
       return journal.failed(
         `${version} to ${way.listener} was not let in: ${why}`,
         scopes,

@@ -13,12 +13,14 @@ export interface Disturbance {
 }
 
 /** What was cut may be noticed this much later. */
-const AFTERMATH_MS = 2_000;
+const AFTERMATH_MS = 500;
 /** A disturbance older than any exchange is forgotten. */
 const KEPT_MS = 120_000;
 
 export class Journal {
   readonly violations: string[] = [];
+  /** What failed and was forgiven. */
+  readonly excused: string[] = [];
   /** By name. */
   readonly counts = new Map<string, number>();
   #disturbances: Disturbance[] = [];
@@ -29,17 +31,20 @@ export class Journal {
   }
 
   violate(what: string): void {
-    const seconds = ((performance.now() - this.#begin) / 1000).toFixed(1);
-    this.violations.push(`after ${seconds} s: ${what}`);
+    this.violations.push(`${this.#seconds()}: ${what}`);
   }
 
-  /** @returns what ends it; until then it goes on. */
-  disturb(scope: Scope, what: string): () => void {
+  #seconds(): string {
+    return `after ${((performance.now() - this.#begin) / 1000).toFixed(1)} s`;
+  }
+
+  /** @returns what ends it; until then it goes on. @param aftermathMs after that it may still be noticed. */
+  disturb(scope: Scope, what: string, aftermathMs = AFTERMATH_MS): () => void {
     const now = performance.now();
     const disturbance: Disturbance = { what, scope, fromMs: now, untilMs: Infinity };
     this.#disturbances = this.#disturbances.filter(({ untilMs }) => now - untilMs < KEPT_MS);
     this.#disturbances.push(disturbance);
-    return () => void (disturbance.untilMs = performance.now() + AFTERMATH_MS);
+    return () => void (disturbance.untilMs = performance.now() + aftermathMs);
   }
 
   /** Something that is done at once. */
@@ -59,6 +64,9 @@ export class Journal {
   failed(who: string, scopes: readonly Scope[], sinceMs: number): void {
     const excuse = this.excuseFor(scopes, sinceMs);
     if (excuse === null) this.violate(who);
-    else this.count(`failed by: ${excuse}`);
+    else {
+      this.count(`failed by: ${excuse}`);
+      this.excused.push(`${this.#seconds()}, by ${excuse}: ${who}`);
+    }
   }
 }

@@ -64,6 +64,7 @@ export async function tormentGateway(settings: GatewaySettings): Promise<number>
     const run = new Run({ settings, journal, world, subject, file });
     await run.play();
     run.show();
+    if (settings.log !== "") for (const each of journal.excused) console.log(`excused ${each}`);
     for (const violation of journal.violations.slice(0, 20)) console.log(`VIOLATION ${violation}`);
     return journal.violations.length === 0 ? 0 : 1;
   } finally {

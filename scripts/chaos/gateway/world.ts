@@ -64,8 +64,10 @@ export class World {
     return this.#settings.kinds.includes("link") ? EACH * this.#settings.workers : 0;
   }
 
+  /** @param configured with or without its scheme. */
   groupOf(configured: string): string {
-    for (const [group, targets] of this.#targets) if (targets.includes(configured)) return group;
+    for (const [group, targets] of this.#targets)
+      if (targets.some((each) => each.endsWith(configured))) return group;
     return "";
   }
 
