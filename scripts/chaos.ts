@@ -1,6 +1,6 @@
-// Chaos: clients of every kind against a proxy whose workers are killed, whose targets and configuration change, for as long as
-// it is told. Afterwards nothing may be left of any of it. scripts/chaos/tcp is about the engines, scripts/chaos/gateway about
-// everything that gateway workers speak.
+// Chaos: clients of every kind against a proxy whose workers are killed, whose targets and configuration change, for as
+// long as it is told. Afterwards nothing may be left of any of it. scripts/chaos/tcp is about the engines,
+// scripts/chaos/gateway about everything that gateway workers speak.
 //
 //   bun scripts/chaos.ts --minutes 30 --engine uring --seed 1
 //   bun scripts/chaos.ts --kind http2,http3 --minutes 5

@@ -31,7 +31,10 @@ export function median(numbers: readonly number[]): number {
   return numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? 0;
 }
 
-/** The last quarter against the second: by then pools are full and code is compiled. Of a run of seconds it says nothing: 0. */
+/**
+ * The last quarter against the second: by then pools are full and code is compiled. Of a run of seconds it says nothing:
+ * 0.
+ */
 export function growthOf(samples: readonly Sample[]): number {
   const quarter = samples.length >> 2;
   if (quarter < QUARTER_MIN) return 0;

@@ -1,5 +1,5 @@
-// One request of chaos and what is to happen to it: the client makes it up and says it in a field, so that both ends play it, and
-// both check every byte that they see.
+// One request of chaos and what is to happen to it: the client makes it up and says it in a field, so that both ends play
+// it, and both check every byte that they see.
 
 import type { RequestHead } from "../../../src/protocols/http/message/heads.ts";
 

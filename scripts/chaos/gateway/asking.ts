@@ -1,5 +1,5 @@
-// A client's side of one request, whatever version of HTTP it is asked in: sends the body, checks the answer byte by byte, and
-// says how it ended.
+// A client's side of one request, whatever version of HTTP it is asked in: sends the body, checks the answer byte by byte,
+// and says how it ended.
 
 import type {
   BackendConnection,

@@ -1,5 +1,6 @@
-// Backends of chaos for requests: two of each version of HTTP, in clear or over TLS, so that one may be taken out while the other
-// serves. They speak with the program's own codecs, which its tests hold to those of others, and do what each Ask says.
+// Backends of chaos for requests: two of each version of HTTP, in clear or over TLS, so that one may be taken out while the
+// other serves. They speak with the program's own codecs, which its tests hold to those of others, and do what each Ask
+// says.
 
 import {
   type ClientConnection,

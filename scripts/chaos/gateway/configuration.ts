@@ -1,5 +1,6 @@
-// The configuration of the proxy under test: a listener for each kind that is let loose, all with two targets of each group, and
-// short times for whoever rests, so that a quiet point comes soon. Reloads serve it again with something changed.
+// The configuration of the proxy under test: a listener for each kind that is let loose, all with two targets of each
+// group, and short times for whoever rests, so that a quiet point comes soon. Reloads serve it again with something
+// changed.
 
 import type { Issued } from "../../../test/support/certificates.ts";
 import { freePort } from "../../../test/support/daemon.ts";

@@ -1,5 +1,5 @@
-// What an operator or a bug does to the proxy while it serves: resets connections, drains and disables targets, reloads, and makes
-// workers throw. One thing after the other; each is written down with whom it may have met.
+// What an operator or a bug does to the proxy while it serves: resets connections, drains and disables targets, reloads,
+// and makes workers throw. One thing after the other; each is written down with whom it may have met.
 
 import { writeFileSync } from "node:fs";
 

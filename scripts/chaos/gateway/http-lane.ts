@@ -1,5 +1,5 @@
-// One client of chaos that makes requests: connects, asks for a while, alone or many things at once, and goes, in order or in the
-// middle of it.
+// One client of chaos that makes requests: connects, asks for a while, alone or many things at once, and goes, in order or
+// in the middle of it.
 
 import { within } from "../../../test/support/until.ts";
 import { type Ask, inventAsk } from "./ask.ts";
@@ -141,8 +141,8 @@ function isSafe({ method, up, kind }: Ask): boolean {
 }
 
 /**
- * It came when its connection was being closed, since nobody was heard on it (RFC 9112 section 9.3.1). Versions that say what they
- * have read do not need that, nor does the first request of a connection.
+ * It came when its connection was being closed, since nobody was heard on it (RFC 9112 section 9.3.1). Versions that say
+ * what they have read do not need that, nor does the first request of a connection.
  */
 function mayBeUnread({ version, requests }: HttpClient, outcome: Outcome): boolean {
   const { status, failure } = outcome;

@@ -1,6 +1,6 @@
-// What happened in a run: what was done to the proxy and its backends, how exchanges ended, and what was wrong. Whoever behaves is
-// to be served; an exchange that failed is forgiven only for something that was done to exactly its part of the proxy while it
-// went on.
+// What happened in a run: what was done to the proxy and its backends, how exchanges ended, and what was wrong. Whoever
+// behaves is to be served; an exchange that failed is forgiven only for something that was done to exactly its part of the
+// proxy while it went on.
 
 /** Whom a disturbance may have met: everybody, the clients of one port, or whoever is led to a group of targets. */
 export type Scope = "all" | `port ${number}` | `group ${string}` | `listener ${string}`;

@@ -1,5 +1,5 @@
-// A run of chaos over gateway workers: rounds of clients with something done to the proxy meanwhile, and after each a quiet point,
-// at which nothing may be left of any of it. Called by chaos.ts.
+// A run of chaos over gateway workers: rounds of clients with something done to the proxy meanwhile, and after each a quiet
+// point, at which nothing may be left of any of it. Called by chaos.ts.
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -27,7 +27,10 @@ const WARM_SHARE = 0.4;
 const ROUNDS_MIN = 8; // or memory says nothing
 /** What runtimes' heaps may waver by between two rounds, over all threads. */
 const GROWTH_MAX_BYTES = 24 * MIB;
-/** What a thread that ends leaves behind: its image of the QUIC binding (ffi/addon-image.ts), and what the runtime keeps of it. */
+/**
+ * What a thread that ends leaves behind: its image of the QUIC binding (ffi/addon-image.ts), and what the runtime keeps of
+ * it.
+ */
 const CRASH_BYTES = 10 * MIB;
 
 /** Descriptors. */

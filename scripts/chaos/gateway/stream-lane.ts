@@ -1,5 +1,5 @@
-// One client of chaos that moves raw bytes: over TLS, on streams of a QUIC connection, or over TCP to a listener that leads to a
-// quic:// target.
+// One client of chaos that moves raw bytes: over TLS, on streams of a QUIC connection, or over TCP to a listener that leads
+// to a quic:// target.
 
 import type { QuicConnection } from "../../../src/protocols/quic/transport.ts";
 import type { Wire } from "../../../src/protocols/wire/wire.ts";

@@ -1,5 +1,5 @@
-// The exchanges of raw TCP (tcp/exchanges.ts) over the program's own wires: TLS, and streams of QUIC. Both ends are here, since
-// targets of QUIC are this process's own, too.
+// The exchanges of raw TCP (tcp/exchanges.ts) over the program's own wires: TLS, and streams of QUIC. Both ends are here,
+// since targets of QUIC are this process's own, too.
 
 import type { QuicStreamHandler } from "../../../src/protocols/quic/transport.ts";
 import type { Wire } from "../../../src/protocols/wire/wire.ts";

@@ -1,5 +1,6 @@
-// Clients and targets of UDP in chaos. A datagram says what is to become of it; an answer is the question, byte for byte, with the
-// number that its client gave it. UDP loses what it may lose, so who hears nothing asks again, and has to be answered in the end.
+// Clients and targets of UDP in chaos. A datagram says what is to become of it; an answer is the question, byte for byte,
+// with the number that its client gave it. UDP loses what it may lose, so who hears nothing asks again, and has to be
+// answered in the end.
 
 import { streamBytes } from "../../../test/support/bytes.ts";
 import { Datagrams } from "../../../test/support/udp.ts";

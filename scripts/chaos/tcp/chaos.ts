@@ -1,5 +1,5 @@
-// Clients of every kind against a proxy of raw TCP whose workers are killed, whose targets change, and beside which a second proxy
-// comes and goes, for as long as it is told. Afterwards nothing may be left of any of it. Called by chaos.ts.
+// Clients of every kind against a proxy of raw TCP whose workers are killed, whose targets change, and beside which a
+// second proxy comes and goes, for as long as it is told. Afterwards nothing may be left of any of it. Called by chaos.ts.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
