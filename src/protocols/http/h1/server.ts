@@ -25,6 +25,7 @@ import { BodyReader } from "./body-reader.ts";
 import * as failures from "./failures.ts";
 import { Inlet } from "./inlet.ts";
 import { OUTPUT } from "./output.ts";
+import { Persistence } from "./persistence.ts";
 import { type ReaderPool, requestReaders } from "./reader-pool.ts";
 import { refusalAnswer, refusalReason, refusedRequest } from "./refusal-answers.ts";
 import type { RequestReader } from "./request-reader.ts";
@@ -51,14 +52,12 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
   readonly #answer: Answer;
   readonly #inlet: Inlet;
   readonly #watch: watch.Watch;
+  readonly #persistence: Persistence;
   #state = REST;
   #reader: RequestReader | null = null;
   #body: BodyReader | null = null;
   /** Of DISCARD: how much of it is read. */
   #patience = 0;
-  #requests = 0;
-  /** No further request is read. */
-  #closing = false;
   /** The client's FIN came. */
   #ended = false;
   /** Of TUNNEL: the stream's events know of it. */
@@ -84,6 +83,7 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
     this.#answer = new Answer(setup.wire);
     this.#inlet = new Inlet(setup.wire);
     this.#watch = new watch.Watch(setup.limits, setup.timeouts, setup.nowMs);
+    this.#persistence = new Persistence(setup.limits.requestsPerConnection);
     setup.wire.handler = this;
   }
 
@@ -189,18 +189,13 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
   }
 
   #begin({ head, keepAlive }: RequestReader): void {
-    const { limits, take } = this.#setup;
-    const { requestsPerConnection } = limits;
-    this.#requests++;
     head.scheme = this.connection.tls === null ? "http" : "https";
     this.#continueDue = head.expectsContinue;
-    // What follows CONNECT is not HTTP, whatever it is answered.
-    const isLast = this.#requests === requestsPerConnection || head.method === "CONNECT";
-    if (!keepAlive || isLast) this.#closing = true;
+    this.#persistence.begin(head.method, keepAlive);
     this.#answer.expect(head);
     this.#state = this.#stateOf(head);
     this.#paused = this.#state !== WHOLE;
-    take(this, head);
+    this.#setup.take(this, head);
     if (this.#state === WHOLE && this.#answer.isUnderWay) this.events.onRequestEnd(null);
   }
 
@@ -241,14 +236,14 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
         return this.#linger();
       case HEAD:
       case DISCARD:
-        this.#closing = true;
+        this.#persistence.end();
         return this.#linger();
       case BODY:
         return this.#cut(failures.CUT_BODY);
       case WHOLE:
       case OFFER:
         // It may still want the answer (RFC 9112 section 9.6).
-        this.#closing = true;
+        this.#persistence.end();
         return;
       case TUNNEL:
         this.#ended = false; // told once
@@ -280,10 +275,10 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
     const isWhole = this.#state === WHOLE || this.#state === OFFER;
     // Whoever was promised the connection may have the next request on it when it turns out (RFC 9112 section 9.6).
     const isTooMuch = !isWhole && this.#body!.mayExceed(H1.discardMaxBytes);
-    if (isTooMuch || this.#continueDue) this.#closing = true;
+    if (isTooMuch || this.#continueDue) this.#persistence.end();
     this.#continueDue = false;
-    if (!this.#answer.sendHead(head, this.#closing)) return this.#cut(failures.UNWRITABLE);
-    if (this.#answer.endsWithConnection) this.#closing = true;
+    if (!this.#answer.sendHead(head, this.#persistence.over)) return this.#cut(failures.UNWRITABLE);
+    if (this.#answer.endsWithConnection) this.#persistence.end();
     if (head.status === 101) this.#state = TUNNEL;
     else if (this.#answer.isComplete) this.#answered();
   }
@@ -326,7 +321,7 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
   #answered(): void {
     this.events = failures.IGNORED;
     if (this.#state === WHOLE || this.#state === OFFER) return this.#nextExchange();
-    if (this.#closing) return this.#linger();
+    if (this.#persistence.over) return this.#linger();
     // The rest of the body comes, and is not wanted.
     this.#patience = H1.discardMaxBytes;
     this.#state = DISCARD;
@@ -336,7 +331,7 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
 
   #nextExchange(): void {
     this.#releaseReader();
-    if (this.#closing) return this.#linger();
+    if (this.#persistence.over) return this.#linger();
     this.#answer.forget();
     this.#state = REST;
     this.#body = null;
@@ -398,7 +393,7 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
   }
 
   drain(): void {
-    this.#closing = true;
+    this.#persistence.end();
     if (this.#state === REST) this.#linger();
   }
 
@@ -437,7 +432,7 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
     const isHeld = this.#paused || this.#inlet.stopped || isHeldUp;
     return this.#watch.look(nowMs, {
       waitsFor: WAITS_FOR[this.#state]!,
-      requests: this.#requests,
+      requests: this.#persistence.requests,
       sendsFreely: !isHeld && !this.#continueDue && !this.#converses,
       received: this.#inlet.received,
       written: this.#answer.written,
