@@ -219,7 +219,7 @@ export const READ_AHEAD = {
 export const HTTP_RELAY = {
   // Of a request's body: a client that makes what it sends, as git does, says nothing meanwhile; as long as nginx waits.
   bodyRestMs: 60_000,
-  drainFirstMs: 1_000, // for a client that has said nothing yet: its request is on its way, or it keeps a spare connection
+  drainRestMs: 1_000, // that a connection which drains has rested, before it is closed: a request may be on its way on it
   unprocessedMax: 3, // of a request that backends say they have not processed: one is a race, four are a habit
   exchangesKept: 1_024, // objects of exchanges that are over, for the next ones: half a megabyte
 } as const;

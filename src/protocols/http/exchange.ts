@@ -91,7 +91,10 @@ export type RequestTaker = (stream: ClientStream, head: RequestHead) => void;
 
 /** A client's connection as its codec's server: what the listener keeps. */
 export interface ServerConnection {
-  /** No more requests: `Connection: close` with the next answer, GOAWAY. It closes when those under way are over. */
+  /**
+   * No more requests than those that are on their way: `Connection: close` with the next answer, GOAWAY. It closes when those
+   * under way are over; one that rests is closed by `sweep`, when no request can be on its way any more.
+   */
   drain(): void;
   /** Ends what has timed out, or was too slow: heads, rest between requests, senders of bodies, readers of answers. */
   sweep(nowMs: number): void;

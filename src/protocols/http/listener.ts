@@ -9,6 +9,7 @@ import type { ListenerCertificates } from "../../shared/certificates.ts";
 import { monotonicMs } from "../../shared/clock.ts";
 import { ProxyError } from "../../shared/errors.ts";
 import type { HttpPlan } from "../../shared/http-plan.ts";
+import { HTTP_RELAY } from "../../shared/limits.ts";
 import type { LiveTable } from "../../shared/live-table.ts";
 import type { OpenRequest, Refusal, TargetSlot } from "../../shared/messages.ts";
 import { Admission, type Visit } from "../admission.ts";
@@ -160,6 +161,7 @@ export class HttpListener implements GatewayListener, ClientOwner {
     this.sockets.close();
     this.#wanted?.close();
     this.#admission.close();
+    this.#host.needSweep(HTTP_RELAY.drainRestMs);
     for (const client of this.#clients) client.drain(monotonicMs());
     this.#release();
   }

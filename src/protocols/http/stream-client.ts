@@ -16,7 +16,6 @@ export class StreamClient extends GatewayClient implements WireHandler {
   /** HTTP/2 announces its end; HTTP/1.1 can only close. */
   #announces = false;
   #draining = false;
-  #drained = false;
 
   constructor(owner: ClientOwner, wire: Wire, visit: Visit, now: number) {
     const { peer, tls } = wire;
@@ -36,8 +35,8 @@ export class StreamClient extends GatewayClient implements WireHandler {
       take,
       events: this,
     });
+    if (this.#draining) this.#server.drain();
     if (bytes !== null) this.#wire.handler.onData(bytes);
-    if (this.#draining && isH2) this.#drainNow();
   }
 
   // The wire, as long as there is no codec.
@@ -61,31 +60,21 @@ export class StreamClient extends GatewayClient implements WireHandler {
 
   // The listener.
 
-  /** Who has just connected has a request on its way, most likely: it is answered, within a moment. */
+  /** Whoever has rested for long goes at once; who has just connected, or asked, has a request on its way, most likely. */
   drain(now: number): void {
     this.#draining = true;
-    if (this.#announces || now - this.startedMs >= HTTP_RELAY.drainFirstMs) this.#drainNow();
+    this.#server?.drain();
+    this.#server?.sweep(now);
   }
 
   turnAway(all: boolean): void {
-    if (all || !this.#announces) this.#drainNow();
-  }
-
-  #drainNow(): void {
-    if (this.#drained || this.#server === null) return;
-    this.#drained = true;
-    this.#server.drain();
+    if (all || !this.#announces) this.#server?.drain();
   }
 
   sweep(now: number, headMs: number): void {
+    if (this.#server !== null) return this.#server.sweep(now);
     const restedMs = now - this.startedMs;
-    const isDue = this.#draining && restedMs >= HTTP_RELAY.drainFirstMs;
-    if (this.#server !== null) {
-      if (isDue) this.#drainNow();
-      this.#server?.sweep(now);
-      return;
-    }
-    if (isDue) this.#wire.end();
+    if (this.#draining && restedMs >= HTTP_RELAY.drainRestMs) this.#wire.end();
     if (restedMs < headMs) return;
     if (this.#firstBytes !== null) this.onRefused("http_head_timeout", "half of a preface");
     this.end("idle");

@@ -6,8 +6,10 @@
 export class Persistence {
   /** Requests so far, with the one under way. */
   requests = 0;
-  /** No further request is read. */
+  /** No further request is read: the client was told so, or has said so itself. */
   over = false;
+  /** No further connection is kept: the next answer says so. Until then a request may be on its way, and is answered. */
+  draining = false;
   readonly #requestsMax: number;
 
   /** @param requestsMax 0: as many as the client likes. */
@@ -27,5 +29,10 @@ export class Persistence {
 
   end(): void {
     this.over = true;
+  }
+
+  /** A head is about to be sent. */
+  answer(): void {
+    if (this.draining) this.over = true;
   }
 }

@@ -276,6 +276,7 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
     // Whoever was promised the connection may have the next request on it when it turns out (RFC 9112 section 9.6).
     const isTooMuch = !isWhole && this.#body!.mayExceed(H1.discardMaxBytes);
     if (isTooMuch || this.#continueDue) this.#persistence.end();
+    this.#persistence.answer();
     this.#continueDue = false;
     if (!this.#answer.sendHead(head, this.#persistence.over)) return this.#cut(failures.UNWRITABLE);
     if (this.#answer.endsWithConnection) this.#persistence.end();
@@ -393,8 +394,7 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
   }
 
   drain(): void {
-    this.#persistence.end();
-    if (this.#state === REST) this.#linger();
+    this.#persistence.draining = true;
   }
 
   destroy(): void {
@@ -433,6 +433,7 @@ export class Http1Server implements ServerConnection, ClientStream, WireHandler 
     return this.#watch.look(nowMs, {
       waitsFor: WAITS_FOR[this.#state]!,
       requests: this.#persistence.requests,
+      isDraining: this.#persistence.draining,
       sendsFreely: !isHeld && !this.#continueDue && !this.#converses,
       received: this.#inlet.received,
       written: this.#answer.written,

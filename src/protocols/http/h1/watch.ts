@@ -32,6 +32,8 @@ export interface Watched {
   readonly waitsFor: number;
   /** So far, with the one under way. */
   readonly requests: number;
+  /** It is not to be used again, and its client has not heard of that yet. */
+  readonly isDraining: boolean;
   /** It sends as fast as it likes: nobody holds it up. */
   readonly sendsFreely: boolean;
   readonly received: number;
@@ -50,6 +52,8 @@ export class Watch {
   readonly #beganMs: number;
   #sinceMs: number;
   #phase = FOR_REQUEST;
+  /** A look has found that it may be closed. */
+  #isDue = false;
 
   constructor(limits: HttpLimitsPlan, timeouts: HttpTimeoutsPlan, nowMs: number) {
     this.#limits = limits;
@@ -64,16 +68,18 @@ export class Watch {
       // The first head is waited for from the connection's beginning.
       if (phase !== FOR_HEAD) this.#sinceMs = nowMs;
       this.#phase = phase;
+      this.#isDue = false;
     }
     return this.#lookAtPace(nowMs, watched) || this.#lookAtTime(nowMs, watched);
   }
 
-  #lookAtTime(nowMs: number, { waitsFor, requests, pending }: Watched): number {
+  #lookAtTime(nowMs: number, { waitsFor, requests, isDraining, pending }: Watched): number {
     const { headMs, keepaliveMs, lifetimeMs } = this.#timeouts;
     const elapsedMs = nowMs - this.#sinceMs;
     switch (waitsFor) {
       case FOR_REQUEST:
         if (elapsedMs >= (requests === 0 ? headMs : keepaliveMs)) return RESTED;
+        if (isDraining && elapsedMs >= HTTP_RELAY.drainRestMs) return this.#lookAgain();
         break;
       case FOR_HEAD:
         if (elapsedMs >= headMs) return HEAD_LATE;
@@ -86,6 +92,13 @@ export class Watch {
       default:
     }
     return lifetimeMs > 0 && nowMs - this.#beganMs >= lifetimeMs ? OLD : FINE;
+  }
+
+  /** What has arrived by now is read before the next look. */
+  #lookAgain(): number {
+    if (this.#isDue) return RESTED;
+    this.#isDue = true;
+    return FINE;
   }
 
   #lookAtPace(

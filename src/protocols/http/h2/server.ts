@@ -47,7 +47,8 @@ export class Http2Server extends Session implements ServerConnection {
   readonly #limits: HttpLimitsPlan;
   readonly #timeouts: HttpTimeoutsPlan;
   #phase = SERVING;
-  #announcedMs = 0;
+  /** When a sweep first saw that; -1: none has. */
+  #announcedMs = -1;
   /** Requests so far. */
   #requests = 0;
   /** Streams that the client may not open any more are above this. */
@@ -234,9 +235,14 @@ export class Http2Server extends Session implements ServerConnection {
   drain(): void {
     if (this.#phase !== SERVING || !this.isOpen) return;
     this.#phase = ANNOUNCED;
-    this.#announcedMs = this.nowMs;
     this.sender.output.goAway(C.MAXIMUM, C.NO_ERROR, "");
     this.sender.output.ping(false, DRAIN_PING, 0);
+  }
+
+  /** The last sweep may be long ago, and a client that does not answer has its whole time. */
+  #sweepAnnounced(nowMs: number): void {
+    if (this.#announcedMs < 0) this.#announcedMs = nowMs;
+    else if (nowMs - this.#announcedMs >= H2.drainPingMs) this.#drainNow();
   }
 
   #drainNow(): void {
@@ -267,7 +273,7 @@ export class Http2Server extends Session implements ServerConnection {
   sweep(nowMs: number): void {
     if (!this.sweepConnection(nowMs)) return;
     const { headMs, keepaliveMs, lifetimeMs } = this.#timeouts;
-    if (this.#phase === ANNOUNCED && nowMs - this.#announcedMs >= H2.drainPingMs) this.#drainNow();
+    if (this.#phase === ANNOUNCED) this.#sweepAnnounced(nowMs);
     if (!this.isOpen) return;
     if (!this.reader.inBlock) this.#blockMs = -1;
     else if (this.#blockMs < 0) this.#blockMs = nowMs;

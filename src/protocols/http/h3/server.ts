@@ -60,6 +60,7 @@ export class Http3Server extends Connection implements ServerConnection, ServerS
   readonly #limits: HttpLimitsPlan;
   readonly #timeouts: HttpTimeoutsPlan;
   #phase = SERVING;
+  /** Since when, as sweeps see it; -1: none has seen that it is ANNOUNCED. */
   #phaseMs = 0;
   /** Requests so far. */
   #requests = 0;
@@ -185,7 +186,7 @@ export class Http3Server extends Connection implements ServerConnection, ServerS
   drain(): void {
     if (this.#phase !== SERVING || !this.isOpen) return;
     this.#phase = ANNOUNCED;
-    this.#phaseMs = this.#nowMs;
+    this.#phaseMs = -1;
     this.sendGoAway(NO_ID);
   }
 
@@ -206,12 +207,14 @@ export class Http3Server extends Connection implements ServerConnection, ServerS
     this.#nowMs = nowMs;
     this.#guards.refill(nowMs);
     const { keepaliveMs, lifetimeMs } = this.#timeouts;
-    const phasedMs = nowMs - this.#phaseMs;
-    if (this.#phase === ANNOUNCED && phasedMs >= H3.drainMs) this.#drainNow();
+    // The last sweep may be long ago, and what is under way has its whole time.
+    if (this.#phaseMs < 0) this.#phaseMs = nowMs;
+    if (this.#phase === ANNOUNCED && nowMs - this.#phaseMs >= H3.drainMs) this.#drainNow();
     if (lifetimeMs > 0 && nowMs - this.#startedMs >= lifetimeMs) this.drain();
     if (this.streams.size > 0) return this.#sweepStreams(nowMs);
     // What QUIC has taken of the last answers may not have arrived.
-    if (this.#phase === DRAINING && phasedMs >= H3.lingerMs) this.finish(C.H3_NO_ERROR, "");
+    const isOver = this.#phase === DRAINING && nowMs - this.#phaseMs >= H3.lingerMs;
+    if (isOver) this.finish(C.H3_NO_ERROR, "");
     else if (nowMs - this.#idleMs >= keepaliveMs) this.drain();
   }
 

@@ -15,6 +15,7 @@ import {
   ResponseHead,
   UNKNOWN_LENGTH,
 } from "../../../../src/protocols/http/message/heads.ts";
+import { HTTP_RELAY } from "../../../../src/shared/limits.ts";
 import { MemoryWire, settled } from "./support/memory-wire.ts";
 import { serverSetup } from "./support/setups.ts";
 
@@ -564,21 +565,6 @@ describe("ends", () => {
     expect([wire.sent, told.gone.length]).toEqual(["", 1]);
   });
 
-  test("draining: at rest at once, otherwise with the answer that is under way", async () => {
-    const resting = open();
-    resting.server.drain();
-    expect(resting.wire.hasEnded).toBe(true);
-    const busy = open();
-    busy.wire.feed(GET);
-    busy.server.drain();
-    expect(busy.wire.hasEnded).toBe(false);
-    busy.requests[0]!.answer("x");
-    expect([busy.wire.sent.includes("Connection: close\r\n"), busy.wire.hasEnded]).toEqual([
-      true,
-      true,
-    ]);
-  });
-
   test("destroying tells the exchange and the listener", () => {
     const { wire, server, requests, told } = open();
     wire.feed(GET);
@@ -755,5 +741,88 @@ describe("limits of time", () => {
     expect(wire.hasEnded).toBe(false);
     requests[0]!.answer("x");
     expect([wire.sent.includes("Connection: close\r\n"), wire.hasEnded]).toEqual([true, true]);
+  });
+});
+
+describe("draining", () => {
+  const rested = HTTP_RELAY.drainRestMs;
+  const close = "Connection: close\r\n";
+
+  test("whoever has rested for long goes with the second look, without a word", () => {
+    const { wire, server } = open((request) => request.answer("x"));
+    wire.feed(GET);
+    server.sweep(1_000);
+    server.drain();
+    server.sweep(1_000 + rested);
+    expect(wire.hasEnded).toBe(false);
+    server.sweep(1_000 + rested);
+    expect([wire.sent.includes(close), wire.hasEnded]).toEqual([false, true]);
+  });
+
+  test("what has arrived before the second look is answered", () => {
+    const { wire, server, requests } = open((request) => request.answer("x"));
+    wire.feed(GET);
+    server.sweep(1_000);
+    server.drain();
+    server.sweep(1_000 + rested);
+    wire.feed(GET);
+    server.sweep(1_000 + rested);
+    expect([requests.length, wire.sent.includes(close), wire.hasEnded]).toEqual([2, true, true]);
+  });
+
+  test("a request that was on its way is answered, and the answer says that it is the last", () => {
+    const { wire, server, requests } = open((request) => request.answer("x"));
+    wire.feed(GET);
+    server.drain();
+    server.sweep(5_000);
+    server.sweep(5_000 + rested - 1);
+    expect(wire.hasEnded).toBe(false);
+    wire.feed(GET + GET);
+    expect([requests.length, wire.sent.split(close).length, wire.hasEnded]).toEqual([2, 2, true]);
+  });
+
+  test("one that nothing comes on is closed when it has rested", () => {
+    const { wire, server } = open((request) => request.answer("x"));
+    wire.feed(GET);
+    server.drain();
+    server.sweep(5_000);
+    server.sweep(5_000 + rested);
+    server.sweep(5_000 + rested);
+    expect(wire.hasEnded).toBe(true);
+  });
+
+  test("who has just connected is waited for, from then on", () => {
+    const { wire, server } = open();
+    server.drain();
+    server.sweep(rested - 1);
+    expect(wire.hasEnded).toBe(false);
+    server.sweep(rested);
+    server.sweep(rested);
+    expect(wire.hasEnded).toBe(true);
+  });
+
+  test("an answer that has not begun says that it is the last", () => {
+    const { wire, server, requests } = open();
+    wire.feed(GET);
+    server.drain();
+    server.sweep(5_000);
+    server.sweep(5_000 + rested);
+    expect(wire.hasEnded).toBe(false);
+    requests[0]!.answer("x");
+    expect([wire.sent.includes(close), wire.hasEnded]).toEqual([true, true]);
+  });
+
+  test("behind an answer that had begun, another request is answered", async () => {
+    const { wire, server, requests } = open();
+    wire.feed(GET);
+    requests[0]!.answer(null, { contentLength: 1 });
+    server.drain();
+    requests[0]!.stream.sendBody(Buffer.from("x"));
+    requests[0]!.stream.sendEnd(null);
+    await settled();
+    expect([wire.sent.includes(close), wire.hasEnded]).toEqual([false, false]);
+    wire.feed(GET);
+    requests[1]!.answer("y");
+    expect([wire.sent.includes(close), wire.hasEnded]).toEqual([true, true]);
   });
 });

@@ -568,8 +568,14 @@ describe("the end of a connection", () => {
     scene.server.drain();
     await scene.run();
     expect(scene.goAways).toEqual([2 ** 52]);
+    const began = 5_000; // the look before was long ago
+    scene.server.sweep(began);
     await scene.ask(head(...GET)); // was on its way
-    scene.server.sweep(H3.drainMs);
+    scene.server.sweep(began + H3.drainMs - 1);
+    await scene.run();
+    expect(scene.goAways).toEqual([2 ** 52]);
+    const drained = began + H3.drainMs;
+    scene.server.sweep(drained);
     await scene.run();
     expect(scene.goAways).toEqual([2 ** 52, 8]);
     const late = await scene.ask(head(...GET));
@@ -577,11 +583,25 @@ describe("the end of a connection", () => {
     expect(scene.taken).toHaveLength(2);
     for (const { stream } of scene.taken) stream.sendHead(answerHead(204, bodyless));
     await scene.run();
-    scene.server.sweep(H3.drainMs + H3.lingerMs - 1);
+    scene.server.sweep(drained + H3.lingerMs - 1);
+    expect(scene.gone).toBeUndefined();
+    scene.server.sweep(drained + H3.lingerMs);
+    expect(scene.gone).toBeNull();
+    expect(scene.closedWith).toBe(C.H3_NO_ERROR);
+  });
+
+  test("leaves an answer its time that went out just before it was meant", async () => {
+    const scene = await new Scene().start();
+    scene.server.drain();
+    scene.server.sweep(0);
+    await scene.ask(head(...GET));
+    scene.server.sweep(H3.drainMs - 1);
+    scene.taken[0]!.stream.sendHead(answerHead(204, bodyless));
+    scene.server.sweep(H3.drainMs);
+    await scene.run();
     expect(scene.gone).toBeUndefined();
     scene.server.sweep(H3.drainMs + H3.lingerMs);
     expect(scene.gone).toBeNull();
-    expect(scene.closedWith).toBe(C.H3_NO_ERROR);
   });
 
   test("comes for one that rests, and for one that is old", async () => {
