@@ -16,6 +16,7 @@ import { backoffMs, pause } from "./backoff.ts";
 import type { CertificateSource } from "./certificates/certificates.ts";
 import { HealthChecks } from "./health-checks.ts";
 import { type Inheritance, portionOf, type Share as Inherited } from "./inheritance.ts";
+import { isOnSamePort } from "./listen-places.ts";
 import { ListenerCounts } from "./listener-counts.ts";
 import { AddressWatch, type Lookup, resolveOnce } from "./resolver.ts";
 import { SocketFile } from "./socket-file.ts";
@@ -440,11 +441,4 @@ export class Listener {
 /** Raw streams are the engines'; whatever is parsed, or is no stream, is the gateway's. */
 export function kindFor({ protocol }: ListenerPlan): WorkerKind {
   return protocol === "tcp" ? "relay" : "gateway";
-}
-
-export function isOnSamePort(
-  { listen: one }: ListenerPlan,
-  { listen: other }: ListenerPlan,
-): boolean {
-  return one.kind === "tcp" && other.kind === "tcp" && one.port === other.port;
 }
