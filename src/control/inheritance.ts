@@ -10,11 +10,14 @@ import {
   datagramAddress,
   isBoundTo,
   listeningAddress,
+  shareAddress,
 } from "../ffi/inherited.ts";
 import { formatSocketAddress, type SocketAddress } from "../shared/address.ts";
+import { CONTROL } from "../shared/limits.ts";
 import { type Log, silentLog } from "../shared/log.ts";
 import type { ListeningSocket } from "../shared/messages.ts";
 import type { ListenerPlan } from "../shared/plan.ts";
+import { covers } from "./listen-places.ts";
 
 export interface InheritedSocket {
   readonly fd: number;
@@ -37,6 +40,8 @@ export interface Share {
   readonly fds: readonly (readonly number[])[];
   /** They cannot be bound a second time: workers have to share them. */
   readonly once: boolean;
+  /** See OpenRequest. */
+  readonly beside: boolean;
   /** By descriptor: the worker that has it already. */
   readonly holders: ReadonlyMap<number, number>;
 }
@@ -48,6 +53,8 @@ export class Inheritance {
   readonly fromProcess: boolean;
   readonly #sockets: readonly InheritedSocket[];
   readonly #taken = new Set<number>();
+  /** A socket was made way for that takes a part of another's clients. */
+  #narrows = false;
   #closed = false;
 
   constructor(sockets: readonly InheritedSocket[] = [], quiet = false, fromProcess = quiet) {
@@ -84,12 +91,36 @@ export class Inheritance {
    * of UDP.
    */
   take(key: string, binds: readonly SocketAddress[], isUdp: boolean): Share {
+    const beside = !isUdp && binds.filter((bind) => this.#makeWay(bind)).length > 0;
     const fds = binds.map((bind) => this.#takeOn(key, bind, isUdp));
     const holders = this.#sockets.flatMap(({ fd, worker }): [number, number][] =>
       worker === null ? [] : [[fd, worker]],
     );
     const once = fds.flat().some((fd) => !canBindBeside(fd));
-    return { fds, once, holders: new Map(holders) };
+    return { fds, once, beside, holders: new Map(holders) };
+  }
+
+  /** Sockets of ours that have the port of `bind` on another address are to let it be bound. @returns false: there are none. */
+  #makeWay(bind: SocketAddress): boolean {
+    let found = false;
+    for (const { fd, key } of this.#closed ? [] : this.#sockets) {
+      const address = key === "" ? null : listeningAddress(fd);
+      if (address === null || isBoundTo(fd, bind)) continue;
+      const isWider = covers(address, bind);
+      if (!isWider && !covers(bind, address)) continue;
+      shareAddress(fd);
+      this.#narrows ||= isWider;
+      found = true;
+    }
+    return found;
+  }
+
+  /**
+   * Where a wildcard gives way to a narrower address: handshakes that had begun when that was bound end at the wildcard, which
+   * is not to be closed before they have.
+   */
+  async handshakes(): Promise<void> {
+    if (this.#narrows) await Bun.sleep(CONTROL.narrowMs);
   }
 
   #takeOn(key: string, bind: SocketAddress, isUdp: boolean): number[] {
@@ -99,7 +130,7 @@ export class Inheritance {
     const found = this.#sockets
       .filter((socket) => !this.#taken.has(socket.fd) && (!anyPort || socket.key === key))
       .filter((socket) => {
-        if (!isUdp) return servesStreams(socket.fd, bind);
+        if (!isUdp) return servesStreams(socket, bind);
         return servesDatagrams(socket.fd, bind, socket.key === key || socket.key === "");
       })
       .map(({ fd }) => fd);
@@ -133,8 +164,11 @@ export class Inheritance {
   }
 }
 
-function servesStreams(fd: number, bind: SocketAddress): boolean {
-  return listeningAddress(fd) !== null && isBoundTo(fd, bind);
+/** One of ours that a wildcard covers goes on: the kernel gives it its clients, and closing it would reset who waits there. */
+function servesStreams({ fd, key }: InheritedSocket, bind: SocketAddress): boolean {
+  const address = listeningAddress(fd);
+  if (address === null) return false;
+  return isBoundTo(fd, bind) || (key !== "" && covers(bind, address));
 }
 
 /** @param isOwn whether it may be one of those that a UDP listener has for each address of the machine, beside a wildcard. */

@@ -44,7 +44,7 @@ export interface ListenerOptions {
 }
 
 /** How a listener is opened for the first time. */
-interface Start extends Pick<Inherited, "fds" | "once"> {
+interface Start extends Pick<Inherited, "fds" | "once" | "beside"> {
   readonly binds: readonly SocketAddress[];
   readonly quiet: boolean;
   readonly replaces: OpenRequest["replaces"];
@@ -159,7 +159,7 @@ export class Listener {
     const holder = leaving.find(({ plan }) => isOnSamePort(plan, this.plan))?.endpointWorker;
     const isFirst = ({ index }: WorkerHandle): number => (index === holder ? 0 : 1);
     const ordered = workers.toSorted((a, b) => isFirst(a) - isFirst(b));
-    await this.#openOnEach(ordered, inherited, { binds, once: inherited.once, quiet, replaces });
+    await this.#openOnEach(ordered, inherited, { ...inherited, binds, quiet, replaces });
     if (this.#bound.length === 0) throw new ProxyError("ERR_WORKER", "no worker is running");
     this.#health.update(this.#targets.slots());
     this.#inherited = inherited.fds.flat().length;
@@ -272,6 +272,7 @@ export class Listener {
       certificates: this.#certificates.of(this.plan.key),
       reusePort: this.#reusePort,
       exclusive: others.length === 0,
+      beside: start?.beside ?? false,
       // Where one worker accepts for all, whoever does has it.
       endpoint: !this.#reusePort || worker.index === this.#endpointWorker,
       sharedFds,

@@ -300,6 +300,7 @@ export class Proxy implements AsyncDisposable {
     await this.#workers.start(this.plan.listeners);
     await this.#listeners.open(this.plan.listeners, this.#inheritance);
     if (this.#inheritance.quiet) await this.#questions.ask(this.#workers.alive(), "accept");
+    await this.#inheritance.handshakes();
     this.#takingUp = this.#readyForPlans();
     this.#certificates.watch();
     this.#served.autoTls?.start();

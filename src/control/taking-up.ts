@@ -106,6 +106,7 @@ export class TakingUp {
     certificates.commit();
     logs.commit();
     await questions.ask(workers.alive(), "accept");
+    await inheritance.handshakes();
     next.commit();
     await questions.ask(workers.alive(), "alive"); // what was posted has been read
     next.settle();

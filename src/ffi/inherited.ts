@@ -84,6 +84,12 @@ export function canBindBeside(fd: number): boolean {
   return fstatSync(fd).uid === process.geteuid?.();
 }
 
+/** From here on it can (`canBindBeside`), also beside one that was bound alone. */
+export function shareAddress(fd: number): void {
+  integer[0] = 1;
+  libc.setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, addressOf(integer), 4);
+}
+
 /** The process that made this unix socket's pair (SO_PEERCRED, unix(7)); 0: it is no such thing. */
 export function peerProcess(fd: number): number {
   length[0] = credentials.byteLength;

@@ -394,6 +394,7 @@ export const CONTROL = {
   startTimeoutMs: 10_000, // a worker that is not ready by then never will be
   endTimeoutMs: 5_000, // a hundred thousand connections are reset within one; who asked for an end must not wait for ever
   upgradeTimeoutMs: 60_000, // for a new process until it serves: its workers, and a resolver that takes its time
+  narrowMs: 1_000, // that a wildcard stays beside the narrower address that replaces it: handshakes that began at it end there
 } as const;
 
 /** The admin listener: probes, scrapes and a person at a time. */

@@ -70,6 +70,11 @@ export interface OpenRequest<P extends ListenerPlan = ListenerPlan> {
   readonly reusePort: boolean;
   /** This is the first worker to bind: it makes sure that no other process holds the address. */
   readonly exclusive: boolean;
+  /**
+   * Sockets of whoever is replaced have the port, on a wider or narrower address, and share it: what is not inherited is bound
+   * with SO_REUSEPORT, and not made sure of.
+   */
+  readonly beside: boolean;
   /** This worker has what the listener speaks over QUIC: whose connections stay with one socket and one thread. */
   readonly endpoint: boolean;
   /**
@@ -99,6 +104,7 @@ export type BindRequest = Pick<
   | "binds"
   | "reusePort"
   | "exclusive"
+  | "beside"
   | "endpoint"
   | "sharedFds"
   | "inherited"

@@ -4,7 +4,7 @@ import { expect, test } from "bun:test";
 import { existsSync, lstatSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { inFolder } from "../support/daemon.ts";
+import { freePort, inFolder } from "../support/daemon.ts";
 import { ENGINES } from "../support/engines.ts";
 import { Service } from "../support/service.ts";
 import { until, within } from "../support/until.ts";
@@ -223,6 +223,35 @@ test.if(LINUX_ENGINES.includes("uring"))(
     const { code, stderr } = await service.stop();
     expect(code).toBe(0);
     expect(stderr).not.toMatch(/"level":"(warn|error)"/);
+  }),
+  TEST_MS,
+);
+
+test.if(LINUX_ENGINES.length > 0)(
+  "an upgrade to a wider address of the port, and one back, refuse nobody",
+  inSetting(async ({ folder, file, write }) => {
+    const port = await freePort();
+    write(`127.0.0.1:${port}`);
+    await using service = await Service.start(folder, "-config", file, "-workers", "2");
+    let goesOn = true;
+    const asking = (async () => {
+      while (goesOn) await expectServed(at(port));
+    })();
+    for (const [host, isOpen] of [
+      ["0.0.0.0", true],
+      ["127.0.0.1", false],
+    ] as const) {
+      write(`${host}:${port}`);
+      await service.upgrade();
+      await until("the other address is as it should be", async () => {
+        const other = await Wire.connect({ host: "127.0.0.2", port }).catch(() => null);
+        other?.reset();
+        return (other !== null) === isOpen;
+      });
+    }
+    goesOn = false;
+    await asking;
+    expect((await service.stop()).code).toBe(0);
   }),
   TEST_MS,
 );

@@ -92,6 +92,7 @@ export class UringRelay implements AsyncDisposable {
         mirror: [],
         reusePort: false,
         exclusive: false,
+        beside: false,
         endpoint: false,
         sharedFds: [],
         inherited: [],

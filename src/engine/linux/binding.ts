@@ -2,6 +2,7 @@
 // makes sure that it has it alone: with SO_REUSEPORT a second proxy would otherwise share the port without a word.
 
 import * as E from "../../ffi/errno.ts";
+import { isBoundTo } from "../../ffi/inherited.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import {
   AF_INET6,
@@ -57,8 +58,10 @@ export function bindAll(
   try {
     for (const [i, bind] of request.binds.entries()) {
       const inherited = (request.inherited[i] ?? []).map((fd) => adopt(fd, fds, prepare));
-      if (inherited.length > 0) {
-        bound.push(boundAs(bind, localAddress(inherited[0]!)));
+      // Others are on addresses that this one covers.
+      const same = inherited.find((fd) => isBoundTo(fd, bind));
+      if (same !== undefined) {
+        bound.push(boundAs(bind, localAddress(same)));
         continue;
       }
       // Addresses of one name share the port that the system chose for the first.
@@ -111,12 +114,12 @@ function openOne(
 ): number {
   if (address.kind === "unix") removeStaleSocket(address.path);
   let wanted = address;
-  if (request.reusePort && request.exclusive) {
+  if (request.reusePort && request.exclusive && !request.beside) {
     const probe = bindOne(address, false);
     wanted = boundAs(address, localAddress(probe.fd));
     libc.close(probe.fd);
   }
-  const { fd, family } = bindOne(wanted, request.reusePort);
+  const { fd, family } = bindOne(wanted, request.reusePort || request.beside);
   prepare(fd, family);
   if (libc.listen(fd, RELAY.listenBacklog) < 0) {
     const error = errno();

@@ -42,6 +42,7 @@ function request(slot: number, options: Partial<ListenerOptions> = {}): RelayReq
     mirror: [],
     reusePort: false,
     exclusive: false,
+    beside: false,
     endpoint: false,
     sharedFds: [],
     inherited: [],
