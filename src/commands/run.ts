@@ -152,7 +152,8 @@ async function begin(
   log: Log,
 ): Promise<void> {
   logStarted(log, proxy);
-  await predecessor?.succeeded(inheritance.taken);
+  const lastWord = await predecessor?.succeeded(inheritance.taken);
+  if (lastWord != null) proxy.wishes.takeWishes(lastWord.wishes);
   try {
     pidFile?.write();
   } catch (error) {

@@ -18,6 +18,7 @@ import { type Log, silentLog } from "../shared/log.ts";
 import type { ListeningSocket } from "../shared/messages.ts";
 import type { ListenerPlan } from "../shared/plan.ts";
 import { covers } from "./listen-places.ts";
+import type { HandedWish, HandedWishes } from "./target-wishes.ts";
 
 export interface InheritedSocket {
   readonly fd: number;
@@ -51,14 +52,21 @@ export class Inheritance {
   readonly quiet: boolean;
   /** Who is replaced is another process. */
   readonly fromProcess: boolean;
+  readonly #wishes: ReadonlyMap<string, readonly HandedWish[]>;
   readonly #sockets: readonly InheritedSocket[];
   readonly #taken = new Set<number>();
   /** A socket was made way for that takes a part of another's clients. */
   #narrows = false;
   #closed = false;
 
-  constructor(sockets: readonly InheritedSocket[] = [], quiet = false, fromProcess = quiet) {
+  constructor(
+    sockets: readonly InheritedSocket[] = [],
+    quiet = false,
+    fromProcess = quiet,
+    wishes: HandedWishes = [],
+  ) {
     this.#sockets = sockets;
+    this.#wishes = new Map(wishes);
     this.quiet = quiet;
     this.fromProcess = fromProcess;
     for (const { fd } of sockets) closeOnExec(fd);
@@ -79,6 +87,11 @@ export class Inheritance {
       else kept.set(ino, { fd, key, name: key, worker });
     }
     return new Inheritance([...kept.values()], true, false);
+  }
+
+  /** What operators want of this listener's targets. */
+  wishesOf(key: string): readonly HandedWish[] {
+    return this.#wishes.get(key) ?? [];
   }
 
   /** Descriptors that listeners have taken. */

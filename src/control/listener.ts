@@ -20,8 +20,7 @@ import { isOnSamePort } from "./listen-places.ts";
 import { ListenerCounts } from "./listener-counts.ts";
 import { AddressWatch, type Lookup, resolveOnce } from "./resolver.ts";
 import { SocketFile } from "./socket-file.ts";
-import type { TargetWish } from "./target-wishes.ts";
-import { type ListedTarget, TargetDirectory } from "./targets.ts";
+import { TargetDirectory } from "./targets.ts";
 import type { WorkerHandle } from "./worker-handle.ts";
 
 export interface ListenerSummary {
@@ -63,11 +62,11 @@ interface Share {
 export class Listener {
   readonly plan: ListenerPlan;
   readonly slot: number;
+  readonly targets: TargetDirectory;
   #reusePort: boolean;
   readonly #log: Log;
   readonly #lookup: Lookup;
   readonly #certificates: CertificateSource;
-  readonly #targets: TargetDirectory;
   readonly #health: HealthChecks;
   #mirror: AddressWatch | undefined;
   /** Who has the listener's QUIC, and whoever replaces it: by index. */
@@ -107,20 +106,20 @@ export class Listener {
     this.#lookup = lookup;
     this.#active = before === undefined ? new SharedArrayBuffer(4) : before.#active;
     this.#admissions = new Admissions(plan, before && before.#admissions);
-    this.#targets = new TargetDirectory(
+    this.targets = new TargetDirectory(
       plan,
       log,
       lookup,
       () => this.#targetsChanged(),
-      before && before.#targets,
+      before && before.targets,
     );
     this.#health = new HealthChecks(
       plan,
       log,
       () => certificates.of(plan.key),
-      (target, up) => this.#targets.probed(target, up),
+      (target, up) => this.targets.probed(target, up),
     );
-    this.#counts = new ListenerCounts(plan, this.#targets.capacity);
+    this.#counts = new ListenerCounts(plan, this.targets.capacity);
     const limited = "bytesPerSecond" in plan.limits && plan.limits.bytesPerSecond > 0;
     const bucket = before === undefined ? null : before.#bandwidth;
     this.#bandwidth = limited ? (bucket ?? new SharedArrayBuffer(bucketMemory(1))) : null;
@@ -147,7 +146,9 @@ export class Listener {
     inheritance: Inheritance,
     leaving: readonly Listener[] = [],
   ): Promise<void> {
-    await Promise.all([this.#targets.start(), this.#watchMirror()]);
+    const handed = inheritance.wishesOf(this.plan.key);
+    if (handed.length > 0) this.targets.takeWishes(handed);
+    await Promise.all([this.targets.start(), this.#watchMirror()]);
     const binds = await resolveOnce(this.plan.listen, this.#lookup);
     const isUdp = this.plan.protocol === "udp" || this.plan.protocol === "quic";
     const inherited = inheritance.take(this.plan.key, binds, isUdp);
@@ -161,7 +162,7 @@ export class Listener {
     const ordered = workers.toSorted((a, b) => isFirst(a) - isFirst(b));
     await this.#openOnEach(ordered, inherited, { ...inherited, binds, quiet, replaces });
     if (this.#bound.length === 0) throw new ProxyError("ERR_WORKER", "no worker is running");
-    this.#health.update(this.#targets.slots());
+    this.#health.update(this.targets.slots());
     this.#inherited = inherited.fds.flat().length;
   }
 
@@ -261,9 +262,9 @@ export class Listener {
       listener: this.plan,
       slot: this.slot,
       binds,
-      targets: this.#targets.slots(),
+      targets: this.targets.slots(),
       mirror: this.#mirror?.current ?? [],
-      targetSlots: this.#targets.capacity,
+      targetSlots: this.targets.capacity,
       counters: share.counters,
       active: this.#active,
       clients: this.#admissions.clients,
@@ -338,7 +339,7 @@ export class Listener {
 
   stats(): ListenerStats {
     const counters = [...this.#shares.values()].map((share) => share.counters);
-    return this.#counts.sum(counters, this.#targets.places());
+    return this.#counts.sum(counters, this.targets.places());
   }
 
   /**
@@ -387,7 +388,7 @@ export class Listener {
   /** After the workers are gone: stops watching names and removes the socket file, if it still is ours. */
   stop(): void {
     this.close();
-    this.#targets.stop();
+    this.targets.stop();
     this.#health.stop();
     this.#mirror?.stop();
     this.#socketFile.remove();
@@ -412,17 +413,8 @@ export class Listener {
     });
   }
 
-  /** See TargetDirectory.wish: workers are told before this returns. */
-  wish(target: string, wish: TargetWish): boolean {
-    return this.#targets.wish(target, wish);
-  }
-
-  targets(): ListedTarget[] {
-    return this.#targets.list();
-  }
-
   #targetsChanged(): void {
-    const targets = this.#targets.slots();
+    const targets = this.targets.slots();
     this.#health.update(targets);
     for (const { worker } of this.#shares.values()) {
       worker.post({ type: "targets", slot: this.slot, targets });

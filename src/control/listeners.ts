@@ -16,7 +16,7 @@ import type { Inheritance } from "./inheritance.ts";
 import { joinStats, rememberStats } from "./joined-stats.ts";
 import { isOnSamePort } from "./listen-places.ts";
 import { Listener, type ListenerOptions, type ListenerSummary } from "./listener.ts";
-import type { TargetWish } from "./target-wishes.ts";
+import type { HandedWishes, TargetWish } from "./target-wishes.ts";
 import type { ListedTarget } from "./targets.ts";
 import type { WorkerHandle } from "./worker-handle.ts";
 
@@ -186,18 +186,30 @@ export class Listeners {
 
   /** Of the plan's listeners, by key. */
   targets(): Map<string, ListedTarget[]> {
-    return new Map([...this.#current].map(([key, listener]) => [key, listener.targets()]));
+    return new Map([...this.#current].map(([key, listener]) => [key, listener.targets.list()]));
   }
 
   /** Those that were replaced are told too: they have connections. @returns false: the current one has no such target. */
   wish(key: string, target: string, wish: TargetWish): boolean {
-    const known = this.#current.get(key)?.wish(target, wish) ?? false;
+    const known = this.#current.get(key)?.targets.wish(target, wish) ?? false;
     for (const listener of this.#all.values()) {
       if (listener.plan.key === key && this.#current.get(key) !== listener) {
-        listener.wish(target, wish);
+        listener.targets.wish(target, wish);
       }
     }
     return known;
+  }
+
+  /** What operators want of targets, for a successor. */
+  wishes(): HandedWishes {
+    const all = [...this.#current].map(([key, { targets }]) => [key, targets.wishes()] as const);
+    return all.filter(([, wishes]) => wishes.length > 0);
+  }
+
+  /** What operators wanted of the process before this one when it let go, which is all that they want. */
+  takeWishes(handed: HandedWishes): void {
+    const byKey = new Map(handed);
+    for (const [key, { targets }] of this.#current) targets.takeWishes(byKey.get(key) ?? []);
   }
 
   /** Of the plan's listeners, with what those before them counted. */

@@ -24,6 +24,11 @@ export function takeOrigin(): Origin {
   // The manager's successor hears from the manager too; nothing else that we start does.
   for (const name of ["NOTIFY_SOCKET", "WATCHDOG_USEC"]) Reflect.deleteProperty(process.env, name);
   const sockets = [...manager.sockets, ...(predecessor?.sockets ?? [])];
-  const inheritance = new Inheritance(sockets, predecessor !== undefined);
+  const inheritance = new Inheritance(
+    sockets,
+    predecessor !== undefined,
+    predecessor !== undefined,
+    predecessor?.wishes,
+  );
   return { manager, predecessor, inheritance, command: ownCommand(), env };
 }

@@ -5,15 +5,28 @@ import { closeSync, read, writeSync } from "node:fs";
 
 import { closeOnExec, peerProcess } from "../ffi/inherited.ts";
 import type { InheritedSocket } from "./inheritance.ts";
-import { CHANNEL_FD, type Hello, type Legacy, type Report, UPGRADE_ENV } from "./successor.ts";
+import {
+  CHANNEL_FD,
+  type Hello,
+  type LastWord,
+  type Legacy,
+  type Report,
+  UPGRADE_ENV,
+} from "./successor.ts";
+import type { HandedWishes } from "./target-wishes.ts";
+
+const PART_BYTES = 16 * 1024;
 
 export class Predecessor {
   readonly pid: number;
   readonly sockets: readonly InheritedSocket[];
+  /** What operators wanted of its targets when this process was started. */
+  readonly wishes: HandedWishes;
   #open = true;
 
-  private constructor({ parent, listeners }: Legacy) {
+  private constructor({ parent, listeners, wishes = [] }: Legacy) {
     this.pid = parent;
+    this.wishes = wishes;
     const keys = listeners.flatMap(([key, sockets]) => new Array<string>(sockets).fill(key));
     this.sockets = keys.map((key, i) => ({
       fd: CHANNEL_FD + 1 + i,
@@ -37,14 +50,18 @@ export class Predecessor {
     return legacy?.parent === channel ? new Predecessor(legacy) : undefined;
   }
 
-  /** This process serves. Resolves when the predecessor has heard it, or is gone: we are in charge from then on. */
-  async succeeded(taken: readonly number[]): Promise<void> {
+  /**
+   * This process serves. Resolves when the predecessor has heard it, or is gone: we are in charge from then on.
+   * @returns its last word; null if it had none.
+   */
+  async succeeded(taken: readonly number[]): Promise<LastWord | null> {
     this.#tell({ taken });
-    if (!this.#open) return;
-    const heard = Promise.withResolvers<void>();
-    read(CHANNEL_FD, Buffer.alloc(1), 0, 1, null, () => heard.resolve());
-    await heard.promise;
+    if (!this.#open) return null;
+    const said: Buffer[] = [];
+    for (let part = await readPart(); part.length > 0; part = await readPart()) said.push(part);
     this.#close();
+    const line = Buffer.concat(said).toString();
+    return line.endsWith("\n") ? (JSON.parse(line) as LastWord) : null;
   }
 
   /** This process ends, and the predecessor goes on. Nothing happens once `succeeded` has resolved. */
@@ -66,6 +83,16 @@ export class Predecessor {
     if (this.#open) closeSync(CHANNEL_FD);
     this.#open = false;
   }
+}
+
+/** @returns no bytes at the end; a predecessor that was killed is gone, too. */
+function readPart(): Promise<Buffer> {
+  const { promise, resolve } = Promise.withResolvers<Buffer>();
+  const bytes = Buffer.alloc(PART_BYTES);
+  read(CHANNEL_FD, bytes, 0, PART_BYTES, null, (_, count) =>
+    resolve(bytes.subarray(0, count ?? 0)),
+  );
+  return promise;
 }
 
 function parse(text: string): Legacy | undefined {

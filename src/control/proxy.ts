@@ -186,13 +186,18 @@ export class Proxy implements AsyncDisposable {
 
   /**
    * What an operator wants of a target, by its name or as it is configured (TargetDirectory.wish). It holds over changes of
-   * addresses, worker crashes and reloads that keep the target; not over a restart or an upgrade.
+   * addresses, worker crashes, and reloads and upgrades that keep the target; not over a restart.
    * @returns false: the listener has no such target. Workers have obeyed once `answers` settles.
    */
   wish(listener: string, target: string, wish: TargetWish): boolean {
     const known = this.#listeners.wish(listener, target, wish);
     if (known) this.#log.info({ listener, target, ...wish }, "target is to be otherwise");
     return known;
+  }
+
+  /** What operators want of targets: for a successor, and of a predecessor. */
+  get wishes(): Pick<Listeners, "wishes" | "takeWishes"> {
+    return this.#listeners;
   }
 
   /** Every one; `live` tells of some at less cost. */

@@ -2,13 +2,15 @@
 // Called by upgrade.ts.
 //
 //   its descriptors: 3 the channel, 4 and up the listening sockets, in the order of the legacy's listeners
-//   what comes over the channel: lines of JSON, a `Hello` and a `Report`; we close it, and the successor is in charge
+//   what comes over the channel: lines of JSON, a `Hello` and a `Report`
+//   what goes: our `LastWord`, and its end, at which the successor is in charge
 
 import type { Socket, Subprocess } from "bun";
 
 import { ProxyError } from "../shared/errors.ts";
 import type { ListeningSocket } from "../shared/messages.ts";
 import { successorsOf } from "./processes.ts";
+import type { HandedWishes } from "./target-wishes.ts";
 
 /** Environment variable that tells a process of its predecessor: `Legacy` as JSON. */
 export const UPGRADE_ENV = "PROXY_UPGRADE";
@@ -19,6 +21,14 @@ export interface Legacy {
   readonly parent: number;
   /** ListenerPlan.key and how many sockets it has. */
   readonly listeners: readonly (readonly [key: string, sockets: number])[];
+  /** What operators want of targets; left out where they do not fit into a variable. */
+  readonly wishes?: HandedWishes;
+}
+
+/** What the successor is told when it serves. */
+export interface LastWord {
+  /** All of them, since some may be of the time in which it was starting. */
+  readonly wishes: HandedWishes;
 }
 
 /** It has started. */
@@ -33,6 +43,7 @@ export type Report =
 export interface SuccessorOptions {
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly wishes: HandedWishes;
   /** In groups by listener. They stay the caller's, who may close them afterwards. */
   readonly sockets: readonly ListeningSocket[];
   /**
@@ -57,13 +68,17 @@ export class Successor {
   readonly #orphan: boolean;
   readonly #report = Promise.withResolvers<Report>();
   #pid: number | undefined;
+  /** The channel takes bytes again, or never will. */
+  #drained = (): void => {};
+  #closed = false;
 
   /** @throws whatever keeps a process from being started. */
-  constructor({ command, env, sockets, orphan }: SuccessorOptions) {
+  constructor({ command, env, sockets, wishes, orphan }: SuccessorOptions) {
     const groups = Map.groupBy(sockets, ({ key }) => key);
     const legacy: Legacy = {
       parent: process.pid,
       listeners: [...groups].map(([key, group]) => [key, group.length]),
+      ...(Buffer.byteLength(JSON.stringify(wishes)) <= VARIABLE_MAX_BYTES ? { wishes } : {}),
     };
     const fds = [...groups.values()].flat().map(({ fd }) => fd);
     this.#orphan = orphan;
@@ -82,8 +97,11 @@ export class Successor {
     return this.#pid;
   }
 
-  /** @throws ProxyError ERR_UPGRADE if it ends, says that it cannot, or takes too long; then it is ended. */
-  async serving(timeoutMs: number): Promise<Serving> {
+  /**
+   * @param lastWord is asked when it serves.
+   * @throws ProxyError ERR_UPGRADE if it ends, says that it cannot, or takes too long; then it is ended.
+   */
+  async serving(timeoutMs: number, lastWord: () => LastWord): Promise<Serving> {
     const late = setTimeout(() => {
       this.#report.reject(this.#failure(`it did not serve within ${timeoutMs / 1_000} s`));
       this.kill("SIGKILL");
@@ -93,11 +111,25 @@ export class Successor {
       channel = await this.#listen();
       const report = await this.#report.promise;
       if ("failed" in report) throw this.#failure(report.failed);
+      await this.#tell(channel, lastWord());
       return { pid: this.#pid!, taken: report.taken };
     } finally {
       clearTimeout(late);
       channel?.terminate();
       this.#child.unref(); // it is to outlive us, or it is about to end
+    }
+  }
+
+  /** It may be gone, or be of a version that does not listen to the end. */
+  async #tell(channel: Socket, word: LastWord): Promise<void> {
+    let rest: Uint8Array = Buffer.from(`${JSON.stringify(word)}\n`);
+    while (rest.length > 0 && !this.#closed) {
+      const drained = Promise.withResolvers<void>();
+      this.#drained = drained.resolve;
+      const sent = channel.write(rest);
+      if (sent < 0) return;
+      rest = rest.subarray(sent);
+      if (rest.length > 0) await drained.promise;
     }
   }
 
@@ -137,7 +169,10 @@ export class Successor {
           rest = lines.pop()!;
           for (const line of lines) this.#take(JSON.parse(line) as Hello | Report);
         },
+        drain: () => this.#drained(),
         close: () => {
+          this.#closed = true;
+          this.#drained();
           if (this.#orphan) this.#report.reject(this.#failure("it ended before it served"));
         },
       },
@@ -155,10 +190,13 @@ export class Successor {
   }
 }
 
+/** Of the 128 KiB that execve(2) takes, beside the sockets; beyond some thousand wishes, the last word tells them. */
+const VARIABLE_MAX_BYTES = 64 * 1024;
+
 /** How long a line that a process wrote before its end may take. */
 const LAST_WORDS_MS = 100;
 
 type ConnectFd = (options: {
   fd: number;
-  socket: { data(socket: Socket, bytes: Buffer): void; close(): void };
+  socket: { data(socket: Socket, bytes: Buffer): void; drain(): void; close(): void };
 }) => Promise<Socket>;

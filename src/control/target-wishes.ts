@@ -12,6 +12,17 @@ export interface TargetWish {
   readonly weight?: number | null | undefined;
 }
 
+/** A wish as a successor is told of it. */
+export interface HandedWish extends TargetWish {
+  /** As configured. */
+  readonly target: string;
+  /** Of one of its addresses; left out: of all, also those to come. */
+  readonly name?: string;
+}
+
+/** By ListenerPlan.key. */
+export type HandedWishes = readonly (readonly [key: string, wishes: readonly HandedWish[]])[];
+
 /** Of one target as configured. */
 interface Wishes {
   all: TargetWish;
@@ -51,6 +62,23 @@ export class TargetWishes {
     return { mode: wish.mode ?? "enabled", weight: wish.weight ?? weight };
   }
 
+  /** Those of a target come before those of its addresses. */
+  list(): HandedWish[] {
+    return [...this.#byTarget].flatMap(([target, { all, single }]) => {
+      const ofSingle = [...single].map(([name, wish]) => ({ target, name, ...stated(wish) }));
+      return [{ target, ...stated(all) }, ...ofSingle].filter(
+        (wish) => "mode" in wish || "weight" in wish,
+      );
+    });
+  }
+
+  /** @param wishes as `list` gives them, instead of those that there are. */
+  replace(wishes: readonly HandedWish[]): void {
+    this.#byTarget.clear();
+    for (const { target, name = null, mode, weight } of wishes)
+      this.add(target, name, { mode, weight });
+  }
+
   /** The address is another one's place now. */
   forget(configured: string, name: string): void {
     this.#byTarget.get(configured)?.single.delete(name);
@@ -68,4 +96,9 @@ export class TargetWishes {
 
 function join(before: TargetWish, { mode = before.mode, weight = before.weight }: TargetWish) {
   return { mode, weight } satisfies TargetWish;
+}
+
+/** What it says, as JSON has it. */
+function stated({ mode, weight }: TargetWish): TargetWish {
+  return { ...(mode === undefined ? {} : { mode }), ...(weight === undefined ? {} : { weight }) };
 }

@@ -2,6 +2,8 @@
 // long as the address stays, so that what is counted for it stays together. Names are watched; probes report here, and so do
 // operators. Called by listener.ts, one for each listener.
 
+import { isDeepStrictEqual } from "node:util";
+
 import { formatEndpoint, formatSocketAddress, type SocketAddress } from "../shared/address.ts";
 import { monotonicMs } from "../shared/clock.ts";
 import { CONTROL } from "../shared/limits.ts";
@@ -10,7 +12,7 @@ import type { TargetSlot } from "../shared/messages.ts";
 import type { ListenerPlan, TargetPlan } from "../shared/plan.ts";
 import type { TargetPlace } from "./listener-counts.ts";
 import { AddressWatch, isName, type Lookup } from "./resolver.ts";
-import { type TargetWish, TargetWishes } from "./target-wishes.ts";
+import { type HandedWish, type TargetWish, TargetWishes } from "./target-wishes.ts";
 
 /** A target of the plan: its addresses, in slots of its own. */
 interface Entry {
@@ -178,6 +180,25 @@ export class TargetDirectory {
     for (const { entry, name } of meant) this.#wishes.add(entry.configured, name, wish);
     if (meant.length > 0) this.#changed();
     return meant.length > 0;
+  }
+
+  /** What operators want, for a successor. */
+  wishes(): HandedWish[] {
+    return this.#wishes.list();
+  }
+
+  /** What operators wanted of the process that this one replaces; of targets that are gone nothing is wanted any more. */
+  takeWishes(handed: readonly HandedWish[]): void {
+    const configured = new Set(this.#entries.map((entry) => entry.configured));
+    const wishes = handed.filter(({ target }) => configured.has(target));
+    if (isDeepStrictEqual(wishes, this.#wishes.list())) return;
+    this.#wishes.replace(wishes);
+    const about = { listener: this.#key, wishes: wishes.length };
+    this.#log.info(
+      about,
+      "targets are to be as operators want them in the process before this one",
+    );
+    if (this.#started) this.#changed();
   }
 
   /** Every slot that has or had an address. */

@@ -10,7 +10,7 @@ import type { Log } from "../shared/log.ts";
 import type { ListeningSocket } from "../shared/messages.ts";
 import { REPLACED_NAME } from "./processes.ts";
 import type { Proxy } from "./proxy.ts";
-import { CHANNEL_FD, Successor } from "./successor.ts";
+import { CHANNEL_FD, type LastWord, Successor } from "./successor.ts";
 
 export interface Heir {
   readonly pid: number;
@@ -97,14 +97,16 @@ export class Upgrader {
     const sockets = await this.#sockets();
     try {
       if (this.#isOver) throw new ProxyError("ERR_STATE", "the proxy is ending");
-      this.#successor = new Successor({ command, env, sockets, orphan });
+      const wishes = this.#proxy!.wishes.wishes();
+      this.#successor = new Successor({ command, env, sockets, wishes, orphan });
     } finally {
       for (const { fd } of sockets) closeSync(fd);
     }
+    const lastWord = (): LastWord => ({ wishes: this.#proxy!.wishes.wishes() });
     const { pid } = this.#successor;
     log.info({ ...(pid === undefined ? {} : { pid }), command: command.join(" ") }, "upgrading");
     try {
-      const serving = await this.#successor.serving(timeoutMs);
+      const serving = await this.#successor.serving(timeoutMs, lastWord);
       return { pid: serving.pid, keys: fullyTaken(sockets, serving.taken) };
     } finally {
       this.#successor = undefined;

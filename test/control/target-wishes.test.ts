@@ -45,3 +45,24 @@ test("a reload keeps what is wanted of targets that stay, and an address that is
   expect(after.of("web:80", "a", 5).mode).toBe("enabled");
   expect(before.of("web:80", "a", 5).mode).toBe("draining");
 });
+
+test("a list, over JSON, says all that is wanted, and replaces what was", () => {
+  const before = new TargetWishes();
+  before.add("web:80", null, { mode: "draining" });
+  before.add("web:80", "b", { weight: 0 });
+  before.add("web:80", "c", { mode: "disabled", weight: null });
+  before.add("web:80", null, { weight: 3 });
+  before.add("other:80", "d", { mode: "disabled" });
+  before.add("other:80", null, { mode: undefined });
+  const list = before.list();
+  expect(JSON.parse(JSON.stringify(list))).toStrictEqual(list);
+  const after = new TargetWishes();
+  after.add("gone:80", null, { mode: "disabled" });
+  after.replace(list);
+  expect(after.list()).toEqual(list);
+  for (const name of ["a", "b", "c"]) {
+    expect(after.of("web:80", name, 5)).toEqual(before.of("web:80", name, 5));
+  }
+  expect(after.of("other:80", "d", 5).mode).toBe("disabled");
+  expect(after.of("gone:80", "", 5)).toEqual(AS_CONFIGURED);
+});
