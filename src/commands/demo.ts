@@ -109,7 +109,7 @@ async function show(storage: string | null, traffic: boolean): Promise<boolean> 
 }
 
 async function openAdmin(plan: Plan, log: ProcessLog): Promise<Admin & Disposable> {
-  const admin = new Admin(log, log.events, {
+  const admin = new Admin(log, {
     reload: () => Promise.resolve({ error: "the demo has no configuration to read again" }),
     describe: formatPlan,
     file: null,

@@ -76,7 +76,7 @@ async function serve(flags: RunFlags, origin: Origin): Promise<number> {
   });
   let serving: Proxy | undefined;
   const reopenLogs = (): boolean => serving?.reopenLogs() === true;
-  const admin = new Admin(log, log.events, {
+  const admin = new Admin(log, {
     reload: () => reload("api"),
     describe: formatPlan,
     file: file?.path ?? null,

@@ -26,6 +26,8 @@ export interface ProcessLog extends Log {
   readonly events: EventRing;
   /** Waits until every line is written. @returns false if that took longer than `timeoutMs`: nobody reads the log. */
   flush(timeoutMs: number): Promise<boolean>;
+  /** What is written. */
+  readonly level: LogLevel;
   /** For lines from now on. */
   setLevel(level: LogLevel): void;
 }
@@ -59,6 +61,9 @@ export function createLog(options: LogOptions): ProcessLog {
       logger.error(fields, message);
     },
     flush: (timeoutMs) => writer.flush(timeoutMs),
+    get level() {
+      return logger.level as LogLevel;
+    },
     setLevel: (next) => (logger.level = next),
   };
 }

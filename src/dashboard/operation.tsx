@@ -187,6 +187,7 @@ function machinery({ process, status }: Snapshot, cpuShare: number | null): [str
   return [
     ["Workers", kinds.filter((each) => each !== "").join(", ")],
     ["Restarts of workers", count(status.workerRestarts)],
+    ["Log level", status.logLevel],
     ["CPU", cpuShare === null ? "–" : `${(cpuShare * 100).toFixed(0)} % of one`],
     ["Memory", bytes(memoryBytes)],
     ["Threads late by", `${lagMs.toFixed(0)} ms`],

@@ -6,7 +6,7 @@ import { join } from "node:path";
 
 import { stringify } from "yaml";
 
-import { logLevel } from "../../src/control/admin/schemas.ts";
+import { logLevel, status as statusSchema } from "../../src/control/admin/schemas.ts";
 import { freePort, inFolder } from "../support/daemon.ts";
 import { until, within } from "../support/until.ts";
 import { Wire, WireServer } from "../support/wire.ts";
@@ -148,6 +148,9 @@ test(
       expect((await ask("POST", "/api/log-level"))[0]).toBe(400);
       expect((await ask("POST", "/api/log-level", { level: "debug", for: "1m" }))[0]).toBe(400);
       const level = "debug";
+      const shown = async (): Promise<string> =>
+        statusSchema.parse((await ask("GET", "/api/status"))[1]).logLevel;
+      expect(await shown()).toBe("info");
       const [status, answer] = await ask("POST", "/api/log-level", { level });
       expect(status).toBe(200);
       expect(logLevel.parse(answer)).toEqual({ level });
@@ -155,7 +158,9 @@ test(
       await child.line(/"level":"debug".*"msg":"connection open/);
       wire.destroy();
       expect((await ask("POST", "/api/log-level", { level: "error" }))[0]).toBe(200);
+      expect(await shown()).toBe("error");
       expect((await ask("POST", "/api/reload"))[0]).toBe(200);
+      expect(await shown()).toBe("info");
       await child.line(/"level":"info".*"msg":"configuration read again/);
     }),
   30_000,

@@ -32,6 +32,7 @@ export function snapshotOf({ status = {}, process = {}, ...rest }: Changes = {})
       workerRestarts: 0,
       connections: 0,
       reloads: { taken: 0, refused: 0, lastTakenMs: NOW_MS - 60_000 },
+      logLevel: "info",
       ...status,
     },
     listeners: [listenerOf({})],

@@ -59,7 +59,7 @@ function flagged(word: string, text: string, unicode: boolean): string[] {
 }
 
 function rowsOf(status: Status): Row[] {
-  const { phase, engine, workers, workerRestarts, connections, reloads } = status;
+  const { phase, engine, workers, workerRestarts, connections, reloads, logLevel } = status;
   const of = (kind: "relay" | "gateway"): number =>
     workers.filter((each) => each.kind === kind).length;
   const kinds = (["relay", "gateway"] as const).filter((kind) => of(kind) > 0);
@@ -72,6 +72,7 @@ function rowsOf(status: Status): Row[] {
     ["workers", `${kinds.map((kind) => `${of(kind)} ${kind}`).join(", ") || "none"}${restarted}`],
     ["connections", String(connections)],
     ["configuration", `taken up at ${taken} UTC, ${times(reloads.taken)} reloaded${refused}`],
+    ["log level", logLevel],
   ];
 }
 

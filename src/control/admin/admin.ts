@@ -6,12 +6,13 @@ import { formatEndpoint } from "../../shared/address.ts";
 import { errnoOf, messageOf, ProxyError } from "../../shared/errors.ts";
 import { ADMIN, PROXY_DEFAULTS } from "../../shared/limits.ts";
 import type { Log } from "../../shared/log.ts";
-import type { AdminPlan } from "../../shared/plan.ts";
+import type { AdminPlan, LogLevel } from "../../shared/plan.ts";
 import { maskUrls } from "../../shared/secret.ts";
 import { pause } from "../backoff.ts";
 import type { PlanDiff } from "../diff.ts";
 import type { EventRing } from "../event-ring.ts";
 import { FileWatch } from "../file-watch.ts";
+import type { ProcessLog } from "../log.ts";
 import { scrape } from "../metrics/metrics.ts";
 import { takeReading } from "../metrics/reading.ts";
 import type { Proxy } from "../proxy.ts";
@@ -41,8 +42,11 @@ export interface PreparedAdmin {
   abandon(): void;
 }
 
+/** Where it logs, and what it tells of. */
+type AdminLog = Log & Pick<ProcessLog, "events" | "level">;
+
 export class Admin implements ApiSubject {
-  readonly #log: Log;
+  readonly #log: AdminLog;
   readonly #page = new DashboardPage();
   readonly #pulse = new Pulse(this);
   readonly #operations: Operations;
@@ -62,10 +66,10 @@ export class Admin implements ApiSubject {
   readonly events: EventRing;
   readonly #stream: SnapshotStream;
 
-  /** @param events of the log. @param controls what the API can have done. */
-  constructor(log: Log, events: EventRing, controls: Controls) {
+  /** @param controls what the API can have done. */
+  constructor(log: AdminLog, controls: Controls) {
     this.#log = log;
-    this.events = events;
+    this.events = log.events;
     const snapshots = new Snapshots(this);
     this.#stream = new SnapshotStream(
       log,
@@ -87,6 +91,10 @@ export class Admin implements ApiSubject {
       this.#use(plan, readToken(plan));
       void this.#keepTrying(plan);
     }
+  }
+
+  get logLevel(): LogLevel {
+    return this.#log.level;
   }
 
   /** Where it is asked, with the port that the system chose; undefined: nowhere. */

@@ -2,6 +2,7 @@
 // answer; it is ready while clients are served as the configuration says. Called by answers.ts and by metrics.
 
 import { ADMIN } from "../../shared/limits.ts";
+import type { LogLevel } from "../../shared/plan.ts";
 import type { EventRing } from "../event-ring.ts";
 import type { Overload } from "../proxy-state.ts";
 import type { Proxy } from "../proxy.ts";
@@ -18,6 +19,8 @@ export interface Subject {
   /** Why the configuration on disk is not what is served; null: it is. */
   readonly refusal: string | null;
   readonly reloads: Readonly<Reloads>;
+  /** What the log tells, which the API may have changed. */
+  readonly logLevel: LogLevel;
 }
 
 /** What the API tells of besides. */

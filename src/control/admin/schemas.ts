@@ -28,6 +28,9 @@ export const status = z.object({
   workerRestarts: count,
   connections: count,
   reloads: z.object({ taken: count, refused: count, lastTakenMs: time }),
+  logLevel: z
+    .enum(LOG_LEVELS)
+    .meta({ description: "Of the log: as configured, or as it was set." }),
 });
 
 const traffic = {

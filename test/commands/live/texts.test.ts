@@ -22,6 +22,7 @@ proxy 0.1.0 on 127.0.0.1:9090, process 4711, up 1d 2h
   workers        1 relay
   connections    1
   configuration  taken up at 2026-11-23 12:00:00 UTC, 0 times reloaded
+  log level      info
 
 LISTENER    OPEN  TOTAL      UP    DOWN  REFUSED
 tcp :5432      7    100  977 KB  4.8 MB        0

@@ -105,6 +105,7 @@ export function aSnapshot(seconds: number, more: Partial<Snapshot> = {}): Snapsh
       workerRestarts: 0,
       connections: connections.length,
       reloads: { taken: 0, refused: 0, lastTakenMs: START_MS },
+      logLevel: "info",
     },
     listeners: [tcpListener(), httpListener()],
     targets: [aTarget()],

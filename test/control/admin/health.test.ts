@@ -25,7 +25,8 @@ function subject(proxy: Partial<Proxy> | undefined, more: Partial<Subject> = {})
   const reloads = { taken: 0, refused: 0, lastTakenMs: 0 };
   const nothing = { plan: { listeners: [] }, stats: () => ({ listeners: {} }) };
   const whole = proxy && { targets: () => new Map(), ...nothing, ...proxy };
-  return { phase: "serving", proxy: whole as unknown as Proxy, refusal: null, reloads, ...more };
+  const told = { phase: "serving", refusal: null, reloads, logLevel: "info", ...more } as const;
+  return { proxy: whole as unknown as Proxy, ...told };
 }
 
 const listeners = (...workers: number[][]): Proxy["listeners"] => {

@@ -39,7 +39,13 @@ async function withProxy(
   };
   const config = checkSource({ value, place: () => ({ text: "test", order: 0 }) });
   await using proxy = await Proxy.start(compile(config, MACHINE));
-  const subject = { phase: "serving", proxy, refusal: null, reloads: NONE } as const;
+  const subject = {
+    phase: "serving",
+    proxy,
+    refusal: null,
+    reloads: NONE,
+    logLevel: "info",
+  } as const;
   await use(async (accept = "", prefix = "proxy_") => {
     const { text } = await scrape(takeReading(subject), prefix, accept);
     return text;

@@ -20,7 +20,7 @@ export function statusOperations(subject: Subject): Operations {
 }
 
 export function statusOf(subject: Subject): z.input<typeof schemas.status> {
-  const { phase, proxy, reloads } = subject;
+  const { phase, proxy, reloads, logLevel } = subject;
   const { reasons, warnings } = readinessOf(subject);
   return {
     version: manifest.version,
@@ -35,5 +35,6 @@ export function statusOf(subject: Subject): z.input<typeof schemas.status> {
     workerRestarts: proxy?.stats().workerRestarts ?? 0,
     connections: proxy?.live.count() ?? 0,
     reloads: { ...reloads },
+    logLevel,
   };
 }
