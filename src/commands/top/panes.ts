@@ -65,9 +65,11 @@ function listenerTable(readings: readonly ListenerReading[], { unicode, style }:
 }
 
 function targetTable(readings: readonly TargetReading[], { unicode, style }: Look): PaneTable {
+  const hasRoutes = readings.some(({ target }) => target.route !== null);
   const columns: readonly Column[] = [
     { title: `TARGET (${readings.length})`, least: 15, usual: 22 },
     { title: "LISTENER", least: 10, usual: 12, spare: 2 },
+    ...(hasRoutes ? [{ title: "ROUTE", least: 8, spare: 3 }] : []),
     { title: "STATE", usual: 9 },
     { title: "WEIGHT", right: true, spare: 1 },
     { title: "OPEN", right: true, usual: 6 },
@@ -78,6 +80,7 @@ function targetTable(readings: readonly TargetReading[], { unicode, style }: Loo
   const rows = readings.map(({ target, connects, bytes }): Cell[] => [
     printable(target.name, unicode),
     printable(target.listener, unicode),
+    ...(hasRoutes ? [target.route === null ? NOTHING : printable(target.route, unicode)] : []),
     stateCell(target, style),
     weightOf(target),
     String(target.active),

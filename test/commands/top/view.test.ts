@@ -193,3 +193,22 @@ CLIENT (2)              TARGET                  LISTENER          AGE       UP  
 192.0.2.7:40000         10.0.0.3:5432           tcp :5432       1m 6s   2.0 KB  48.7 MB     400
 [2001:db8::7]:51000     10.0.0.3:5432           tcp :5432          0s   2.0 KB   1.0 MB     8.4`);
 });
+
+test("targets say which route leads to them where there are routes, and room", () => {
+  const targets = [
+    aTarget({ route: "/api/*" }),
+    aTarget({ slot: 1, name: "10.0.0.4:80", route: null }),
+  ];
+  const reading = readingOf(aSnapshot(0), aSnapshot(1, { targets }));
+  const table = (columns: number): string =>
+    picture(reading, { ...LOOK, columns })
+      .join("\n")
+      .split("\n\n")
+      .find((part) => part.startsWith("TARGET"))!;
+  expect(table(Infinity)).toBe(
+    `TARGET (2)              LISTENER      ROUTE   STATE      WEIGHT    OPEN  CONN/S  MBIT/S  FAILED
+10.0.0.3:5432           tcp :5432     /api/*  up              1       7       0       0       0
+10.0.0.4:80             tcp :5432     -       up              1       7       -       -       0`,
+  );
+  expect(table(60)).not.toContain("ROUTE");
+});
