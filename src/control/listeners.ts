@@ -192,6 +192,8 @@ export class Listeners {
   /** Those that were replaced are told too: they have connections. @returns false: the current one has no such target. */
   wish(key: string, target: string, wish: TargetWish): boolean {
     const known = this.#current.get(key)?.targets.wish(target, wish) ?? false;
+    const about = { listener: key, target, ...wish };
+    if (known) this.#options.log.info(about, "target is to be otherwise");
     for (const listener of this.#all.values()) {
       if (listener.plan.key === key && this.#current.get(key) !== listener) {
         listener.targets.wish(target, wish);

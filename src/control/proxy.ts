@@ -190,9 +190,7 @@ export class Proxy implements AsyncDisposable {
    * @returns false: the listener has no such target. Workers have obeyed once `answers` settles.
    */
   wish(listener: string, target: string, wish: TargetWish): boolean {
-    const known = this.#listeners.wish(listener, target, wish);
-    if (known) this.#log.info({ listener, target, ...wish }, "target is to be otherwise");
-    return known;
+    return this.#listeners.wish(listener, target, wish);
   }
 
   /** What operators want of targets: for a successor, and of a predecessor. */

@@ -4,6 +4,8 @@ const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
+const KIB = 1024;
+const MIB = 1024 * KIB;
 
 /** When certificates are renewed, and what is tried again when: see `src/control/acme/schedule.ts`. */
 export const SCHEDULE = {
@@ -191,4 +193,20 @@ export const MAINTENANCE = {
   lookMs: 500, // between two looks into the folder
   revokeMs: 60_000, // two answers of an authority that is slow
   renewMs: 180_000, // until the proxy looks (MANAGER.storageLookMs), and for an order by DNS
+} as const;
+
+/** HTTP APIs of DNS providers, and files of their credentials. */
+export const DNS_API = {
+  timeoutMs: 30_000, // of one request with its answer: what lego and certbot wait; changes of large zones take some seconds
+  answerMaxBytes: 1 * MIB, // a page of 500 records has 200 KiB
+  pagesMax: 100, // of one list: 10,000 records with one name, or an API that turns in a circle
+  attempts: 5, // of one request: waits of 1, 2, 4 and 8 s where the API names none
+  retryMs: 1_000, // before the second attempt, doubled each time, and up to half of it more by chance
+  retryMaxMs: 60_000, // the most that an API may ask to wait: limits of GoDaddy and Route 53 are over within a minute
+  changeAttempts: 5, // of a change that others' changes made void: each needs another process to write in between
+  inSyncPollMs: 2_000, // between two looks whether Route 53 has carried out a change, which takes some 30 s
+  inSyncMaxMs: 120_000, // then the zone's servers are asked themselves
+  messageMaxChars: 300, // of an API's own words: some answer with a page of HTML
+  roleTimeoutMs: 2_000, // of a machine's own metadata service, which answers within milliseconds
+  credentialMaxBytes: 16 * KIB, // of a file: a session token of AWS has up to 4 KiB, a file of profiles some of them
 } as const;

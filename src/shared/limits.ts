@@ -365,22 +365,6 @@ export const H1 = {
   readerMaxBytes: 8 * KIB, // one that had to hold a larger head is not kept
 } as const;
 
-/** HTTP APIs of DNS providers, and files of their credentials. */
-export const DNS_API = {
-  timeoutMs: 30_000, // of one request with its answer: what lego and certbot wait; changes of large zones take some seconds
-  answerMaxBytes: 1 * MIB, // a page of 500 records has 200 KiB
-  pagesMax: 100, // of one list: 10,000 records with one name, or an API that turns in a circle
-  attempts: 5, // of one request: waits of 1, 2, 4 and 8 s where the API names none
-  retryMs: 1_000, // before the second attempt, doubled each time, and up to half of it more by chance
-  retryMaxMs: 60_000, // the most that an API may ask to wait: limits of GoDaddy and Route 53 are over within a minute
-  changeAttempts: 5, // of a change that others' changes made void: each needs another process to write in between
-  inSyncPollMs: 2_000, // between two looks whether Route 53 has carried out a change, which takes some 30 s
-  inSyncMaxMs: 120_000, // then the zone's servers are asked themselves
-  messageMaxChars: 300, // of an API's own words: some answer with a page of HTML
-  roleTimeoutMs: 2_000, // of a machine's own metadata service, which answers within milliseconds
-  credentialMaxBytes: 16 * KIB, // of a file: a session token of AWS has up to 4 KiB, a file of profiles some of them
-} as const;
-
 /** The control plane's own constants. */
 export const CONTROL = {
   resolveIntervalMs: 30_000, // getaddrinfo gives no TTL; what most resolvers hold at least

@@ -3,7 +3,7 @@
 //
 // Invariant: a request of which nobody knows whether it was carried out is followed by a look, and not by another one.
 
-import { DNS_API } from "../../../shared/limits.ts";
+import { DNS_API } from "../../../shared/auto-tls-limits.ts";
 import type { TxtRecord } from "../provider.ts";
 import { type Api, ApiError } from "./api.ts";
 

@@ -4,8 +4,8 @@
 
 import { randomUUID } from "node:crypto";
 
+import { DNS_API } from "../../../shared/auto-tls-limits.ts";
 import { ProxyError } from "../../../shared/errors.ts";
-import { DNS_API } from "../../../shared/limits.ts";
 import type { Secret } from "../../../shared/secret.ts";
 import type { DnsProvider, TxtRecord } from "../provider.ts";
 import { canonicalQuery, signAcs3 } from "./acs3.ts";

@@ -7,9 +7,9 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { DNS_API } from "../../../shared/auto-tls-limits.ts";
 import type { DnsProviderName } from "../../../shared/auto-tls-plan.ts";
 import { messageOf, ProxyError } from "../../../shared/errors.ts";
-import { DNS_API } from "../../../shared/limits.ts";
 import type { Secret } from "../../../shared/secret.ts";
 import { PROVIDER_TITLES, textOf } from "./credentials.ts";
 import { maskText } from "./mask.ts";

@@ -10,8 +10,8 @@ import { readFile } from "node:fs/promises";
 import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 
+import { DNS_API } from "../../../shared/auto-tls-limits.ts";
 import { messageOf, ProxyError } from "../../../shared/errors.ts";
-import { DNS_API } from "../../../shared/limits.ts";
 import { readSmallFile } from "./credentials.ts";
 import { asText, at, parsed } from "./json.ts";
 

@@ -1,7 +1,7 @@
 // Cloudflare, API v4: a record for each value, found and removed by its id. TXT content is quoted there since 2024, and older
 // records are not: both are read. https://developers.cloudflare.com/api/resources/dns
 
-import { DNS_API } from "../../../shared/limits.ts";
+import { DNS_API } from "../../../shared/auto-tls-limits.ts";
 import type { Secret } from "../../../shared/secret.ts";
 import type { DnsProvider, TxtRecord } from "../provider.ts";
 import { addOnce } from "./add-once.ts";

@@ -4,10 +4,10 @@
 
 import { readFile } from "node:fs/promises";
 
+import { DNS_API } from "../../../shared/auto-tls-limits.ts";
 import type { DnsProviderName } from "../../../shared/auto-tls-plan.ts";
 import { credentialNames } from "../../../shared/dns-credentials.ts";
 import { ProxyError } from "../../../shared/errors.ts";
-import { DNS_API } from "../../../shared/limits.ts";
 import { Secret } from "../../../shared/secret.ts";
 
 /** How messages call the providers. */

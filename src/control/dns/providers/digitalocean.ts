@@ -1,7 +1,7 @@
 // DigitalOcean, API v2: a record for each value, found and removed by its id; names are relative to the domain.
 // https://docs.digitalocean.com/reference/api/reference/domain-records/
 
-import { DNS_API } from "../../../shared/limits.ts";
+import { DNS_API } from "../../../shared/auto-tls-limits.ts";
 import type { Secret } from "../../../shared/secret.ts";
 import type { DnsProvider, TxtRecord } from "../provider.ts";
 import { addOnce } from "./add-once.ts";

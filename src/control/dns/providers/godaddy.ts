@@ -3,7 +3,7 @@
 //
 // Invariant: changes of one zone are made one after another within this process, each on what it has read itself.
 
-import { DNS_API } from "../../../shared/limits.ts";
+import { DNS_API } from "../../../shared/auto-tls-limits.ts";
 import type { Secret } from "../../../shared/secret.ts";
 import type { DnsProvider, TxtRecord } from "../provider.ts";
 import {

@@ -1,7 +1,7 @@
 // What an API said, made fit for people: without credentials, whatever form they come back in, without control characters that
 // a terminal would obey, and not endless. Pure. Called by api.ts for every text that came from outside.
 
-import { DNS_API } from "../../../shared/limits.ts";
+import { DNS_API } from "../../../shared/auto-tls-limits.ts";
 
 const MASK = "[secret]";
 /** What is shorter stands in other words too, and gives nothing away. */

@@ -5,7 +5,7 @@
 
 import { AwsV4Signer } from "aws4fetch";
 
-import { DNS_API } from "../../../shared/limits.ts";
+import { DNS_API } from "../../../shared/auto-tls-limits.ts";
 import type { Secret } from "../../../shared/secret.ts";
 import type { DnsProvider, TxtRecord } from "../provider.ts";
 import {

@@ -7,8 +7,8 @@ import { join } from "node:path";
 
 import { readRole } from "../../../../src/control/dns/providers/aws-role.ts";
 import { createDnsProvider } from "../../../../src/control/dns/providers/create.ts";
+import { DNS_API } from "../../../../src/shared/auto-tls-limits.ts";
 import { ProxyError } from "../../../../src/shared/errors.ts";
-import { DNS_API } from "../../../../src/shared/limits.ts";
 import { FakeRoute53 } from "../../../support/dns-apis/route53.ts";
 
 const KEYS = { keyId: "ASIAROLE", keySecret: "role/secret+key", sessionToken: "role-token==" };

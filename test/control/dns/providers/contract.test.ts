@@ -3,8 +3,8 @@
 import { describe, expect, test } from "bun:test";
 
 import type { DnsProvider, TxtRecord } from "../../../../src/control/dns/provider.ts";
+import { DNS_API } from "../../../../src/shared/auto-tls-limits.ts";
 import { ProxyError } from "../../../../src/shared/errors.ts";
-import { DNS_API } from "../../../../src/shared/limits.ts";
 import { first } from "../../../support/dns-apis/fake-api.ts";
 import {
   makeProvider,

@@ -3,8 +3,8 @@
 import { describe, expect, test } from "bun:test";
 
 import { createDnsProvider } from "../../../../src/control/dns/providers/create.ts";
+import { DNS_API } from "../../../../src/shared/auto-tls-limits.ts";
 import type { DnsProviderName } from "../../../../src/shared/auto-tls-plan.ts";
-import { DNS_API } from "../../../../src/shared/limits.ts";
 import { FakeAlidns } from "../../../support/dns-apis/alidns.ts";
 import { FakeCloudflare } from "../../../support/dns-apis/cloudflare.ts";
 import { first, json } from "../../../support/dns-apis/fake-api.ts";

@@ -5,7 +5,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 
 import { maskText } from "../../../../src/control/dns/providers/mask.ts";
-import { DNS_API } from "../../../../src/shared/limits.ts";
+import { DNS_API } from "../../../../src/shared/auto-tls-limits.ts";
 import type { FakeApi, Seen } from "../../../support/dns-apis/fake-api.ts";
 import { makeProvider, PROVIDER_KINDS } from "../../../support/dns-apis/kinds.ts";
 
