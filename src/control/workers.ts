@@ -1,12 +1,15 @@
 // The data plane's threads: as many of each kind as the plan says, of the kinds that its listeners need. Each has a place by its
 // index (worker-slot.ts), in which it is replaced after a crash. Called by the proxy.
 
+import { availableParallelism } from "node:os";
+
 import { ProxyError } from "../shared/errors.ts";
 import { LoadBoard } from "../shared/load.ts";
 import type { Log } from "../shared/log.ts";
 import type { WorkerKind } from "../shared/messages.ts";
 import type { ListenerPlan, Plan } from "../shared/plan.ts";
 import { StrainBoard } from "../shared/strain.ts";
+import { inTurns } from "./in-turns.ts";
 import { keyLogPath } from "./key-log.ts";
 import { kindFor } from "./listener.ts";
 import type { WorkerHandle, WorkerOrder } from "./worker-handle.ts";
@@ -56,13 +59,16 @@ export class Workers {
     const slots = missing.flatMap((kind) =>
       Array.from({ length: this.count }, () => this.#create(kind)),
     );
-    const starts = await Promise.allSettled(slots.map((slot) => slot.start()));
-    const failed = starts.find((start) => start.status === "rejected");
-    if (failed === undefined) return;
-    // A later plan that needs them tries again.
-    this.#slots.splice(before);
-    await Promise.all(slots.map((slot) => slot.end()));
-    throw failed.reason;
+    const starts = slots.map((slot) => () => slot.start());
+    try {
+      // Where there are more of them than CPUs, all at once would use up the time that each has to come up.
+      await inTurns(starts, availableParallelism());
+    } catch (error) {
+      // A later plan that needs them tries again.
+      this.#slots.splice(before);
+      await Promise.all(slots.map((slot) => slot.end()));
+      throw error;
+    }
   }
 
   #create(kind: WorkerKind): WorkerSlot {

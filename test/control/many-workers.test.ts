@@ -340,4 +340,4 @@ test("listeners of every kind on eight workers lose nobody to reloads, and to a 
     await expect(crowd.open(kind).then((talk) => talk.ask())).rejects.toThrow();
     for (const talk of talks) talk.end();
   }
-}, 60_000);
+}, 240_000);
