@@ -207,8 +207,14 @@ async function main(): Promise<void> {
     console.log(`${target.padEnd(18)} ${megabytes.padStart(4)} MB  ${seconds} s${quic}`);
   }
   const own = join(dist, fileName(`proxy-${host}`, host));
-  if (existsSync(own)) copyFileSync(own, join(dist, fileName("proxy", host)));
+  if (existsSync(own)) replace(own, join(dist, fileName("proxy", host)));
   await writeSums(dist);
+}
+
+/** Also one that runs, into which nothing can be written (ETXTBSY). */
+function replace(from: string, to: string): void {
+  copyFileSync(from, `${to}.new`);
+  renameSync(`${to}.new`, to);
 }
 
 try {
