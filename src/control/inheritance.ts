@@ -121,6 +121,8 @@ export class Inheritance {
       if (address === null || isBoundTo(fd, bind)) continue;
       const isWider = covers(address, bind);
       if (!isWider && !covers(bind, address)) continue;
+      // Of two wildcards of IPv6 the kernel would go on giving its clients to the one that was there first.
+      if (isWider && bind.kind === "ip" && bind.host === "::") continue;
       shareAddress(fd);
       this.#narrows ||= isWider;
       found = true;

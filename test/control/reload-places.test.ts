@@ -107,5 +107,22 @@ for (const [name, planAt] of isLinux ? [...relays, ...gateways, named] : []) {
     const wanted = asking.served + 4;
     await until("some answers", () => asking.served >= wanted);
     expect(await asking.end()).toEqual([]);
-  });
+  }, 60_000);
 }
+
+test.if(isLinux)(
+  "every address of both families to those of IPv6 alone takes two reloads, which the error says",
+  async () => {
+    await using target = await echo();
+    const port = await freePort();
+    const planAt = (listen: string) =>
+      makePlan({ engine: "auto" }, { key: listen, listen, target: target.target });
+    await using proxy = await Proxy.start(planAt(`:${port}`));
+    const failure = await proxy.reload(planAt(`[::]:${port}`)).catch((error: unknown) => error);
+    expect(failure).toMatchObject({
+      message: expect.stringContaining("has the port until this is open"),
+      cure: expect.stringContaining("with the next"),
+    });
+    expect(await refused(OURS, port)).toBe(false);
+  },
+);
