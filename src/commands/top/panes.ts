@@ -65,7 +65,9 @@ function listenerTable(readings: readonly ListenerReading[], { unicode, style }:
 }
 
 function targetTable(readings: readonly TargetReading[], { unicode, style }: Look): PaneTable {
-  const hasRoutes = readings.some(({ target }) => target.route !== null);
+  // A listener without routes has one by default, which says nothing.
+  const routes = new Set(readings.flatMap(({ target }) => target.route ?? []));
+  const hasRoutes = routes.size > 1;
   const columns: readonly Column[] = [
     { title: `TARGET (${readings.length})`, least: 15, usual: 22 },
     { title: "LISTENER", least: 10, usual: 12, spare: 2 },

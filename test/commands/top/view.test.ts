@@ -194,21 +194,22 @@ CLIENT (2)              TARGET                  LISTENER          AGE       UP  
 [2001:db8::7]:51000     10.0.0.3:5432           tcp :5432          0s   2.0 KB   1.0 MB     8.4`);
 });
 
-test("targets say which route leads to them where there are routes, and room", () => {
-  const targets = [
-    aTarget({ route: "/api/*" }),
-    aTarget({ slot: 1, name: "10.0.0.4:80", route: null }),
-  ];
-  const reading = readingOf(aSnapshot(0), aSnapshot(1, { targets }));
-  const table = (columns: number): string =>
-    picture(reading, { ...LOOK, columns })
-      .join("\n")
-      .split("\n\n")
-      .find((part) => part.startsWith("TARGET"))!;
-  expect(table(Infinity)).toBe(
-    `TARGET (2)              LISTENER      ROUTE   STATE      WEIGHT    OPEN  CONN/S  MBIT/S  FAILED
-10.0.0.3:5432           tcp :5432     /api/*  up              1       7       0       0       0
-10.0.0.4:80             tcp :5432     -       up              1       7       -       -       0`,
+test("targets say which route leads to them where there are several, and room", () => {
+  const routes = ["/api/*", "default", null];
+  const targets = routes.map((route, slot) =>
+    aTarget({ slot, name: `10.0.0.${slot + 3}:80`, route }),
   );
-  expect(table(60)).not.toContain("ROUTE");
+  const table = (columns: number, some: typeof targets): string => {
+    const reading = readingOf(aSnapshot(0), aSnapshot(1, { targets: some }));
+    const text = picture(reading, { ...LOOK, columns }).join("\n");
+    return text.split("\n\n").find((part) => part.startsWith("TARGET"))!;
+  };
+  expect(table(Infinity, targets)).toBe(
+    `TARGET (3)              LISTENER      ROUTE    STATE      WEIGHT    OPEN  CONN/S  MBIT/S  FAILED
+10.0.0.3:80             tcp :5432     /api/*   up              1       7       0       0       0
+10.0.0.4:80             tcp :5432     default  up              1       7       -       -       0
+10.0.0.5:80             tcp :5432     -        up              1       7       -       -       0`,
+  );
+  expect(table(60, targets)).not.toContain("ROUTE");
+  expect(table(Infinity, targets.slice(1))).not.toContain("ROUTE");
 });
