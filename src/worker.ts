@@ -29,11 +29,14 @@ const host: EngineHost = {
   load: new LoadBoard(init.load),
   strain: new StrainBoard(init.strain),
   readMailbox(): void {
-    for (let entry = receiveMessageOnPort(port); entry; entry = receiveMessageOnPort(port)) {
+    // What came behind the order to end is for nobody.
+    for (let entry = next(); entry && !ended; entry = next()) {
       obey(entry.message as Command<RelayPlan>);
     }
   },
 };
+
+const next = (): { message: unknown } | undefined => receiveMessageOnPort(port);
 
 let engine: Engine;
 let ended = false;

@@ -299,7 +299,8 @@ export class UringEngine extends LinuxEngine {
   #woken(flags: number): void {
     libc.read(this.wakeFd, addressOf(this.#wakeCount), 8);
     if ((flags & IORING_CQE_F_MORE) === 0) this.#pollWake();
-    this.host.readMailbox();
+    // A client that is handed over to an engine that ends would be nobody's, and the end would wait for it.
+    if (!this.ended) this.host.readMailbox();
   }
 
   /** A poll of a client that is ARRIVING has told, which it does once, or failed: what there is to read says more. */
