@@ -2,6 +2,7 @@
 
 import { defineCommand } from "citty";
 
+import { accessLogFaults } from "../control/access-logs.ts";
 import { checkAutoTlsFiles, missingCredentials } from "../control/acme/check-files.ts";
 import { readToken } from "../control/admin/token.ts";
 import { type Caution, cautions } from "../control/cautions.ts";
@@ -25,6 +26,7 @@ export const check = defineCommand({
     if (plan.admin !== null) readToken(plan.admin);
     const found = [
       ...cautions(plan),
+      ...accessLogFaults(plan.listeners),
       ...checkFiles(plan, Date.now()),
       ...(await checkAutoTls(plan.autoTls)),
     ];

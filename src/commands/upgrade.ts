@@ -6,7 +6,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { defineCommand } from "citty";
 
 import { readPidFile } from "../control/pid-file.ts";
-import { hearsSigusr2, REPLACED_NAME, stateOf, successorsOf } from "../control/processes.ts";
+import {
+  hearsSigusr2,
+  looksLikeProxy,
+  REPLACED_NAME,
+  stateOf,
+  successorsOf,
+} from "../control/processes.ts";
 import { messageOf, ProxyError } from "../shared/errors.ts";
 import { CONTROL } from "../shared/limits.ts";
 import { print } from "./terminal.ts";
@@ -63,7 +69,7 @@ function check(pid: number, successors: ReadonlySet<number>): void {
     const heir = successors.size === 0 ? "" : ` by process ${[...successors].join(", ")}`;
     throw new ProxyError("ERR_UPGRADE", `process ${pid} was replaced${heir}, and drains`);
   }
-  if (!hearsSigusr2(pid)) {
+  if (!hearsSigusr2(pid) || !looksLikeProxy(pid)) {
     throw new ProxyError("ERR_UPGRADE", `process ${pid} is not a proxy that can be upgraded`);
   }
 }

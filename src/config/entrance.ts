@@ -8,6 +8,10 @@ import type { Path, Report } from "./problems.ts";
 import type { ProtocolConfig } from "./schema.ts";
 
 export function checkEntrance(entry: ProtocolConfig, path: Path, report: Report): void {
+  if (entry.allow?.length === 0) {
+    const cure = "Leave it out for that, or write enabled: false to serve nobody";
+    report([...path, "allow"], `is empty, and would let everybody connect. ${cure}`, "key");
+  }
   if (entry.listen.kind === "unix" && !acceptsHeaders(entry))
     checkWithoutAddress(entry, path, report);
   if (isAtHome(["proxy_protocol"], entry.name)) checkProxyProtocol(entry, path, report);

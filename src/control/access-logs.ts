@@ -3,13 +3,15 @@
 // is opened for appending, so that several processes may share it during an upgrade, and anew when asked to (SIGUSR1): a
 // rotated file is let go.
 
-import { closeSync, constants, openSync } from "node:fs";
+import { closeSync, constants, openSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 
 import { messageOf, ProxyError } from "../shared/errors.ts";
 import { ACCESS_LOG } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
 import type { WorkerEvent } from "../shared/messages.ts";
 import type { ListenerPlan } from "../shared/plan.ts";
+import type { Caution } from "./cautions.ts";
 import { LogWriter } from "./log-writer.ts";
 
 /** The standard output. */
@@ -158,6 +160,32 @@ export class AccessLogs {
     this.#byPath.clear();
     this.#byKey.clear();
     await Promise.all(all.map((destination) => destination.close()));
+  }
+}
+
+/** What would keep access logs from being opened, as far as it can be seen without doing so. For `proxy check`. */
+export function accessLogFaults(listeners: readonly ListenerPlan[]): Caution[] {
+  return listeners.flatMap((listener) => {
+    const path = "accessLog" in listener ? (listener.accessLog?.path ?? null) : null;
+    if (path === null || path === STDOUT) return [];
+    const message = faultOf(path);
+    return message === null ? [] : [{ listener: listener.key, message }];
+  });
+}
+
+function faultOf(path: string): string | null {
+  if (isFolder(path) === true) return `access log ${path}: is a folder. Name a file in it`;
+  const folder = dirname(path);
+  if (isFolder(folder) !== false) return null;
+  return `access log ${path}: there is no folder ${folder} here`;
+}
+
+/** null: this user may not know. */
+function isFolder(path: string): boolean | null {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  } catch {
+    return null;
   }
 }
 

@@ -193,7 +193,7 @@ export class Listeners {
   wish(key: string, target: string, wish: TargetWish): boolean {
     const known = this.#current.get(key)?.targets.wish(target, wish) ?? false;
     const about = { listener: key, target, ...wish };
-    if (known) this.#options.log.info(about, "target is to be otherwise");
+    if (known) this.#options.log.info(about, "an operator has set a target");
     for (const listener of this.#all.values()) {
       if (listener.plan.key === key && this.#current.get(key) !== listener) {
         listener.targets.wish(target, wish);

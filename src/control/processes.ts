@@ -39,6 +39,12 @@ export function hearsSigusr2(pid: number): boolean {
   return caught !== undefined && (BigInt(`0x${caught}`) & SIGUSR2_BIT) !== 0n;
 }
 
+/** As its command line tells, with what every proxy is started that can be upgraded: shells catch SIGUSR2 too, and end by it. */
+export function looksLikeProxy(pid: number): boolean {
+  const words = read(`/proc/${pid}/cmdline`).split("\0");
+  return words.some((word) => /^--?(listen|config)(=|$)/.test(word));
+}
+
 function read(path: string): string {
   try {
     return readFileSync(path, "utf8");

@@ -166,3 +166,17 @@ test("files that cannot be used are found, one for each listener, without starti
   expect(lines[1]).toContain(other.keyFile);
   expect(lines[2]).toStartWith(`proxy: http :8080: ${keyFile}: `);
 });
+
+test("an access log that cannot be opened here is warned of", async () => {
+  const check = async (log: string): Promise<string> => {
+    const listener = `{ name: http, listen: ":8080", target: "127.0.0.1:80" }`;
+    const path = file("logged.yaml", `access_log: "${log}"\nprotocols: [${listener}]\n`);
+    const { code, stdout } = await runProxy("check", path);
+    expect(code).toBe(0);
+    return stdout;
+  };
+  const missing = join(authority.folder, "missing");
+  expect(await check(join(missing, "access.log"))).toContain(`there is no folder ${missing} here`);
+  expect(await check(authority.folder)).toContain("is a folder. Name a file in it");
+  expect(await check(join(authority.folder, "access.log"))).not.toContain("warning");
+});

@@ -304,14 +304,18 @@ test.if(LINUX_ENGINES.length > 0)(
 test.if(process.platform === "linux")(
   "`proxy upgrade` harms no process that is no proxy",
   async () => {
-    const child = Bun.spawn(["sleep", "60"]);
-    try {
-      const { code, stderr } = await runProxy("upgrade", "-pid", String(child.pid));
-      expect(code).toBe(1);
-      expect(stderr).toBe(`proxy: process ${child.pid} is not a proxy that can be upgraded\n`);
-      expect(child.exitCode).toBe(null);
-    } finally {
-      child.kill();
+    // The second has a use of its own for the signal, as shells have.
+    for (const script of ["echo; read line", "trap 'exit 9' USR2; echo; read line"]) {
+      const child = Bun.spawn(["sh", "-c", script], { stdin: "pipe", stdout: "pipe" });
+      try {
+        await child.stdout.getReader().read();
+        const { code, stderr } = await runProxy("upgrade", "-pid", String(child.pid));
+        expect(code).toBe(1);
+        expect(stderr).toBe(`proxy: process ${child.pid} is not a proxy that can be upgraded\n`);
+        expect(child.exitCode).toBe(null);
+      } finally {
+        child.kill();
+      }
     }
     const { code, stderr } = await runProxy("upgrade");
     expect(code).toBe(2);
