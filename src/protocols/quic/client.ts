@@ -4,12 +4,12 @@
 // Invariant: `#tunnels` are the streams that are not over; while draining, the last of them closes the connection.
 
 import { monotonicMs } from "../../shared/clock.ts";
-import { QUIC } from "../../shared/limits.ts";
+import { QUIC, QUIC_DEFAULTS } from "../../shared/limits.ts";
 import type { Visit } from "../admission.ts";
 import type { Resident } from "../live-rows.ts";
 import type { Tunnel } from "../tunnel.ts";
 import { SILENT } from "../wire/handler.ts";
-import { QUIC_CODES } from "./codes.ts";
+import { LEAVING, QUIC_CODES } from "./codes.ts";
 import { GRANTED, ShownToken } from "./token.ts";
 import type {
   QuicConnection,
@@ -41,6 +41,9 @@ export class QuicClient implements QuicConnectionHandler, Resident {
   readonly #beganMs = monotonicMs();
   #authorized: boolean;
   #shown: ShownToken | null = null;
+  /** It was told that it should open no more streams. */
+  #told = false;
+  /** And had time to hear of it. */
   #draining = false;
   /** Since when it has no stream; before its first one, for ever. */
   #restsMs = -Infinity;
@@ -108,19 +111,25 @@ export class QuicClient implements QuicConnectionHandler, Resident {
     if (this.#draining) this.#closeIfUnused();
   }
 
-  /** No new streams. */
+  /** No new streams, but for those that are on their way by now. */
   drain(): void {
-    if (this.#over) return;
-    const isUnused = this.tunnels.size === 0 && this.#restsMs === -Infinity;
-    const freshMs = this.#beganMs + QUIC.lingerMs - monotonicMs();
-    // It has just come, and its first stream is on its way.
-    if (isUnused && freshMs > 0) {
-      clearTimeout(this.#closing);
-      this.#closing = setTimeout(() => this.drain(), freshMs);
-      return;
-    }
-    this.#draining = true;
-    this.#closeIfUnused();
+    if (this.#over || this.#told) return;
+    this.#told = true;
+    this.#tell();
+    this.#closing = setTimeout(() => {
+      this.#draining = true;
+      this.#closeIfUnused();
+    }, QUIC.lingerMs);
+  }
+
+  /** Only who speaks this program's own protocol expects to be told. */
+  #tell(): void {
+    const isOurs = QUIC_DEFAULTS.alpn.some((name) => name === this.#connection.tls.alpn);
+    if (!this.#authorized || !isOurs) return;
+    const stream = this.#connection.openUnidirectional();
+    if (stream === null) return; // an older one, which finds out when its streams are aborted
+    stream.handler = SILENT;
+    stream.end(LEAVING);
   }
 
   #closeIfUnused(): void {

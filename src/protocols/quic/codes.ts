@@ -7,3 +7,9 @@ export const QUIC_CODES = {
   draining: 2, // of a stream: no new ones are taken, since the listener shuts down
   unavailable: 3, // of a stream: there is no room for it
 } as const;
+
+/**
+ * On a unidirectional stream of the server, with the protocol that is this program's own: streams that come later than
+ * QUIC.lingerMs are aborted as `draining`. QUIC itself has no word for that, as HTTP has GOAWAY.
+ */
+export const LEAVING = new Uint8Array([2]);

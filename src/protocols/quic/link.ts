@@ -15,7 +15,7 @@ import { SILENT } from "../wire/handler.ts";
 import type { Connected, Connecting } from "../wire/open.ts";
 import { TlsError } from "../wire/tls-error.ts";
 import type { Watermarks } from "../wire/wire.ts";
-import { QUIC_CODES } from "./codes.ts";
+import { LEAVING, QUIC_CODES } from "./codes.ts";
 import { GRANTED } from "./token.ts";
 import type {
   QuicConnecting,
@@ -92,7 +92,8 @@ export class QuicLink {
 
   #make(): void {
     // Otherwise they wait for one of their streams, as long as those who dial do.
-    if (this.#connections.size < QUIC.linkConnectionsMax) this.#making = new LinkConnection(this);
+    const giving = [...this.#connections].filter(({ isLeft }) => !isLeft);
+    if (giving.length < QUIC.linkConnectionsMax) this.#making = new LinkConnection(this);
   }
 
   /** Called by a connection that has its first stream to give. */
@@ -171,6 +172,8 @@ class LinkConnection implements QuicConnectionHandler {
   readonly #connecting: QuicConnecting;
   #connection: QuicConnection | null = null;
   #ready = false;
+  /** Its streams go on, and new ones go elsewhere: the target said that it leaves. */
+  isLeft = false;
   /** For the answer to a token. */
   #grant: ReturnType<typeof setTimeout> | undefined;
   /** When it was last seen with a stream. */
@@ -196,7 +199,7 @@ class LinkConnection implements QuicConnectionHandler {
         keepAliveMs: plan.keepAliveMs,
         handshakeMs: connectMs,
         bidirectionalStreams: 0,
-        unidirectionalStreams: asksToken ? 1 : 0,
+        unidirectionalStreams: asksToken ? 2 : 1, // GRANTED, and LEAVING
         streamWindow: watermarks.highBytes,
         connectionWindow: watermarks.highBytes * QUIC.windowStreams,
         datagrams: false,
@@ -245,18 +248,19 @@ class LinkConnection implements QuicConnectionHandler {
 
   /** @returns null: it has none left. */
   open(): QuicStream | null {
-    if (this.#over) return null;
+    if (this.#over || this.isLeft) return null;
     this.#usedMs = monotonicMs();
     return this.#connection!.openStream();
   }
 
-  /** The answer to a token; targets open no other streams. */
+  /** The answer to a token, or the news that the target leaves; targets open no other streams. */
   onStream(stream: QuicStream): void {
-    if (stream.direction !== "in" || this.#ready) return stream.abort(QUIC_CODES.unavailable);
+    if (stream.direction !== "in") return stream.abort(QUIC_CODES.unavailable);
     stream.handler = {
       ...SILENT,
       onData: (bytes) => {
         if (bytes[0] === GRANTED[0]) this.#become();
+        else if (bytes[0] === LEAVING[0]) this.isLeft = true;
       },
     };
   }

@@ -4,6 +4,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 
 import { pickDriver } from "../../../src/protocols/quic/pick.ts";
+import type { Plan } from "../../../src/shared/plan.ts";
 import { Authority } from "../../support/certificates.ts";
 import { freePort } from "../../support/daemon.ts";
 import { TestHost } from "../../support/gateway-host.ts";
@@ -65,6 +66,15 @@ async function refusedClient(link: StreamRelay): Promise<string> {
   const wire = await link.connect();
   await wire.write("x");
   return within("the end", wire.ending);
+}
+
+/** The same listener, which has to be replaced for it. */
+function otherPlan(plan: Plan): Plan {
+  const listeners = plan.listeners.map((listener) => ({
+    ...listener,
+    timeouts: { ...listener.timeouts, idleMs: 77_000 },
+  }));
+  return { ...plan, listeners: listeners as Plan["listeners"] };
 }
 
 describe.each([
@@ -228,6 +238,28 @@ describe.each([
     await until("the link", async () => (await conversation(link)) === "x");
     expect(second.stats.total).toBe(1);
   });
+
+  // The driver bun cannot hand its endpoints on.
+  if (far === "quiche") {
+    test("a server that is replaced while a client stays is left for new ones", async () => {
+      await using target = await WireServer.echo();
+      await joined({ target: target.target }, {}, async ({ server, link }) => {
+        const stays = await link.connect();
+        await stays.write("x");
+        expect(await stays.readBytes(1)).toBe("x");
+        await server.proxy.reload(otherPlan(server.proxy.plan));
+        for (const text of ["a", "b", "c", "d"]) expect(await conversation(link, text)).toBe(text);
+        await until("another connection", async () => {
+          expect(await conversation(link)).toBe("x");
+          return server.stats.total === 2;
+        });
+        await stays.write("y");
+        stays.onData(() => {});
+        await until("the echo", () => stays.received === 2);
+        stays.destroy();
+      });
+    });
+  }
 
   test("a stop waits for clients, and closes the connection behind them", async () => {
     await using target = await WireServer.echo();

@@ -3,6 +3,7 @@
 
 import { afterAll, describe, expect, test } from "bun:test";
 
+import { QUIC_CODES } from "../../../src/protocols/quic/codes.ts";
 import { QuicError } from "../../../src/protocols/quic/transport.ts";
 import type { CertificatePlan } from "../../../src/shared/http-plan.ts";
 import { Authority } from "../../support/certificates.ts";
@@ -219,6 +220,36 @@ describe.each(["quiche", "bun"] as const)("with the driver %s", (driver) => {
     expect(await within("the busy one's end", busy.closed)).toBeNull();
     expect(await within("the stop", stopped)).toEqual({ reset: 0 });
   });
+
+  // The runtime takes no streams on an endpoint that is closed.
+  if (driver === "quiche") {
+    test("a drain takes streams that are on their way, and aborts later ones", async () => {
+      await using target = await WireServer.echo();
+      await using relay = await start({ target: target.target });
+      const peer = await connect(relay.port);
+      const { recorder: first } = peer.open();
+      first.write(Buffer.from("x"));
+      await until("the echo", () => first.text === "x");
+      const stopped = relay.proxy.stop();
+      const { recorder: second } = peer.open();
+      second.write(Buffer.from("y"));
+      await until("the echo", () => second.text === "y");
+      second.end();
+      expect(await within("the end", second.closed)).toBeNull();
+      const refused = async (): Promise<boolean> => {
+        const { recorder } = peer.open();
+        recorder.write(Buffer.from("z"));
+        await until("an answer", () => recorder.text !== "" || recorder.isClosed);
+        if (!recorder.isClosed) recorder.end();
+        const error = (await within("the end", recorder.closed)) as QuicError | null;
+        return error?.wireCode === QUIC_CODES.draining;
+      };
+      await until("no more streams", refused);
+      first.end();
+      expect(await within("the end", first.closed)).toBeNull();
+      expect(await within("the stop", stopped)).toEqual({ reset: 0 });
+    });
+  }
 
   test("the certificate fits the name that is asked for, and follows its files", async () => {
     const other = authority.issue(["b.example"]);
