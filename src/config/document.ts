@@ -95,8 +95,7 @@ class Reader {
 
   read(node: unknown, path: Path, depth: number): unknown {
     if (!isScalar(node) && !isMap(node) && !isSeq(node) && !isAlias(node)) return null;
-    if (++this.#nodes > NODES_MAX)
-      return this.#refuse(node, path, "holds too many values: aliases multiply them");
+    if (++this.#nodes > NODES_MAX) return this.#refuse(node, path, this.#tooMany());
     if (depth > DEPTH_MAX) return this.#refuse(node, path, TOO_DEEP);
     this.#note("value", path, node);
     if (!isAlias(node) && node.anchor !== undefined && this.#meanings.get(node) !== node) {
@@ -136,6 +135,11 @@ class Reader {
       entries.set(name, found);
     }
     return Object.fromEntries([...merged, ...entries]);
+  }
+
+  #tooMany(): string {
+    if (this.#meanings.size > 0) return "holds too many values: aliases multiply them";
+    return `is beyond the ${NODES_MAX} values that a configuration may have`;
   }
 
   #tellTwice(key: Node, name: string): void {
