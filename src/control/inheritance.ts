@@ -161,22 +161,24 @@ export class Inheritance {
   close(log: Log): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const { fd, key, name } of this.#sockets) {
-      if (!this.#taken.has(fd)) {
-        const address = listeningAddress(fd) ?? datagramAddress(fd);
-        const what =
-          address === null
-            ? "neither a listening stream socket nor one of UDP"
-            : formatSocketAddress(address);
-        const was = key === "" ? {} : { listener: key };
-        log.warn(
-          { name, address: what, ...was },
-          "an inherited socket fits no listener and is closed",
-        );
-      }
-      closeSync(fd);
+    const left = this.#sockets.filter(({ fd }) => !this.#taken.has(fd)).map(describe);
+    // Each worker of a predecessor had one of its own.
+    for (const alike of Map.groupBy(left, (each) => JSON.stringify(each)).values()) {
+      const several = alike.length > 1 ? { sockets: alike.length } : {};
+      log.warn({ ...alike[0], ...several }, "an inherited socket fits no listener and is closed");
     }
+    for (const { fd } of this.#sockets) closeSync(fd);
   }
+}
+
+/** For the log. */
+function describe({ fd, key, name }: InheritedSocket): object {
+  const address = listeningAddress(fd) ?? datagramAddress(fd);
+  const what =
+    address === null
+      ? "neither a listening stream socket nor one of UDP"
+      : formatSocketAddress(address);
+  return { name, address: what, ...(key === "" ? {} : { listener: key }) };
 }
 
 /** One of ours that a wildcard covers goes on: the kernel gives it its clients, and closing it would reset who waits there. */

@@ -119,10 +119,10 @@ export class Proxy implements AsyncDisposable {
       await proxy.#start();
     } catch (error) {
       await proxy.kill();
+      proxy.#inheritance.close(silentLog); // of what nobody came to take there is nothing to tell
       throw error;
-    } finally {
-      proxy.#inheritance.close(proxy.#log);
     }
+    proxy.#inheritance.close(proxy.#log);
     return proxy;
   }
 
