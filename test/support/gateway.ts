@@ -109,6 +109,11 @@ export class Gateway implements AsyncDisposable {
     return this.#process.line(pattern);
   }
 
+  /** Of itself, after a signal of the test: another one that comes at its very end would be what ended it. */
+  async ended(): Promise<void> {
+    await within("the proxy stops", this.#process.outcome, 40_000);
+  }
+
   /** At once. @returns what it said. */
   async end(): Promise<string> {
     this.#process.kill("SIGKILL");

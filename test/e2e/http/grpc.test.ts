@@ -221,5 +221,6 @@ describe("a proxy that drains", () => {
     const { code, messages } = await outcome;
     expect([code, messages.map(String)]).toEqual([0, ["before", "meanwhile"]]);
     await gateway.line(/"reset":0,"msg":"stopped"/);
+    await gateway.ended();
   });
 });
