@@ -157,7 +157,7 @@ export function parseHostPattern(written: string): string {
 const PATH = /^([!$&'()+,\-./:;=@_~*0-9A-Za-z]|%[0-9A-Fa-f]{2})*$/;
 
 /** What other programs take for a path (`~ \\.php$`, `^/v[0-9]+`, `/(a|b)`): none of it may stand in one as it is. */
-const EXPRESSION = /^\s*[~^]|[\\|^]|\[[^\]]*-[^\]]*\]/;
+const EXPRESSION = /^\s*[~^]|[\\|^]|\[[^[\]]*-/;
 
 function checkPath(written: string, example: string): void {
   if (EXPRESSION.test(written)) {
@@ -289,7 +289,7 @@ export function redirectTarget(description: string) {
 
 function parseRedirect(written: string): string {
   const example = "Write for example https://new.example.com or https://{host}{path}";
-  const unknown = (written.match(/\{[^}]*\}/g) ?? []).find((name) => !PLACEHOLDERS.includes(name));
+  const unknown = (written.match(/\{[^{}]*\}/g) ?? []).find((name) => !PLACEHOLDERS.includes(name));
   if (unknown !== undefined) {
     throw bad(written, `holds ${unknown}`, `Known here: ${PLACEHOLDERS.join(", ")}`);
   }

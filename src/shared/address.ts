@@ -27,7 +27,7 @@ const FORMS = "Write host:port, :port, [::1]:port or unix:/path";
  */
 export function parseEndpoint(text: string, role: "listen" | "target"): Endpoint {
   if (text.startsWith("unix:")) return parseUnixPath(text);
-  if (/\$\{?\w+|\{\{.*\}\}|\{(env|\$)/.test(text)) {
+  if (/\$\{?\w|\{(\{|env|\$)/.test(text)) {
     const cure = "Write the value, or have envsubst write the file";
     throw bad(text, "variables are not filled in here", cure);
   }

@@ -151,6 +151,19 @@ describe("bounds", () => {
     }, 60_000);
   }
 
+  // A text of the file's length that a pattern tried from each of its places took half an hour.
+  for (const piece of ["{", "{{", "${", "[", "[-", "/", "a."]) {
+    test(`values that are nothing but ${piece} are refused or taken in a time of their length`, () => {
+      const long = piece.repeat(400_000 / piece.length);
+      const entry = { name: "http", listen: long, target: long, redirect: { to: long } };
+      const asked = { host: long, path: long, headers: { a: long }, methods: [long] };
+      const way = { match: asked, rewrite: { strip_prefix: long }, target: long };
+      const value = { protocols: [{ ...entry, routes: [way] }] };
+      const outcome = checkGrammar({ value, place: () => ({ text: "f", order: 0 }) });
+      expect(outcome).toHaveProperty("problems");
+    }, 60_000);
+  }
+
   test("of a thousand mistakes a hundred are shown, and how many more there are", () => {
     const entry = `- { name: tcp, listen: ":1", target: "a:1", weight: 1 }`;
     const text = `protocols: [${Array.from({ length: 1_000 }, () => entry.slice(2)).join(",\n  ")}]`;
