@@ -91,7 +91,7 @@ class Run {
   readonly #disturber: Disturber;
   readonly #quiet: Quiet[] = [];
   readonly #begin = performance.now();
-  #base: Open = { others: 0, loops: 0, images: 0 };
+  #base: Open | null = null;
   #cpuPercent = 0;
 
   constructor(parts: Parts) {
@@ -139,26 +139,23 @@ class Run {
     const { crashes } = subject;
     const open = openOf(subject.pid);
     this.#quiet.push({ rss: residentBytes(subject.pid), crashes, open });
-    this.#judgeDescriptors(round, open);
+    this.#base ??= { ...open, others: open.others - this.#parts.world.configuration.guestSockets };
     const { workerRestarts } = await subject.status();
     if (workerRestarts !== crashes)
       journal.violate(`${workerRestarts} restarts for ${crashes} crashes`);
   }
 
-  /** The first round shows what is opened when it is first needed. */
-  #judgeDescriptors(round: number, open: Open): void {
-    const { world, settings, journal, subject } = this.#parts;
-    const guests = world.configuration.guestSockets;
-    if (round === 0) this.#base = { ...open, others: open.others - guests };
-    const { others } = this.#base;
-    if (open.others > others + guests + world.keptSockets) {
-      journal.violate(`descriptors after round ${round}: ${others}, and then ${open.others}`);
-    }
+  /** The first round shows what is opened when it is first needed. @returns what is there and should not be; empty: nothing. */
+  #tooMany(open: Open): string {
+    const { world, settings, subject } = this.#parts;
+    const { others } = this.#base ?? open;
+    const mayBe = others + world.configuration.guestSockets + world.keptSockets;
+    if (open.others > mayBe) return `${open.others} descriptors, after ${others}`;
+    const images = settings.workers + subject.crashes;
+    if (open.images > images) return `${open.images} images`;
     // Of each worker its event loop, and what reads ahead of it once there is something to read.
     const loops = 2 * (settings.workers + 1);
-    const images = settings.workers + subject.crashes;
-    if (open.images > images) journal.violate(`${open.images} images after round ${round}`);
-    if (open.loops > loops) journal.violate(`${open.loops} event loops after round ${round}`);
+    return open.loops > loops ? `${open.loops} event loops` : "";
   }
 
   /** Until nothing is left, or too long. */
@@ -188,6 +185,8 @@ class Run {
       const rows = (await subject.connections(3)).connections;
       left.push(`${connections} rows, of which ${JSON.stringify(rows)}`);
     }
+    const many = this.#tooMany(openOf(subject.pid));
+    if (many !== "") left.push(many);
     const backends = world.openBackends();
     if (backends > 0) left.push(`${backends} connections to backends`);
     return left.join(", ");

@@ -1,6 +1,7 @@
 // One client of chaos that moves raw bytes: over TLS, on streams of a QUIC connection, or over TCP to a listener that leads
 // to a quic:// target.
 
+import { QUIC_CODES } from "../../../src/protocols/quic/codes.ts";
 import type { QuicConnection } from "../../../src/protocols/quic/transport.ts";
 import type { Wire } from "../../../src/protocols/wire/wire.ts";
 import { within } from "../../../test/support/until.ts";
@@ -47,6 +48,7 @@ export class StreamLane {
   async #overQuic(): Promise<void> {
     const { random } = this.#host;
     const connection = await openQuic(this.#way, QUIC_ALPN);
+    const openedMs = performance.now();
     const port = connection.local?.port ?? 0;
     connection.handler = SILENT_CONNECTION;
     const streams = 1 + Math.trunc(random() * STREAMS_MAX);
@@ -54,7 +56,7 @@ export class StreamLane {
     for (let i = 0; i < streams; i++) {
       const stream = connection.openStream();
       if (stream === null) break;
-      played.push(this.#play(stream, port));
+      played.push(this.#play(stream, port, openedMs));
       if (random() < 0.3) await Bun.sleep(random() * 30);
     }
     await Promise.all(played);
@@ -78,7 +80,8 @@ export class StreamLane {
     return [`port ${port}`, `listener ${listener}`, `group ${kind}`];
   }
 
-  async #play(wire: Wire, port: number): Promise<void> {
+  /** @param openedMs of the connection that it is a stream of. */
+  async #play(wire: Wire, port: number, openedMs = 0): Promise<void> {
     const { journal, random } = this.#host;
     const { kind, listener } = this.#way;
     const exchange = inventExchange(2 * this.#host.nextId(), random);
@@ -101,6 +104,10 @@ export class StreamLane {
     const complaint = complaintOf(exchange, outcome);
     if (complaint === "") return;
     const isCheat = outcome.ending === "fin";
+    // Nothing tells a client of QUIC that is not a proxy's link that the listener was replaced.
+    if (outcome.wireCode === QUIC_CODES.draining) {
+      return journal.failed(`${who} ${complaint}`, [`listener ${listener} drains`], openedMs);
+    }
     if (isCheat) journal.violate(`${who} cut short and passed for whole: ${complaint}`);
     else journal.failed(`${who} ${complaint}`, this.#scopes(port), sinceMs);
   }

@@ -1,7 +1,7 @@
 // The exchanges of raw TCP (tcp/exchanges.ts) over the program's own wires: TLS, and streams of QUIC. Both ends are here,
 // since targets of QUIC are this process's own, too.
 
-import type { QuicStreamHandler } from "../../../src/protocols/quic/transport.ts";
+import { QuicError, type QuicStreamHandler } from "../../../src/protocols/quic/transport.ts";
 import type { Wire } from "../../../src/protocols/wire/wire.ts";
 import { streamBytes, StreamCheck } from "../../../test/support/bytes.ts";
 import { type Exchange, exchangeOf, HEAD_BYTES, headOf } from "../tcp/exchanges.ts";
@@ -15,6 +15,8 @@ export interface StreamOutcome {
   readonly received: number;
   /** Bytes that differ; empty: none do. */
   readonly wrong: string;
+  /** Of a stream of QUIC that was aborted: the code; otherwise -1. */
+  readonly wireCode: number;
   /** For people: what it saw and did. */
   readonly seen: string;
 }
@@ -91,7 +93,8 @@ export class StreamEnd implements QuicStreamHandler {
     const ending = error === null ? (this.#hasEnded ? "fin" : "closed") : (error.code ?? "?");
     const { received } = this.#check;
     const seen = `${this.#hasEnded ? "an end" : "no end"}, ${this.#sent} sent${this.#sentAll ? ", and the end" : ""}`;
-    this.#over.resolve({ ending, received, wrong: this.#wrong, seen });
+    const wireCode = error instanceof QuicError ? error.wireCode : -1;
+    this.#over.resolve({ ending, received, wrong: this.#wrong, wireCode, seen });
   }
 
   /** The peer's bytes. */
