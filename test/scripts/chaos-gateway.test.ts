@@ -18,5 +18,5 @@ test.if(process.platform === "linux")(
     expect(said).toContain("violations                        0");
     expect(await run.exited).toBe(0);
   },
-  120_000,
+  180_000,
 );

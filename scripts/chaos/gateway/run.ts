@@ -19,7 +19,7 @@ import { World } from "./world.ts";
 
 const HUNG_MS = 180_000;
 /** After the last client is gone: connections that rest, sessions of UDP, and QUIC connections that fell silent. */
-const SETTLE_MS = 20_000;
+const SETTLE_MS = 60_000; // above H3.clientIdleMs: a CONNECTION_CLOSE may be lost
 /** Of one lane in a round. */
 const SESSIONS = 6;
 /** Rounds in which caches fill, code is compiled and pools grow. */
