@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { type ArgsDef, type CommandDef, runCommand } from "citty";
 
 import { suggest } from "../config/nearest.ts";
-import { type ErrorCode, ProxyError } from "../shared/errors.ts";
+import { ProxyError } from "../shared/errors.ts";
 import { parseArgv } from "./argv.ts";
 import { CAPTURE_EXAMPLES } from "./capture-flags.ts";
 import { capture } from "./capture.ts";
@@ -17,6 +17,7 @@ import { demo, DEMO_EXAMPLES } from "./demo.ts";
 import { DNS_CHECK_EXAMPLES } from "./dns-check-flags.ts";
 import { dnsCheck } from "./dns-check.ts";
 import { doctor, DOCTOR_EXAMPLES } from "./doctor.ts";
+import { exitCodeOf } from "./exit-codes.ts";
 import { explain, EXPLAIN_EXAMPLES } from "./explain.ts";
 import { commandHelp, type Example, mainHelp } from "./help.ts";
 import { reload, RELOAD_EXAMPLES } from "./reload.ts";
@@ -81,14 +82,6 @@ function entry<T extends ArgsDef>(
   };
 }
 
-/** Wrong flags or configuration, as opposed to failures at run time. */
-const USAGE_CODES: readonly ErrorCode[] = [
-  "ERR_USAGE",
-  "ERR_CONFIG",
-  "ERR_NOT_AVAILABLE",
-  "ERR_CERTIFICATE",
-];
-
 /** @returns the exit code: 0 fine, 1 runtime failure, 2 bad usage or configuration. */
 export async function main(words: readonly string[]): Promise<number> {
   try {
@@ -107,7 +100,7 @@ export async function main(words: readonly string[]): Promise<number> {
       const page = command === undefined ? "proxy -h" : `proxy ${command.name} -h`;
       console.error(`Run "${page}" for help.`);
     }
-    return USAGE_CODES.includes(error.code) ? 2 : 1;
+    return exitCodeOf(error);
   }
 }
 

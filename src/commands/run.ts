@@ -24,6 +24,7 @@ import { markReplaced, Upgrader } from "../control/upgrade.ts";
 import { messageOf, ProxyError } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
 import type { LogLevel, Plan } from "../shared/plan.ts";
+import { exitCodeOf } from "./exit-codes.ts";
 import { RUN_ARGS } from "./flags.ts";
 import { thisMachine } from "./machine.ts";
 import { formatPlan } from "./plan-text.ts";
@@ -100,7 +101,7 @@ async function serve(flags: RunFlags, origin: Origin): Promise<number> {
   const pidFile = flags["pid-file"] === undefined ? undefined : new PidFile(flags["pid-file"]);
   const around: Around = { manager, pidFile, log, reloader, admin };
   let failure: unknown;
-  let code = 1;
+  let code: number;
   try {
     await admin.start(plan.admin, origin.predecessor !== undefined);
     const proxy = await Proxy.start(plan, { log, inheritance: origin.inheritance });
@@ -112,9 +113,8 @@ async function serve(flags: RunFlags, origin: Origin): Promise<number> {
     code = await end(proxy, upgrader, signals, around);
   } catch (error) {
     origin.predecessor?.failed(messageOf(error));
-    // Whoever collects JSON lines must find the reason among them; a person reads the plain text.
-    if (!(error instanceof ProxyError) || plan.log.format !== "json") failure = error;
-    else log.error({ code: error.code }, error.message);
+    code = exitCodeOf(error);
+    failure = untold(error, plan, log);
   }
   leave(around);
   const flushed = await log.flush(FLUSH_MS);
@@ -122,6 +122,16 @@ async function serve(flags: RunFlags, origin: Origin): Promise<number> {
   if (!flushed) process.exit(code); // a write that nobody takes would keep the process
   if (failure !== undefined) throw failure;
   return code;
+}
+
+/**
+ * Whoever collects JSON lines must find the reason among them; a person reads the plain text.
+ * @returns what is still to be told, undefined if it is told.
+ */
+function untold(error: unknown, { log: { format } }: Plan, log: Log): unknown {
+  if (!(error instanceof ProxyError) || format !== "json") return error;
+  log.error({ code: error.code }, error.message);
+  return undefined;
 }
 
 /** Before it is read, so that no change of it is missed. */

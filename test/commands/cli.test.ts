@@ -195,6 +195,22 @@ describe("wrong usage ends with exit code 2 and a reason on the standard error",
     expect(await runProxy("check", path)).toEqual({ code: 2, stdout: "", stderr: expected });
     expect(await runProxy("-config", path)).toEqual({ code: 2, stdout: "", stderr: expected });
   });
+
+  test.each(["pretty", "json"])(
+    "the exit code does not depend on the log's format: %s",
+    async (format) => {
+      const path = file(
+        `missing-${format}.yaml`,
+        `log_format: ${format}
+protocols:
+  - { name: tls, listen: "127.0.0.1:0", target: "127.0.0.1:9", tls: { cert_file: no.pem, key_file: no.pem } }
+`,
+      );
+      const { code, stderr } = await runProxy("-config", path);
+      expect(stderr).toContain("no.pem");
+      expect(code).toBe(2);
+    },
+  );
 });
 
 describe("output that cannot be written", () => {
