@@ -65,7 +65,8 @@ export function openQuic(
       alpn: [alpn],
       certificates: { group: 0, index: 0, ca, certificate: null },
       insecure: false,
-      transport: { ...TRANSPORT, handshakeMs, unidirectionalStreams: 3 },
+      // A worker that crashes may not be heard to leave: who waits for it has to find out before it counts as hung.
+      transport: { ...TRANSPORT, idleMs: 10_000, handshakeMs, unidirectionalStreams: 3 },
       watermarks: WATERMARKS,
       earlyData: false,
       keyLog: null,
