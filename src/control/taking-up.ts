@@ -14,7 +14,7 @@ import type { AutoTls } from "./auto-tls.ts";
 import type { Certificates } from "./certificates/certificates.ts";
 import { diffPlans, type PlanDiff } from "./diff.ts";
 import { type HeldSocket, Inheritance } from "./inheritance.ts";
-import type { Listeners } from "./listeners.ts";
+import type { Listeners, Takeover } from "./listeners.ts";
 import type { Questions } from "./questions.ts";
 import type { Warned } from "./warned.ts";
 import type { Workers } from "./workers.ts";
@@ -87,7 +87,7 @@ export class TakingUp {
     certificates: ReturnType<Certificates["prepare"]>,
     logs: ReturnType<AccessLogs["prepare"]>,
   ): Promise<void> {
-    const { served, workers, listeners, challenges, questions, warned, isRunning } = this.#parts;
+    const { served, workers, challenges, questions, warned } = this.#parts;
     await workers.start(plan.listeners);
     for (const worker of workers.alive("gateway")) challenges.tell(worker);
     const leaving = [...diff.changed.map(({ before }) => before), ...diff.removed];
@@ -97,11 +97,7 @@ export class TakingUp {
     // One that was opened for a challenge may be on a port of theirs, whose answers they give, too.
     using _way = await challenges.makeWay(tcpPorts(diff.added));
     using inheritance = Inheritance.within(sockets, [...leaving, ...diff.added]);
-    const next = await listeners.prepare(plan.listeners, diff, inheritance, certificates);
-    if (!isRunning()) {
-      next.abandon();
-      throw new ProxyError("ERR_STATE", "the proxy is ending");
-    }
+    const next = await this.#prepare(plan.listeners, diff, inheritance, certificates);
     served.plan = plan;
     certificates.commit();
     logs.commit();
@@ -110,6 +106,20 @@ export class TakingUp {
     next.commit();
     await questions.ask(workers.alive(), "alive"); // what was posted has been read
     next.settle();
+  }
+
+  /** @throws ProxyError when nothing is open any more of what it had opened: whoever has the address next finds it free. */
+  async #prepare(...what: Parameters<Listeners["prepare"]>): Promise<Takeover> {
+    const { workers, listeners, questions, isRunning } = this.#parts;
+    try {
+      const next = await listeners.prepare(...what);
+      if (isRunning()) return next;
+      next.abandon();
+      throw new ProxyError("ERR_STATE", "the proxy is ending");
+    } catch (error) {
+      await questions.ask(workers.alive(), "alive"); // what was posted has been read
+      throw error;
+    }
   }
 
   /** Duplicates of all that there are. */
