@@ -48,9 +48,10 @@ export function verifySigV4(
       .filter((pair) => pair !== "")
       .map((pair) => {
         const [name = "", value = ""] = pair.split("=");
-        return `${encoded(decodeURIComponent(name))}=${encoded(decodeURIComponent(value))}`;
+        return [encoded(decodeURIComponent(name)), encoded(decodeURIComponent(value))] as const;
       })
-      .toSorted()
+      .toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)) // by name alone: "=" is behind "%"
+      .map((pair) => pair.join("="))
       .join("&"),
     ...signed.map((name) => `${name}:${(headers.get(name) ?? "").trim().replace(/ +/g, " ")}`),
     "",
