@@ -40,8 +40,13 @@ export function verifyAcs3(
   if (needed.toSorted().join(";") !== signed.join(";")) return "SignatureDoesNotMatch";
   const [path = "", query = ""] = target.split("?");
   // What came is encoded as RFC 3986 has it already, or the signature is wrong.
-  const pairs = query.split("&").filter((pair) => pair !== "");
-  const canonical = `${method}\n${path}\n${pairs.toSorted().join("&")}\n${signed
+  const pairs = query
+    .split("&")
+    .filter((pair) => pair !== "")
+    .map((pair) => [pair.split("=", 1)[0]!, pair] as const)
+    .toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)) // by name alone: "=" is behind "%"
+    .map(([, pair]) => pair);
+  const canonical = `${method}\n${path}\n${pairs.join("&")}\n${signed
     .map((name) => `${name}:${(headers.get(name) ?? "").trim()}\n`)
     .join("")}\n${names}\n${bodyHash}`;
   const toSign = `ACS3-HMAC-SHA256\n${createHash("sha256").update(canonical).digest("hex")}`;
