@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { type Snapshot, snapshot } from "../../src/control/admin/schemas.ts";
-import { within } from "../support/until.ts";
+import { until, within } from "../support/until.ts";
 import { Wire, WireServer } from "../support/wire.ts";
 import { type ProxyProcess, startProxy } from "./proxy-process.ts";
 
@@ -77,9 +77,13 @@ test("a proxy with a dashboard, as README starts it, shows what passes, and who 
     // The reset may come before the client has seen that it was accepted.
     const lost = await Wire.connect({ host: "127.0.0.1", port: Number(port) }).catch(() => null);
     if (lost !== null) await within("the refusal", lost.ending);
-    const after = await snapshotOf(admin!);
-    expect(after).toMatchObject({ targets: [{ failures: 1 }], connections: { matching: 0 } });
-    expect(after.events.map(({ message }) => message)).toContain("target down");
+    let after = await snapshotOf(admin!);
+    await until("who cannot be reached is told of", async () => {
+      after = await snapshotOf(admin!);
+      const told = after.events.some(({ message }) => message === "target down");
+      return told && after.connections.matching === 0;
+    });
+    expect(after).toMatchObject({ targets: [{ failures: 1 }] });
     await end(child);
   } finally {
     child.kill("SIGKILL");

@@ -46,7 +46,8 @@ export class AdminServer {
   readonly #server: Server;
   readonly #answerMs: number;
   readonly #visitors = new Visitors();
-  #inode: number | undefined;
+  /** Of the file that is its own. */
+  #inode = NO_INODE;
 
   private constructor(options: ServerOptions) {
     this.#options = options;
@@ -110,6 +111,7 @@ export class AdminServer {
     if (listen.kind === "unix" && inodeOf(listen.path) === this.#inode) {
       rmSync(listen.path, { force: true });
     }
+    this.#inode = NO_INODE; // the number is free: the file that the next process makes at that path may have it
     this.#server.close();
     this.#server.closeIdleConnections();
   }
@@ -205,6 +207,7 @@ async function makeWay(path: string): Promise<void> {
   rmSync(path, { force: true });
 }
 
+const NO_INODE = -1;
 const TAKEN = { code: "EADDRINUSE" };
 
 function isAnswered(path: string): Promise<boolean> {
