@@ -21,7 +21,8 @@ export const QUICHE = {
   firstTurns: 8, // of a connection, in each of which ids and sessions are looked for: they come right after the handshake
   turnsBetween: 32, // and then between two looks: a client that moves uses up one id
   endRoomBytes: 1_350, // of the congestion window, for a packet with a FIN alone: in a rest of it, quiche may write none
-  endsKept: 1_024, // packets with the end of a stream alone, some 50 bytes each, of one connection: of half a second at the most
+  endsKept: 64, // packets with the end of a stream alone, of one connection, kept until they can be taken for arrived
+  endBytes: 512, // of one: a FIN and acknowledgements; one that is longer has bytes of a stream, and is quiche's to repeat
   farewells: 4, // packets of a connection that was closed: one tells of it
   stopScanMs: 20, // between two looks whether a peer stopped a stream that we have nothing to send on
   gatheredTries: 4, // places at which the size of gathered datagrams is looked for: an id that comes again by chance is rare

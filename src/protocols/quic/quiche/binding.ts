@@ -81,8 +81,6 @@ export interface Connection {
   /** @returns null: there is nothing to shut down. */
   streamShutdown(id: number, direction: number, code: number): void | null;
   streamCapacity(id: number): number;
-  /** Whether all of it was read, up to the FIN; also if it is over. */
-  streamFinished(id: number): boolean;
   peerStreamsLeftBidi(): number;
   peerStreamsLeftUni(): number;
   /** Whether there is something in `readable`, or a DATAGRAM frame: an eighth of its time. */

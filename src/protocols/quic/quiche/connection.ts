@@ -19,7 +19,7 @@ import {
 import { Addresses } from "./addresses.ts";
 import type { Connection, HostPort, PathInfo } from "./binding.ts";
 import { breakage, codeIn, CRYPTO_ERROR, endingOf } from "./errors.ts";
-import { LoneEnds, type Sent } from "./lone-ends.ts";
+import { finishAll, LoneEnds } from "./lone-ends.ts";
 import type { Loop, Member } from "./loop.ts";
 import type { ConnectionOwner, ConnectionParts } from "./parts.ts";
 import { SILENT_CONNECTION } from "./silent.ts";
@@ -68,14 +68,14 @@ export class QuicheConnection implements QuicConnection, Member {
   /** Packets came since the last look for stopped streams. */
   #stopScanDue = false;
   #turns = 0;
-  readonly #ends: LoneEnds;
+  readonly ends: LoneEnds;
   readonly #surplus: Surplus;
   #surplusDue = false;
 
   constructor(parts: ConnectionParts) {
     const { remote, local, transport, isServer, nowMs } = parts;
     this.native = parts.native;
-    this.#ends = new LoneEnds(parts.native);
+    this.ends = new LoneEnds(parts.native);
     this.isServer = isServer;
     this.#loop = parts.loop;
     this.#owner = parts.owner;
@@ -162,7 +162,9 @@ export class QuicheConnection implements QuicConnection, Member {
 
   close(code: number, reason: string): void {
     if (this.#phase === "closing" || this.#phase === "gone") return;
-    if (this.#phase === "open") this.#loop.flush(this);
+    if (this.#phase === "open") {
+      this.#loop.flush(this);
+    }
     this.shut(true, code, reason);
   }
 
@@ -209,7 +211,6 @@ export class QuicheConnection implements QuicConnection, Member {
   /** One datagram, which is changed. */
   receive(datagram: Uint8Array, port: number, host: string): void {
     this.#stopScanDue = true;
-    this.#ends.received();
     this.#surplusDue ||= this.#surplus.arrived(datagram.length);
     try {
       if (this.#addresses.isLast(port, host)) this.native.recv(datagram, this.#addresses.last);
@@ -261,7 +262,6 @@ export class QuicheConnection implements QuicConnection, Member {
   }
 
   #work(nowMs: number): void {
-    this.#ends.glance();
     if (this.#moving) this.#follow();
     this.#read();
     if (this.#transport.datagrams) this.#readDatagrams();
@@ -324,7 +324,6 @@ export class QuicheConnection implements QuicConnection, Member {
     this.#stopScanMs = nowMs + QUICHE.stopScanMs;
     // Not those that quiche calls writable: it forgets a stopped one as soon as the peer has its RESET_STREAM.
     for (const stream of this.#streams.values()) {
-      if (stream.mayHaveEnded && this.native.streamFinished(stream.id)) stream.endedUnread();
       if (!stream.mayBeStopped) continue;
       try {
         this.native.streamCapacity(stream.id);
@@ -398,7 +397,7 @@ export class QuicheConnection implements QuicConnection, Member {
     if (this.#phase === "handshake") deadline = Math.min(deadline, this.#handshakeByMs);
     if (this.#phase !== "open") return deadline;
     if (this.#stopScanDue) deadline = Math.min(deadline, this.#stopScanMs);
-    deadline = Math.min(deadline, this.#ends.dueMs);
+    deadline = Math.min(deadline, this.ends.dueMs);
     const { keepAliveMs } = this.#transport;
     return keepAliveMs > 0 ? Math.min(deadline, this.#sentMs + keepAliveMs) : deadline;
   }
@@ -406,7 +405,7 @@ export class QuicheConnection implements QuicConnection, Member {
   expire(nowMs: number): void {
     const timeout = this.native.timeout();
     if (timeout !== null && timeout <= 0) this.native.onTimeout();
-    this.#ends.look(nowMs);
+    this.ends.look(nowMs);
     const { keepAliveMs } = this.#transport;
     if (this.#phase !== "open" || keepAliveMs === 0 || nowMs < this.#sentMs + keepAliveMs) return;
     this.#sentMs = nowMs;
@@ -416,18 +415,19 @@ export class QuicheConnection implements QuicConnection, Member {
   send(into: Uint8Array): [number, PathInfo] | null {
     if (this.#phase === "gone") return null;
     if (this.#phase === "closing" && this.#farewells-- <= 0) return null;
-    const again = this.#phase === "open" ? this.#ends.next(into) : null;
+    const again = this.#phase === "open" ? this.ends.next(into) : null;
     if (again !== null) return again;
     try {
       let sent = this.native.send(into);
-      const ends = sent === null && this.#phase === "open" && this.#ends.finishNext(this.#blocked);
-      if (ends) sent = this.native.send(into);
+      if (sent === null && this.#phase === "open" && finishAll(this.#blocked)) {
+        sent = this.native.send(into);
+      }
       if (sent !== null && this.isServer) {
         const { to } = sent[1];
         const target = this.#addresses.targetOf(to);
         if (target !== to) sent[1] = { from: this.#addresses.last.to, to: target };
       }
-      if (ends && sent !== null) this.#ends.keep(into, sent as Sent);
+      this.ends.wrote(into, sent);
       return sent;
     } catch (error) {
       this.#broken ??= breakage(this.native, error);
@@ -439,7 +439,7 @@ export class QuicheConnection implements QuicConnection, Member {
   /** quiche has other timers then. */
   sent(count: number, nowMs: number): void {
     if (count > 0) this.#sentMs = nowMs;
-    if (count > 0) this.#ends.out(nowMs);
+    if (count > 0) this.ends.out(nowMs);
     if (this.#phase !== "gone") this.deadlineMs = this.#nextDeadline(nowMs);
   }
 }

@@ -136,40 +136,19 @@ export class QuicheStream implements QuicStream {
    * Hands such a FIN over. Only when quiche has written all that it had, and there is room for more: it takes a stream whose
    * bytes are all acknowledged for complete as soon as it knows of a FIN, and forgets it with the next acknowledgement, sent
    * or not.
-   * @param spentBytes of the congestion window that quiche has not taken off what a stream may send.
    * @returns whether it is to be sent.
    */
-  finish(spentBytes: number): boolean {
-    if (this.#gone || !this.#endsAlone || !this.#hasRoom(spentBytes)) return false;
+  finish(): boolean {
+    if (this.#gone || !this.#endsAlone || !this.#hasRoom()) return false;
+    this.connection.ends.arm();
     this.#handOver(EMPTY, true);
     return this.#writeOver;
   }
 
-  get mayBeForgotten(): boolean {
-    return this.#readOver;
-  }
-
-  get isForgotten(): boolean {
-    try {
-      this.#native.streamCapacity(this.id);
-      return false;
-    } catch {
-      return true;
-    }
-  }
-
-  finishAgain(): void {
-    try {
-      this.#native.streamSend(this.id, EMPTY, true);
-    } catch {
-      // The peer wants no more.
-    }
-  }
-
   /** Of the congestion window and the peer's. */
-  #hasRoom(spentBytes: number): boolean {
+  #hasRoom(): boolean {
     try {
-      return this.#native.streamCapacity(this.id) >= QUICHE.endRoomBytes + spentBytes;
+      return this.#native.streamCapacity(this.id) >= QUICHE.endRoomBytes;
     } catch {
       return true; // stopped by the peer: quiche says so when it is sent to
     }
@@ -274,17 +253,6 @@ export class QuicheStream implements QuicStream {
     this.forget();
     const message = `the peer reset the stream with code ${code}`;
     handler.onClose(new QuicError("ERR_QUIC_RESET", message, code));
-  }
-
-  /** It is read, and its end was not. */
-  get mayHaveEnded(): boolean {
-    return !this.#gone && !this.#readOver;
-  }
-
-  /** quiche 0.18 has its FIN, and calls it readable no more: it came with bytes a second time, which had been read. */
-  endedUnread(): void {
-    this.finished = true;
-    this.#sawEnd();
   }
 
   /** It is written to, and does not know of a stop yet. */
